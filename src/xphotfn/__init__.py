@@ -1,0 +1,76 @@
+"""Functional X-ray photometry for XMM-Newton EPIC.
+
+Frozen records describe observations and products, pure functions compute masks, rates and significances, and SAS
+commands are data that either real SAS or our own numpy interpreter executes. Names load when they are first used;
+importing xphotfn writes nothing and configures nothing.
+
+Examples
+--------
+>>> import astropy.units as u
+>>> import xphotfn as xp
+>>> xp.energy_band(0.5 * u.keV, 2.0 * u.keV)
+Band(lo_ev=500, hi_ev=2000)
+"""
+
+from importlib import import_module
+from typing import Any
+
+__version__ = "0.1.0"
+
+_WHERE = {
+    "errors": (
+        "CommandFailed ExpressionError InvalidFile InvalidRecord NoData OffImage PlanError ProductMissing "
+        "ShapeMismatch UnitMismatch XphotfnError"
+    ),
+    "units": "xmm_sky",
+    "records.band": "Band energy_band",
+    "records.field": "Field FieldObservation with_centre",
+    "records.grid": "PixelGrid",
+    "records.instrument": "Instrument",
+    "records.measurement": "Measurement Peak",
+    "records.observation": "Exposure Observation",
+    "records.outcome": "Done Failed Skipped",
+    "records.region": "Region",
+    "records.target": "Target extended_source galaxy_cluster point_source",
+    "science.snr": "xga_method",
+    "commands.command": "Command",
+    "commands.image_grid": "ImageGrid",
+    "io.find": "find_observations",
+    "io.match": "bulk_field match_observations",
+    "io.products": "ExposureMap Image RateMap",
+    "io.tables": "targets_from_table",
+    "io.write": "write_fits",
+    "engines.native.engine": "native_engine",
+    "graph.plan": "Plan Step",
+    "graph.recipes": "plan_exposure_maps plan_images plan_mosaics plan_photometry",
+    "graph.describe": "describe",
+    "graph.result": "Run raise_for_failures",
+    "graph.run": "load_run run",
+    "graph.delayed": "to_delayed",
+    "photometry.coordinates": "coord_conv counts_at exposure_at rate_at",
+    "photometry.info": "info",
+    "photometry.maps": "combined_rate_map rate_maps select",
+    "photometry.masks": "custom_mask edge_mask interloper_mask mask sensor_mask source_mask",
+    "photometry.peak": "find_peak",
+    "photometry.significance": "snr snr_ranking",
+    "plot.view": "save_view view",
+}
+_NAMES = {name: f"xphotfn.{module}" for module, names in _WHERE.items() for name in names.split()}
+_MODULES = ("commands", "curried", "testing")
+
+__all__ = (*sorted(_NAMES), *_MODULES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _NAMES:
+        value = getattr(import_module(_NAMES[name]), name)
+    elif name in _MODULES:
+        value = import_module(f"xphotfn.{name}")
+    else:
+        raise AttributeError(f"module 'xphotfn' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,72 @@
+"""The record of one SAS command: data that any engine can execute."""
+
+from typing import final
+
+from attrs import field, frozen
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import safe_name, strings
+
+__all__ = ("Command",)
+
+Parameters = tuple[tuple[str, str], ...]
+
+
+def _pairs(values: object) -> Parameters:
+    items = values.items() if isinstance(values, dict) else values
+    return tuple((str(name), str(value)) for name, value in items)  # type: ignore[attr-defined]
+
+
+def _plain_names(record: object, attribute: object, value: tuple[str, ...]) -> None:
+    for name in value:
+        safe_name(record, attribute, name)
+    if len(set(value)) != len(value):
+        raise InvalidRecord(f"Command.{attribute.name} repeats a name: {value}")  # type: ignore[attr-defined]
+
+
+@final
+@frozen(kw_only=True)
+class Command:
+    """One call of a SAS task, with the files it reads and writes.
+
+    Paths are plain relative names: the engine runs the command in a scratch folder that holds each
+    input under its name. Nothing here names a machine, a date or an absolute path.
+
+    Parameters
+    ----------
+    task
+        Name of the SAS task, such as ``evselect``.
+    parameters
+        Pairs ``(name, value)`` in the order in which they are printed; values as SAS writes them
+        (``yes``, ``no``, numbers without a needless decimal point).
+    inputs, outputs
+        Names of the files that the command reads and writes.
+    env
+        Pairs of environment variables set for this command only.
+
+    Examples
+    --------
+    >>> Command(task="emosaic", parameters=(("imagesets", "a.fits b.fits"), ("mosaicedset", "m.fits")),
+    ...         inputs=("a.fits", "b.fits"), outputs=("m.fits",)).argv
+    ('emosaic', 'imagesets=a.fits b.fits', 'mosaicedset=m.fits')
+    """
+
+    task: str = field(validator=safe_name)
+    parameters: Parameters = field(default=(), converter=_pairs)
+    inputs: tuple[str, ...] = field(default=(), converter=strings, validator=_plain_names)
+    outputs: tuple[str, ...] = field(default=(), converter=strings, validator=_plain_names)
+    env: Parameters = field(default=(), converter=_pairs)
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The command line as a tuple, never joined for a shell."""
+        return (self.task, *(f"{name}={value}" for name, value in self.parameters))
+
+    def parameter(self, name: str, default: str | None = None) -> str:
+        """Return the value of one parameter."""
+        for key, value in self.parameters:
+            if key == name:
+                return value
+        if default is None:
+            raise InvalidRecord(f"{self.task} has no parameter {name!r}; it has {[k for k, _ in self.parameters]}")
+        return default

@@ -1,0 +1,1 @@
+"""Our numpy interpreter of the SAS commands, one module per task."""

@@ -1,0 +1,122 @@
+"""What a run gives: an outcome per step, and the way from there to products."""
+
+from collections.abc import Iterator
+from typing import Any, final
+
+from attrs import field, frozen
+
+from xphotfn.errors import CommandFailed
+from xphotfn.graph.plan import Plan, PlannedProduct
+from xphotfn.records._fields import items
+from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
+
+__all__ = ("Run", "raise_for_failures")
+
+
+@final
+@frozen(kw_only=True)
+class Run:
+    """A plan with what became of each step.
+
+    Parameters
+    ----------
+    plan
+        The plan.
+    outcomes
+        One per step, in the order of the plan.
+    store
+        Path of the store.
+    engine
+        Identity of the engine.
+    """
+
+    plan: Plan
+    outcomes: tuple[Outcome, ...] = field(default=(), converter=items)
+    store: str
+    engine: str
+
+    @property
+    def done(self) -> tuple[Done, ...]:
+        """Steps that have their products."""
+        return tuple(o for o in self.outcomes if isinstance(o, Done))
+
+    @property
+    def failed(self) -> tuple[Failed, ...]:
+        """Steps whose command failed."""
+        return tuple(o for o in self.outcomes if isinstance(o, Failed))
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """Steps that waited for one that failed."""
+        return tuple(o for o in self.outcomes if isinstance(o, Skipped))
+
+    def outputs(self) -> dict[tuple[str, str], Output]:
+        """Return the files that were made, by step id and name."""
+        return {(done.step, o.name): o for done in self.done for o in done.outputs}
+
+    def products(self) -> Iterator[tuple[PlannedProduct, str, str]]:
+        """Yield the products that are there, as (product, path, digest); found ones have no digest."""
+        outputs = self.outputs()
+        for product in self.plan.products:
+            if product.file is not None:
+                yield product, product.file.path, ""
+            elif (product.step, product.name) in outputs:
+                output = outputs[product.step, product.name]
+                yield product, output.path, output.digest
+
+    def table(self) -> Any:
+        """Return an astropy Table of all steps: failed ones first, then skipped ones, then those that are done."""
+        from astropy.table import Table
+
+        rank = {Failed: 0, Skipped: 1, Done: 2}
+        pairs = sorted(zip(self.plan.steps, self.outcomes, strict=True), key=lambda p: rank[type(p[1])])
+        rows = [(s.obs_id, s.command.task, s.command.outputs[0], *_words(o)) for s, o in pairs]
+        return Table(rows=rows or None, names=("obs_id", "task", "product", "state", "why"), dtype=(str,) * 5)
+
+    def __str__(self) -> str:
+        cached = sum(d.cached for d in self.done)
+        return (
+            f"Run of {len(self.plan.steps)} steps on {self.engine}: {len(self.done)} done ({cached} were there), "
+            f"{len(self.failed)} failed, {len(self.skipped)} skipped; products in {self.store}"
+        )
+
+
+def _words(outcome: Outcome) -> tuple[str, str]:
+    if isinstance(outcome, Done):
+        return "done", "was there already" if outcome.cached else f"made in {outcome.seconds:.2f} s"
+    if isinstance(outcome, Failed):
+        return "failed", outcome.reason
+    return "skipped", f"waited for {outcome.because}"
+
+
+def raise_for_failures(run: Run) -> Run:
+    """Return the run if every step has its products, else raise one error that lists what failed.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` returns it.
+
+    Raises
+    ------
+    CommandFailed
+        If a step failed; the products of the others are in the store all the same.
+
+    Examples
+    --------
+    >>> from xphotfn.graph.plan import Plan
+    >>> raise_for_failures(Run(plan=Plan(), store="products", engine="native")).failed
+    ()
+    """
+    if not run.failed:
+        return run
+    steps = {s.id: s for s in run.plan.steps}
+    first = run.failed[0]
+    lines = [f"{steps[f.step].obs_id} {steps[f.step].command.outputs[0]}: {f.reason}" for f in run.failed[:10]]
+    more = [f"and {len(run.failed) - 10} more: see run.table()"] if len(run.failed) > 10 else []
+    raise CommandFailed(
+        steps[first.step].command.argv,
+        f"{len(run.failed)} of {len(run.plan.steps)} steps failed and {len(run.skipped)} waited for them; the others "
+        "are done and kept:\n" + "\n".join(f"  {line}" for line in lines + more),
+        tail=first.log,
+    )

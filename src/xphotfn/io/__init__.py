@@ -1,0 +1,1 @@
+"""Files: FITS, products, DS9 regions, what is on disk, tables."""

@@ -1,0 +1,179 @@
+"""Targets meet observations: a Field holds a target, what covers it and its regions."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import astropy.units as u
+from attrs import evolve
+
+from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.observation import Observation
+from xphotfn.records.region import Region
+from xphotfn.records.target import Target
+from xphotfn.science.coords import separation_deg
+from xphotfn.science.distances import radius_deg
+from xphotfn.science.matching import overlapping, sort_regions
+from xphotfn.science.shapes import pixel_shapes
+from xphotfn.units import angle_deg
+
+__all__ = ("bulk_field", "match_observations")
+
+CORE_FRACTION = 0.15  # of R500: regions inside belong to a cluster
+
+
+def match_observations(
+    target_or_targets: Target | Iterable[Target], observations: Iterable[Observation], *, within: Any = 30 * u.arcmin
+) -> Field | tuple[Field, ...]:
+    """Return the field of a target: its observations and their regions, sorted into match and interlopers.
+
+    Parameters
+    ----------
+    target_or_targets
+        One target or several.
+    observations
+        As :func:`find_observations` gives them, in any order.
+    within
+        Largest distance of the target from the pointing.
+
+    Returns
+    -------
+    Field or tuple of Field
+        One for one target; for several a tuple in their order. What was left out and why is in ``left_out``.
+
+    Raises
+    ------
+    PlanError
+        If a target has no observation within that distance; the message names the nearest.
+    InvalidFile
+        If a region file cannot be read.
+
+    Notes
+    -----
+    A region is the target's match when it contains its position and has a colour of its kind (green, magenta, blue,
+    cyan, yellow for clusters and extended sources, red for point sources); the nearest wins, others are alternates.
+    All other regions, of all observations, are interlopers. To a cluster belong also red and magenta regions within
+    0.15 R500 and green regions that overlap the match of another observation.
+
+    References
+    ----------
+    XGA ``sources/base.py`` and ``sources/extended.py``.
+
+    Examples
+    --------
+    >>> import xphotfn as xp
+    >>> from xphotfn.testing.examples import example_field
+    >>> field = xp.match_observations(example_field().target, example_field().observations)
+    >>> field.obs_ids
+    ('0999990101',)
+    """
+    pool = sorted(observations, key=lambda o: o.obs_id)
+    limit = angle_deg(within, "within")
+    if isinstance(target_or_targets, Target):
+        return _match(target_or_targets, pool, limit)
+    cache: dict[str, tuple[Region, ...]] = {}
+    return tuple(_match(target, pool, limit, cache) for target in target_or_targets)
+
+
+def bulk_field(observations: Iterable[Observation]) -> Field:
+    """Return a field without a target: observations to be processed, never mosaicked or measured.
+
+    Parameters
+    ----------
+    observations
+        The observations, as :func:`find_observations` gives them.
+
+    Raises
+    ------
+    InvalidRecord
+        If there is none.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field
+    >>> bulk_field(example_field().observations).target is None
+    True
+    """
+    pool = sorted(observations, key=lambda o: o.obs_id)
+    if not pool:
+        raise InvalidRecord("a bulk field needs at least one observation: find_observations(root) found none to choose")
+    return Field(members=[FieldObservation(observation=o, region_grid=o.grid, interlopers=_regions(o)) for o in pool])
+
+
+def _regions(observation: Observation, cache: dict[str, tuple[Region, ...]] | None = None) -> tuple[Region, ...]:
+    if observation.regions is None:
+        return ()
+    from xphotfn.io.regions import read_regions
+
+    path = observation.regions.path
+    if cache is None:
+        return read_regions(path)
+    if path not in cache:
+        cache[path] = read_regions(path)
+    return cache[path]
+
+
+def _match(
+    target: Target, pool: Sequence[Observation], limit_deg: float, cache: dict[str, tuple[Region, ...]] | None = None
+) -> Field:
+    distances = [60 * float(separation_deg(target.ra_deg, target.dec_deg, o.ra_deg, o.dec_deg)) for o in pool]
+    near = [(o, d) for o, d in zip(pool, distances, strict=True) if d <= 60 * limit_deg]
+    if not near:
+        raise PlanError(_nobody_near(target, pool, distances, limit_deg))
+    members = [_member(target, o, d, _regions(o, cache)) for o, d in near]
+    far = [(o.obs_id, d) for o, d in zip(pool, distances, strict=True) if d > 60 * limit_deg]
+    return Field(
+        target=target,
+        members=_keep_overlaps(members) if target.kind == "cluster" else members,
+        centre_ra_deg=target.ra_deg,
+        centre_dec_deg=target.dec_deg,
+        left_out=[(obs_id, f"{d:.1f} arcmin from the pointing, beyond {60 * limit_deg:g}") for obs_id, d in far],
+    )
+
+
+def _nobody_near(target: Target, pool: Sequence[Observation], distances: list[float], limit_deg: float) -> str:
+    start = f"no observation within {60 * limit_deg:g} arcmin of {target.name} ({target.ra_deg}, {target.dec_deg})"
+    if not pool:
+        return f"{start}: no observation was given; does find_observations(root) find any?"
+    nearest = min(range(len(pool)), key=distances.__getitem__)
+    return (
+        f"{start}: the nearest of {len(pool)} is {pool[nearest].obs_id} at {distances[nearest]:.1f} arcmin; "
+        "check the position or give within="
+    )
+
+
+def _member(
+    target: Target, observation: Observation, separation: float, regions: tuple[Region, ...]
+) -> FieldObservation:
+    grid = observation.grid
+    core = 0.0 if target.r500 is None else CORE_FRACTION * radius_deg(target.r500, target)
+    found = sort_regions(regions, grid, target, core)
+    return FieldObservation(
+        observation=observation,
+        separation_arcmin=separation,
+        region_grid=grid,
+        match=found.match,
+        alternates=found.alternates,
+        kept=found.kept,
+        interlopers=found.interlopers,
+    )
+
+
+def _keep_overlaps(members: Sequence[FieldObservation]) -> list[FieldObservation]:
+    """Keep green regions of observations that overlap the match of another observation: the same cluster."""
+    result = []
+    for member in members:
+        matches = [
+            pixel_shapes((m.match,), m.region_grid, member.region_grid)[0]
+            for m in members
+            if m is not member and m.match is not None
+        ]
+        shapes = pixel_shapes(member.interlopers, member.region_grid, member.region_grid)
+        same = [
+            region.colour == "green" and any(overlapping(match, shape) for match in matches)
+            for region, shape in zip(member.interlopers, shapes, strict=True)
+        ]
+        kept = tuple(r for r, s in zip(member.interlopers, same, strict=True) if s)
+        rest = tuple(r for r, s in zip(member.interlopers, same, strict=True) if not s)
+        result.append(evolve(member, kept=(*member.kept, *kept), interlopers=rest) if kept else member)
+    return result

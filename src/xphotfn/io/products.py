@@ -1,0 +1,220 @@
+"""Images, exposure maps and rate maps: frozen references whose data load on first use and are read-only."""
+
+from typing import Any, final
+
+import numpy as np
+from attrs import field, frozen
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidRecord, ShapeMismatch
+from xphotfn.io.cache import BoundedCache, file_key
+from xphotfn.records._fields import non_empty
+from xphotfn.records.band import Band
+from xphotfn.records.grid import PixelGrid
+from xphotfn.science.masks import read_only, sensor_mask
+from xphotfn.science.ratemap import rate_map
+
+__all__ = ("ExposureMap", "Image", "Product", "RateMap", "clear_cache")
+
+_CACHE = BoundedCache(256 * 2**20)
+
+
+def clear_cache() -> None:
+    """Forget all arrays and headers that were read; they load again on their next use."""
+    _CACHE.clear()
+
+
+def _array_and_header(path: str, hdu: int) -> tuple[NDArray[Any], Any]:
+    from xphotfn.io.fits import read_array
+
+    def load() -> tuple[Any, int]:
+        data, header = read_array(path, hdu)
+        return (read_only(data), header), data.nbytes
+
+    pair: tuple[NDArray[Any], Any] = _CACHE.get(file_key(path, hdu), load)
+    return pair
+
+
+@final
+@frozen(kw_only=True)
+class Image:
+    """A counts image on disk.
+
+    Parameters
+    ----------
+    path
+        The FITS file.
+    target
+        Name of the target, or None.
+    obs_id
+        Ten digits, or ``combined``.
+    exposure_id
+        Such as ``S003``; empty for a mosaic.
+    instrument
+        ``pn``, ``mos1``, ``mos2`` or ``combined``.
+    band
+        Energy band.
+    grid
+        Pixel grid.
+    digest
+        Content digest where one is known (products of a store), else empty.
+    """
+
+    path: str = field(validator=non_empty)
+    target: str | None = None
+    obs_id: str = field(validator=non_empty)
+    exposure_id: str = ""
+    instrument: str = field(validator=non_empty)
+    band: Band
+    grid: PixelGrid
+    digest: str = ""
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """Counts, shape (ny, nx), in the type of the file; read-only."""
+        return _checked(self)
+
+    @property
+    def header(self) -> Any:
+        """The primary FITS header (a copy)."""
+        return _array_and_header(self.path, 0)[1].copy()
+
+
+@final
+@frozen(kw_only=True)
+class ExposureMap:
+    """An exposure map on disk; the fields are those of :class:`Image`."""
+
+    path: str = field(validator=non_empty)
+    target: str | None = None
+    obs_id: str = field(validator=non_empty)
+    exposure_id: str = ""
+    instrument: str = field(validator=non_empty)
+    band: Band
+    grid: PixelGrid
+    digest: str = ""
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """Exposure in s, shape (ny, nx), float; read-only."""
+        return _checked(self)
+
+    @property
+    def header(self) -> Any:
+        """The primary FITS header (a copy)."""
+        return _array_and_header(self.path, 0)[1].copy()
+
+
+def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
+    data = _array_and_header(product.path, 0)[0]
+    if data.shape != product.grid.shape:
+        raise ShapeMismatch(
+            f"{product.path} now has shape {data.shape}, it had {product.grid.shape} when it was found: "
+            "run find_observations again"
+        )
+    return data
+
+
+@final
+@frozen(kw_only=True)
+class RateMap:
+    """An image with its exposure map.
+
+    Parameters
+    ----------
+    image, exposure
+        The two products; they must be of one observation, camera, exposure and band, on the same grid.
+
+    Raises
+    ------
+    InvalidRecord
+        If they are of different observations, cameras or bands.
+    ShapeMismatch
+        If their grids differ by more than 1e-9.
+    """
+
+    image: Image
+    exposure: ExposureMap
+
+    def __attrs_post_init__(self) -> None:
+        for name in ("obs_id", "exposure_id", "instrument", "band"):
+            one, other = getattr(self.image, name), getattr(self.exposure, name)
+            if one != other:
+                raise InvalidRecord(
+                    f"image {self.image.path} and exposure map {self.exposure.path} do not belong together: "
+                    f"{name} is {one} and {other}"
+                )
+        difference = self.image.grid.difference(self.exposure.grid)
+        if difference:
+            raise ShapeMismatch(
+                f"image {self.image.path} and exposure map {self.exposure.path} lie on different grids "
+                f"({difference}): make the exposure map from this image"
+            )
+
+    @property
+    def data(self) -> NDArray[np.float64]:
+        """Count rate in ct/s per pixel, float64, shape (ny, nx), 0 off the detector; read-only."""
+        key = ("rate", file_key(self.image.path), file_key(self.exposure.path))
+
+        def load() -> tuple[Any, int]:
+            rate = rate_map(self.image.data, self.exposure.data)
+            return read_only(rate), rate.nbytes
+
+        result: NDArray[np.float64] = _CACHE.get(key, load)
+        return result
+
+    @property
+    def sensor_mask(self) -> NDArray[np.bool_]:
+        """True where the detector looked (exposure above 0), shape (ny, nx); read-only."""
+        return np.asarray(read_only(sensor_mask(self.exposure.data)))
+
+    @property
+    def path(self) -> str:
+        """The file of the image."""
+        return self.image.path
+
+    @property
+    def header(self) -> Any:
+        """Header of the image."""
+        return self.image.header
+
+    @property
+    def target(self) -> str | None:
+        """Name of the target."""
+        return self.image.target
+
+    @property
+    def obs_id(self) -> str:
+        """ObsID, or ``combined``."""
+        return self.image.obs_id
+
+    @property
+    def exposure_id(self) -> str:
+        """Such as ``S003``; empty for a mosaic."""
+        return self.image.exposure_id
+
+    @property
+    def instrument(self) -> str:
+        """Camera, or ``combined``."""
+        return self.image.instrument
+
+    @property
+    def band(self) -> Band:
+        """Energy band."""
+        return self.image.band
+
+    @property
+    def grid(self) -> PixelGrid:
+        """Pixel grid of the image."""
+        return self.image.grid
+
+    @property
+    def digest(self) -> str:
+        """Digests of the image and the exposure map, joined by ``+``."""
+        return f"{self.image.digest}+{self.exposure.digest}"
+
+    def __str__(self) -> str:
+        return f"RateMap {self.obs_id} {self.instrument} {self.band}"
+
+
+Product = Image | ExposureMap | RateMap

@@ -1,0 +1,105 @@
+"""Targets from a table of a sample."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.records.target import Target
+from xphotfn.units import quantity
+
+__all__ = ("targets_from_table",)
+
+_RADII = ("r200", "r500", "r2500", "radius")
+_KNOWN = ("name", "kind", "ra", "dec", "redshift", "cosmology", *_RADII)
+_ALIASES = {"z": "redshift", "ra_deg": "ra", "dec_deg": "dec", "raj2000": "ra", "dej2000": "dec", "id": "name"}
+
+
+def targets_from_table(table: Any) -> tuple[Target, ...]:
+    """Return one target per row.
+
+    Parameters
+    ----------
+    table
+        An astropy Table, a pandas DataFrame, a list of dicts, or anything that ``astropy.table.Table`` takes. Columns,
+        in any case: ``name``, ``ra``, ``dec`` (degrees unless they have a unit), and where known ``redshift`` (``z``),
+        ``r200``, ``r500``, ``r2500``, ``radius`` (kpc for clusters and arcsec for others unless they have a unit),
+        ``kind`` (``cluster``, ``extended``, ``point``) and ``cosmology``. All other columns go to ``extra``.
+
+    Returns
+    -------
+    tuple of Target
+        In the order of the rows. Without a ``kind``, a row with a redshift and an overdensity radius is a cluster, one
+        with a ``radius`` alone an extended source. Masked or NaN cells count as not given.
+
+    Raises
+    ------
+    InvalidRecord, UnitMismatch
+        If a column is missing or a cell is wrong; the message names the row.
+
+    Examples
+    --------
+    >>> rows = [{"name": "A907", "ra": 149.592, "dec": -11.06, "z": 0.16, "r500": 1200.0, "richness": 71}]
+    >>> target, = targets_from_table(rows)
+    >>> target.r500, target.extra
+    (<Quantity 1200. kpc>, (('richness', 71),))
+    """
+    from astropy.table import Table
+
+    if hasattr(table, "columns") and hasattr(table, "iloc"):
+        table = Table.from_pandas(table)
+    rows = table if isinstance(table, Table) else Table(table)
+    names = {c: _ALIASES.get(c.lower(), c.lower()) for c in rows.colnames}
+    missing = [n for n in ("name", "ra", "dec") if n not in names.values()]
+    if missing:
+        raise InvalidRecord(f"the table lacks {', '.join(missing)}; its columns are {', '.join(rows.colnames)}")
+    twice = sorted({n for n in names.values() if list(names.values()).count(n) > 1})
+    if twice:
+        raise InvalidRecord(f"several columns of the table mean {', '.join(twice)}: keep one of each")
+    units = {c: getattr(rows[c], "unit", None) for c in rows.colnames}
+    return tuple(_target(i, row, names, units) for i, row in enumerate(rows))
+
+
+def _target(index: int, row: Any, names: Mapping[str, str], units: Mapping[str, Any]) -> Target:
+    cells = {new: _cell(row[old], units[old]) for old, new in names.items()}
+    known = {n: v for n, v in cells.items() if n in _KNOWN and v is not None}
+    kind = str(known.pop("kind", _guess_kind(known)))
+    for name in _RADII:
+        if name in known and not isinstance(known[name], u.Quantity):
+            known[name] = _bare_radius(known[name], kind)
+    extra = {old: cells[new] for old, new in names.items() if new not in _KNOWN and cells[new] is not None}
+    try:
+        return Target(
+            name=known.pop("name", ""),
+            kind=kind,
+            ra_deg=known.pop("ra", np.nan),
+            dec_deg=known.pop("dec", np.nan),
+            extra=extra,
+            **known,
+        )
+    except (ValueError, TypeError) as error:
+        raise type(error)(f"row {index} of the table: {error}") from error
+
+
+def _cell(value: Any, unit: Any) -> Any:
+    if value is None or np.ma.is_masked(value) or (isinstance(value, float | np.floating) and np.isnan(value)):
+        return None
+    if isinstance(value, u.Quantity):
+        return value
+    value = value.item() if hasattr(value, "item") else value
+    value = value.decode() if isinstance(value, bytes) else value
+    return value * unit if unit is not None and isinstance(value, int | float) else value
+
+
+def _guess_kind(known: Mapping[str, Any]) -> str:
+    if "redshift" in known and any(n in known for n in ("r200", "r500", "r2500")):
+        return "cluster"
+    return "extended" if "radius" in known else "cluster"
+
+
+def _bare_radius(value: Any, kind: str) -> Any:
+    if isinstance(value, str):
+        return quantity(value, "a radius", "1200 kpc")
+    return value * (u.kpc if kind == "cluster" else u.arcsec)

@@ -1,0 +1,181 @@
+"""Writing FITS images: whole or not at all, and the same bytes wherever they are made."""
+
+import os
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidFile
+from xphotfn.io.products import RateMap
+from xphotfn.records.grid import PixelGrid
+
+__all__ = ("grid_cards", "publish", "write_fits", "write_image")
+
+Card = tuple[str, Any, str]
+
+
+@contextmanager
+def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+    """Give a temporary path beside ``path`` that becomes it, by one rename, if the block ends well.
+
+    Raises
+    ------
+    InvalidFile
+        If the file exists already (and ``overwrite`` is False), its folder is missing, or it cannot be written; then
+        nothing is left behind and what was there stays as it was.
+    """
+    final = Path(path)
+    if not overwrite and (final.exists() or final.is_symlink()):
+        raise InvalidFile(str(path), "exists already and is left as it was: give another name or overwrite=True")
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=final.suffix, dir=final.parent)
+        os.close(handle)
+    except OSError as error:
+        raise InvalidFile(str(path), f"cannot be written: {error.strerror or error}") from error
+    temporary = Path(name)
+    try:
+        yield temporary
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(final)
+    except OSError as error:
+        raise InvalidFile(
+            str(path), f"cannot be written: {error.strerror or error}; nothing was left behind"
+        ) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+def _umask() -> int:
+    """Return the umask; reading it needs setting it, so both halves stand together."""
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask
+
+
+def grid_cards(grid: PixelGrid) -> list[Card]:
+    """Return the WCS cards of a grid as evselect writes them, with the L WCS where the grid has sky coordinates."""
+    cards: list[Card] = []
+    for n, kind, crpix, crval, cdelt, first, step, name in (
+        (1, "RA---TAN", grid.crpix1, grid.ra_deg, grid.cdelt1_deg, grid.x0_sky, grid.dx_sky, "X"),
+        (2, "DEC--TAN", grid.crpix2, grid.dec_deg, grid.cdelt2_deg, grid.y0_sky, grid.dy_sky, "Y"),
+    ):
+        cards += [
+            (f"CTYPE{n}", kind, "tangent plane projection"),
+            (f"CRPIX{n}", crpix, "reference pixel"),
+            (f"CRVAL{n}", crval, "[deg] coordinate of the reference pixel"),
+            (f"CUNIT{n}", "deg", "unit"),
+            (f"CDELT{n}", cdelt, "[deg] pixel size"),
+        ]
+        if first is not None:
+            cards += [
+                (f"CTYPE{n}L", name, "XMM sky coordinate"),
+                (f"CRPIX{n}L", 1, "reference pixel"),
+                (f"CRVAL{n}L", first, "value at the reference pixel"),
+                (f"CDELT{n}L", step, "pixel size"),
+                (f"LTV{n}", 1 - first / step, ""),
+                (f"LTM{n}_{n}", 1 / step, ""),
+            ]
+    if grid.has_sky:
+        cards += [("WCSNAMEL", "PHYSICAL", "WCS L name"), ("WCSAXESL", 2, ""), ("LTM1_2", 0, ""), ("LTM2_1", 0, "")]
+    return cards
+
+
+def write_image(
+    path: str | Path, data: NDArray[Any], grid: PixelGrid, cards: Iterable[Card] = (), *, overwrite: bool = False
+) -> None:
+    """Write an image with the WCS of its grid; no date, host or path goes into it.
+
+    Parameters
+    ----------
+    path
+        The file to make.
+    data
+        Shape (ny, nx).
+    grid
+        Its grid.
+    cards
+        Further header cards ``(keyword, value, comment)``.
+    overwrite
+        Replace an existing file.
+
+    Raises
+    ------
+    InvalidFile
+        If it exists already or cannot be written.
+    """
+    from astropy.io import fits
+
+    with publish(path, overwrite=overwrite) as temporary:
+        hdu = fits.PrimaryHDU(np.asarray(data))
+        hdu.header.extend([*cards, *grid_cards(grid)])
+        hdu.writeto(temporary, overwrite=True)
+
+
+def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a rate map as FITS: the rate, then the counts and the exposure as extensions.
+
+    Parameters
+    ----------
+    rate_map
+        The map.
+    path
+        The file to make.
+    overwrite
+        Replace an existing file.
+
+    Returns
+    -------
+    Path
+        The file: primary HDU rate in ct/s (float64), extensions COUNTS (ct) and EXPOSURE (s), each with the WCS.
+
+    Raises
+    ------
+    InvalidFile
+        If it exists already or cannot be written; then nothing is left behind.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astropy.io import fits
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> path = write_fits(example_rate_map(), Path(tempfile.mkdtemp(), "rate.fits"))
+    >>> [hdu.name for hdu in fits.open(path)]
+    ['PRIMARY', 'COUNTS', 'EXPOSURE']
+    """
+    from astropy.io import fits
+
+    hdus = []
+    for make, name, data, unit in (
+        (fits.PrimaryHDU, "", rate_map.data, "ct/s"),
+        (fits.ImageHDU, "COUNTS", rate_map.image.data, "ct"),
+        (fits.ImageHDU, "EXPOSURE", rate_map.exposure.data, "s"),
+    ):
+        hdu = make(np.asarray(data))
+        if name:
+            hdu.header["EXTNAME"] = name
+        hdu.header.extend(
+            [*_identity_cards(rate_map), ("BUNIT", unit, "unit of the pixels"), *grid_cards(rate_map.grid)]
+        )
+        hdus.append(hdu)
+    with publish(path, overwrite=overwrite) as temporary:
+        fits.HDUList(hdus).writeto(temporary, overwrite=True)
+    return Path(path)
+
+
+def _identity_cards(rate_map: RateMap) -> list[Card]:
+    band = rate_map.band
+    return [
+        ("OBJECT", rate_map.target or "", "target"),
+        ("OBS_ID", rate_map.obs_id, "observation"),
+        ("INSTRUME", rate_map.instrument, "camera"),
+        ("EXPIDSTR", rate_map.exposure_id, "exposure"),
+        ("E_MIN", band.lo_ev / 1000, "[keV] lower energy"),
+        ("E_MAX", band.hi_ev / 1000, "[keV] upper energy"),
+        ("CREATOR", "xphotfn", "program"),
+    ]

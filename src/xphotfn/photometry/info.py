@@ -1,0 +1,147 @@
+"""The summary of a field."""
+
+import html
+from collections.abc import Iterable
+from typing import final
+
+from attrs import field, frozen
+
+from xphotfn.errors import XphotfnError
+from xphotfn.graph.result import Run
+from xphotfn.photometry.maps import combined_rate_map, rate_maps
+from xphotfn.photometry.significance import snr
+from xphotfn.records._fields import items
+from xphotfn.records.field import Field
+from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.science.snr import DEFAULT_METHOD, Method, method_of
+
+__all__ = ("Info", "info")
+
+
+@final
+@frozen(kw_only=True)
+class Info:
+    """Summaries of fields, as text (``str``) and as HTML in a notebook.
+
+    Parameters
+    ----------
+    sections
+        Per field a tuple of pairs ``(what, value)``.
+    """
+
+    sections: tuple[tuple[tuple[str, str], ...], ...] = field(converter=items)
+
+    def __str__(self) -> str:
+        return "\n\n".join(_text(section) for section in self.sections)
+
+    def __getitem__(self, what: str) -> str:
+        """Return one value of the first field, by its name."""
+        return dict(self.sections[0])[what]
+
+    def _repr_html_(self) -> str:
+        rows = [
+            "".join(
+                f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
+                f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
+                for name, value in section
+            )
+            for section in self.sections
+        ]
+        return "".join(f"<table class='xphotfn-info'>{body}</table>" for body in rows)
+
+
+def _text(section: tuple[tuple[str, str], ...]) -> str:
+    width = max(len(name) for name, _ in section)
+    return "\n".join(f"{name:<{width}}  {value}" for name, value in section)
+
+
+def info(
+    field_or_fields: Field | Iterable[Field], *, run: Run | None = None, method: str | Method = DEFAULT_METHOD
+) -> Info:
+    """Return a summary of a field: target, observations, regions and signal-to-noise.
+
+    Parameters
+    ----------
+    field_or_fields
+        One field or several.
+    run
+        A run with their mosaics: then the signal-to-noise of the combined map within each known radius is given.
+    method
+        Definition of the signal-to-noise.
+
+    Returns
+    -------
+    Info
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field
+    >>> summary = info(example_field())
+    >>> summary["XMM ObsIDs"]
+    '1'
+    """
+    fields = (field_or_fields,) if isinstance(field_or_fields, Field) else tuple(field_or_fields)
+    return Info(sections=[tuple(_section(f, run, method)) for f in fields])
+
+
+def _section(target_field: Field, run: Run | None, method: str | Method) -> list[tuple[str, str]]:
+    rows = [*_target_rows(target_field), *_observation_rows(target_field)]
+    if run is not None:
+        maps = rate_maps(run, target=target_field.name)
+        rows.append(("Rate maps", str(len(maps))))
+        rows += _snr_rows(target_field, run, method)
+    return rows
+
+
+def _target_rows(target_field: Field) -> list[tuple[str, str]]:
+    target = target_field.target
+    if target is None:
+        return [("Bulk field", ", ".join(target_field.obs_ids))]
+    rows = [
+        ("Source name", target.name),
+        ("Coordinates", f"({target.ra_deg}, {target.dec_deg}) deg"),
+    ]
+    if not target_field.is_centred_on_target:
+        rows.append(("Centre", f"({target_field.centre_ra_deg}, {target_field.centre_dec_deg}) deg"))
+    if target.redshift is not None:
+        cosmology = target.cosmology if isinstance(target.cosmology, str) else target.cosmology.kind
+        rows += [("Redshift", f"{target.redshift:g}"), ("Cosmology", cosmology)]
+    return rows + [(name, str(value)) for name, value in target.extra]
+
+
+def _observation_rows(target_field: Field) -> list[tuple[str, str]]:
+    members = target_field.members
+    rows = [("XMM ObsIDs", str(len(members)))]
+    for camera in INSTRUMENTS:
+        number = sum(camera.name in m.observation.instruments for m in members)
+        rows.append((f"{camera.pps_name if camera.name == 'pn' else camera.name.upper()} observations", str(number)))
+    exposures = [e.exposure_s for m in members for e in m.observation.exposures]
+    rows += [
+        ("On-axis", str(sum(m.on_axis for m in members))),
+        ("With regions", str(sum(bool(m.regions) for m in members))),
+        ("Total regions", str(sum(len(m.regions) for m in members))),
+        ("Obs with a match", str(sum(m.match is not None for m in members))),
+        ("Obs with >1 matches", str(sum(bool(m.alternates) for m in members))),
+        ("Interlopers", str(sum(len(m.interlopers) for m in members))),
+        ("Total on-time", f"{sum(exposures) / 1000:.1f} ks"),
+    ]
+    return rows + [(f"Left out {obs_id}", why) for obs_id, why in target_field.left_out]
+
+
+def _snr_rows(target_field: Field, run: Run, method: str | Method) -> list[tuple[str, str]]:
+    if target_field.target is None:
+        return []
+    bands = dict.fromkeys(p.band for p in run.plan.products if p.field_name == target_field.name)
+    rows = []
+    for name, radius in target_field.target.radii:
+        label = name.upper() if name.startswith("r") else "Radius"
+        rows.append((label, str(radius)))
+        region = name if name.startswith("r") else radius
+        for band in bands:
+            title = f"{label} SNR" if len(bands) == 1 else f"{label} SNR {band}"
+            try:
+                combined = combined_rate_map(run, target=target_field.name, band=band)
+                rows.append((title, f"{float(snr(combined, target_field, region, method=method)):.2f}"))
+            except XphotfnError as error:
+                rows.append((title, f"not measured: {error}"))
+    return [*rows, ("SNR method", method_of(method).name)]

@@ -1,0 +1,175 @@
+"""From a run to its rate maps."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from xphotfn.errors import ProductMissing
+from xphotfn.graph.plan import PlannedProduct
+from xphotfn.graph.result import Run
+from xphotfn.io.fits import read_header
+from xphotfn.io.headers import grid_of
+from xphotfn.io.products import ExposureMap, Image, RateMap
+from xphotfn.records.band import Band
+from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import instrument as camera_of
+from xphotfn.records.target import Target
+
+__all__ = ("combined_rate_map", "rate_maps", "select")
+
+
+def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> tuple[RateMap, ...]:
+    """Return one rate map per observation, camera and band of a run.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` or :func:`load_run` returns it.
+    target
+        Only those of this target, or of the field with this name.
+    band
+        Only those of this band.
+
+    Returns
+    -------
+    tuple of RateMap
+        Those whose image and exposure map are both there, found or made; mosaics are not among them. In the order of
+        field, ObsID, camera (pn, mos1, mos2) and band. Nothing is loaded yet.
+
+    Raises
+    ------
+    ProductMissing
+        If the run's plan knows no such target or band.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_run
+    >>> [str(m) for m in rate_maps(example_run())]
+    ['RateMap 0999990101 pn 0.5-2 keV']
+    """
+    return tuple(m for m in _maps(run, target, band) if m.obs_id != "combined")
+
+
+def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:
+    """Return the mosaic of a run: all its images and exposure maps on one grid.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` or :func:`load_run` returns it.
+    target, band
+        Which one; needed where the run holds several.
+
+    Returns
+    -------
+    RateMap
+        With obs_id and instrument ``combined``. Its exposure is the sum over cameras.
+
+    Raises
+    ------
+    ProductMissing
+        If there is none, with the reason, or several.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_run
+    >>> combined_rate_map(example_run()).obs_id
+    'combined'
+    """
+    found = [m for m in _maps(run, target, band) if m.obs_id == "combined"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = "; ".join(f"{m.target}, {m.band}" for m in found)
+        raise ProductMissing(f"the run holds {len(found)} mosaics: name one with target= and band=: {listed}")
+    planned = [p for p in run.plan.products if p.obs_id == "combined"]
+    if not planned:
+        raise ProductMissing("the plan has no mosaic: use plan_mosaics or plan_photometry with a target")
+    problems = "; ".join(dict.fromkeys(f.reason for f in run.failed)) or "see run.table()"
+    raise ProductMissing(f"the mosaic was not made: {problems}")
+
+
+def select(
+    maps: Iterable[RateMap],
+    *,
+    obs_id: str | None = None,
+    instrument: str | None = None,
+    exposure_id: str | None = None,
+    band: Band | None = None,
+    target: Target | str | None = None,
+) -> RateMap:
+    """Return the one map that matches.
+
+    Parameters
+    ----------
+    maps
+        As :func:`rate_maps` gives them.
+    obs_id, instrument, exposure_id, band, target
+        What it must be; leave out what does not matter.
+
+    Raises
+    ------
+    ProductMissing
+        If none or several match; the message lists the candidates.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> select([example_rate_map()], instrument="pn").obs_id
+    '0999990101'
+    """
+    pool = tuple(maps)
+    wanted: dict[str, Any] = {
+        "obs_id": obs_id,
+        "instrument": None if instrument is None else camera_of(instrument).name,
+        "exposure_id": exposure_id,
+        "band": band,
+        "target": target.name if isinstance(target, Target) else target,
+    }
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    found = [m for m in pool if all(getattr(m, name) == value for name, value in asked.items())]
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(f"{m.obs_id} {m.instrument} {m.exposure_id} {m.band}" for m in (found or pool)[:20])
+    question = ", ".join(f"{name}={value}" for name, value in asked.items()) or "no condition"
+    raise ProductMissing(
+        f"{len(found) or 'no'} maps match {question}; candidates: {listed or 'there is no map at all'}"
+    )
+
+
+def _maps(run: Run, target: Target | str | None, band: Band | None) -> list[RateMap]:
+    name = target.name if isinstance(target, Target) else target
+    names = [f.name for f in run.plan.fields]
+    if name is not None and name not in names:
+        raise ProductMissing(f"the run has no field {name!r}; it has {', '.join(names)}")
+    bands = list(dict.fromkeys(p.band for p in run.plan.products))
+    if band is not None and band not in bands:
+        raise ProductMissing(f"the run has no band {band}; it has {', '.join(str(b) for b in bands)}")
+    there = {
+        (p.kind, p.what): (p, path, digest)
+        for p, path, digest in run.products()
+        if (name is None or p.field_name == name) and (band is None or p.band == band)
+    }
+    maps = []
+    for (kind, what), image in there.items():
+        exposure = there.get(("exposure_map", what))
+        if kind == "image" and exposure is not None:
+            maps.append(RateMap(image=_product(Image, run, *image), exposure=_product(ExposureMap, run, *exposure)))
+    return maps
+
+
+def _product(kind: Any, run: Run, product: PlannedProduct, path: str, digest: str) -> Any:
+    target = next((f.target for f in run.plan.fields if f.name == product.field_name), None)
+    return kind(
+        path=path,
+        target=None if target is None else target.name,
+        obs_id=product.obs_id,
+        exposure_id=product.exposure_id,
+        instrument=product.instrument,
+        band=product.band,
+        grid=product.grid or _grid(path),
+        digest=digest,
+    )
+
+
+def _grid(path: str) -> PixelGrid:
+    return grid_of(read_header(path), path)

@@ -1,0 +1,293 @@
+"""Masks of a field on a product: source, background, interlopers."""
+
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
+from xphotfn.io.products import Product
+from xphotfn.records.field import Field
+from xphotfn.records.region import Region
+from xphotfn.science import masks as pixel_masks
+from xphotfn.science.coords import deg_to_pix
+from xphotfn.science.distances import radius_deg
+from xphotfn.science.masks import PixelShape, paint, read_only
+from xphotfn.science.shapes import pixel_shapes, scaled
+from xphotfn.units import position_deg
+
+__all__ = ("custom_mask", "edge_mask", "interloper_mask", "mask", "sensor_mask", "source_mask")
+
+Mask = NDArray[np.bool_]
+RADII = ("r500", "r200", "r2500", "point")
+
+
+def interloper_mask(product: Product, field: Field) -> Mask:
+    """Return the pixels free of other sources.
+
+    Parameters
+    ----------
+    product
+        Image, ExposureMap or RateMap.
+    field
+        Its interlopers, of all its observations, are masked.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        False where an interloper covers the pixel's centre; read-only.
+
+    Notes
+    -----
+    A region that lies partly on the image is masked there, even where its centre is off the image.
+
+    References
+    ----------
+    XGA ``sources/base.py``, ``get_interloper_mask``.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_rate_map
+    >>> bool(interloper_mask(example_rate_map(), example_field()).all())
+    False
+    """
+    covered = np.zeros(product.grid.shape, dtype=bool)
+    for member in field.members:
+        paint(covered, pixel_shapes(member.interlopers, member.region_grid, product.grid))
+    return _frozen(~covered)
+
+
+def source_mask(
+    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] = (1.05, 1.5)
+) -> tuple[Mask, Mask]:
+    """Return the source region and the background annulus around it.
+
+    Parameters
+    ----------
+    product
+        Image, ExposureMap or RateMap.
+    field
+        Gives the target's centre, radii and matched regions.
+    region
+        ``"r500"``, ``"r200"``, ``"r2500"``, ``"point"`` (the source's own radius), ``"region"`` (the matched region of
+        the product's observation) or a radius as Quantity (arcsec, deg, kpc).
+    centre
+        Another position than the field's centre; not with ``"region"``.
+    background
+        Inner and outer edge of the background in units of the source radius (of the ellipse's axes).
+
+    Returns
+    -------
+    source, background : ndarray of bool, shape (ny, nx)
+        True = belongs to it; read-only. Interlopers are not removed: see :func:`mask`.
+
+    Raises
+    ------
+    ProductMissing
+        If the target lacks that radius, or the observation has no matched region.
+    UnitMismatch
+        If a radius in kpc meets a target without redshift.
+    InvalidRecord
+        If the background's edges do not grow outwards from 1.
+
+    Notes
+    -----
+    A pixel belongs to a region when its centre does: ``d < r`` with the unrounded centre and radius; the
+    background is ``d < 1.5 r`` without ``d < 1.05 r``.
+
+    References
+    ----------
+    XGA ``sources/base.py``, ``source_back_regions`` and ``get_source_mask``.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_rate_map
+    >>> source, background = source_mask(example_rate_map(), example_field(), 60 * u.arcsec)
+    >>> bool(source.any()), bool((source & background).any())
+    (True, False)
+    """
+    inner, outer = _background_edges(background)
+    shape = _source_shape(product, field, region, centre)
+    return _frozen(_painted(product, shape)), _frozen(
+        _painted(product, scaled(shape, outer)) & ~_painted(product, scaled(shape, inner))
+    )
+
+
+def mask(
+    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] = (1.05, 1.5)
+) -> tuple[Mask, Mask]:
+    """Return source and background masks with interlopers removed; everything else as :func:`source_mask`.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_rate_map
+    >>> source, background = mask(example_rate_map(), example_field(), 60 * u.arcsec)
+    >>> source.dtype
+    dtype('bool')
+    """
+    source, back = source_mask(product, field, region, centre=centre, background=background)
+    free = interloper_mask(product, field)
+    return _frozen(source & free), _frozen(back & free)
+
+
+def custom_mask(
+    product: Product,
+    field: Field,
+    *,
+    outer: Any,
+    inner: Any = 0 * u.arcsec,
+    centre: Any = None,
+    remove_interlopers: bool = True,
+    overlap: str = "centre",
+) -> Mask:
+    """Return a disc or ring of any radii.
+
+    Parameters
+    ----------
+    product
+        Image, ExposureMap or RateMap.
+    field
+        Gives the centre, the redshift for radii in kpc, and the interlopers.
+    outer, inner
+        Radii as Quantity (arcsec, deg, kpc).
+    centre
+        Another position than the field's centre.
+    remove_interlopers
+        Mask other sources.
+    overlap
+        ``"centre"``: a pixel belongs when its centre does, ``inner <= d < outer``. ``"xga"``: XGA's rule, the centre
+        rounded to a pixel, the outer radius rounded up and the inner one down to whole pixels.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        Read-only.
+
+    Raises
+    ------
+    InvalidRecord
+        If ``inner >= outer`` or ``overlap`` is unknown.
+    UnitMismatch
+        If a radius is neither angle nor length, or a length meets a target without redshift.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_rate_map
+    >>> int(custom_mask(example_rate_map(), example_field(), outer=0.01 * u.deg).sum()) > 0
+    True
+    """
+    if overlap not in ("centre", "xga"):
+        raise InvalidRecord(f"overlap must be 'centre' or 'xga', got {overlap!r}")
+    radii = [radius_deg(r, field.target) / product.grid.pixel_deg for r in (inner, outer)]
+    if not radii[0] < radii[1]:
+        raise InvalidRecord(f"a ring needs inner < outer, got {inner} and {outer}")
+    x, y = _centre_pixel(product, field, centre)
+    ring = pixel_masks.whole_pixel_ring if overlap == "xga" else pixel_masks.annulus
+    result = ring(product.grid.shape, x, y, *radii)
+    return _frozen(result & interloper_mask(product, field) if remove_interlopers else result)
+
+
+def sensor_mask(product: Any) -> Mask:
+    """Return where the detector looked: exposure above 0.
+
+    Parameters
+    ----------
+    product
+        RateMap or ExposureMap.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        Read-only.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> bool(sensor_mask(example_rate_map()).any())
+    True
+    """
+    exposure = getattr(product, "exposure", product)
+    return _frozen(pixel_masks.sensor_mask(exposure.data))
+
+
+def edge_mask(product: Any) -> Mask:
+    """Return a mask that is False on the rim of the detector, its gaps and the image; else as :func:`sensor_mask`.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> int((~edge_mask(example_rate_map())).sum()) > 0
+    True
+    """
+    return _frozen(pixel_masks.edge_mask(sensor_mask(product)))
+
+
+def _frozen(array: NDArray[Any]) -> Mask:
+    return np.asarray(read_only(array))
+
+
+def _painted(product: Product, shape: PixelShape) -> Mask:
+    result = np.zeros(product.grid.shape, dtype=bool)
+    paint(result, (shape,))
+    return result
+
+
+def _background_edges(background: tuple[float, float]) -> tuple[float, float]:
+    try:
+        inner, outer = (float(v) for v in background)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(f"background must be two factors such as (1.05, 1.5), got {background!r}") from error
+    if not 1 <= inner < outer < float("inf"):
+        raise InvalidRecord(f"background needs 1 <= inner < outer, in units of the source radius, got {background}")
+    return inner, outer
+
+
+def _centre_pixel(product: Product, field: Field, centre: Any) -> tuple[float, float]:
+    ra, dec = position_deg(getattr(centre, "position", centre) if centre is not None else field.centre, "centre")
+    x, y = deg_to_pix(product.grid, ra, dec)
+    return float(x), float(y)
+
+
+def _source_shape(product: Product, field: Field, region: Any, centre: Any) -> PixelShape:
+    if isinstance(region, str) and region == "region":
+        if centre is not None:
+            raise InvalidRecord('centre= has no meaning with region="region": the matched region has its own centre')
+        match, grid = _matched_region(product, field)
+        return pixel_shapes((match,), grid, product.grid)[0]
+    radius = _named_radius(field, region) if isinstance(region, str) else region
+    pixels = radius_deg(radius, field.target) / product.grid.pixel_deg
+    if pixels <= 0:
+        raise InvalidRecord(f"the radius of a source region must be above 0, got {region}")
+    x, y = _centre_pixel(product, field, centre)
+    return PixelShape(shape="circle", x=x, y=y, size=(pixels,))
+
+
+def _named_radius(field: Field, name: str) -> u.Quantity:
+    target = field.target
+    if target is None:
+        raise ProductMissing("a bulk field has no target and so no radius: give a Quantity and centre=")
+    if name not in RADII:
+        try:
+            return u.Quantity(name)
+        except (TypeError, ValueError) as error:
+            raise UnitMismatch(
+                f"no region is called {name!r}: use {', '.join(RADII)}, region or a Quantity such as 300*u.kpc"
+            ) from error
+    radius = target.radius if name == "point" else getattr(target, name)
+    if radius is None:
+        known = ", ".join(f"{n}={r}" for n, r in target.radii) or "no radius"
+        raise ProductMissing(f"{target.name} has no {name} (it has {known}): give it, or a radius as Quantity")
+    result: u.Quantity = radius
+    return result
+
+
+def _matched_region(product: Product, field: Field) -> tuple[Region, Any]:
+    if product.obs_id == "combined":
+        raise ProductMissing(
+            "a combined map has no matched region, each observation has its own: use a radius, or the map of one ObsID"
+        )
+    member = field.member(product.obs_id)
+    if member.match is None:
+        raise ProductMissing(f"no region of {product.obs_id} matches {field.name}: use a radius such as 'r500'")
+    return member.match, member.region_grid

@@ -1,0 +1,87 @@
+"""The X-ray peak of a field."""
+
+import math
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.io.products import RateMap
+from xphotfn.photometry.masks import edge_mask, interloper_mask
+from xphotfn.records.field import Field
+from xphotfn.records.measurement import Peak
+from xphotfn.science import masks as pixel_masks
+from xphotfn.science.coords import deg_to_pix, pix_to_deg
+from xphotfn.science.distances import radius_deg
+from xphotfn.science.peaks import clustering_peak, near_edge, simple_peak
+
+__all__ = ("find_peak",)
+
+METHODS = {"clustering": clustering_peak, "simple": simple_peak}
+MAX_ITERATIONS = 20
+
+
+def find_peak(rate_map: RateMap, field: Field, *, method: str = "clustering", search: Any = None) -> Peak:
+    """Return the brightest position near the field's centre.
+
+    Parameters
+    ----------
+    rate_map
+        Map to search, most often the combined one.
+    field
+        Gives the start, the redshift and the interlopers, which are masked.
+    method
+        ``"clustering"``: the brightest pixel of the largest group among the brightest 5 % of pixels.
+        ``"simple"``: the brightest pixel.
+    search
+        Search radius; default 500 kpc, or 5 arcmin for a target without redshift.
+
+    Returns
+    -------
+    Peak
+        Its position is the centre of a pixel.
+
+    Raises
+    ------
+    NoData
+        If no pixel with a count lies in the search region.
+    InvalidRecord
+        If the method is unknown.
+
+    Notes
+    -----
+    The search region is centred on the last peak and the search repeated until the peak moves by no more than 15 kpc
+    (0.15 arcmin without redshift), at least twice and at most 20 times. The rim of the detector is left out.
+
+    References
+    ----------
+    XGA ``sources/base.py``, ``find_peak``.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_rate_map
+    >>> find_peak(example_rate_map(), example_field()).method
+    'clustering'
+    """
+    if method not in METHODS:
+        raise InvalidRecord(f"no peak finder is called {method!r}: use one of {', '.join(METHODS)}")
+    has_redshift = field.target is not None and field.target.redshift is not None
+    if search is None:
+        search = 500 * u.kpc if has_redshift else 5 * u.arcmin
+    rest_deg = radius_deg(15 * u.kpc if has_redshift else 0.15 * u.arcmin, field.target)
+    search_pix = radius_deg(search, field.target) / rate_map.grid.pixel_deg
+    rim = edge_mask(rate_map)
+    free = interloper_mask(rate_map, field) & rim
+    ra, dec = (float(v) for v in field.centre.value)
+    for step in range(MAX_ITERATIONS):
+        x, y = (float(v) for v in deg_to_pix(rate_map.grid, ra, dec))
+        aperture = pixel_masks.disc(rate_map.grid.shape, x, y, search_pix) & free
+        pixel = METHODS[method](rate_map.data, aperture)
+        new_ra, new_dec = (float(v) for v in pix_to_deg(rate_map.grid, *pixel))
+        moved = math.hypot(new_ra - ra, new_dec - dec)
+        ra, dec = new_ra, new_dec
+        converged = step > 0 and moved <= rest_deg
+        if converged:
+            break
+    return Peak(ra_deg=ra, dec_deg=dec, near_edge=near_edge(np.asarray(rim), pixel), method=method, converged=converged)

@@ -1,0 +1,71 @@
+"""Converters and validators shared by the records."""
+
+import math
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from xphotfn.errors import InvalidRecord
+
+__all__ = ("finite", "items", "non_empty", "one_of", "positive", "safe_name", "strings", "valid_obs_id")
+
+_SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*")
+
+
+def items(values: Iterable[Any]) -> tuple[Any, ...]:
+    """Return the values as a tuple."""
+    return tuple(values)
+
+
+def strings(values: Iterable[Any]) -> tuple[str, ...]:
+    """Return the values as a tuple of str; a lone str is refused, it would be split into letters."""
+    if isinstance(values, str):
+        raise InvalidRecord(f"expected several names, got the single string {values!r}: put it in a tuple")
+    return tuple(str(v) for v in values)
+
+
+def finite(record: object, attribute: Any, value: float) -> None:
+    """Refuse NaN and infinity."""
+    if not math.isfinite(value):
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be finite, got {value!r}")
+
+
+def positive(record: object, attribute: Any, value: float) -> None:
+    """Refuse what is not a finite number above zero."""
+    if not (math.isfinite(value) and value > 0):
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be above 0, got {value!r}")
+
+
+def non_empty(record: object, attribute: Any, value: str) -> None:
+    """Refuse an empty or blank string."""
+    if not value.strip():
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must not be empty")
+
+
+def one_of(*allowed: str) -> Any:
+    """Return a validator that accepts the given strings only."""
+
+    def check(record: object, attribute: Any, value: str) -> None:
+        if value not in allowed:
+            raise InvalidRecord(
+                f"{type(record).__name__}.{attribute.name} must be one of {', '.join(allowed)}, got {value!r}"
+            )
+
+    return check
+
+
+def safe_name(record: object, attribute: Any, value: str) -> None:
+    """Refuse a file name that is not a plain relative name: it will become part of a path."""
+    if not _SAFE.fullmatch(value) or ".." in value:
+        raise InvalidRecord(
+            f"{type(record).__name__}.{attribute.name} must be a plain file name "
+            f"(letters, digits, _ . + -), got {value!r}"
+        )
+
+
+def valid_obs_id(record: object, attribute: Any, value: str) -> None:
+    """Refuse an ObsID that is not ten digits."""
+    if not re.fullmatch(r"[0-9]{10}", value):
+        raise InvalidRecord(
+            f"{type(record).__name__}.{attribute.name} must be an XMM ObsID of ten digits, got {value!r}"
+        )

@@ -1,0 +1,78 @@
+"""Energy band."""
+
+from typing import Any, final
+
+import astropy.units as u
+from attrs import field, frozen
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.units import energy_ev
+
+__all__ = ("Band", "energy_band")
+
+
+@final
+@frozen(kw_only=True)
+class Band:
+    """An energy band, both ends included, in whole eV (one PI channel of EPIC is 1 eV).
+
+    Parameters
+    ----------
+    lo_ev, hi_ev
+        Lower and upper energy in eV; ``0 <= lo_ev < hi_ev``.
+    """
+
+    lo_ev: int = field(converter=int)
+    hi_ev: int = field(converter=int)
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.lo_ev < self.hi_ev:
+            raise InvalidRecord(
+                f"a band needs 0 <= lo < hi, got {self.lo_ev} eV to {self.hi_ev} eV: give the lower energy first"
+            )
+
+    @property
+    def lo(self) -> u.Quantity:
+        """Lower energy in keV."""
+        return self.lo_ev / 1000 * u.keV
+
+    @property
+    def hi(self) -> u.Quantity:
+        """Upper energy in keV."""
+        return self.hi_ev / 1000 * u.keV
+
+    @property
+    def name(self) -> str:
+        """Short name in eV, as it stands in file names: ``500-2000``."""
+        return f"{self.lo_ev}-{self.hi_ev}"
+
+    def __str__(self) -> str:
+        return f"{self.lo_ev / 1000:g}-{self.hi_ev / 1000:g} keV"
+
+
+def energy_band(lo: Any, hi: Any) -> Band:
+    """Return the band between two energies, rounded to whole eV.
+
+    Parameters
+    ----------
+    lo, hi
+        Energies as Quantity (any unit of energy) or as a text such as ``"0.5 keV"``.
+
+    Returns
+    -------
+    Band
+
+    Raises
+    ------
+    UnitMismatch
+        If a value has no unit of energy.
+    InvalidRecord
+        If ``lo >= hi``.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> energy_band(0.5 * u.keV, 2.0 * u.keV)
+    Band(lo_ev=500, hi_ev=2000)
+    """
+    return Band(lo_ev=energy_ev(lo, "the band's lower energy"), hi_ev=energy_ev(hi, "the band's upper energy"))

@@ -1,0 +1,179 @@
+"""A target with the observations that cover it."""
+
+import math
+from typing import Any, final
+
+import astropy.units as u
+from attrs import evolve, field, frozen
+
+from xphotfn.errors import InvalidRecord, ProductMissing
+from xphotfn.records._fields import items
+from xphotfn.records.grid import PixelGrid
+from xphotfn.records.observation import Observation
+from xphotfn.records.region import Region
+from xphotfn.records.target import Target
+from xphotfn.units import position_deg
+
+__all__ = ("Field", "FieldObservation", "with_centre")
+
+
+@final
+@frozen(kw_only=True)
+class FieldObservation:
+    """One observation of a field, with its regions sorted by what they are to the target.
+
+    Parameters
+    ----------
+    observation
+        The observation.
+    separation_arcmin
+        Distance of the target from the pointing; None without a target.
+    region_grid
+        The grid that the ``image`` and ``physical`` frames of its regions mean.
+    match
+        The region of the target, or None.
+    alternates
+        Further regions that contain the target: neither measured nor masked.
+    kept
+        Regions that belong to a cluster though they do not contain its centre: not masked.
+    interlopers
+        All other regions: masked.
+    """
+
+    observation: Observation
+    separation_arcmin: float | None = None
+    region_grid: PixelGrid
+    match: Region | None = None
+    alternates: tuple[Region, ...] = field(default=(), converter=items)
+    kept: tuple[Region, ...] = field(default=(), converter=items)
+    interlopers: tuple[Region, ...] = field(default=(), converter=items)
+
+    @property
+    def obs_id(self) -> str:
+        """ObsID."""
+        return self.observation.obs_id
+
+    @property
+    def on_axis(self) -> bool:
+        """Whether the target lies within 3 arcmin of the pointing."""
+        return self.separation_arcmin is not None and self.separation_arcmin <= 3.0
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """All regions of the observation."""
+        match = () if self.match is None else (self.match,)
+        return (*match, *self.alternates, *self.kept, *self.interlopers)
+
+
+@final
+@frozen(kw_only=True)
+class Field:
+    """A target with its observations and their regions; made by :func:`match_observations` or :func:`bulk_field`.
+
+    Parameters
+    ----------
+    target
+        The target, or None for a bulk field.
+    members
+        Its observations, sorted by ObsID.
+    centre_ra_deg, centre_dec_deg
+        Where masks and signal-to-noise are centred: the target's position until :func:`with_centre`.
+    left_out
+        Pairs ``(ObsID, reason)``.
+    """
+
+    target: Target | None = None
+    members: tuple[FieldObservation, ...] = field(converter=items)
+    centre_ra_deg: float | None = None
+    centre_dec_deg: float | None = None
+    left_out: tuple[tuple[str, str], ...] = field(default=(), converter=items)
+
+    def __attrs_post_init__(self) -> None:
+        names = [m.obs_id for m in self.members]
+        if not names:
+            raise InvalidRecord("a field needs at least one observation")
+        if len(set(names)) != len(names):
+            raise InvalidRecord(f"a field lists an observation twice: {names}")
+        if (self.target is None) != (self.centre_ra_deg is None) or (self.target is None) != (
+            self.centre_dec_deg is None
+        ):
+            raise InvalidRecord("a field with a target, and only such a field, has a centre")
+        if not all(v is None or math.isfinite(v) for v in (self.centre_ra_deg, self.centre_dec_deg)):
+            raise InvalidRecord(f"a centre must be finite, got {self.centre_ra_deg}, {self.centre_dec_deg}")
+
+    @property
+    def name(self) -> str:
+        """Name of the target, or of the bulk field."""
+        return "bulk" if self.target is None else self.target.name
+
+    @property
+    def observations(self) -> tuple[Observation, ...]:
+        """The observations, sorted by ObsID."""
+        return tuple(m.observation for m in self.members)
+
+    @property
+    def obs_ids(self) -> tuple[str, ...]:
+        """The ObsIDs, sorted."""
+        return tuple(m.obs_id for m in self.members)
+
+    @property
+    def centre(self) -> u.Quantity:
+        """Where masks and signal-to-noise are centred, ``[ra, dec]`` in degrees."""
+        if self.centre_ra_deg is None or self.centre_dec_deg is None:
+            raise ProductMissing("a bulk field has no centre: give centre= or match a target")
+        return u.Quantity([self.centre_ra_deg, self.centre_dec_deg], u.deg)
+
+    @property
+    def is_centred_on_target(self) -> bool:
+        """Whether the centre is still the target's own position."""
+        return self.target is not None and (self.centre_ra_deg, self.centre_dec_deg) == (
+            self.target.ra_deg,
+            self.target.dec_deg,
+        )
+
+    def member(self, obs_id: str) -> FieldObservation:
+        """Return the member with that ObsID.
+
+        Raises
+        ------
+        ProductMissing
+            If the field has no such observation.
+        """
+        for item in self.members:
+            if item.obs_id == obs_id:
+                return item
+        raise ProductMissing(f"field {self.name} has no observation {obs_id}; it has {', '.join(self.obs_ids)}")
+
+
+def with_centre(field: Field, position: Any) -> Field:
+    """Return a field whose masks and signal-to-noise are centred on ``position`` from now on.
+
+    Parameters
+    ----------
+    field
+        The field; it is not changed.
+    position
+        Quantity ``[ra, dec]``, a pair in degrees, a SkyCoord or a Peak.
+
+    Returns
+    -------
+    Field
+
+    Raises
+    ------
+    UnitMismatch
+        If the position is no pair of angles.
+    InvalidRecord
+        If the field has no target.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field
+    >>> field = example_field()
+    >>> with_centre(field, [149.6, -11.1]).centre
+    <Quantity [149.6, -11.1] deg>
+    """
+    if field.target is None:
+        raise InvalidRecord("a bulk field has no target to centre on: use match_observations(target, observations)")
+    ra, dec = position_deg(getattr(position, "position", position), "centre")
+    return evolve(field, centre_ra_deg=ra, centre_dec_deg=dec)

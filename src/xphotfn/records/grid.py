@@ -1,0 +1,122 @@
+"""The pixel grid of an image: shape, tangent projection and XMM sky coordinates."""
+
+from typing import final
+
+from attrs import field, frozen
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import finite, positive
+
+__all__ = ("PixelGrid",)
+
+XMM_REFERENCE = 25921.0  # X and Y of the reference point of every EPIC event list (calibration: REFXCRPX)
+
+
+def _count(_record: object, attribute: object, value: int) -> None:
+    if value < 1:
+        raise InvalidRecord(f"PixelGrid.{attribute.name} must be at least 1, got {value}")  # type: ignore[attr-defined]
+
+
+def _non_zero(record: object, attribute: object, value: float) -> None:
+    finite(record, attribute, value)
+    if value == 0:
+        raise InvalidRecord(f"PixelGrid.{attribute.name} must not be 0")  # type: ignore[attr-defined]
+
+
+def _dec(record: object, attribute: object, value: float) -> None:
+    finite(record, attribute, value)
+    if abs(value) > 90:
+        raise InvalidRecord(f"PixelGrid.dec_deg must lie within +-90 deg, got {value}")
+
+
+@final
+@frozen(kw_only=True)
+class PixelGrid:
+    """Tangent (TAN) projection without rotation, as every EPIC sky image has it.
+
+    Pixel coordinates are 0-based with pixel centres at integers; ``crpix`` is 1-based as in FITS.
+
+    Parameters
+    ----------
+    nx, ny
+        Number of columns and rows; arrays have shape ``(ny, nx)``.
+    crpix1, crpix2
+        FITS reference pixel, from 1.
+    ra_deg, dec_deg
+        Sky position of the reference pixel.
+    cdelt1_deg, cdelt2_deg
+        Pixel size in degrees; the first is negative where RA grows to the left.
+    x0_sky, y0_sky
+        XMM sky coordinates (X, Y) of the centre of the first pixel; None where the image has none (mosaics).
+    dx_sky, dy_sky
+        Pixel size in XMM sky units of 0.05 arcsec.
+    """
+
+    nx: int = field(converter=int, validator=_count)
+    ny: int = field(converter=int, validator=_count)
+    crpix1: float = field(converter=float, validator=finite)
+    crpix2: float = field(converter=float, validator=finite)
+    ra_deg: float = field(converter=float, validator=finite)
+    dec_deg: float = field(converter=float, validator=_dec)
+    cdelt1_deg: float = field(converter=float, validator=_non_zero)
+    cdelt2_deg: float = field(converter=float, validator=_non_zero)
+    x0_sky: float | None = None
+    y0_sky: float | None = None
+    dx_sky: float = field(default=87.0, converter=float, validator=positive)
+    dy_sky: float = field(default=87.0, converter=float, validator=positive)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Shape of the arrays on this grid, ``(ny, nx)``."""
+        return self.ny, self.nx
+
+    @property
+    def has_sky(self) -> bool:
+        """Whether the grid knows XMM sky coordinates."""
+        return self.x0_sky is not None and self.y0_sky is not None
+
+    @property
+    def pixel_deg(self) -> float:
+        """Pixel size along x in degrees."""
+        return abs(self.cdelt1_deg)
+
+    def difference(self, other: "PixelGrid") -> str:
+        """Say how two grids differ by more than 1e-9, or return an empty string."""
+        if self.shape != other.shape:
+            return f"shape {self.shape} and {other.shape}"
+        for name in ("crpix1", "crpix2", "ra_deg", "dec_deg", "cdelt1_deg", "cdelt2_deg"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if abs(mine - theirs) > 1e-9:
+                return f"{name} {mine!r} and {theirs!r}"
+        return ""
+
+    @classmethod
+    def from_sky_range(
+        cls, ra_deg: float, dec_deg: float, *, low: int = 3649, high: int = 48106, bin_size: int = 87
+    ) -> "PixelGrid":
+        """Return the grid that evselect makes of X and Y from ``low`` to ``high``; the default is 512 x 512.
+
+        Examples
+        --------
+        >>> grid = PixelGrid.from_sky_range(149.6, -11.1)
+        >>> grid.shape, round(grid.crpix1, 6), grid.x0_sky
+        ((512, 512), 256.505747, 3692.0)
+        """
+        size = (high - low) // bin_size + 1
+        crpix = (XMM_REFERENCE - (low - 0.5)) / bin_size + 0.5
+        step = 0.05 / 3600 * bin_size
+        first = low + (bin_size - 1) / 2
+        return cls(
+            nx=size,
+            ny=size,
+            crpix1=crpix,
+            crpix2=crpix,
+            ra_deg=ra_deg,
+            dec_deg=dec_deg,
+            cdelt1_deg=-step,
+            cdelt2_deg=step,
+            x0_sky=first,
+            y0_sky=first,
+            dx_sky=bin_size,
+            dy_sky=bin_size,
+        )

@@ -1,0 +1,63 @@
+"""The three EPIC cameras."""
+
+from typing import final
+
+from attrs import field, frozen
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import non_empty
+
+__all__ = ("INSTRUMENTS", "Instrument", "instrument")
+
+
+@final
+@frozen(kw_only=True)
+class Instrument:
+    """One EPIC camera and how SAS and the archive call it.
+
+    Parameters
+    ----------
+    name
+        The name used everywhere here: ``pn``, ``mos1`` or ``mos2``.
+    sas_name
+        Value of INSTRUME in FITS headers.
+    pps_name
+        The two letters in names of pipeline (PPS) files.
+    flag_macro
+        The event selection that SAS stores in the event list's header.
+    max_pattern
+        Highest event pattern of the usual imaging selection.
+    """
+
+    name: str = field(validator=non_empty)
+    sas_name: str = field(validator=non_empty)
+    pps_name: str = field(validator=non_empty)
+    flag_macro: str = field(validator=non_empty)
+    max_pattern: int
+
+
+INSTRUMENTS = (
+    Instrument(name="pn", sas_name="EPN", pps_name="PN", flag_macro="#XMMEA_EP", max_pattern=4),
+    Instrument(name="mos1", sas_name="EMOS1", pps_name="M1", flag_macro="#XMMEA_EM", max_pattern=12),
+    Instrument(name="mos2", sas_name="EMOS2", pps_name="M2", flag_macro="#XMMEA_EM", max_pattern=12),
+)
+
+
+def instrument(name: str) -> Instrument:
+    """Return the camera of any of its names, in any case.
+
+    Raises
+    ------
+    InvalidRecord
+        If no EPIC camera has that name.
+
+    Examples
+    --------
+    >>> instrument("EMOS1").name
+    'mos1'
+    """
+    wanted = str(name).strip().lower()
+    for camera in INSTRUMENTS:
+        if wanted in (camera.name, camera.sas_name.lower(), camera.pps_name.lower()):
+            return camera
+    raise InvalidRecord(f"no EPIC camera is called {name!r}: use one of pn, mos1, mos2")

@@ -1,0 +1,89 @@
+"""What a measurement returns."""
+
+from typing import final
+
+import astropy.units as u
+from attrs import field, frozen
+
+from xphotfn.records._fields import finite, non_empty
+
+__all__ = ("Measurement", "Peak")
+
+
+@final
+@frozen(kw_only=True)
+class Measurement:
+    """A signal-to-noise ratio with what it was made of; ``float()`` gives the value.
+
+    Parameters
+    ----------
+    value
+        Significance in Gaussian sigma, one-sided; negative for a deficit.
+    method
+        Name of the definition.
+    counts, background_counts
+        Counts in the source and background regions.
+    area_pix, background_area_pix
+        On-chip pixels of the regions.
+    exposure_s, background_exposure_s
+        Exposure in s, summed over the pixels of the regions.
+    alpha
+        Expected ratio of background counts, source region over background region.
+    """
+
+    value: float
+    method: str = field(validator=non_empty)
+    counts: float
+    background_counts: float
+    area_pix: int
+    background_area_pix: int
+    exposure_s: float
+    background_exposure_s: float
+    alpha: float
+
+    @property
+    def net_counts(self) -> float:
+        """Counts above the background expected in the source region."""
+        return self.counts - self.alpha * self.background_counts
+
+    @property
+    def net_rate(self) -> u.Quantity:
+        """Net counts over the mean exposure of the source region, ct/s."""
+        if self.exposure_s == 0:
+            return float("nan") * u.ct / u.s
+        return self.net_counts / (self.exposure_s / self.area_pix) * u.ct / u.s
+
+    def __float__(self) -> float:
+        return float(self.value)
+
+    def __str__(self) -> str:
+        return f"{self.value:.2f} sigma ({self.method}; {self.net_counts:.1f} net of {self.counts:.0f} counts)"
+
+
+@final
+@frozen(kw_only=True)
+class Peak:
+    """Brightest position of a map.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg
+        Position.
+    near_edge
+        Whether it lies within two pixels of the edge of the field or of a gap.
+    method
+        ``clustering`` or ``simple``.
+    converged
+        Whether the iteration came to rest.
+    """
+
+    ra_deg: float = field(validator=finite)
+    dec_deg: float = field(validator=finite)
+    near_edge: bool
+    method: str = field(validator=non_empty)
+    converged: bool = True
+
+    @property
+    def position(self) -> u.Quantity:
+        """Position as a Quantity ``[ra, dec]`` in degrees."""
+        return u.Quantity([self.ra_deg, self.dec_deg], u.deg)

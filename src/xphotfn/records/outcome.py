@@ -1,0 +1,98 @@
+"""What became of a step: Done, Failed or Skipped. A failure is a value."""
+
+from typing import final
+
+from attrs import field, frozen
+
+from xphotfn.records._fields import items, non_empty
+
+__all__ = ("Done", "Failed", "Outcome", "Output", "Skipped")
+
+
+@final
+@frozen(kw_only=True)
+class Output:
+    """One file that a step made.
+
+    Parameters
+    ----------
+    name
+        Its relative name.
+    path
+        Where it lies in the store.
+    digest
+        Content digest, hexadecimal.
+    """
+
+    name: str = field(validator=non_empty)
+    path: str = field(validator=non_empty)
+    digest: str = field(validator=non_empty)
+
+
+@final
+@frozen(kw_only=True)
+class Done:
+    """A step that has its products.
+
+    Parameters
+    ----------
+    step
+        Id of the step.
+    key
+        Its key in the store.
+    outputs
+        The files.
+    cached
+        Whether they were there already.
+    seconds
+        Wall-clock time of the command; 0 where cached.
+    log
+        Path of what the command printed.
+    """
+
+    step: str
+    key: str
+    outputs: tuple[Output, ...] = field(converter=items)
+    cached: bool = False
+    seconds: float = 0.0
+    log: str = ""
+
+
+@final
+@frozen(kw_only=True)
+class Failed:
+    """A step whose command failed.
+
+    Parameters
+    ----------
+    step
+        Id of the step.
+    reason
+        What went wrong, in a sentence.
+    log
+        The last lines that the command printed.
+    """
+
+    step: str
+    reason: str
+    log: str = ""
+
+
+@final
+@frozen(kw_only=True)
+class Skipped:
+    """A step that did not run since another failed.
+
+    Parameters
+    ----------
+    step
+        Id of the step.
+    because
+        Id of the step that failed first.
+    """
+
+    step: str
+    because: str
+
+
+Outcome = Done | Failed | Skipped

@@ -1,0 +1,283 @@
+"""The object that is measured: its position, size and distance."""
+
+import math
+from collections.abc import Iterable, Mapping
+from typing import Any, final
+
+import astropy.units as u
+from attrs import field, frozen
+
+from xphotfn.errors import InvalidRecord, UnitMismatch
+from xphotfn.records._fields import non_empty, one_of
+from xphotfn.units import angle_deg, quantity
+
+__all__ = (
+    "CosmologyParameters",
+    "Radius",
+    "Target",
+    "cosmology_of",
+    "extended_source",
+    "galaxy_cluster",
+    "point_source",
+)
+
+Scalar = str | int | float | bool | None
+
+
+@final
+@frozen(kw_only=True)
+class CosmologyParameters:
+    """A cosmology that has no name in astropy: its class and its parameters as floats.
+
+    Parameters
+    ----------
+    kind
+        Name of the astropy class, such as ``FlatLambdaCDM``.
+    parameters
+        Pairs ``(name, value)``, sorted; H0 in km/s/Mpc, Tcmb0 in K, neutrino masses in eV as a tuple.
+    """
+
+    kind: str = field(validator=non_empty)
+    parameters: tuple[tuple[str, float | tuple[float, ...] | None], ...] = ()
+
+
+def cosmology_of(value: Any) -> "str | CosmologyParameters":
+    """Return a cosmology given by astropy name or as a FLRW instance in a form that can be hashed."""
+    if isinstance(value, (str, CosmologyParameters)):
+        return value
+    parameters = getattr(value, "parameters", None)
+    if not isinstance(parameters, Mapping):
+        raise InvalidRecord(f"cosmology must be the name of an astropy cosmology or an instance, got {value!r}")
+    plain = {name: _plain(item) for name, item in parameters.items()}
+    return CosmologyParameters(kind=type(value).__name__, parameters=tuple(sorted(plain.items())))
+
+
+def _plain(item: Any) -> float | tuple[float, ...] | None:
+    if item is None:
+        return None
+    value = item.value if isinstance(item, u.Quantity) else item
+    return tuple(float(v) for v in value) if getattr(value, "ndim", 0) else float(value)
+
+
+@final
+@frozen(kw_only=True)
+class Radius:
+    """A radius as it was given: a number and its unit (an angle or a length)."""
+
+    value: float = field(converter=float)
+    unit: str
+
+    def __attrs_post_init__(self) -> None:
+        if not (math.isfinite(self.value) and self.value > 0):
+            raise InvalidRecord(f"a radius must be above 0, got {self.value} {self.unit}")
+
+    @property
+    def quantity(self) -> u.Quantity:
+        """The radius as a Quantity."""
+        return u.Quantity(self.value, self.unit)
+
+    @property
+    def is_length(self) -> bool:
+        """Whether it is a length (kpc), which needs a redshift, and no angle."""
+        return bool(u.Unit(self.unit).is_equivalent(u.kpc))
+
+
+def _radius(value: Any) -> Radius | None:
+    if value is None or isinstance(value, Radius):
+        return value
+    given = quantity(value, "a radius", "1200*u.kpc or 30*u.arcsec")
+    if not (given.isscalar and (given.unit.is_equivalent(u.kpc) or given.unit.is_equivalent(u.deg))):
+        raise UnitMismatch(f"a radius must be one length or angle such as 1200*u.kpc or 30*u.arcsec, got {value}")
+    return Radius(value=float(given.value), unit=given.unit.to_string())
+
+
+def _extra(values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[tuple[str, Scalar], ...]:
+    items = values.items() if isinstance(values, Mapping) else values
+    return tuple(sorted((str(name), _scalar(value)) for name, value in items))
+
+
+def _scalar(value: Any) -> Scalar:
+    if isinstance(value, u.Quantity):
+        return str(value)
+    value = value.item() if hasattr(value, "item") else value
+    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+
+
+def _ra(value: Any) -> float:
+    return angle_deg(value, "RA")
+
+
+def _dec(value: Any) -> float:
+    return angle_deg(value, "Dec")
+
+
+def _redshift(_record: object, _attribute: object, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InvalidRecord(f"redshift must be above 0, got {value!r}")
+
+
+@final
+@frozen(kw_only=True)
+class Target:
+    """An object on the sky; made by :func:`galaxy_cluster`, :func:`extended_source` or :func:`point_source`.
+
+    Parameters
+    ----------
+    name
+        Any text.
+    kind
+        ``cluster``, ``extended`` or ``point``.
+    ra_deg, dec_deg
+        Position in degrees, ICRS.
+    redshift
+        Needed wherever a radius is given in kpc.
+    r200, r500, r2500
+        Radii of a cluster, each a Quantity in kpc or an angle.
+    radius
+        Radius of an extended or point source.
+    cosmology
+        Name of an astropy cosmology, or its parameters.
+    extra
+        Anything else known of it (richness, nH): pairs kept through to the result tables.
+    """
+
+    name: str = field(converter=str, validator=non_empty)
+    kind: str = field(validator=one_of("cluster", "extended", "point"))
+    ra_deg: float = field(converter=_ra)
+    dec_deg: float = field(converter=_dec)
+    redshift: float | None = field(default=None, validator=_redshift)
+    _r200: Radius | None = field(default=None, converter=_radius)
+    _r500: Radius | None = field(default=None, converter=_radius)
+    _r2500: Radius | None = field(default=None, converter=_radius)
+    _radius: Radius | None = field(default=None, converter=_radius)
+    cosmology: str | CosmologyParameters = field(default="Planck15", converter=cosmology_of)
+    extra: tuple[tuple[str, Scalar], ...] = field(default=(), converter=_extra)
+
+    def __attrs_post_init__(self) -> None:
+        if not (0 <= self.ra_deg < 360 and abs(self.dec_deg) <= 90):
+            raise InvalidRecord(
+                f"{self.name}: RA must lie in [0, 360) and Dec within +-90 deg, got {self.ra_deg}, {self.dec_deg}"
+            )
+        lengths = [r for r in (self._r200, self._r500, self._r2500, self._radius) if r is not None and r.is_length]
+        if lengths and self.redshift is None:
+            raise UnitMismatch(
+                f"{self.name}: a radius of {lengths[0].quantity} needs a redshift to become an angle; "
+                "give redshift= or the radius in arcmin"
+            )
+
+    @property
+    def position(self) -> u.Quantity:
+        """Position as a Quantity ``[ra, dec]`` in degrees."""
+        return u.Quantity([self.ra_deg, self.dec_deg], u.deg)
+
+    @property
+    def r200(self) -> u.Quantity | None:
+        """R200 as given."""
+        return None if self._r200 is None else self._r200.quantity
+
+    @property
+    def r500(self) -> u.Quantity | None:
+        """R500 as given."""
+        return None if self._r500 is None else self._r500.quantity
+
+    @property
+    def r2500(self) -> u.Quantity | None:
+        """R2500 as given."""
+        return None if self._r2500 is None else self._r2500.quantity
+
+    @property
+    def radius(self) -> u.Quantity | None:
+        """Radius of an extended or point source, as given."""
+        return None if self._radius is None else self._radius.quantity
+
+    @property
+    def radii(self) -> tuple[tuple[str, u.Quantity], ...]:
+        """The radii that are known, as pairs ``(name, Quantity)``, largest overdensity radius first."""
+        known = (("r200", self.r200), ("r500", self.r500), ("r2500", self.r2500), (self.kind, self.radius))
+        return tuple((name, value) for name, value in known if value is not None)
+
+
+def galaxy_cluster(
+    name: str,
+    ra: Any,
+    dec: Any,
+    *,
+    redshift: float,
+    r200: Any = None,
+    r500: Any = None,
+    r2500: Any = None,
+    cosmology: Any = "Planck15",
+    extra: Any = (),
+) -> Target:
+    """Return a galaxy cluster.
+
+    Parameters
+    ----------
+    name
+        Any text.
+    ra, dec
+        Position, Quantity or degrees.
+    redshift
+        Above 0.
+    r200, r500, r2500
+        Overdensity radii as Quantity, in kpc or as angles; leave out what is not known.
+    cosmology
+        Name of an astropy cosmology or a FLRW instance.
+    extra
+        Mapping or pairs of anything else, kept to the result tables.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    InvalidRecord, UnitMismatch
+        If a value breaks its rule; the message names it.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> a907 = galaxy_cluster("A907", 149.59209*u.deg, -11.05972*u.deg, redshift=0.16, r500=1200*u.kpc)
+    >>> a907.r500
+    <Quantity 1200. kpc>
+    """
+    return Target(
+        name=name,
+        kind="cluster",
+        ra_deg=ra,
+        dec_deg=dec,
+        redshift=float(redshift),
+        r200=r200,
+        r500=r500,
+        r2500=r2500,
+        cosmology=cosmology,
+        extra=extra,
+    )
+
+
+def extended_source(
+    name: str, ra: Any, dec: Any, *, radius: Any, redshift: float | None = None, extra: Any = ()
+) -> Target:
+    """Return an extended source with one radius (an angle, or a length where there is a redshift).
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> extended_source("remnant", 83.6*u.deg, 22.0*u.deg, radius=3*u.arcmin).radius
+    <Quantity 3. arcmin>
+    """
+    z = None if redshift is None else float(redshift)
+    return Target(name=name, kind="extended", ra_deg=ra, dec_deg=dec, redshift=z, radius=radius, extra=extra)
+
+
+def point_source(name: str, ra: Any, dec: Any, *, radius: Any, extra: Any = ()) -> Target:
+    """Return a point source with the radius of the aperture to use for it.
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> point_source("star", 10*u.deg, 5*u.deg, radius=30*u.arcsec).kind
+    'point'
+    """
+    return Target(name=name, kind="point", ra_deg=ra, dec_deg=dec, radius=radius, extra=extra)

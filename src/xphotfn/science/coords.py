@@ -1,0 +1,130 @@
+"""Pixel, sky and XMM (X, Y) coordinates of a grid: conversions in both directions, each the inverse of another.
+
+All arrays are float64 of one shape, x (or RA) and y (or Dec) apart; pixels are 0-based with centres at integers.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from xphotfn.errors import ShapeMismatch
+from xphotfn.records.grid import PixelGrid
+
+__all__ = (
+    "deg_to_pix",
+    "inside",
+    "pix_to_deg",
+    "pix_to_sky",
+    "separation_deg",
+    "sky_to_pix",
+)
+
+Floats = NDArray[np.float64]
+
+
+def pix_to_deg(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Return RA and Dec in degrees of pixel positions; the inverse of :func:`deg_to_pix`.
+
+    Notes
+    -----
+    Tangent projection: with the standard coordinates xi, eta in radians and the reference point (a0, d0),
+    ``a = a0 + atan2(xi, cos d0 - eta sin d0)`` and ``d = atan2(sin d0 + eta cos d0, hypot(xi, cos d0 - eta sin d0))``.
+
+    References
+    ----------
+    Calabretta & Greisen (2002), A&A 395, 1077, section 5.1.3 (TAN).
+
+    Examples
+    --------
+    >>> ra, dec = pix_to_deg(PixelGrid.from_sky_range(149.591375, -11.0887222222222), 100, 100)
+    >>> round(float(ra), 6), round(float(dec), 8)
+    (149.782975, -11.27656289)
+    """
+    xi = np.deg2rad((np.asarray(x, dtype=np.float64) + 1 - grid.crpix1) * grid.cdelt1_deg)
+    eta = np.deg2rad((np.asarray(y, dtype=np.float64) + 1 - grid.crpix2) * grid.cdelt2_deg)
+    dec0 = np.deg2rad(grid.dec_deg)
+    radial = np.cos(dec0) - eta * np.sin(dec0)
+    ra = np.rad2deg(np.arctan2(xi, radial)) + grid.ra_deg
+    dec = np.rad2deg(np.arctan2(np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, radial)))
+    return np.mod(ra, 360.0), dec
+
+
+def deg_to_pix(grid: PixelGrid, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:
+    """Return unrounded pixel positions of RA and Dec in degrees; the inverse of :func:`pix_to_deg`.
+
+    Positions 90 degrees or more from the reference point have no projection and become NaN.
+
+    Examples
+    --------
+    >>> x, y = deg_to_pix(PixelGrid.from_sky_range(149.591375, -11.0887222222222), 149.59209, -11.05972)
+    >>> round(float(x), 3), round(float(y), 3)
+    (254.418, 279.508)
+    """
+    delta = np.deg2rad(np.asarray(ra, dtype=np.float64) - grid.ra_deg)
+    dec_rad = np.deg2rad(np.asarray(dec, dtype=np.float64))
+    dec0 = np.deg2rad(grid.dec_deg)
+    sin_dec, cos_dec = np.sin(dec_rad), np.cos(dec_rad)
+    towards = cos_dec * np.cos(delta)
+    depth = np.sin(dec0) * sin_dec + np.cos(dec0) * towards
+    scale = np.rad2deg(1.0) / np.where(depth > 0, depth, np.nan)
+    x = cos_dec * np.sin(delta) * scale / grid.cdelt1_deg + (grid.crpix1 - 1)
+    y = (np.cos(dec0) * sin_dec - np.sin(dec0) * towards) * scale / grid.cdelt2_deg + (grid.crpix2 - 1)
+    return x, y
+
+
+def pix_to_sky(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Return XMM sky coordinates (X, Y) of pixel positions; the inverse of :func:`sky_to_pix`.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the grid has none, as a mosaic.
+
+    Examples
+    --------
+    >>> [float(v) for v in pix_to_sky(PixelGrid.from_sky_range(149.6, -11.1), 100, 100)]
+    [12392.0, 12392.0]
+    """
+    x0, y0 = _sky_origin(grid)
+    return (
+        x0 + grid.dx_sky * np.asarray(x, dtype=np.float64),
+        y0 + grid.dy_sky * np.asarray(y, dtype=np.float64),
+    )
+
+
+def sky_to_pix(grid: PixelGrid, sky_x: ArrayLike, sky_y: ArrayLike) -> tuple[Floats, Floats]:
+    """Return unrounded pixel positions of XMM sky coordinates; the inverse of :func:`pix_to_sky`.
+
+    Raises
+    ------
+    ShapeMismatch
+        If the grid has none, as a mosaic.
+    """
+    x0, y0 = _sky_origin(grid)
+    return (
+        (np.asarray(sky_x, dtype=np.float64) - x0) / grid.dx_sky,
+        (np.asarray(sky_y, dtype=np.float64) - y0) / grid.dy_sky,
+    )
+
+
+def _sky_origin(grid: PixelGrid) -> tuple[float, float]:
+    if grid.x0_sky is None or grid.y0_sky is None:
+        raise ShapeMismatch(
+            "this image has no XMM sky coordinates (X, Y): a mosaic of several pointings has none; convert through deg"
+        )
+    return grid.x0_sky, grid.y0_sky
+
+
+def inside(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
+    """Return whether whole or fractional pixel positions lie on the image (NaN does not)."""
+    x_pix, y_pix = np.asarray(x), np.asarray(y)
+    return (x_pix >= 0) & (x_pix < grid.nx) & (y_pix >= 0) & (y_pix < grid.ny)
+
+
+def separation_deg(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayLike) -> Floats:
+    """Return the great-circle distance of positions in degrees (Vincenty's formula, right at all distances)."""
+    a1, d1, a2, d2 = (np.deg2rad(np.asarray(v, dtype=np.float64)) for v in (ra1, dec1, ra2, dec2))
+    delta = a2 - a1
+    first = np.cos(d2) * np.sin(delta)
+    second = np.cos(d1) * np.sin(d2) - np.sin(d1) * np.cos(d2) * np.cos(delta)
+    depth = np.sin(d1) * np.sin(d2) + np.cos(d1) * np.cos(d2) * np.cos(delta)
+    return np.asarray(np.rad2deg(np.arctan2(np.hypot(first, second), depth)))

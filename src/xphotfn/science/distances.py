@@ -1,0 +1,87 @@
+"""Radii in kpc become angles; the only place that loads astropy.cosmology."""
+
+from functools import lru_cache
+from typing import Any
+
+import astropy.units as u
+
+from xphotfn.errors import InvalidRecord, UnitMismatch
+from xphotfn.records.target import CosmologyParameters, Target
+from xphotfn.units import quantity
+
+__all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "radius_deg")
+
+
+def radius_deg(radius: Any, target: Target | None) -> float:
+    """Return a radius in degrees; a length needs a target with a redshift.
+
+    Parameters
+    ----------
+    radius
+        A Quantity, angle or length.
+    target
+        Gives redshift and cosmology.
+
+    Raises
+    ------
+    UnitMismatch
+        If the unit is neither angle nor length, or a length has no redshift to go with.
+    InvalidRecord
+        If the radius is negative.
+
+    Examples
+    --------
+    >>> from xphotfn.records import galaxy_cluster
+    >>> a907 = galaxy_cluster("A907", 149.59209, -11.05972, redshift=0.16)
+    >>> round(radius_deg(1200 * u.kpc, a907), 7)
+    0.1170877
+    """
+    given = quantity(radius, "a radius", "300*u.kpc or 30*u.arcsec")
+    if not given.isscalar:
+        raise UnitMismatch(f"a radius must be one number, got {radius}")
+    if given.unit.is_equivalent(u.deg):
+        degrees = float(given.to_value(u.deg))
+    elif given.unit.is_equivalent(u.kpc):
+        if target is None or target.redshift is None:
+            who = "a bulk field" if target is None else target.name
+            raise UnitMismatch(f"{radius} needs a redshift to become an angle and {who} has none: use arcmin instead")
+        degrees = kpc_to_deg(float(given.to_value(u.kpc)), target)
+    else:
+        raise UnitMismatch(f"a radius must be an angle or a length (kpc), got {radius}")
+    if not degrees >= 0:
+        raise InvalidRecord(f"a radius must not be negative, got {radius}")
+    return degrees
+
+
+def kpc_to_deg(length_kpc: float, target: Target) -> float:
+    """Return the angle in degrees under which a length appears at the target's redshift."""
+    if target.redshift is None:
+        raise UnitMismatch(f"{target.name} has no redshift: a length in kpc cannot become an angle")
+    distance = angular_diameter_distance_kpc(target.cosmology, target.redshift)
+    return float((length_kpc / distance * u.rad).to_value(u.deg))
+
+
+@lru_cache(maxsize=4096)
+def angular_diameter_distance_kpc(cosmology: str | CosmologyParameters, redshift: float) -> float:
+    """Return the angular diameter distance in kpc.
+
+    Parameters
+    ----------
+    cosmology
+        Name of an astropy cosmology, or its parameters.
+    redshift
+        Above 0.
+    """
+    return float(_flrw(cosmology).angular_diameter_distance(redshift).to_value(u.kpc))
+
+
+def _flrw(cosmology: str | CosmologyParameters) -> Any:
+    import astropy.cosmology as ac
+
+    if isinstance(cosmology, str):
+        if cosmology not in ac.available:
+            raise InvalidRecord(f"astropy has no cosmology {cosmology!r}; it has {', '.join(ac.available)}")
+        return getattr(ac, cosmology)
+    units = {"H0": u.km / u.s / u.Mpc, "Tcmb0": u.K, "m_nu": u.eV}
+    values = {n: v if v is None or n not in units else v * units[n] for n, v in cosmology.parameters}
+    return getattr(ac, cosmology.kind)(**values)

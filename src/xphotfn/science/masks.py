@@ -1,0 +1,206 @@
+"""Boolean pixel masks: True where a pixel's centre belongs to the shape.
+
+Shapes are painted in their bounding window only, so a mask of many small regions costs what they cover.
+"""
+
+import math
+from collections.abc import Callable, Iterable
+from typing import final
+
+import numpy as np
+from attrs import frozen
+from numpy.typing import NDArray
+
+__all__ = ("PixelShape", "annulus", "disc", "edge_mask", "paint", "read_only", "sensor_mask", "whole_pixel_ring")
+
+Mask = NDArray[np.bool_]
+Shape2D = tuple[int, int]
+
+
+@final
+@frozen(kw_only=True)
+class PixelShape:
+    """A region in 0-based pixels of one image; sizes and angle as in :class:`~xphotfn.records.Region`."""
+
+    shape: str
+    x: float
+    y: float
+    size: tuple[float, ...] = ()
+    angle_deg: float = 0.0
+    vertices: tuple[tuple[float, float], ...] = ()
+    include: bool = True
+
+    @property
+    def reach(self) -> tuple[float, float]:
+        """Half width and half height of its bounding box in pixels."""
+        if self.shape == "polygon":
+            xs, ys = zip(*self.vertices, strict=True)
+            return max(abs(v - self.x) for v in xs), max(abs(v - self.y) for v in ys)
+        if self.shape in ("ellipse", "box"):
+            cos, sin = math.cos(math.radians(self.angle_deg)), math.sin(math.radians(self.angle_deg))
+            if self.shape == "ellipse":
+                a, b = self.size
+                return math.hypot(a * cos, b * sin), math.hypot(a * sin, b * cos)
+            w, h = self.size[0] / 2, self.size[1] / 2
+            return abs(w * cos) + abs(h * sin), abs(w * sin) + abs(h * cos)
+        radius = self.size[-1] if self.size else 0.0
+        return radius, radius
+
+
+def read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
+    """Return the array with its write flag off."""
+    array.setflags(write=False)
+    return array
+
+
+def disc(shape: Shape2D, x: float, y: float, radius: float) -> Mask:
+    """Return the pixels whose centre is less than ``radius`` from (x, y).
+
+    Parameters
+    ----------
+    shape
+        ``(ny, nx)`` of the image.
+    x, y, radius
+        Centre and radius in pixels.
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+
+    Examples
+    --------
+    >>> int(disc((9, 9), 4, 4, 1.5).sum())
+    9
+    """
+    mask = np.zeros(shape, dtype=bool)
+    paint(mask, (PixelShape(shape="circle", x=x, y=y, size=(radius,)),))
+    return mask
+
+
+def annulus(shape: Shape2D, x: float, y: float, inner: float, outer: float) -> Mask:
+    """Return the pixels whose centre lies at ``inner <= d < outer`` pixels from (x, y); all bool, shape (ny, nx)."""
+    mask = np.zeros(shape, dtype=bool)
+    paint(mask, (PixelShape(shape="annulus", x=x, y=y, size=(inner, outer)),))
+    return mask
+
+
+def whole_pixel_ring(shape: Shape2D, x: float, y: float, inner: float, outer: float) -> Mask:
+    """Return XGA's custom mask: centre rounded to a pixel, outer radius up, inner radius down to whole pixels.
+
+    References
+    ----------
+    XGA ``imagetools/profile.py``, ``annular_mask``.
+    """
+    return annulus(shape, round(x), round(y), math.floor(inner), math.ceil(outer))
+
+
+def paint(mask: Mask, shapes: Iterable[PixelShape]) -> None:
+    """Set the pixels of every shape in ``mask`` to True (to False for an excluded one), in place and in order."""
+    for item in shapes:
+        window = _window(mask.shape, item)
+        if window is not None:
+            rows, columns = window
+            y = np.arange(rows.start, rows.stop, dtype=np.float64)[:, None] - item.y
+            x = np.arange(columns.start, columns.stop, dtype=np.float64)[None, :] - item.x
+            inside = _INSIDE[item.shape](item, x, y)
+            part = mask[rows, columns]
+            np.logical_or(part, inside, out=part) if item.include else np.logical_and(part, ~inside, out=part)
+
+
+def _window(shape: tuple[int, ...], item: PixelShape) -> tuple[slice, slice] | None:
+    if item.shape == "point":
+        return None
+    half_x, half_y = item.reach
+    if not all(math.isfinite(v) for v in (item.x, item.y, half_x, half_y)):
+        return None
+    x0, x1 = max(0, math.floor(item.x - half_x)), min(shape[1], math.ceil(item.x + half_x) + 1)
+    y0, y1 = max(0, math.floor(item.y - half_y)), min(shape[0], math.ceil(item.y + half_y) + 1)
+    return (slice(y0, y1), slice(x0, x1)) if x0 < x1 and y0 < y1 else None
+
+
+Offsets = NDArray[np.float64]
+
+
+def _in_circle(item: PixelShape, x: Offsets, y: Offsets) -> Mask:
+    return x * x + y * y < item.size[0] ** 2
+
+
+def _in_annulus(item: PixelShape, x: Offsets, y: Offsets) -> Mask:
+    squared = x * x + y * y
+    return (squared >= item.size[0] ** 2) & (squared < item.size[1] ** 2)
+
+
+def _turned(item: PixelShape, x: Offsets, y: Offsets) -> tuple[Offsets, Offsets]:
+    cos, sin = math.cos(math.radians(item.angle_deg)), math.sin(math.radians(item.angle_deg))
+    return x * cos + y * sin, y * cos - x * sin
+
+
+def _in_ellipse(item: PixelShape, x: Offsets, y: Offsets) -> Mask:
+    along, across = _turned(item, x, y)
+    return (along / item.size[0]) ** 2 + (across / item.size[1]) ** 2 < 1
+
+
+def _in_box(item: PixelShape, x: Offsets, y: Offsets) -> Mask:
+    along, across = _turned(item, x, y)
+    return (np.abs(along) < item.size[0] / 2) & (np.abs(across) < item.size[1] / 2)
+
+
+def _in_polygon(item: PixelShape, x: Offsets, y: Offsets) -> Mask:
+    """Even-odd rule by counting the edges that a ray towards +x crosses."""
+    result = np.zeros(np.broadcast_shapes(x.shape, y.shape), dtype=bool)
+    corners = [(vx - item.x, vy - item.y) for vx, vy in item.vertices]
+    for (x0, y0), (x1, y1) in zip(corners, corners[1:] + corners[:1], strict=True):
+        if y0 != y1:
+            crosses = (y0 > y) != (y1 > y)
+            result ^= crosses & (x < (x1 - x0) * (y - y0) / (y1 - y0) + x0)
+    return result
+
+
+_INSIDE: dict[str, Callable[[PixelShape, Offsets, Offsets], Mask]] = {
+    "circle": _in_circle,
+    "annulus": _in_annulus,
+    "ellipse": _in_ellipse,
+    "box": _in_box,
+    "polygon": _in_polygon,
+}
+
+
+def sensor_mask(exposure: NDArray[np.floating]) -> Mask:
+    """Return where a detector looked: exposure above zero (NaN and negative exposure count as off the detector).
+
+    Parameters
+    ----------
+    exposure
+        Exposure map in s, shape (ny, nx).
+    """
+    with np.errstate(invalid="ignore"):
+        return np.asarray(exposure > 0)
+
+
+def edge_mask(sensor: Mask) -> Mask:
+    """Return a mask that is False on the rim: detector pixels with a neighbour off the detector.
+
+    Parameters
+    ----------
+    sensor
+        Sensor mask of shape (ny, nx).
+
+    Returns
+    -------
+    ndarray of bool, shape (ny, nx)
+        False on detector pixels one of whose four neighbours is off the detector; the image's border counts as
+        off the detector on all four sides. True elsewhere, off the detector too.
+
+    References
+    ----------
+    XGA ``products/phot.py``, ``RateMap.edge_mask`` (which treats the first and last rows differently).
+
+    Examples
+    --------
+    >>> sensor = np.zeros((7, 7), dtype=bool); sensor[1:5, 1:5] = True
+    >>> int((~edge_mask(sensor)[:6, :6]).sum())
+    12
+    """
+    around = np.pad(sensor, 1)
+    neighbours = around[:-2, 1:-1] & around[2:, 1:-1] & around[1:-1, :-2] & around[1:-1, 2:]
+    return np.asarray(~sensor | neighbours)

@@ -1,0 +1,114 @@
+"""The brightest position of a map."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from xphotfn.errors import NoData
+
+__all__ = ("clustering_peak", "near_edge", "simple_peak")
+
+Pixel = tuple[int, int]
+
+
+def simple_peak(rate: NDArray[np.floating], mask: NDArray[np.bool_]) -> Pixel:
+    """Return the pixel (x, y) of the highest rate under the mask; the first in row order where several are equal.
+
+    Raises
+    ------
+    NoData
+        If the mask leaves no pixel with a positive rate.
+
+    Examples
+    --------
+    >>> simple_peak(np.array([[1.0, 5.0], [9.0, 2.0]]), np.array([[True, True], [False, True]]))
+    (1, 0)
+    """
+    _need_signal(rate, mask)
+    y, x = np.unravel_index(int(np.argmax(np.where(mask, rate, -np.inf))), rate.shape)
+    return int(x), int(y)
+
+
+def clustering_peak(
+    rate: NDArray[np.floating], mask: NDArray[np.bool_], *, top_fraction: float = 0.05, join_pix: float = 5.0
+) -> Pixel:
+    """Return the brightest pixel (x, y) of the largest group of bright pixels.
+
+    Parameters
+    ----------
+    rate
+        Count rate, shape (ny, nx).
+    mask
+        True = used.
+    top_fraction
+        Fraction of the non-zero pixels that count as bright.
+    join_pix
+        Bright pixels no further apart than this belong to one group.
+
+    Returns
+    -------
+    tuple of int
+        (x, y), 0-based.
+
+    Raises
+    ------
+    NoData
+        If the mask leaves no pixel with a positive rate.
+
+    Notes
+    -----
+    Groups are the connected components of the graph that joins pixels within ``join_pix``: the same as
+    single-linkage clusters cut at that distance, without the matrix of all pairs. At least one pixel is bright.
+
+    References
+    ----------
+    XGA ``imagetools``/``products/phot.py``, ``clustering_peak`` (scipy's fclusterdata).
+    """
+    _need_signal(rate, mask)
+    masked = np.where(mask, rate, 0.0)
+    wanted = max(1, round(top_fraction * np.count_nonzero(masked)))
+    flat = masked.ravel()
+    bright = np.argsort(flat)[-wanted:]
+    y, x = np.unravel_index(bright, rate.shape)
+    labels = _groups(np.column_stack([x, y]), join_pix)
+    largest = int(np.argmax(np.bincount(labels)))
+    members = np.sort(bright[labels == largest])
+    best = int(members[np.argmax(flat[members])])
+    return best % rate.shape[1], best // rate.shape[1]
+
+
+def _groups(points: NDArray[np.intp], distance: float) -> NDArray[np.int32]:
+    """Return a label per point; points joined by steps of at most ``distance`` share one."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    pairs = cKDTree(points).query_pairs(distance, output_type="ndarray")
+    links = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)
+    labels: NDArray[np.int32] = connected_components(links, directed=False)[1]
+    return labels
+
+
+def _need_signal(rate: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
+    if not np.any(mask):
+        raise NoData("the mask leaves no pixel to look for a peak in: use a larger search radius or another centre")
+    if not np.any(rate[mask] > 0):
+        raise NoData("there is not one count under the mask: no peak can be found; use a larger search radius")
+
+
+def near_edge(edge: NDArray[np.bool_], pixel: Pixel) -> bool:
+    """Return whether any of the 5 x 5 pixels around ``pixel`` is on the rim or off the image.
+
+    Parameters
+    ----------
+    edge
+        Edge mask, False on the rim.
+    pixel
+        (x, y).
+
+    References
+    ----------
+    XGA ``products/phot.py``, ``RateMap.near_edge``.
+    """
+    x, y = pixel
+    window = edge[max(0, y - 2) : y + 3, max(0, x - 2) : x + 3]
+    return bool(window.size != 25 or not window.all())

@@ -1,0 +1,135 @@
+"""The one task body of the graph: make a step's products, or say why not. It never raises for a bad product."""
+
+import json
+import time
+import traceback
+from pathlib import Path
+from typing import final
+
+from attrs import field, frozen
+
+from xphotfn.commands.command import Command
+from xphotfn.engines.protocol import Engine
+from xphotfn.errors import CommandFailed, XphotfnError
+from xphotfn.io.fits import open_checked
+from xphotfn.records._fields import items
+from xphotfn.records.observation import FoundFile
+from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
+from xphotfn.store.store import Store, digest_bytes, digest_file
+
+__all__ = ("Work", "make")
+
+
+@final
+@frozen(kw_only=True)
+class Work:
+    """What the kernel needs to know of a step.
+
+    Parameters
+    ----------
+    step
+        Its id.
+    command
+        The command.
+    found
+        Pairs of input name and the file on disk that it means.
+    made
+        Pairs of input name and the id of the step that makes it.
+    tries
+        How often to try.
+    """
+
+    step: str
+    command: Command
+    found: tuple[tuple[str, FoundFile], ...] = field(default=(), converter=items)
+    made: tuple[tuple[str, str], ...] = field(default=(), converter=items)
+    tries: int = 1
+
+
+def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcome:
+    """Return the outcome of a step whose prerequisites ended as ``upstream``.
+
+    Products that are in the store already are used; otherwise the command runs in a scratch folder and what it made is
+    published by one rename. Whatever goes wrong becomes a value: Failed, or Skipped where a prerequisite failed.
+    """
+    for before in upstream:
+        if isinstance(before, Failed):
+            return Skipped(step=work.step, because=before.step)
+        if isinstance(before, Skipped):
+            return Skipped(step=work.step, because=before.because)
+    failure: Outcome = Failed(step=work.step, reason="not tried: tries must be at least 1")
+    for _ in range(work.tries):
+        try:
+            return _attempt(work, engine, store, _inputs(work, upstream))
+        except CommandFailed as error:
+            failure = Failed(step=work.step, reason=error.problem, log=error.tail)
+        except (XphotfnError, OSError) as error:
+            failure = Failed(step=work.step, reason=f"{work.command.task}: {error}")
+        except Exception as error:
+            failure = Failed(
+                step=work.step,
+                reason=f"{work.command.task}: {type(error).__name__}: {error}",
+                log=traceback.format_exc(),
+            )
+    return failure
+
+
+def _inputs(work: Work, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
+    """Return the files that the command reads, with their digests."""
+    made = {o.name: o for before in upstream if isinstance(before, Done) for o in before.outputs}
+    for _, file in work.found:
+        now = Path(file.path).stat()
+        if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
+            raise CommandFailed(
+                work.command.argv, f"{file.path} has changed since it was found: run find_observations again"
+            )
+    found = [Output(name=name, path=file.path, digest=digest_file(file.path)) for name, file in work.found]
+    return (*found, *(made[name] for name, _ in work.made))
+
+
+def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...]) -> Outcome:
+    key = digest_bytes(json.dumps([engine.identity, work.step, [(i.name, i.digest) for i in inputs]]).encode())
+    found = store.find(key)
+    log = str(store.folder(key) / "log.txt")
+    if found is not None:
+        return Done(step=work.step, key=key, outputs=found, cached=True, log=log)
+    with store.scratch(key) as scratch:
+        folder = scratch / "product"
+        folder.mkdir()
+        links = _link(inputs, folder)
+        start = time.perf_counter()
+        printed = engine.execute(work.command, folder)
+        seconds = time.perf_counter() - start
+        for link in links:
+            link.unlink()
+        _check(work.command, folder)
+        (folder / "log.txt").write_text(printed)
+        about = {
+            "engine": engine.identity,
+            "task": work.command.task,
+            "argv": list(work.command.argv),
+            "step": work.step,
+            "inputs": [{"name": i.name, "path": i.path, "digest": i.digest} for i in inputs],
+            "seconds": seconds,
+        }
+        outputs = store.publish(key, folder, work.command.outputs, about)
+    return Done(step=work.step, key=key, outputs=outputs, seconds=seconds, log=log)
+
+
+def _link(inputs: tuple[Output, ...], folder: Path) -> list[Path]:
+    links = []
+    for item in inputs:
+        link = folder / item.name
+        link.symlink_to(item.path)
+        links.append(link)
+    return links
+
+
+def _check(command: Command, folder: Path) -> None:
+    """Refuse a product that is absent, empty or no FITS file."""
+    for name in command.outputs:
+        path = folder / name
+        if not path.is_file() or path.is_symlink() or path.stat().st_size == 0:
+            raise CommandFailed(command.argv, f"{command.task} ended well but did not make {name}")
+        with open_checked(str(path)):
+            pass
