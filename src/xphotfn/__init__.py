@@ -51,7 +51,7 @@ _WHERE = {
     "photometry.info": "info",
     "photometry.maps": "combined_rate_map rate_maps select",
     "photometry.masks": "custom_mask edge_mask interloper_mask mask sensor_mask source_mask",
-    "photometry.peak": "find_peak",
+    "photometry.peak": "find_peak near_edge",
     "photometry.significance": "snr snr_ranking",
     "plot.view": "save_view view",
 }

@@ -30,7 +30,7 @@ def quantity(value: Any, what: str, example: str) -> Quantity:
         If it is no quantity or has no unit.
     """
     try:
-        result = Quantity(value, subok=False, copy=False) if not isinstance(value, Quantity) else value
+        result = value if isinstance(value, Quantity) else Quantity(value)
     except (TypeError, ValueError) as error:
         raise UnitMismatch(f"{what} must be a quantity such as {example}, got {value!r}") from error
     if result.unit == u.dimensionless_unscaled:

@@ -1,7 +1,7 @@
 """Targets meet observations: a Field holds a target, what covers it and its regions."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, overload
 
 import astropy.units as u
 from attrs import evolve
@@ -20,6 +20,18 @@ from xphotfn.units import angle_deg
 __all__ = ("bulk_field", "match_observations")
 
 CORE_FRACTION = 0.15  # of R500: regions inside belong to a cluster
+
+
+@overload
+def match_observations(
+    target_or_targets: Target, observations: Iterable[Observation], *, within: Any = ...
+) -> Field: ...
+
+
+@overload
+def match_observations(
+    target_or_targets: Iterable[Target], observations: Iterable[Observation], *, within: Any = ...
+) -> tuple[Field, ...]: ...
 
 
 def match_observations(

@@ -145,7 +145,8 @@ def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) 
     >>> from astropy.io import fits
     >>> from xphotfn.testing.examples import example_rate_map
     >>> path = write_fits(example_rate_map(), Path(tempfile.mkdtemp(), "rate.fits"))
-    >>> [hdu.name for hdu in fits.open(path)]
+    >>> with fits.open(path) as hdus:
+    ...     print([hdu.name for hdu in hdus])
     ['PRIMARY', 'COUNTS', 'EXPOSURE']
     """
     from astropy.io import fits

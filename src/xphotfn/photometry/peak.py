@@ -4,21 +4,21 @@ import math
 from typing import Any
 
 import astropy.units as u
-import numpy as np
 
-from xphotfn.errors import InvalidRecord
+from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import RateMap
+from xphotfn.photometry.coordinates import pixels_of
 from xphotfn.photometry.masks import edge_mask, interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Peak
 from xphotfn.science import masks as pixel_masks
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.distances import radius_deg
-from xphotfn.science.peaks import clustering_peak, near_edge, simple_peak
+from xphotfn.science import peaks as pixel_peaks
 
-__all__ = ("find_peak",)
+__all__ = ("find_peak", "near_edge")
 
-METHODS = {"clustering": clustering_peak, "simple": simple_peak}
+METHODS = {"clustering": pixel_peaks.clustering_peak, "simple": pixel_peaks.simple_peak}
 MAX_ITERATIONS = 20
 
 
@@ -84,4 +84,35 @@ def find_peak(rate_map: RateMap, field: Field, *, method: str = "clustering", se
         converged = step > 0 and moved <= rest_deg
         if converged:
             break
-    return Peak(ra_deg=ra, dec_deg=dec, near_edge=near_edge(np.asarray(rim), pixel), method=method, converged=converged)
+    return Peak(ra_deg=ra, dec_deg=dec, near_edge=pixel_peaks.near_edge(rim, pixel), method=method, converged=converged)
+
+
+def near_edge(rate_map: RateMap, position: Any) -> bool:
+    """Return whether a position lies within two pixels of the edge of the field, of a gap or of the image.
+
+    Parameters
+    ----------
+    rate_map
+        The map.
+    position
+        Quantity of shape (2,) in deg, pix or xmm_sky.
+
+    Raises
+    ------
+    OffImage, ShapeMismatch, UnitMismatch
+        As :func:`coord_conv`.
+
+    References
+    ----------
+    XGA ``products/phot.py``, ``RateMap.near_edge``.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> near_edge(example_rate_map(), [256, 256] * u.pix)
+    False
+    """
+    x, y = pixels_of(rate_map, position)
+    if x.ndim:
+        raise ShapeMismatch(f"near_edge takes one position of shape (2,), got {x.size} positions")
+    return pixel_peaks.near_edge(edge_mask(rate_map), (int(x), int(y)))

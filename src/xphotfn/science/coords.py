@@ -57,7 +57,7 @@ def deg_to_pix(grid: PixelGrid, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, 
     --------
     >>> x, y = deg_to_pix(PixelGrid.from_sky_range(149.591375, -11.0887222222222), 149.59209, -11.05972)
     >>> round(float(x), 3), round(float(y), 3)
-    (254.418, 279.508)
+    (254.925, 279.508)
     """
     delta = np.deg2rad(np.asarray(ra, dtype=np.float64) - grid.ra_deg)
     dec_rad = np.deg2rad(np.asarray(dec, dtype=np.float64))

@@ -125,7 +125,7 @@ def mid_p_significance(counts: ArrayLike, background: ArrayLike, alpha: ArrayLik
     Examples
     --------
     >>> mid_p_significance([0, 10, 1], [0, 5, 20], [1, 0.3, 1]).round(3)
-    array([ 0.   ,  3.537, -4.556])
+    array([ 0.   ,  3.508, -4.397])
     """
     n, b, a = np.broadcast_arrays(
         np.asarray(counts, dtype=np.float64), np.asarray(background, dtype=np.float64), np.asarray(alpha, np.float64)
@@ -135,7 +135,7 @@ def mid_p_significance(counts: ArrayLike, background: ArrayLike, alpha: ArrayLik
     upper = _log_mid_tail(n, b, a)
     lower = _log_mid_tail(b, n, 1 / a)
     deficit = lower < upper
-    return np.asarray(np.where(deficit, 1, -1) * special.ndtri_exp(np.where(deficit, lower, upper)))
+    return np.asarray(np.where(deficit, 1, -1) * special.ndtri_exp(np.where(deficit, lower, upper)) + 0.0)
 
 
 def _log_mid_tail(n: NDArray[np.float64], b: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:

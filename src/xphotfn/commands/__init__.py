@@ -1,0 +1,79 @@
+"""SAS commands as data: what would run, written down before anything runs.
+
+Each builder carries the name of its SAS task and returns a frozen :class:`Command`, whose ``argv`` is a tuple. Engines
+execute Commands; nothing here looks at a disk, a clock or the environment. :func:`resolved` adds what SAS would take by
+default, :func:`parse_xproc` and :func:`to_card` read and write the record of a command that SAS leaves in its products,
+:func:`parse_messages` reads what a task has printed, and :func:`product_name` and its kin name the files.
+
+Examples
+--------
+>>> from xphotfn.commands import evselect_image, selection_expression
+>>> events = selection_expression(500, 2000, "pn", filtered=True)
+>>> evselect_image("pn_evts.fits", "pn_img.fits", expression=events).outputs
+('pn_img.fits',)
+"""
+
+from xphotfn.commands.builders import (
+    atthkgen,
+    cifbuild,
+    eexpmap,
+    emosaic,
+    evselect_image,
+    odfingest,
+    pi_channel,
+    selection_expression,
+    with_environment,
+)
+from xphotfn.commands.command import Command
+from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
+from xphotfn.commands.messages import SasMessage, parse_messages, sas_version, suppressed_warnings
+from xphotfn.commands.names import (
+    MosaicName,
+    PpsName,
+    ProductName,
+    attitude_name,
+    ccf_name,
+    mosaic_name,
+    parse_mosaic_name,
+    parse_pps_name,
+    parse_product_name,
+    product_name,
+)
+from xphotfn.commands.parameters import Parameter, checked, parameters_of, resolved
+from xphotfn.commands.xproc import card_version, parse_xproc, to_card
+
+__all__ = (
+    "XCS_GRID",
+    "Command",
+    "ImageGrid",
+    "MosaicName",
+    "Parameter",
+    "PpsName",
+    "ProductName",
+    "SasMessage",
+    "atthkgen",
+    "attitude_name",
+    "card_version",
+    "ccf_name",
+    "checked",
+    "cifbuild",
+    "eexpmap",
+    "emosaic",
+    "evselect_image",
+    "mosaic_name",
+    "odfingest",
+    "parameters_of",
+    "parse_messages",
+    "parse_mosaic_name",
+    "parse_pps_name",
+    "parse_product_name",
+    "parse_xproc",
+    "pi_channel",
+    "product_name",
+    "resolved",
+    "sas_version",
+    "selection_expression",
+    "suppressed_warnings",
+    "to_card",
+    "with_environment",
+)

@@ -1,0 +1,324 @@
+"""Names of the files that xphotfn makes; those that the XMM-Newton pipeline made are read in ``pps_names``.
+
+Our names say what a file is: ``0404910601_mos1_S001_500-2000_img.fits``. Every part is checked and parts are joined by
+a character that none of them can hold, so different products never share a name and a name can be read back.
+"""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from typing import Any, final
+
+from attrs import field, frozen
+
+from xphotfn.commands.pps_names import PpsName, matching, parse_pps_name
+from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import one_of, strings, valid_obs_id
+
+__all__ = (
+    "MosaicName",
+    "PpsName",
+    "ProductName",
+    "attitude_name",
+    "ccf_name",
+    "mosaic_name",
+    "parse_mosaic_name",
+    "parse_pps_name",
+    "parse_product_name",
+    "product_name",
+)
+
+_KINDS = ("img", "expmap", "evts")
+_MOSAIC_KINDS = ("img", "expmap")
+_INSTRUMENTS = ("pn", "mos1", "mos2")
+
+_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9+\-]|\.(?!\.)){0,47}"
+_BAND = r"(0|[1-9][0-9]{0,8})-([1-9][0-9]{0,8})"
+_PRODUCT = re.compile(rf"([0-9]{{10}})_({'|'.join(_INSTRUMENTS)})_([SUX][0-9]{{3}})_{_BAND}_({'|'.join(_KINDS)})\.fits")
+_MOSAIC = re.compile(rf"({_LABEL})(?:_([0-9a-f]{{16}}))?_{_BAND}_mosaic_({'|'.join(_MOSAIC_KINDS)})\.fits")
+
+
+def _whole(value: Any) -> int:
+    try:
+        whole = int(value)
+    except (TypeError, ValueError, OverflowError):
+        raise InvalidRecord(f"the edges of a band are whole numbers of eV, got {value!r}") from None
+    if whole != value:
+        raise InvalidRecord(f"the edges of a band are whole numbers of eV, got {value!r}")
+    return whole
+
+
+def _check_band(record: "ProductName | MosaicName") -> None:
+    if not 0 <= record.lo_ev < record.hi_ev < 10**9:
+        raise InvalidRecord(
+            f"{type(record).__name__} needs a band that runs upwards, between 0 and 1e9 eV, "
+            f"got {record.lo_ev} to {record.hi_ev}"
+        )
+
+
+@final
+@frozen(kw_only=True)
+class ProductName:
+    """What the name of a product of one exposure says.
+
+    Parameters
+    ----------
+    obs_id
+        ObsID, ten digits.
+    instrument
+        ``pn``, ``mos1`` or ``mos2``.
+    exposure_id
+        Such as ``S003``.
+    lo_ev, hi_ev
+        Band in eV.
+    kind
+        ``img``, ``expmap`` or ``evts``.
+
+    Examples
+    --------
+    >>> parse_product_name("0404910601_pn_S003_500-2000_expmap.fits").kind
+    'expmap'
+    """
+
+    obs_id: str = field(validator=valid_obs_id)
+    instrument: str = field(validator=one_of(*_INSTRUMENTS))
+    exposure_id: str = field(validator=matching(r"[SUX][0-9]{3}", "S, U or X and three digits"))
+    lo_ev: int = field(converter=_whole)
+    hi_ev: int = field(converter=_whole)
+    kind: str = field(validator=one_of(*_KINDS))
+
+    def __attrs_post_init__(self) -> None:
+        _check_band(self)
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file."""
+        exposure = f"{self.obs_id}_{self.instrument}_{self.exposure_id}"
+        return f"{exposure}_{self.lo_ev}-{self.hi_ev}_{self.kind}.fits"
+
+
+@final
+@frozen(kw_only=True)
+class MosaicName:
+    """What the name of a mosaic says.
+
+    Parameters
+    ----------
+    label
+        Readable form of what the mosaic shows, such as the name of the target: at most 48 of letters, digits, ``.``,
+        ``+`` and ``-``.
+    digest
+        16 hexadecimal digits that tell apart mosaics of one label; empty where the label says all.
+    lo_ev, hi_ev
+        Band in eV.
+    kind
+        ``img`` or ``expmap``.
+
+    Examples
+    --------
+    >>> parse_mosaic_name("A907_500-2000_mosaic_img.fits").label
+    'A907'
+    """
+
+    label: str = field(validator=matching(_LABEL, "letters, digits, . + or -, at most 48"))
+    digest: str = field(default="", validator=matching(r"([0-9a-f]{16})?", "16 hexadecimal digits or empty"))
+    lo_ev: int = field(converter=_whole)
+    hi_ev: int = field(converter=_whole)
+    kind: str = field(validator=one_of(*_MOSAIC_KINDS))
+
+    def __attrs_post_init__(self) -> None:
+        _check_band(self)
+
+    @property
+    def file_name(self) -> str:
+        """The name of the file."""
+        shown = f"{self.label}_{self.digest}" if self.digest else self.label
+        return f"{shown}_{self.lo_ev}-{self.hi_ev}_mosaic_{self.kind}.fits"
+
+
+def product_name(obs_id: str, instrument: str, exposure_id: str, lo_ev: int, hi_ev: int, kind: str) -> str:
+    """Return the name of a product of one exposure.
+
+    Parameters
+    ----------
+    obs_id
+        ObsID, ten digits.
+    instrument
+        ``pn``, ``mos1`` or ``mos2``.
+    exposure_id
+        Such as ``S003``.
+    lo_ev, hi_ev
+        Band in eV.
+    kind
+        ``img``, ``expmap`` or ``evts``.
+
+    Returns
+    -------
+    The file name. Different arguments give different names; :func:`parse_product_name` is the inverse.
+
+    Raises
+    ------
+    InvalidRecord
+        For an argument of another form.
+
+    Examples
+    --------
+    >>> product_name("0404910601", "mos1", "S001", 500, 2000, "img")
+    '0404910601_mos1_S001_500-2000_img.fits'
+    """
+    return ProductName(
+        obs_id=obs_id, instrument=instrument, exposure_id=exposure_id, lo_ev=lo_ev, hi_ev=hi_ev, kind=kind
+    ).file_name
+
+
+def parse_product_name(name: str) -> ProductName | None:
+    """Return what one of our product names says, the inverse of :func:`product_name`.
+
+    Parameters
+    ----------
+    name
+        A file name, without folders.
+
+    Returns
+    -------
+    The record; None for any other name.
+
+    Examples
+    --------
+    >>> parse_product_name("0404910601_mos1_S001_500-2000_img.fits").lo_ev
+    500
+    >>> parse_product_name("image.fits") is None
+    True
+    """
+    found = _PRODUCT.fullmatch(name)
+    if found is None or int(found.group(4)) >= int(found.group(5)):
+        return None
+    obs_id, instrument, exposure_id, lo_ev, hi_ev, kind = found.groups()
+    return ProductName(
+        obs_id=obs_id, instrument=instrument, exposure_id=exposure_id, lo_ev=int(lo_ev), hi_ev=int(hi_ev), kind=kind
+    )
+
+
+def mosaic_name(label: str, lo_ev: int, hi_ev: int, kind: str, *, members: Iterable[str] = ()) -> str:
+    """Return the name of a mosaic.
+
+    Parameters
+    ----------
+    label
+        What the mosaic shows, such as the name of the target; any text.
+    lo_ev, hi_ev
+        Band in eV.
+    kind
+        ``img`` or ``expmap``.
+    members
+        Names of the images in it, in their order, where the label alone does not tell mosaics apart.
+
+    Returns
+    -------
+    The file name: short for any number of members. A label that cannot be part of a file name is written in a
+    readable form, and a digest of label and members keeps different mosaics apart.
+
+    Raises
+    ------
+    InvalidRecord
+        For a band or kind of another form.
+
+    Notes
+    -----
+    The digest is blake2b, 8 bytes, of the JSON list ``[label, [members]]``: the same on every machine.
+
+    Examples
+    --------
+    >>> mosaic_name("A907", 500, 2000, "img")
+    'A907_500-2000_mosaic_img.fits'
+    >>> mosaic_name("Abell 907", 500, 2000, "img")
+    'Abell-907_68a125cb999b950c_500-2000_mosaic_img.fits'
+    """
+    names = strings(members)
+    if not names and re.fullmatch(_LABEL, label):
+        return MosaicName(label=label, lo_ev=lo_ev, hi_ev=hi_ev, kind=kind).file_name
+    text = json.dumps([label, names]).encode("ascii")
+    digest = hashlib.blake2b(text, digest_size=8).hexdigest()
+    shown = re.sub(r"\.{2,}", ".", re.sub(r"[^A-Za-z0-9.+\-]+", "-", label)).strip("-+.")[:48] or "mosaic"
+    return MosaicName(label=shown, digest=digest, lo_ev=lo_ev, hi_ev=hi_ev, kind=kind).file_name
+
+
+def parse_mosaic_name(name: str) -> MosaicName | None:
+    """Return what the name of one of our mosaics says.
+
+    Parameters
+    ----------
+    name
+        A file name, without folders.
+
+    Returns
+    -------
+    The record, whose ``file_name`` is the name again; None for any other name.
+
+    Examples
+    --------
+    >>> parse_mosaic_name("A907_500-2000_mosaic_img.fits").digest
+    ''
+    """
+    found = _MOSAIC.fullmatch(name)
+    if found is None or int(found.group(3)) >= int(found.group(4)):
+        return None
+    label, digest, lo_ev, hi_ev, kind = found.groups()
+    return MosaicName(label=label, digest=digest or "", lo_ev=int(lo_ev), hi_ev=int(hi_ev), kind=kind)
+
+
+def _of_observation(obs_id: str, ending: str) -> str:
+    if not re.fullmatch(r"[0-9]{10}", obs_id):
+        raise InvalidRecord(f"obs_id must be an XMM ObsID of ten digits, got {obs_id!r}")
+    return f"{obs_id}_{ending}"
+
+
+def ccf_name(obs_id: str) -> str:
+    """Return the name of the calibration index of an observation.
+
+    Parameters
+    ----------
+    obs_id
+        ObsID, ten digits.
+
+    Returns
+    -------
+    The file name.
+
+    Raises
+    ------
+    InvalidRecord
+        For anything but ten digits.
+
+    Examples
+    --------
+    >>> ccf_name("0404910601")
+    '0404910601_ccf.cif'
+    """
+    return _of_observation(obs_id, "ccf.cif")
+
+
+def attitude_name(obs_id: str) -> str:
+    """Return the name of the attitude history of an observation.
+
+    Parameters
+    ----------
+    obs_id
+        ObsID, ten digits.
+
+    Returns
+    -------
+    The file name.
+
+    Raises
+    ------
+    InvalidRecord
+        For anything but ten digits.
+
+    Examples
+    --------
+    >>> attitude_name("0404910601")
+    '0404910601_atthk.fits'
+    """
+    return _of_observation(obs_id, "atthk.fits")

@@ -1,0 +1,220 @@
+"""What the header of an EPIC image or exposure map says: its pixel grid and its energy band."""
+
+import math
+import re
+from typing import Any
+
+from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.io.cards import card
+from xphotfn.records.band import Band
+from xphotfn.records.grid import XMM_REFERENCE, PixelGrid
+
+__all__ = ("band_of_exposure_map", "band_of_image", "grid_of", "is_exposure_map", "is_mosaic")
+
+_SKY_UNIT_DEG = 1.38888888888889e-05  # 0.05 arcsec, as REFXCDLT and REFYCDLT have it
+_NUMBER = r"([-+]?\d+(?:\.\d*)?)"
+_PI = r"(?<![\w#])PI(?!\w)[\s&]*"  # some writers break '&' at the end of a card: 'PI& in [500:2000]'
+_INTERVAL = re.compile(rf"{_PI}in\s*([\[(]?)\s*{_NUMBER}?\s*:\s*{_NUMBER}?\s*([\])]?)(\s*,)?", re.IGNORECASE)
+_OPERATORS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", ">=": ">=", ">": ">", "<=": "<=", "<": "<"}
+_FLIPPED = {">=": "<=", ">": "<", "<=": ">=", "<": ">"}
+_OPERATOR = r"(>=|<=|>|<|\.ge\.|\.gt\.|\.le\.|\.lt\.)"
+_BELOW = re.compile(rf"{_PI}{_OPERATOR}\s*{_NUMBER}", re.IGNORECASE)
+_ABOVE = re.compile(rf"{_NUMBER}\s*{_OPERATOR}\s*(?<![\w#])PI(?!\w)", re.IGNORECASE)
+_LIMIT = r"={quote}\s*{number}\s*(?P=q)(?=\s|$)".format(quote="(?P<q>['\"]?)", number=_NUMBER)
+_PIMIN, _PIMAX = re.compile(rf"\bpimin{_LIMIT}"), re.compile(rf"\bpimax{_LIMIT}")
+
+
+def is_exposure_map(header: Any) -> bool:
+    """Whether a primary header is that of an exposure map: its CONTENT says so or eexpmap made it."""
+    content, creator = str(card(header, "CONTENT", "")), str(card(header, "CREATOR", ""))
+    return content.upper() == "EPIC EXPOSURE MAP" or creator.lower().startswith("eexpmap")
+
+
+def is_mosaic(header: Any) -> bool:
+    """Whether a primary header is that of a mosaic: emosaic names its inputs in cards EMSCF001 and so on."""
+    return any(name.startswith("EMSCF") for name in header) or str(card(header, "CREATOR", "")).startswith("emosaic")
+
+
+def grid_of(header: Any, path: str) -> PixelGrid:
+    """Return the pixel grid of an image.
+
+    Parameters
+    ----------
+    header
+        Header of the image, astropy's or :class:`~xphotfn.io.cards.Cards`.
+    path
+        Its file, for error messages.
+
+    Returns
+    -------
+    PixelGrid
+        With XMM sky coordinates from the L cards; an exposure map without them (eexpmap 4.6) has the fixed
+        sky system of XMM: the reference point at 25921, 0.05 arcsec per unit. A mosaic has none.
+
+    Raises
+    ------
+    InvalidFile
+        If it has not two axes, or its coordinates are not RA and Dec (FK5 or ICRS) in TAN without rotation.
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> header = fits.Header({"NAXIS": 2, "NAXIS1": 512, "NAXIS2": 512, "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN",
+    ...     "CRPIX1": 256.505747126437, "CRPIX2": 256.505747126437, "CRVAL1": 149.6, "CRVAL2": -11.1,
+    ...     "CDELT1": -0.00120833333333333, "CDELT2": 0.00120833333333333, "CONTENT": "EPIC EXPOSURE MAP"})
+    >>> grid = grid_of(header, "expmap.fits")
+    >>> grid.shape, grid.x0_sky, grid.dx_sky
+    ((512, 512), 3692.0, 87.0)
+    """
+    problem = _projection_problem(header)
+    if problem:
+        raise InvalidFile(path, problem)
+    values = {name: _number(header, name, path) for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")}
+    steps = [_step(header, axis, path) for axis in (1, 2)]
+    try:
+        return PixelGrid(
+            nx=int(_number(header, "NAXIS1", path)), ny=int(_number(header, "NAXIS2", path)),
+            crpix1=values["CRPIX1"], crpix2=values["CRPIX2"], ra_deg=values["CRVAL1"], dec_deg=values["CRVAL2"],
+            cdelt1_deg=steps[0], cdelt2_deg=steps[1], **_sky(header, values, steps),
+        )  # fmt: skip
+    except InvalidRecord as error:
+        raise InvalidFile(path, f"has no usable pixel grid: {error}") from error
+
+
+def _projection_problem(header: Any) -> str:
+    """Say why an image cannot be used, or return an empty string."""
+    if card(header, "NAXIS", 0) != 2:
+        return f"holds no image of two axes (NAXIS is {card(header, 'NAXIS', 0)}): give an image"
+    kinds = [str(card(header, f"CTYPE{axis}", "")) for axis in (1, 2)]
+    if kinds != ["RA---TAN", "DEC--TAN"]:
+        return f"has the axes {kinds}: only RA---TAN, DEC--TAN is known; make the image with X and Y"
+    units = {str(card(header, f"CUNIT{axis}", "deg")).lower() for axis in (1, 2)}
+    if not units <= {"deg", "degree", "degrees"}:
+        return f"has a grid in {', '.join(sorted(units))}: only deg is known"
+    system = str(card(header, "RADESYS", card(header, "RADECSYS", "FK5"))).upper()
+    if system not in ("FK5", "ICRS") or card(header, "EQUINOX", 2000.0) != 2000:
+        return f"has coordinates in {system} of {card(header, 'EQUINOX', 2000.0)}: only FK5 of 2000 and ICRS are known"
+    for name in ("CROTA1", "CROTA2", "PC1_2", "PC2_1", "CD1_2", "CD2_1"):
+        if card(header, name, 0) != 0:
+            return f"is rotated ({name} is {card(header, name)}): only grids with north up are known; resample it"
+    if abs(float(card(header, "LONPOLE", 180.0)) - 180) > 1e-9:
+        return f"is rotated (LONPOLE is {card(header, 'LONPOLE')}): only grids with north up are known; resample it"
+    return ""
+
+
+def _number(header: Any, name: str, path: str) -> float:
+    value = card(header, name)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise InvalidFile(path, f"header keyword {name} must be a number, found {value!r}")
+    return float(value)
+
+
+def _step(header: Any, axis: int, path: str) -> float:
+    """Return the pixel size along an axis, whichever of its three spellings the header has."""
+    if f"CDELT{axis}" not in header and f"CD{axis}_{axis}" in header:
+        return _number(header, f"CD{axis}_{axis}", path)
+    scale = _number(header, f"PC{axis}_{axis}", path) if f"PC{axis}_{axis}" in header else 1.0
+    return scale * _number(header, f"CDELT{axis}", path)
+
+
+def _sky(header: Any, values: dict[str, float], steps: list[float]) -> dict[str, Any]:
+    """Return the fields of PixelGrid that concern XMM's X and Y."""
+    sizes = [abs(step) / _SKY_UNIT_DEG for step in steps]
+    first = [_linear(header, axis) for axis in (1, 2)]
+    if first[0] is not None and first[1] is not None:
+        (x0, dx), (y0, dy) = first[0], first[1]
+        return {"x0_sky": x0, "y0_sky": y0, "dx_sky": dx, "dy_sky": dy}
+    spans = {"dx_sky": round(sizes[0], 6), "dy_sky": round(sizes[1], 6)}
+    if is_exposure_map(header) and not is_mosaic(header) and steps[0] < 0 < steps[1]:
+        x0, y0 = (XMM_REFERENCE + (1 - values[f"CRPIX{axis}"]) * sizes[axis - 1] for axis in (1, 2))
+        return {"x0_sky": round(x0, 6), "y0_sky": round(y0, 6), **spans}
+    return {name: span for name, span in spans.items() if span > 0}
+
+
+def _linear(header: Any, axis: int) -> tuple[float, float] | None:
+    """Return the value at the centre of the first pixel and the pixel size of the L coordinates of an axis."""
+    if card(header, f"CTYPE{axis}L", "XY"[axis - 1]) != "XY"[axis - 1]:
+        return None
+    value, step = card(header, f"CRVAL{axis}L"), card(header, f"CDELT{axis}L")
+    pixel = card(header, f"CRPIX{axis}L", 1)
+    if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in (value, step, pixel)) or step <= 0:
+        return None
+    return value + (1 - pixel) * step, float(step)
+
+
+def band_of_image(header: Any) -> Band | None:
+    """Return the energy band of an image, or None where the header names none.
+
+    Notes
+    -----
+    Looked up in SLCTEXPR, then in the data subspace (DSTYPn, DSVALn), then in the command (XPROC0): SAS 19 to 22
+    lose the upper bound in the data subspace of some images. Selections on PI must make one band with both ends;
+    PI is whole, so ``PI > 499`` is ``PI >= 500``.
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> band_of_image(fits.Header({"SLCTEXPR": "(PATTERN <= 12) && PI in [500:2000]"}))
+    Band(lo_ev=500, hi_ev=2000)
+    """
+    found = _band_of_expression(str(card(header, "SLCTEXPR", "")))
+    if found is None:
+        found = _band_of_expression(_subspace(header))
+    return _band_of_expression(str(card(header, "XPROC0", ""))) if found is None else found
+
+
+def band_of_exposure_map(header: Any) -> Band | None:
+    """Return the energy band of an exposure map, or None where the header names none.
+
+    Notes
+    -----
+    The command (XPROC0: pimin, pimax) says what eexpmap used; where it names several bands or is not there,
+    the selection of the image that the map was made for counts.
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> band_of_exposure_map(fits.Header({"XPROC0": "eexpmap attrebin=4 pimin=500 pimax=2000 # (eexpmap-4.8)"}))
+    Band(lo_ev=500, hi_ev=2000)
+    """
+    command = str(card(header, "XPROC0", ""))
+    lo, hi = _PIMIN.search(command), _PIMAX.search(command)
+    found = _band(float(lo[2]), float(hi[2])) if lo and hi else None
+    return band_of_image(header) if found is None else found
+
+
+def _subspace(header: Any) -> str:
+    """Return the data subspace's filters on PI as an expression; empty where components differ."""
+    for name in header:
+        if name.startswith("DSTYP") and card(header, name) == "PI":
+            number = name.removeprefix("DSTYP")
+            if not any(other.endswith(f"DSVAL{number}") for other in header if other != f"DSVAL{number}"):
+                return f"PI in {card(header, f'DSVAL{number}', '')}"
+    return ""
+
+
+def _band_of_expression(text: str) -> Band | None:
+    """Return the band that the conditions on PI of a selection expression leave, if that is one band."""
+    intervals = list(_INTERVAL.finditer(text))
+    either = "||" in text or ".or." in text.lower()
+    if any(match[5] for match in intervals) or (either and len(intervals) > 1):
+        return None
+    lows, highs = [], []
+    for match in intervals:
+        opened = match[1] == "("
+        lows += [math.ceil(float(match[2])) + (opened and float(match[2]).is_integer())] if match[2] else []
+        closed = match[4] == ")" and match[1] != ""
+        highs += [math.floor(float(match[3])) - (closed and float(match[3]).is_integer())] if match[3] else []
+    comparisons = [(m[1], m[2]) for m in _BELOW.finditer(text)]
+    comparisons += [(_FLIPPED[_OPERATORS[m[2].strip(".").lower()]], m[1]) for m in _ABOVE.finditer(text)]
+    for sign, number in comparisons:
+        operator, value = _OPERATORS[sign.strip(".").lower()], float(number)
+        if operator[0] == ">":
+            lows.append(math.ceil(value) + (operator == ">" and value.is_integer()))
+        else:
+            highs.append(math.floor(value) - (operator == "<" and value.is_integer()))
+    return _band(max(lows), min(highs)) if lows and highs else None
+
+
+def _band(lo: float, hi: float) -> Band | None:
+    return Band(lo_ev=round(lo), hi_ev=round(hi)) if 0 <= lo < hi else None

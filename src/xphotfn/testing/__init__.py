@@ -1,0 +1,30 @@
+"""What tests and examples need: simulated observations and a tiny example field; shipped to users."""
+
+from xphotfn.testing.examples import example_field, example_rate_map
+from xphotfn.testing.simulate import (
+    CameraExposure,
+    Cluster,
+    Pointing,
+    Scene,
+    Source,
+    Truth,
+    blank_field,
+    default_scene,
+    model_counts,
+    simulate_observations,
+)
+
+__all__ = (
+    "CameraExposure",
+    "Cluster",
+    "Pointing",
+    "Scene",
+    "Source",
+    "Truth",
+    "blank_field",
+    "default_scene",
+    "example_field",
+    "example_rate_map",
+    "model_counts",
+    "simulate_observations",
+)

@@ -1,0 +1,118 @@
+"""The demo: simulate observations of known truth, make the whole journey on them, and compare."""
+
+import shutil
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from xphotfn.engines.native.engine import native_engine
+from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.graph.describe import describe
+from xphotfn.graph.recipes import plan_photometry
+from xphotfn.graph.result import Run, raise_for_failures
+from xphotfn.graph.run import run
+from xphotfn.io.find import find_observations
+from xphotfn.io.match import match_observations
+from xphotfn.io.products import RateMap
+from xphotfn.io.write import publish, write_fits
+from xphotfn.photometry.info import info
+from xphotfn.photometry.maps import combined_rate_map, rate_maps
+from xphotfn.photometry.masks import mask
+from xphotfn.photometry.peak import find_peak
+from xphotfn.photometry.significance import snr_ranking
+from xphotfn.records.field import Field, with_centre
+from xphotfn.testing.comparison import compare, comparison_table
+from xphotfn.testing.simulate import simulate_observations
+
+__all__ = ("run_demo",)
+
+MARKER = "xphotfn-demo.txt"
+REGION = "r500"
+
+
+def run_demo(
+    folder: str | Path, *, seed: int = 42, workers: int | None = None, say: Callable[[str], Any] = print
+) -> str:
+    """Simulate, measure and compare; write data, products, pictures and tables under ``folder``.
+
+    Parameters
+    ----------
+    folder
+        New, or of an earlier demo, which is replaced.
+    seed
+        Seed of the simulated photons.
+    workers
+        Threads; default 90 % of the cores.
+    say
+        Called with a line of text as the work goes on.
+
+    Returns
+    -------
+    str
+        The comparison of recovered and true values, as a table for people.
+
+    Raises
+    ------
+    InvalidFile
+        If the folder holds other things than an earlier demo.
+    """
+    root = _fresh(Path(folder))
+    say(f"simulating two observations of a cluster with pn, MOS1 and MOS2 under {root / 'data'} (seed {seed})")
+    truth = simulate_observations(root / "data", seed=seed)
+    if truth.cluster is None:
+        raise InvalidRecord("the demo needs a scene with a cluster")
+    field = match_observations(truth.cluster.target, find_observations(root / "data"))
+    plan = plan_photometry(field, truth.scene.bands)
+    say(describe(plan))
+    result = raise_for_failures(run(plan, engine=native_engine(), store=root / "store", workers=workers))
+    combined = combined_rate_map(result)
+    field = with_centre(field, find_peak(combined, field))
+    table = comparison_table(compare(truth, field, result))
+    text = "\n".join(["", str(info(field, run=result)), "", table, "", _written(root, field, result)])
+    with publish(root / "recovered.txt", overwrite=True) as path:
+        path.write_text(table + "\n", encoding="utf-8")
+    return text
+
+
+def _fresh(root: Path) -> Path:
+    if root.exists():
+        if not (root / MARKER).is_file() and (not root.is_dir() or any(root.iterdir())):
+            raise InvalidFile(str(root), "is not an earlier demo and is left as it was: give another --output folder")
+        shutil.rmtree(root)
+    try:
+        root.mkdir(parents=True)
+        (root / MARKER).write_text("Made by `xphotfn demo`, which may replace everything in this folder.\n")
+    except OSError as error:
+        raise InvalidFile(str(root), f"cannot be written: {error.strerror or error}") from error
+    return root
+
+
+def _written(root: Path, field: Field, result: Run) -> str:
+    """Write the combined rate map, the ranking and the pictures, and say what is where."""
+    combined, maps = combined_rate_map(result), rate_maps(result)
+    write_fits(combined, root / "combined_rate.fits")
+    table = snr_ranking(maps, field, REGION)
+    with publish(root / "snr_ranking.ecsv", overwrite=True) as path:
+        table.write(path, format="ascii.ecsv", overwrite=True)
+    lines = [
+        f"data       {root / 'data'}  (images, exposure maps and region files as a user would have them)",
+        f"products   {root / 'store'}  and {root / 'combined_rate.fits'}",
+        f"tables     {root / 'recovered.txt'}, {root / 'snr_ranking.ecsv'}",
+        f"pictures   {_pictures(root / 'pictures', field, combined, maps)}",
+    ]
+    return "\n".join(lines)
+
+
+def _pictures(folder: Path, field: Field, combined: RateMap, maps: tuple[RateMap, ...]) -> str:
+    if find_spec("matplotlib") is None:
+        return 'none: matplotlib is missing, pip install "xphotfn[plot]"'
+    from xphotfn.plot.view import save_view
+
+    folder.mkdir()
+    source, background = mask(combined, field, REGION)
+    save_view(folder / "combined.png", combined, cross_hair=field.centre)
+    save_view(folder / "combined_masked.png", combined, mask=source | background, zoom_in=True)
+    for item in maps:
+        save_view(folder / f"{item.obs_id}_{item.instrument}.png", item, cross_hair=field.centre)
+    return f"{folder}  ({len(maps) + 2} PNG files)"

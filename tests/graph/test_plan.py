@@ -1,0 +1,113 @@
+"""Plans are values: pure, printable, and the same whatever the order of their inputs."""
+
+import pickle
+import random
+import subprocess
+import sys
+
+import astropy.units as u
+import attrs
+import pytest
+
+import xphotfn as xp
+
+
+def test_found_products_are_used_and_never_made_again(plan):
+    assert [s.command.task for s in plan.steps] == ["emosaic", "emosaic"]
+    assert len([p for p in plan.products if p.file is not None]) == 12
+    text = xp.describe(plan)
+    assert "6 images, 6 exposure maps" in text
+    assert "2 emosaic" in text
+    assert str(plan) == text
+
+
+def test_mosaics_start_with_the_reference(field, band):
+    default = xp.plan_photometry(field, band).steps[0].command.parameter("imagesets").split()
+    assert [n[:10] for n in default] == ["0000000101"] * 3 + ["0000000202"] * 3
+    assert [n.split("_")[1] for n in default[:3]] == ["pn", "mos1", "mos2"]
+    other = xp.plan_photometry(field, band, reference="0000000202").steps[0].command.parameter("imagesets").split()
+    assert [n[:10] for n in other] == ["0000000202"] * 3 + ["0000000101"] * 3
+
+
+def test_order_of_the_inputs_changes_nothing(tree, field, band):
+    hard = xp.energy_band(2 * u.keV, 4 * u.keV)
+    observations = list(xp.find_observations(tree))
+    want = xp.plan_images(field, [band])
+    for seed in range(4):
+        random.Random(seed).shuffle(observations)
+        again = xp.match_observations(field.target, observations)
+        assert again == field
+        assert xp.plan_images(again, [band, band]) == want
+    with_both = {s.id for s in xp.plan_photometry([field], [band]).steps}
+    assert with_both == {s.id for s in xp.plan_photometry(field, (b for b in (band,))).steps}
+    assert hard.name == "2000-4000"
+
+
+def test_ids_are_the_same_in_another_process(plan):
+    code = "import pickle, sys; p = pickle.load(sys.stdin.buffer); print(p.id, *(s.id for s in p.steps))"
+    for hash_seed in ("0", "1"):
+        out = subprocess.run(
+            [sys.executable, "-c", code],
+            input=pickle.dumps(plan),
+            capture_output=True,
+            check=True,
+            env={"PYTHONHASHSEED": hash_seed, "PATH": "/usr/bin:/bin"},
+        )
+        assert out.stdout.decode().split() == [plan.id, *(s.id for s in plan.steps)]
+
+
+def test_ids_change_with_a_found_file_and_with_the_command(plan):
+    step = plan.steps[0]
+    first = step.inputs[0]
+    touched = attrs.evolve(first, file=attrs.evolve(first.file, mtime_ns=first.file.mtime_ns + 1))
+    assert attrs.evolve(step, inputs=(touched, *step.inputs[1:])).id != step.id
+    assert attrs.evolve(step).id == step.id
+    assert attrs.evolve(step, command=attrs.evolve(step.command, outputs=("other.fits",))).id != step.id
+
+
+def test_bulk_fields_get_images_but_no_mosaic(field, band):
+    bulk = xp.bulk_field(field.observations)
+    assert len(xp.plan_exposure_maps(bulk, band).products) == 12
+    assert len(xp.plan_photometry(bulk, band).products) == 12
+    with pytest.raises(xp.PlanError, match="bulk field has no target"):
+        xp.plan_mosaics(bulk, band)
+
+
+def test_impossible_plans_say_why(field, band):
+    with pytest.raises(xp.PlanError, match=r"reference='0000000303' is in no field; they hold 0000000101, 0000000202"):
+        xp.plan_mosaics(field, band, reference="0000000303")
+    with pytest.raises(xp.PlanError, match="no energy band"):
+        xp.plan_images(field, [])
+    with pytest.raises(xp.PlanError, match="no field was given"):
+        xp.plan_images([], band)
+    hard = xp.energy_band(2 * u.keV, 10 * u.keV)
+    with pytest.raises(xp.PlanError, match="toy: no image can be made: .*neither an image in this band nor an event"):
+        xp.plan_images(field, hard)
+    with pytest.raises(xp.PlanError, match="several fields are called toy"):
+        xp.plan_images([field, field], band)
+
+
+def test_an_image_without_exposure_map_is_left_out_of_the_mosaic_and_said(tree, field, band):
+    (tree / "0000000202_mos2_expmap.fits").unlink()
+    again = xp.match_observations(field.target, xp.find_observations(tree))
+    plan = xp.plan_photometry(again, band)
+    assert len(plan.steps[0].command.inputs) == 5
+    assert any("0000000202 mos2" in note and "left out of the mosaic" in note for note in plan.notes)
+    assert "left out of the mosaic" in xp.describe(plan)
+
+
+def test_a_target_without_observation_names_the_nearest(tree):
+    target = xp.point_source("far", 200.0, -40.0, radius=30 * u.arcsec)
+    with pytest.raises(xp.PlanError, match=r"no observation within 30 arcmin of far .* the nearest of 2 is 0000000101"):
+        xp.match_observations(target, xp.find_observations(tree))
+
+
+def test_left_out_observations_are_named(tree):
+    target = xp.point_source("near", 10.0, 20.0, radius=30 * u.arcsec)
+    field = xp.match_observations(target, xp.find_observations(tree), within=0.5 * u.arcmin)
+    assert field.obs_ids == ("0000000101",)
+    assert field.left_out[0][0] == "0000000202"
+    assert "arcmin from the pointing" in field.left_out[0][1]
+    both = xp.match_observations([target, target], xp.find_observations(tree))
+    assert isinstance(both, tuple)
+    assert both[0] == both[1]
