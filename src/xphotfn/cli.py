@@ -130,9 +130,7 @@ def find(root: Path, as_json: bool) -> None:
         for e in o.exposures
     ]
     _print_rows(("ObsID", "camera", "exposure", "filter", "ks", "events", "images and maps"), rows)
-    for observation in observations:
-        for note in observation.notes:
-            click.echo(f"note: {observation.obs_id}: {note}", err=True)
+    _print_notes(observations)
 
 
 @main.command()
@@ -150,7 +148,7 @@ def run(root: Path, store: Path, workers: int | None, as_json: bool, **options: 
         click.echo(json.dumps({"store": result.store, "steps": rows}, indent=1))
     else:
         _print_rows(("ObsID", "task", "product", "state", "why"), [tuple(row) for row in result.table()])
-        click.echo(str(result), err=True)
+    click.echo(str(result), err=True)
     if result.failed:
         sys.exit(2)
 
@@ -224,9 +222,17 @@ def _plan(root: Path, options: dict[str, Any]) -> tuple[Any, Any]:
         radius=radius,
         redshift=options["redshift"],
     )
-    field = xp.match_observations(target, xp.find_observations(root))
+    observations = xp.find_observations(root)
+    _print_notes(observations)
+    field = xp.match_observations(target, observations)
     bands = [_band(text) for text in options["bands"]]
     return field, xp.plan_photometry(field, bands, reference=options["reference"])
+
+
+def _print_notes(observations: Any) -> None:
+    for observation in observations:
+        for note in observation.notes:
+            click.echo(f"note: {observation.obs_id}: {note}", err=True)
 
 
 def _run(plan: Any, store: Path, workers: int | None) -> Any:

@@ -144,7 +144,7 @@ def test_stores_refuse_what_they_cannot_be(plan, tmp_path):
         xp.run(plan, engine=xp.native_engine(), store=tmp_path / "file", progress=False)
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "chapter1.tex").write_text("x")
-    with pytest.raises(xp.InvalidFile, match="other things in it"):
+    with pytest.raises(xp.InvalidFile, match="folder of other things"):
         xp.run(plan, engine=xp.native_engine(), store=tmp_path / "thesis", progress=False)
     assert [p.name for p in (tmp_path / "thesis").iterdir()] == ["chapter1.tex"]
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from operator import getitem
 from typing import Any
 
 from dask.callbacks import Callback
@@ -17,7 +18,7 @@ from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan, Step
 from xphotfn.records.outcome import Failed, Outcome
-from xphotfn.store.kernel import Work, make
+from xphotfn.store.kernel import Work, make, make_together
 from xphotfn.store.store import Store, digest_bytes, open_store
 
 __all__ = ("compute", "keys_of", "to_delayed")
@@ -42,11 +43,35 @@ def _work(step: Step, tries: int) -> Work:
 
 
 def _layer(plan: Plan, engine: Engine, store: Store, tries: int) -> dict[str, Any]:
+    """Return one task per step."""
     keys = keys_of(plan, engine, store)
     return {
         keys[s.id]: Task(keys[s.id], make, _work(s, tries), engine, store, *(TaskRef(keys[n]) for n in s.needs))
         for s in plan.steps
     }
+
+
+def _layer_in_passes(plan: Plan, engine: Engine, store: Store, tries: int) -> dict[str, Any]:
+    """Return one task per step; steps that read one event list share one pass over it, where the engine can."""
+    layer = _layer(plan, engine, store, tries)
+    if not hasattr(engine, "execute_many"):
+        return layer
+    keys = keys_of(plan, engine, store)
+    for steps in _passes(plan):
+        together = f"together-{digest_bytes(*(keys[s.id].encode() for s in steps))}"
+        layer[together] = Task(together, make_together, tuple(_work(s, tries) for s in steps), engine, store)
+        for number, step in enumerate(steps):
+            layer[keys[step.id]] = Task(keys[step.id], getitem, TaskRef(together), number)
+    return layer
+
+
+def _passes(plan: Plan) -> list[list[Step]]:
+    """Return the groups of evselect steps that read the same found files, those of two steps or more."""
+    groups: dict[Any, list[Step]] = {}
+    for step in plan.steps:
+        if step.command.task == "evselect" and not step.needs:
+            groups.setdefault(step.inputs, []).append(step)
+    return [steps for steps in groups.values() if len(steps) > 1]
 
 
 def to_delayed(plan: Plan, *, engine: Engine, store: Any) -> dict[str, Delayed]:
@@ -106,7 +131,7 @@ def compute(
     """
     if not plan.steps:
         return ()
-    layer = _layer(plan, engine, store, tries)
+    layer = _layer_in_passes(plan, engine, store, tries)
     keys = keys_of(plan, engine, store)
     if scheduler in ("threads", "synchronous", "sync"):
         results = _local(layer, list(keys.values()), scheduler, workers, _by_key(observe, keys))
@@ -119,7 +144,7 @@ def compute(
 
 def _by_key(observe: Observe, keys: Mapping[str, str]) -> Observe:
     steps = {key: step for step, key in keys.items()}
-    return lambda key, outcome: observe(steps[key], outcome)
+    return lambda key, outcome: observe(steps[key], outcome) if key in steps else None
 
 
 def _local(

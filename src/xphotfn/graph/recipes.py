@@ -222,10 +222,12 @@ def _exposures(target: Field) -> Iterator[tuple[Observation, Exposure]]:
 
 
 def _images(target: Field, wish: _Wish) -> _Part:
-    part = _join(_image(target, o, e, band, wish) for o, e in _exposures(target) for band in wish.bands)
+    empty = [f"{o.obs_id}: no usable exposure" for o in target.observations if not o.exposures]
+    images = [_image(target, o, e, band, wish) for o, e in _exposures(target) for band in wish.bands]
+    part = _join([_Part(notes=empty), *images])
     if not part.products:
         raise PlanError(
-            f"{target.name}: no image can be made: " + ("; ".join(part.notes[:3]) or "its observations are empty")
+            f"{target.name}: no image can be made: " + ("; ".join(part.notes[:3]) or "it has no exposure")
         )
     return part
 

@@ -83,7 +83,8 @@ class Run:
 
 def _words(outcome: Outcome) -> tuple[str, str]:
     if isinstance(outcome, Done):
-        return "done", "was there already" if outcome.cached else f"made in {outcome.seconds:.2f} s"
+        how = "was there already" if outcome.cached else f"made in {outcome.seconds:.2f} s"
+        return "done", "; ".join([how, *outcome.warnings])
     if isinstance(outcome, Failed):
         return "failed", outcome.reason
     return "skipped", f"waited for {outcome.because}"

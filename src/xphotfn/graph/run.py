@@ -1,6 +1,7 @@
 """Running a plan, and reading a run again."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -143,8 +144,8 @@ def _progress(total: int, shown: bool) -> Iterator[Callable[[str, Outcome], None
 
         def observe(step: str, outcome: Outcome) -> None:
             bar.set_description(step.split("-")[0])
-            if not isinstance(outcome, Done):
-                bar.write(f"{type(outcome).__name__.lower()}: {getattr(outcome, 'reason', step)}")
+            if not isinstance(outcome, Done) and not bar.disable:
+                bar.write(f"{type(outcome).__name__.lower()}: {getattr(outcome, 'reason', step)}", file=sys.stderr)
             bar.update()
 
         yield observe

@@ -1,6 +1,5 @@
 """What is on disk: the observations below a folder, from headers alone."""
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,14 +8,13 @@ from attrs import evolve
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.layout import compile_layout, hint_of
-from xphotfn.io.recognise import PRODUCTS, Recognised, recognise
+from xphotfn.io.recognise import PRODUCTS, Recognised, obs_ids_in_path, recognise
 from xphotfn.io.tree import TreeFile, files_below
 from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 
 __all__ = ("find_observations",)
 
-_OBS_ID = re.compile(r"(?<![0-9])[0-9]{10}(?![0-9])")
 _UNKNOWN_EXPOSURE = "X000"  # as the pipeline names what belongs to no single exposure
 _SINGLE = ("attitude", "regions", "cif")
 
@@ -61,8 +59,8 @@ def find_observations(
     -----
     A file is, by its header: an exposure map (CONTENT or CREATOR), else an image (HDUCLAS1), else an event list (an
     EVENTS table), else the attitude (ATTHK) or the calibration index (CALINDEX). Mosaics, masks, background maps, other
-    instruments and all other files are ignored. Region files (``.reg``, ``.ds9``) and calibration indices belong to
-    the ObsID in their name or that of the nearest folder.
+    instruments and all other files are ignored. Region files (``.reg``, ``.ds9``), calibration indices and files whose
+    header names no ObsID belong to the ObsID in their name or in that of the nearest folder.
 
     Of several exposures of a camera the longest is used; its images and exposure maps are those with its EXPIDSTR.
     Where two files would be the same product, the one with the shortest name is used, then the first in alphabetical
@@ -126,10 +124,9 @@ def _owned(found: Sequence[Recognised]) -> dict[str, list[Recognised]]:
 
 def _owner_by_path(file: TreeFile, known: set[str], of_folder: Mapping[str, set[str]]) -> str:
     """Return the known ObsID in a file's name or nearest folder, else the only one of its folder, else nothing."""
-    for part in reversed(Path(file.file.path).parts):
-        for obs_id in _OBS_ID.findall(part):
-            if obs_id in known:
-                return str(obs_id)
+    for obs_id in obs_ids_in_path(file):
+        if obs_id in known:
+            return obs_id
     around = of_folder.get(file.folder, set())
     return next(iter(around)) if len(around) == 1 else ""
 

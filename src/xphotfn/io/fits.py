@@ -42,6 +42,7 @@ _GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _CARD = re.compile(r"(?:COMMENT |HISTORY |CONTINUE|HIERARCH|END     )|[A-Z0-9_-]{1,8} *(?<=.{8})= ")
 _SIZE = re.compile(rb"(BITPIX|NAXIS|NAXIS\d{1,3}|PCOUNT|GCOUNT|GROUPS) *= *([-+]?\d+|T)")
+_ABSURD = 2**43  # bytes: more than a file holds, and still a position that file systems allow
 _AGAIN = "get it again"
 
 Path_ = str | Path
@@ -341,13 +342,15 @@ def _data_size(raw: bytes) -> int:
         match = _SIZE.match(raw, at, at + 80)
         if match:
             found.setdefault(match[1], 1 if match[2] == b"T" else int(match[2]))
-    axes = [found.get(b"NAXIS%d" % n, 0) for n in range(1, min(found.get(b"NAXIS", 0), 999) + 1)]
+    if found.get(b"NAXIS", 0) > 999:
+        return _ABSURD
+    axes = [found.get(b"NAXIS%d" % n, 0) for n in range(1, found.get(b"NAXIS", 0) + 1)]
     if b"GROUPS" in found and axes[:1] == [0]:
         axes = axes[1:]
     if not axes:
         return 0
     elements = found.get(b"GCOUNT", 1) * (found.get(b"PCOUNT", 0) + int(np.prod(axes, dtype=object)))
-    return min(max(0, abs(found.get(b"BITPIX", 8)) // 8 * elements), 2**60)  # a damaged header may ask for more
+    return min(max(0, abs(found.get(b"BITPIX", 8)) // 8 * elements), _ABSURD)
 
 
 def _header(raw: bytes) -> "Header":

@@ -1,6 +1,7 @@
 """What one file is, from its headers first: event list, image, exposure map, attitude or calibration index."""
 
 import re
+from pathlib import Path
 from typing import Any, final
 
 from attrs import evolve, frozen
@@ -16,9 +17,10 @@ from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument
 
-__all__ = ("PRODUCTS", "Recognised", "recognise")
+__all__ = ("PRODUCTS", "Recognised", "obs_ids_in_path", "recognise")
 
 PRODUCTS = ("image", "exposure_map")
+_OBS_ID = re.compile(r"(?<![0-9])[0-9]{10}(?![0-9])")
 _FITS_NAME = re.compile(r".*\.(?:fits?|fts|ftz|ds|cif|img|evts?)(?:\.gz)?", re.IGNORECASE)
 _REGION_NAME = re.compile(r".*\.(?:reg|ds9)", re.IGNORECASE)
 _OUT_OF_TIME = re.compile(r"OOEVLI|evcoot|[-_]oot(?:[-_.]|\Z)", re.IGNORECASE)
@@ -123,7 +125,7 @@ class _Cards:
 
 def _facts(kind: str, file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> Recognised | None:
     look = _Cards(headers)
-    found = Recognised(kind=kind, file=file, obs_id=_obs_id(look, hint))
+    found = Recognised(kind=kind, file=file, obs_id=_obs_id(look) or hint.obs_id)
     if kind not in (*PRODUCTS, "events"):
         return found
     if is_mosaic(headers[0]):
@@ -134,6 +136,7 @@ def _facts(kind: str, file: TreeFile, headers: tuple[Cards, ...], hint: Hint) ->
         return None if not hint.kind else evolve(found, problem=f"is of no EPIC camera: {look.text('INSTRUME')!r}")
     found = evolve(
         found,
+        obs_id=found.obs_id or next(iter(obs_ids_in_path(file)), ""),
         instrument=camera,
         exposure_id=_exposure_id(look, file, hint),
         exposure_s=_on_time(look),
@@ -148,11 +151,14 @@ def _facts(kind: str, file: TreeFile, headers: tuple[Cards, ...], hint: Hint) ->
     return _events(found, look) if kind == "events" else _product(found, headers[0], hint)
 
 
-def _obs_id(look: _Cards, hint: Hint) -> str:
+def _obs_id(look: _Cards) -> str:
     said = look.text("OBS_ID").zfill(10)
-    if re.fullmatch(r"[0-9]{10}", said) and int(said):
-        return said
-    return hint.obs_id
+    return said if re.fullmatch(r"[0-9]{10}", said) and int(said) else ""
+
+
+def obs_ids_in_path(file: TreeFile) -> tuple[str, ...]:
+    """Return what looks like an ObsID in the name of a file, then in its folders, the nearest first."""
+    return tuple(obs_id for part in reversed(Path(file.file.path).parts) for obs_id in _OBS_ID.findall(part))
 
 
 def _pointing(look: _Cards) -> tuple[float, float] | None:

@@ -4,7 +4,7 @@ from typing import final
 
 from attrs import field, frozen
 
-from xphotfn.records._fields import items, non_empty
+from xphotfn.records._fields import items, non_empty, strings
 
 __all__ = ("Done", "Failed", "Outcome", "Output", "Skipped")
 
@@ -48,6 +48,8 @@ class Done:
         Wall-clock time of the command; 0 where cached.
     log
         Path of what the command printed.
+    warnings
+        What the command warned of: assumptions made, an empty selection.
     """
 
     step: str
@@ -56,6 +58,7 @@ class Done:
     cached: bool = False
     seconds: float = 0.0
     log: str = ""
+    warnings: tuple[str, ...] = field(default=(), converter=strings)
 
 
 @final

@@ -14,7 +14,7 @@ from xphotfn.science.coords import deg_to_pix, pix_to_deg
 
 __all__ = ("mosaic", "mosaic_grid")
 
-MAX_PIXELS = 400_000_000
+MAX_PIXELS = 100_000_000  # 12 degrees squared at 4.35 arcsec
 
 
 def mosaic_grid(grids: Sequence[PixelGrid]) -> PixelGrid:

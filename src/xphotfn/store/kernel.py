@@ -3,12 +3,14 @@
 import json
 import time
 import traceback
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.messages import parse_messages
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import CommandFailed, XphotfnError
 from xphotfn.io.fits import open_checked
@@ -17,7 +19,7 @@ from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
 from xphotfn.store.store import Store, digest_bytes, digest_file
 
-__all__ = ("Work", "make")
+__all__ = ("Work", "make", "make_together")
 
 
 @final
@@ -74,6 +76,43 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
     return failure
 
 
+def make_together(works: tuple[Work, ...], engine: Engine, store: Store) -> tuple[Outcome, ...]:
+    """Return the outcomes of steps that read the same found files, executed in one pass where the engine can.
+
+    An engine that has ``execute_many`` reads a shared event list once for all its images. Where that fails, each step
+    is made alone, so that one bad command costs only its own product.
+    """
+    try:
+        inputs = [_inputs(work, ()) for work in works]
+        keys = [_key(work, engine, found) for work, found in zip(works, inputs, strict=True)]
+        todo = [i for i, key in enumerate(keys) if store.find(key) is None]
+        if len(todo) > 1:
+            with store.scratch(keys[todo[0]]) as scratch:
+                _publish_all([(works[i], keys[i], inputs[i]) for i in todo], engine, store, scratch)
+    except Exception:
+        return tuple(make(work, engine, store) for work in works)
+    made = {keys[i] for i in todo} if len(todo) > 1 else set()
+    outcomes = (make(work, engine, store) for work in works)
+    return tuple(evolve(o, cached=False) if isinstance(o, Done) and o.key in made else o for o in outcomes)
+
+
+def _publish_all(
+    jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: Any, store: Store, scratch: Path
+) -> None:
+    shared = scratch / "shared"
+    shared.mkdir()
+    _link({i.name: i for _, _, found in jobs for i in found}.values(), shared)
+    start = time.perf_counter()
+    printed = engine.execute_many([work.command for work, _, _ in jobs], shared)
+    seconds = (time.perf_counter() - start) / len(jobs)
+    for number, (work, key, found) in enumerate(jobs):
+        folder = scratch / str(number)
+        folder.mkdir()
+        for name in work.command.outputs:
+            (shared / name).rename(folder / name)
+        _publish(work, engine, store, (key, folder, found), printed, seconds)
+
+
 def _inputs(work: Work, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
     """Return the files that the command reads, with their digests."""
     made = {o.name: o for before in upstream if isinstance(before, Done) for o in before.outputs}
@@ -87,12 +126,16 @@ def _inputs(work: Work, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
     return (*found, *(made[name] for name, _ in work.made))
 
 
+def _key(work: Work, engine: Engine, inputs: tuple[Output, ...]) -> str:
+    """Return the store key: engine, step and the content of the inputs."""
+    return digest_bytes(json.dumps([engine.identity, work.step, [(i.name, i.digest) for i in inputs]]).encode())
+
+
 def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...]) -> Outcome:
-    key = digest_bytes(json.dumps([engine.identity, work.step, [(i.name, i.digest) for i in inputs]]).encode())
+    key = _key(work, engine, inputs)
     found = store.find(key)
-    log = str(store.folder(key) / "log.txt")
     if found is not None:
-        return Done(step=work.step, key=key, outputs=found, cached=True, log=log)
+        return _done(work, key, found, store, cached=True)
     with store.scratch(key) as scratch:
         folder = scratch / "product"
         folder.mkdir()
@@ -102,21 +145,37 @@ def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...
         seconds = time.perf_counter() - start
         for link in links:
             link.unlink()
-        _check(work.command, folder)
-        (folder / "log.txt").write_text(printed)
-        about = {
-            "engine": engine.identity,
-            "task": work.command.task,
-            "argv": list(work.command.argv),
-            "step": work.step,
-            "inputs": [{"name": i.name, "path": i.path, "digest": i.digest} for i in inputs],
-            "seconds": seconds,
-        }
-        outputs = store.publish(key, folder, work.command.outputs, about)
-    return Done(step=work.step, key=key, outputs=outputs, seconds=seconds, log=log)
+        return _publish(work, engine, store, (key, folder, inputs), printed, seconds)
 
 
-def _link(inputs: tuple[Output, ...], folder: Path) -> list[Path]:
+def _publish(
+    work: Work, engine: Engine, store: Store, what: tuple[str, Path, tuple[Output, ...]], printed: str, seconds: float
+) -> Outcome:
+    key, folder, inputs = what
+    _check(work.command, folder)
+    (folder / "log.txt").write_text(printed)
+    about = {
+        "engine": engine.identity,
+        "task": work.command.task,
+        "argv": list(work.command.argv),
+        "step": work.step,
+        "inputs": [{"name": i.name, "path": i.path, "digest": i.digest} for i in inputs],
+        "seconds": seconds,
+    }
+    outputs = store.publish(key, folder, work.command.outputs, about)
+    return _done(work, key, outputs, store, seconds=seconds)
+
+
+def _done(
+    work: Work, key: str, outputs: tuple[Output, ...], store: Store, *, cached: bool = False, seconds: float = 0.0
+) -> Done:
+    log = store.folder(key) / "log.txt"
+    printed = log.read_text() if log.is_file() else ""
+    warned = [m.text for m in parse_messages(printed) if m.severity == "warning"]
+    return Done(step=work.step, key=key, outputs=outputs, cached=cached, seconds=seconds, log=str(log), warnings=warned)
+
+
+def _link(inputs: Iterable[Output], folder: Path) -> list[Path]:
     links = []
     for item in inputs:
         link = folder / item.name

@@ -25,6 +25,7 @@ from xphotfn.records.outcome import Output
 __all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store")
 
 MARKER = "xphotfn-store.json"
+_FOLDERS = ("products", "scratch", "runs")
 _DIGESTS = BoundedCache(8 * 2**20)
 
 
@@ -149,15 +150,19 @@ def open_store(path: str | Path) -> Store:
     store = Store(path)
     root = Path(store.path)
     try:
-        if root.is_dir() and not (root / MARKER).exists() and any(root.iterdir()):
-            raise InvalidFile(
-                store.path, "is a folder with other things in it, not a store: give a new or empty folder"
-            )
-        for name in ("products", "scratch", "runs"):
-            (root / name).mkdir(parents=True, exist_ok=True)
+        if root.is_dir() and not (root / MARKER).exists() and any(_is_foreign(item.name) for item in root.iterdir()):
+            raise InvalidFile(store.path, "is a folder of other things, not a store: give a new or an empty folder")
+        root.mkdir(parents=True, exist_ok=True)
         if not (root / MARKER).exists():
             with publish(root / MARKER, overwrite=True) as temporary:
                 temporary.write_text('{"format": "xphotfn store", "version": 1}\n')
+        for name in _FOLDERS:
+            (root / name).mkdir(exist_ok=True)
     except OSError as error:
         raise InvalidFile(store.path, f"cannot be a store ({error.strerror or error}): give a folder") from error
     return store
+
+
+def _is_foreign(name: str) -> bool:
+    """Return whether a name is none of a store's own, of which another process may be making some right now."""
+    return name not in _FOLDERS and not name.startswith(f".{MARKER}")

@@ -1,14 +1,14 @@
 """The native engine: our numpy interpreter of the SAS commands."""
 
-import warnings
-from collections.abc import Callable
+from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 from attrs import frozen
 
 from xphotfn.commands.command import Command
+from xphotfn.engines.native.reporting import collected
 from xphotfn.errors import CommandFailed
 
 __all__ = ("NativeEngine", "native_engine")
@@ -42,24 +42,36 @@ class NativeEngine:
         CommandFailed
             If the task is not one of :attr:`tasks`.
         """
+        task = self._task(command)
+        with collected() as messages:
+            task(command, folder)
+        return self._log(command.task, messages)
+
+    def execute_many(self, commands: Sequence[Command], folder: Path) -> str:
+        """Execute commands that read the same event list in one pass over it, and return their log."""
+        self._task(commands[0])
+        with collected() as messages:
+            _load("xphotfn.engines.native.evselect:evselect_many")(commands, folder)
+        return self._log(commands[0].task, messages)
+
+    def _task(self, command: Command) -> Any:
         if command.task not in _TASKS:
             raise CommandFailed(
                 command.argv,
-                f"the native engine has no {command.task} yet, only {', '.join(self.tasks)}: "
+                f"the native engine has no {command.task}, only {', '.join(self.tasks)}: "
                 "put the product beside the event list so that it is found, or run this plan with SAS",
             )
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            _task(_TASKS[command.task])(command, folder)
-        lines = [f"{command.task}:- executed by xphotfn ({self.identity})"]
-        lines += [f"** {command.task}: warning ({type(w.message).__name__}), {w.message}" for w in caught]
+        return _load(_TASKS[command.task])
+
+    def _log(self, task: str, messages: Sequence[tuple[str, str]]) -> str:
+        lines = [f"{task}:- executed by xphotfn ({self.identity})"]
+        lines += [f"** {task}: warning ({name}), {text}" for name, text in messages]
         return "\n".join(lines) + "\n"
 
 
-def _task(where: str) -> Callable[[Command, Path], None]:
+def _load(where: str) -> Any:
     module, name = where.split(":")
-    function: Callable[[Command, Path], None] = getattr(import_module(module), name)
-    return function
+    return getattr(import_module(module), name)
 
 
 def native_engine() -> NativeEngine:

@@ -1,0 +1,73 @@
+"""Public names for type checkers; the same list as in __init__.py, which a test compares."""
+
+from xphotfn import commands as commands, curried as curried, testing as testing
+from xphotfn.commands.command import Command as Command
+from xphotfn.commands.image_grid import ImageGrid as ImageGrid
+from xphotfn.engines.native.engine import native_engine as native_engine
+from xphotfn.errors import (
+    CommandFailed as CommandFailed,
+    ExpressionError as ExpressionError,
+    InvalidFile as InvalidFile,
+    InvalidRecord as InvalidRecord,
+    NoData as NoData,
+    OffImage as OffImage,
+    PlanError as PlanError,
+    ProductMissing as ProductMissing,
+    ShapeMismatch as ShapeMismatch,
+    UnitMismatch as UnitMismatch,
+    XphotfnError as XphotfnError,
+)
+from xphotfn.graph.delayed import to_delayed as to_delayed
+from xphotfn.graph.describe import describe as describe
+from xphotfn.graph.plan import Plan as Plan, Step as Step
+from xphotfn.graph.recipes import (
+    plan_exposure_maps as plan_exposure_maps,
+    plan_images as plan_images,
+    plan_mosaics as plan_mosaics,
+    plan_photometry as plan_photometry,
+)
+from xphotfn.graph.result import Run as Run, raise_for_failures as raise_for_failures
+from xphotfn.graph.run import load_run as load_run, run as run
+from xphotfn.io.find import find_observations as find_observations
+from xphotfn.io.match import bulk_field as bulk_field, match_observations as match_observations
+from xphotfn.io.products import ExposureMap as ExposureMap, Image as Image, RateMap as RateMap
+from xphotfn.io.tables import targets_from_table as targets_from_table
+from xphotfn.io.write import write_fits as write_fits
+from xphotfn.photometry.coordinates import (
+    coord_conv as coord_conv,
+    counts_at as counts_at,
+    exposure_at as exposure_at,
+    rate_at as rate_at,
+)
+from xphotfn.photometry.info import info as info
+from xphotfn.photometry.maps import combined_rate_map as combined_rate_map, rate_maps as rate_maps, select as select
+from xphotfn.photometry.masks import (
+    custom_mask as custom_mask,
+    edge_mask as edge_mask,
+    interloper_mask as interloper_mask,
+    mask as mask,
+    sensor_mask as sensor_mask,
+    source_mask as source_mask,
+)
+from xphotfn.photometry.peak import find_peak as find_peak, near_edge as near_edge
+from xphotfn.photometry.significance import snr as snr, snr_ranking as snr_ranking
+from xphotfn.plot.view import save_view as save_view, view as view
+from xphotfn.records.band import Band as Band, energy_band as energy_band
+from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre
+from xphotfn.records.grid import PixelGrid as PixelGrid
+from xphotfn.records.instrument import Instrument as Instrument
+from xphotfn.records.measurement import Measurement as Measurement, Peak as Peak
+from xphotfn.records.observation import Exposure as Exposure, Observation as Observation
+from xphotfn.records.outcome import Done as Done, Failed as Failed, Skipped as Skipped
+from xphotfn.records.region import Region as Region
+from xphotfn.records.target import (
+    Target as Target,
+    extended_source as extended_source,
+    galaxy_cluster as galaxy_cluster,
+    point_source as point_source,
+)
+from xphotfn.science.snr import xga_method as xga_method
+from xphotfn.units import xmm_sky as xmm_sky
+
+__all__: tuple[str, ...]
+__version__: str
