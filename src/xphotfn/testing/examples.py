@@ -7,6 +7,7 @@ import atexit
 import os
 import shutil
 import tempfile
+import threading
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ _POINTING = Pointing(obs_id="0999990101", ra_deg=149.591375, dec_deg=-11.0887222
 _GRID = _POINTING.grid
 _SENSOR_PIX, _BACKGROUND = 240.0, 0.05
 _CORE_PIX, _CENTRAL_COUNTS = 6.0, 3000.0
+_LOCK = threading.Lock()
 _POINTS = ((330.0, 300.0, 150.0), (180.0, 215.0, 90.0), (225.0, 360.0, 60.0))
 
 
@@ -54,7 +56,7 @@ def example_rate_map() -> RateMap:
     >>> rate_map.data.shape, float(rate_map.exposure.data.max())
     ((512, 512), 1000.0)
     """
-    image, exposure = _files(os.getpid())
+    image, exposure = _files()
     names: dict[str, Any] = {
         "target": "example", "obs_id": _POINTING.obs_id, "exposure_id": _CAMERA.exposure_id,
         "instrument": _CAMERA.instrument, "band": SOFT, "grid": _GRID,
@@ -109,7 +111,7 @@ def _run(process: int) -> Run:
 
 
 def _observation() -> Observation:
-    kinds = zip(("image", "exposure_map"), _files(os.getpid()), strict=True)
+    kinds = zip(("image", "exposure_map"), _files(), strict=True)
     exposure = Exposure(
         instrument=_CAMERA.instrument, exposure_id=_CAMERA.exposure_id, filter=_CAMERA.filter,
         submode=_CAMERA.submode, exposure_s=_CAMERA.ontime_s,
@@ -143,8 +145,14 @@ def _arrays() -> tuple[NDArray[np.int32], NDArray[np.float32]]:
     return counts_image, np.where(on, np.float32(_CAMERA.ontime_s), np.float32(0))
 
 
+def _files() -> tuple[FoundFile, FoundFile]:
+    """Return the image and the exposure map of this process, also where several threads ask at once."""
+    with _LOCK:
+        return _written(os.getpid())
+
+
 @cache
-def _files(process: int) -> tuple[FoundFile, FoundFile]:
+def _written(process: int) -> tuple[FoundFile, FoundFile]:
     """Write image and exposure map once per process (a forked child makes its own, so it may clean up at exit)."""
     folder = Path(tempfile.mkdtemp(prefix="xphotfn-example-"))
     atexit.register(_remove, str(folder), process)

@@ -5,11 +5,12 @@ everything is a power law ``E**-slope``, so rates of adjoining bands add up.
 """
 
 import math
+from collections.abc import Iterable
 from typing import Any, final
 
 import astropy.units as u
+import numpy as np
 from attrs import field, frozen
-from attrs.validators import and_, deep_iterable, ge, instance_of
 
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.records._fields import finite, items, non_empty, one_of, positive, valid_obs_id
@@ -53,7 +54,25 @@ def _integral(slope: float, band: Band) -> float:
     return math.log(hi / lo) if slope == 1 else float((hi ** (1 - slope) - lo ** (1 - slope)) / (1 - slope))
 
 
-_rate: Any = {"converter": float, "validator": and_(finite, ge(0))}
+def _not_negative(record: object, attribute: Any, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be 0 or above, got {value!r}")
+
+
+def _date(record: object, attribute: Any, value: str) -> None:
+    try:
+        np.datetime64(value, "s")
+    except ValueError as error:
+        raise InvalidRecord(
+            f"{type(record).__name__}.{attribute.name} must be like 2020-01-11T06:12:30, got {value!r}"
+        ) from error
+
+
+def _chips(values: Iterable[int]) -> tuple[int, ...]:
+    return tuple(int(v) for v in values)
+
+
+_rate: Any = {"converter": float, "validator": _not_negative}
 
 
 @final
@@ -170,7 +189,7 @@ class CameraExposure:
     live_fraction: float = field(default=1.0, converter=float, validator=positive)
     filter: str = field(default="Thin1", validator=non_empty)
     submode: str = field(default="PrimeFullWindow", validator=non_empty)
-    lost_chips: tuple[int, ...] = field(default=(), converter=items, validator=deep_iterable(instance_of(int)))
+    lost_chips: tuple[int, ...] = field(default=(), converter=_chips)
 
     @property
     def live_s(self) -> float:
@@ -199,7 +218,7 @@ class Pointing:
     ra_deg: float = field(converter=float, validator=finite)
     dec_deg: float = field(converter=float, validator=finite)
     pa_deg: float = field(default=0.0, converter=float, validator=finite)
-    date: str = field(default="2020-01-01T00:00:00", validator=non_empty)
+    date: str = field(default="2020-01-01T00:00:00", validator=_date)
     exposures: tuple[CameraExposure, ...] = field(converter=items)
 
     def __attrs_post_init__(self) -> None:

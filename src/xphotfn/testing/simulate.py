@@ -111,7 +111,7 @@ def simulate_observations(
     Raises
     ------
     InvalidFile
-        If a file exists and ``overwrite`` is False; nothing is written then.
+        If a file exists and ``overwrite`` is False; nothing is written then. If the folder cannot be written to.
 
     Notes
     -----
@@ -133,13 +133,20 @@ def simulate_observations(
     if there and not overwrite:
         raise InvalidFile(str(root / there[0]), "is already there: give another folder or overwrite=True")
     for pointing in scene.pointings:
-        (root / pointing.obs_id).mkdir(parents=True, exist_ok=True)
+        _make_folder(root / pointing.obs_id)
         for camera in pointing.exposures:
             for band in scene.bands:
                 _write_products(root, scene, (pointing, camera, band), seed)
         with publish(root / _region_name(pointing), overwrite=True) as path:
             path.write_text(region_text(detected_regions(scene, pointing)), encoding="ascii", newline="\n")
     return Truth(scene=scene, seed=seed, folder=str(root), files=names)
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidFile(str(folder), f"cannot be made: {error.strerror or error}") from error
 
 
 def _write_products(root: Path, scene: Scene, which: tuple[Pointing, CameraExposure, Band], seed: int) -> None:

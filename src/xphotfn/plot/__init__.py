@@ -1,0 +1,1 @@
+"""Pictures of products; the only room that uses matplotlib, and only inside its functions."""

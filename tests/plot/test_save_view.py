@@ -1,0 +1,83 @@
+"""Pictures in files, and what happens without matplotlib."""
+
+import subprocess
+import sys
+
+import astropy.units as u
+import pytest
+
+from xphotfn.errors import InvalidFile, XphotfnError
+from xphotfn.plot.view import MatplotlibMissing, save_view, view
+from xphotfn.science.masks import disc
+from xphotfn.testing import example_rate_map
+
+mpl = pytest.importorskip("matplotlib")
+mpl.use("Agg")
+
+import matplotlib.pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
+
+
+@pytest.fixture
+def rate_map():
+    return example_rate_map()
+
+
+@pytest.fixture
+def core():
+    return disc((512, 512), 255.5, 255.5, 50.0)
+
+
+@pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF")])
+def test_saved_pictures(rate_map, core, tmp_path, name, magic):
+    path = save_view(tmp_path / name, rate_map, mask=core, zoom_in=True, cross_hair=[250, 250] * u.pix, dpi=50)
+    assert path == tmp_path / name
+    content = path.read_bytes()
+    assert content.startswith(magic)
+    save_view(path, rate_map, mask=core, zoom_in=True, cross_hair=[250, 250] * u.pix, dpi=50)
+    assert path.read_bytes() == content
+    assert list(tmp_path.iterdir()) == [path]
+    assert plt.get_fignums() == []
+
+
+def test_size_of_a_saved_picture(rate_map, tmp_path):
+    path = save_view(tmp_path / "a.png", rate_map, figsize=(4, 3), dpi=50)
+    assert plt.imread(path).shape[:2] == (150, 200)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a", "a.fits", "png"])
+def test_unknown_suffixes_are_refused(rate_map, tmp_path, name):
+    with pytest.raises(InvalidFile, match=r"\.png or \.pdf"):
+        save_view(tmp_path / name, rate_map)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_failure_leaves_what_was_there(rate_map, tmp_path, monkeypatch):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"old")
+    with pytest.raises(InvalidFile, match="overwrite=True"):
+        save_view(path, rate_map, overwrite=False)
+
+    def fail(*_, **__):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Figure, "savefig", fail)
+    with pytest.raises(InvalidFile, match="No space"):
+        save_view(path, rate_map)
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("draw", [view, lambda product: save_view("never.png", product)])
+def test_missing_matplotlib_says_what_to_install(rate_map, monkeypatch, draw):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(MatplotlibMissing, match=r'pip install "xphotfn\[plot\]"') as caught:
+        draw(rate_map)
+    assert isinstance(caught.value, XphotfnError)
+    assert isinstance(caught.value, ImportError)
+
+
+def test_importing_view_loads_no_matplotlib():
+    code = "import sys, xphotfn.plot.view; print('matplotlib' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -1,0 +1,204 @@
+"""What the simulator expects in each pixel: closed formulas, bands, detectors, scenes and blank fields."""
+
+import math
+
+import numpy as np
+import pytest
+from attrs import evolve
+from scipy import integrate
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.records import Band, PixelGrid
+from xphotfn.science.coords import deg_to_pix
+from xphotfn.testing import (
+    CameraExposure,
+    Cluster,
+    Pointing,
+    Scene,
+    Source,
+    blank_field,
+    default_scene,
+    model_counts,
+)
+from xphotfn.testing.detector import geometry, vignetting
+from xphotfn.testing.model import point_spread
+from xphotfn.testing.scene import EFFICIENCY, SOFT, band_share
+
+HARD = Band(lo_ev=2000, hi_ev=10_000)
+BROAD = Band(lo_ev=500, hi_ev=10_000)
+
+
+def on_axis(camera="pn", *, cluster=None, sources=(), seconds=10_000.0):
+    """Return a scene without background whose camera looks at RA 30, Dec 40."""
+    pointing = Pointing(
+        obs_id="0999990301", ra_deg=30.0, dec_deg=40.0,
+        exposures=[CameraExposure(instrument=camera, exposure_id="S001", ontime_s=seconds)],
+    )  # fmt: skip
+    return Scene(cluster=cluster, sources=sources, sky_rate=0, particle_rate=0, pointings=[pointing])
+
+
+def rate_image(scene, camera="pn", band=SOFT):
+    """Return the model's rate per pixel, vignetting and gaps divided out; NaN in the gaps."""
+    model = model_counts(scene, scene.pointings[0], camera, band)
+    with np.errstate(invalid="ignore"):
+        return model.source / model.exposure
+
+
+@pytest.mark.parametrize(("beta", "core"), [(2 / 3, 60.0), (0.8, 45.0), (0.6, 70.0)])
+@pytest.mark.parametrize("camera", ["pn", "mos1"])
+def test_cluster_integrates_to_the_closed_formula(beta, core, camera):
+    """Rate within r = total * (1 - (1 + (r/core)^2)^(1.5 - 3 beta)), by quadrature and as a sum over pixels."""
+    cluster = Cluster(ra_deg=30, dec_deg=40, rate=0.7, core_arcsec=core, beta=beta)
+    scene = on_axis(camera, cluster=cluster)
+    rates, grid = rate_image(scene, camera), scene.pointings[0].grid
+    x, y = (float(v) for v in deg_to_pix(grid, 30, 40))
+    pixel = grid.pixel_deg * 3600
+    radius = np.hypot(np.arange(grid.nx) - x, np.arange(grid.ny)[:, None] - y) * pixel
+
+    def profile(r):
+        return (1 + (r / core) ** 2) ** (0.5 - 3 * beta)
+
+    seen = np.isfinite(rates)
+    central = float(np.median(rates[seen] / profile(radius[seen])))
+    assert np.allclose(rates[seen], central * profile(radius[seen]), rtol=1e-6)
+    for edge in (60.0, 200.0, 500.0):
+        closed = 0.7 * EFFICIENCY[camera] * (1 - (1 + (edge / core) ** 2) ** (1.5 - 3 * beta))
+        found, _ = integrate.quad(lambda r: central / pixel**2 * profile(r) * 2 * math.pi * r, 0, edge)
+        assert found == pytest.approx(closed, rel=1e-6)
+        assert cluster.fraction_within(edge) == pytest.approx(closed / 0.7 / EFFICIENCY[camera], rel=1e-12)
+    assert central * profile(radius[radius < 500]).sum() == pytest.approx(closed, rel=2e-3)
+
+
+def test_point_source_holds_its_rate():
+    """Its light falls on one chip: no gap takes any of it."""
+    source = Source(name="one", ra_deg=30.01, dec_deg=40.005, rate=0.01)
+    scene = on_axis("mos1", sources=[source])
+    rates = rate_image(scene, "mos1")
+    assert np.nansum(rates) == pytest.approx(0.01 * EFFICIENCY["mos1"], rel=5e-3)
+    x, y = (float(v) for v in deg_to_pix(scene.pointings[0].grid, 30.01, 40.005))
+    brightest = np.unravel_index(np.nanargmax(rates), rates.shape)
+    assert abs(brightest[1] - x) <= 0.6
+    assert abs(brightest[0] - y) <= 0.6
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.5, 0.5), (0.31, -0.42)])
+def test_point_spread_encloses_half_within_its_core(shift):
+    grid = PixelGrid.from_sky_range(10.0, 20.0)
+    offsets = np.arange(-200.0, 201.0)
+    image = point_spread(offsets + shift[0], offsets[:, None] + shift[1], grid)
+    radius = np.hypot(offsets + shift[0], offsets[:, None] + shift[1]) * grid.pixel_deg * 3600
+    assert image.sum() == pytest.approx(1.0, abs=1e-3)
+    assert image[radius < 40.0].sum() == pytest.approx(1 - 1 / (1 + (40 / 7) ** 2), abs=4e-3)
+
+
+# bands, detector, scene
+
+
+@pytest.mark.parametrize("slope", [0.5, 1, 1.8, 2.2])
+def test_bands_add_up(slope):
+    assert band_share(slope, SOFT) == 1
+    assert band_share(slope, SOFT) + band_share(slope, HARD) == pytest.approx(band_share(slope, BROAD))
+    assert math.isfinite(band_share(slope, Band(lo_ev=0, hi_ev=500)))
+
+
+def test_vignetting_follows_the_calibration():
+    """Values of the mirror table XRT3_XAREAEF at 1.25, 6 and 10 keV; the closed form is good to 0.015."""
+    theta = np.array([0.0, 3.0, 6.0, 9.0, 12.0, 15.0])
+    table = {
+        1250: (1.0, 0.9143, 0.7562, 0.5767, 0.4349, 0.3293),
+        6000: (1.0, 0.9024, 0.7179, 0.5145, 0.3600, 0.2579),
+        10000: (1.0, 0.8058, 0.5151, 0.3049, 0.2005, 0.1468),
+    }
+    for energy, values in table.items():
+        found = vignetting(theta, Band(lo_ev=energy - 250, hi_ev=energy + 250))
+        assert np.abs(found - values).max() < 0.017
+        assert found[0] == 1
+
+
+def test_gaps_turn_with_the_position_angle():
+    grid = PixelGrid.from_sky_range(0.0, 0.0)
+    one, turned = geometry(grid, "mos2", 0.0), geometry(grid, "mos2", 90.0)
+    assert not np.array_equal(one.coverage, turned.coverage)
+    assert one.coverage.sum() == pytest.approx(turned.coverage.sum(), rel=2e-3)
+    assert set(np.unique(np.round(one.coverage * 9).astype(int))) == set(range(10))
+
+
+def test_a_lost_chip_leaves_a_hole():
+    grid = PixelGrid.from_sky_range(0.0, 0.0)
+    whole, lost = (geometry(grid, "mos1", 30.0, chips).coverage for chips in ((), (6,)))
+    assert np.all(lost <= whole)
+    assert 0.1 < 1 - lost.sum() / whole.sum() < 0.2
+
+
+def test_particles_are_not_vignetted():
+    pointing = default_scene().pointings[0]
+    model = model_counts(Scene(sky_rate=0, particle_rate=1e-3, pointings=[pointing]), pointing, "pn", SOFT)
+    on = geometry(pointing.grid, "pn", pointing.pa_deg).coverage == 1
+    assert np.ptp(model.background[on]) == pytest.approx(0, abs=1e-12)
+    assert np.ptp(model.exposure[on]) > 0.5 * model.exposure.max()
+
+
+def test_models_are_read_only_and_repeatable():
+    scene = default_scene()
+    one, two = (model_counts(scene, scene.pointings[0], "mos1", SOFT) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(one, two, strict=True))
+    assert not any(array.flags.writeable for array in one)
+
+
+@pytest.mark.parametrize("make", [
+    lambda: Source(name="a", ra_deg=1, dec_deg=1, rate=-1),
+    lambda: Source(name="a", ra_deg=math.nan, dec_deg=1, rate=1),
+    lambda: Cluster(ra_deg=1, dec_deg=1, rate=1, beta=0.5),
+    lambda: Cluster(ra_deg=1, dec_deg=1, rate=1, core_arcsec=0),
+    lambda: CameraExposure(instrument="rgs1", exposure_id="S001", ontime_s=1),
+    lambda: Pointing(obs_id="123", ra_deg=1, dec_deg=1, exposures=()),
+    lambda: Pointing(obs_id="0999990101", ra_deg=1, dec_deg=1,
+                     exposures=[CameraExposure(instrument="pn", exposure_id=e, ontime_s=1) for e in ("S001", "S002")]),
+    lambda: Pointing(obs_id="0999990101", ra_deg=1, dec_deg=1, exposures=(), date="yesterday"),
+    lambda: Scene(pointings=()),
+    lambda: Scene(pointings=default_scene().pointings[:1] * 2),
+    lambda: evolve(default_scene(), bands=()),
+])  # fmt: skip
+def test_impossible_scenes_are_refused(make):
+    with pytest.raises(InvalidRecord):
+        make()
+
+
+# blank fields
+
+
+def test_blank_field_follows_the_exposure():
+    counts, exposure = blank_field(3, counts_per_pixel=2.0)
+    assert counts.dtype == np.int32
+    assert exposure.dtype == np.float32
+    assert not counts.flags.writeable
+    assert not exposure.flags.writeable
+    assert exposure.max() == pytest.approx(10_000, rel=1e-3)
+    assert not counts[exposure == 0].any()
+    for low, high in ((0.0, 0.5), (0.5, 0.7), (0.7, 1.0)):
+        ring = (exposure > low * 10_000) & (exposure <= high * 10_000)
+        expected = 2.0 * exposure[ring].sum(dtype=np.float64) / 10_000
+        assert abs(counts[ring].sum() - expected) < 4 * math.sqrt(expected)
+
+
+def test_blank_fields_depend_on_the_seed_alone():
+    first, again, other = (blank_field(seed, counts_per_pixel=0.3)[0] for seed in (5, 5, 6))
+    assert np.array_equal(first, again)
+    assert not np.array_equal(first, other)
+    generator = np.random.default_rng(5)
+    assert np.array_equal(blank_field(generator, counts_per_pixel=0.3)[0], first)
+
+
+def test_blank_field_on_another_grid():
+    grid = PixelGrid.from_sky_range(10.0, 20.0, low=1, high=51840, bin_size=80)
+    counts, exposure = blank_field(1, counts_per_pixel=1, grid=grid, instrument="mos1", exposure_s=500)
+    assert counts.shape == exposure.shape == (648, 648)
+    area_arcmin2 = (exposure > 0).sum() * (grid.pixel_deg * 60) ** 2
+    assert area_arcmin2 == pytest.approx(608, rel=0.02)
+
+
+def test_blank_field_refuses_nonsense():
+    with pytest.raises(InvalidRecord, match="rgs"):
+        blank_field(1, counts_per_pixel=1, instrument="rgs")
+    with pytest.raises(InvalidRecord, match="negative"):
+        blank_field(1, counts_per_pixel=-1)
