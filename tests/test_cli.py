@@ -67,7 +67,18 @@ def test_snr(data, tmp_path):
 
 
 def test_sexagesimal_positions_and_several_radii_and_lengths(data, tmp_path):
-    where = ["--ra", "3h29m14.4s", "--dec", "-33d43m12s", "--redshift", "0.16", "--radius", "300kpc", "--radius", "1arcmin"]
+    where = [
+        "--ra",
+        "3h29m14.4s",
+        "--dec",
+        "-33d43m12s",
+        "--redshift",
+        "0.16",
+        "--radius",
+        "300kpc",
+        "--radius",
+        "1arcmin",
+    ]
     result = call("snr", data, *where, "--store", tmp_path / "s", "--json")
     assert result.exit_code == 0
     assert [r["radius"] for r in json.loads(result.stdout)] == ["300kpc"] * 7 + ["1arcmin"] * 7

@@ -1,4 +1,4 @@
-"""The command line: ``xphotfn demo``, ``find``, ``run``, ``snr``."""
+"""The command line: ``xphotfn demo``, ``find``, ``plan``, ``run``, ``image``, ``snr``."""
 
 import json
 import sys
@@ -39,6 +39,7 @@ def main() -> None:
 
 
 def _target_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options that name a target and its bands."""
     options = (
         click.argument("root", type=click.Path(path_type=Path)),
         click.option("--name", default="target", show_default=True, help="Name of the target."),
@@ -62,6 +63,15 @@ def _target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             metavar="LO-HI",
             help="Energy band such as 0.5-2.0keV; may be repeated.",
         ),
+        click.option("--reference", help="ObsID whose image sets the mosaic's grid; default the lowest."),
+        click.option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
+    )
+    return _with(function, options)
+
+
+def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options of a run."""
+    options = (
         click.option(
             "--store",
             type=click.Path(path_type=Path),
@@ -69,10 +79,12 @@ def _target_options(function: Callable[..., Any]) -> Callable[..., Any]:
             show_default=True,
             help="Folder of the products; what is there is used.",
         ),
-        click.option("--reference", help="ObsID whose image sets the mosaic's grid; default the lowest."),
         click.option("--workers", type=click.IntRange(min=1), help="Threads; default 90 % of the cores."),
-        click.option("--json", "as_json", is_flag=True, help="Print JSON for programs."),
     )
+    return _with(function, options)
+
+
+def _with(function: Callable[..., Any], options: tuple[Callable[..., Any], ...]) -> Callable[..., Any]:
     for option in reversed(options):
         function = option(function)
     return function
@@ -135,11 +147,62 @@ def find(root: Path, as_json: bool) -> None:
 
 @main.command()
 @_target_options
+def plan(root: Path, as_json: bool, **options: Any) -> None:
+    r"""Show what would run for a target, command by command; nothing runs.
+
+    \b
+    Example:  xphotfn plan xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin
+    """
+    import shlex
+
+    from xphotfn.graph.describe import describe
+    from xphotfn.store.codec import to_plain
+
+    _, planned = _plan(root, options)
+    if as_json:
+        click.echo(json.dumps(to_plain(planned)))
+        return
+    click.echo(describe(planned))
+    for step in planned.steps:
+        click.echo(shlex.join(step.command.argv))
+
+
+@main.command()
+@click.argument("events", type=click.Path(path_type=Path))
+@click.option("--band", default="0.5-2.0keV", show_default=True, metavar="LO-HI", help="Energy band.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), required=True, help="The image to make.")
+@click.option("--selection", metavar="EXPR", help="Event selection in SAS's language; default: flags and patterns.")
+@click.option(
+    "--bin", "bin_size", type=click.IntRange(min=1), default=87, show_default=True, help="Pixel, 0.05 arcsec."
+)
+@click.option("--overwrite", is_flag=True, help="Replace an existing image.")
+def image(events: Path, band: str, output: Path, selection: str | None, bin_size: int, overwrite: bool) -> None:
+    r"""Make an image from an event list, as evselect does.
+
+    \b
+    Example:  xphotfn image xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits -o mos1_soft.fits
+    """
+    import xphotfn as xp
+    from xphotfn.photometry.images import image_of_events
+
+    grid = xp.ImageGrid(x_bin=bin_size, y_bin=bin_size)
+    printed = image_of_events(
+        events, _band(band), output, engine=xp.native_engine(), selection=selection, grid=grid, overwrite=overwrite
+    )
+    for line in printed.splitlines():
+        if line.startswith("**"):
+            click.echo(line, err=True)
+    click.echo(f"{output}: {grid.shape[1]} x {grid.shape[0]} pixels, {_band(band)}")
+
+
+@main.command()
+@_target_options
+@_run_options
 def run(root: Path, store: Path, workers: int | None, as_json: bool, **options: Any) -> None:
     r"""Make the images, exposure maps and mosaics of a target; products that are found are used.
 
     \b
-    Example:  xphotfn run xphotfn-demo/data --ra 149.59 --dec -11.06 --radius 3arcmin
+    Example:  xphotfn run xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin
     """
     _, plan = _plan(root, options)
     result = _run(plan, store, workers)
@@ -155,6 +218,7 @@ def run(root: Path, store: Path, workers: int | None, as_json: bool, **options: 
 
 @main.command()
 @_target_options
+@_run_options
 @click.option(
     "--method",
     default="mid-p",
@@ -172,7 +236,7 @@ def snr(root: Path, store: Path, workers: int | None, as_json: bool, method: str
     r"""Measure the signal-to-noise of a target on each map and on the combined one.
 
     \b
-    Example:  xphotfn snr xphotfn-demo/data --ra 149.59 --dec -11.06 --radius 3arcmin
+    Example:  xphotfn snr xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin
     """
     import xphotfn as xp
 

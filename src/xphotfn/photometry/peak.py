@@ -11,10 +11,9 @@ from xphotfn.photometry.coordinates import pixels_of
 from xphotfn.photometry.masks import edge_mask, interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Peak
-from xphotfn.science import masks as pixel_masks
+from xphotfn.science import masks as pixel_masks, peaks as pixel_peaks
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.distances import radius_deg
-from xphotfn.science import peaks as pixel_peaks
 
 __all__ = ("find_peak", "near_edge")
 

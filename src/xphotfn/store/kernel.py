@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, final
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.messages import parse_messages
@@ -85,32 +85,29 @@ def make_together(works: tuple[Work, ...], engine: Engine, store: Store) -> tupl
     try:
         inputs = [_inputs(work, ()) for work in works]
         keys = [_key(work, engine, found) for work, found in zip(works, inputs, strict=True)]
-        todo = [i for i, key in enumerate(keys) if store.find(key) is None]
-        if len(todo) > 1:
-            with store.scratch(keys[todo[0]]) as scratch:
-                _publish_all([(works[i], keys[i], inputs[i]) for i in todo], engine, store, scratch)
+        jobs = [job for job in zip(works, keys, inputs, strict=True) if store.find(job[1]) is None]
+        made = _in_one_pass(jobs, engine, store) if len(jobs) > 1 else {}
     except Exception:
-        return tuple(make(work, engine, store) for work in works)
-    made = {keys[i] for i in todo} if len(todo) > 1 else set()
-    outcomes = (make(work, engine, store) for work in works)
-    return tuple(evolve(o, cached=False) if isinstance(o, Done) and o.key in made else o for o in outcomes)
+        made = {}  # each step alone says what is wrong with it
+    return tuple(made.get(work.step) or make(work, engine, store) for work in works)
 
 
-def _publish_all(
-    jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: Any, store: Store, scratch: Path
-) -> None:
-    shared = scratch / "shared"
-    shared.mkdir()
-    _link({i.name: i for _, _, found in jobs for i in found}.values(), shared)
-    start = time.perf_counter()
-    printed = engine.execute_many([work.command for work, _, _ in jobs], shared)
-    seconds = (time.perf_counter() - start) / len(jobs)
-    for number, (work, key, found) in enumerate(jobs):
-        folder = scratch / str(number)
-        folder.mkdir()
-        for name in work.command.outputs:
-            (shared / name).rename(folder / name)
-        _publish(work, engine, store, (key, folder, found), printed, seconds)
+def _in_one_pass(jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: Any, store: Store) -> dict[str, Outcome]:
+    with store.scratch(jobs[0][1]) as scratch:
+        shared = scratch / "shared"
+        shared.mkdir()
+        _link({i.name: i for _, _, found in jobs for i in found}.values(), shared)
+        start = time.perf_counter()
+        printed = engine.execute_many([work.command for work, _, _ in jobs], shared)
+        seconds = (time.perf_counter() - start) / len(jobs)
+        outcomes = {}
+        for number, (work, key, found) in enumerate(jobs):
+            folder = scratch / str(number)
+            folder.mkdir()
+            for name in work.command.outputs:
+                (shared / name).rename(folder / name)
+            outcomes[work.step] = _publish(work, engine, store, (key, folder, found), printed, seconds)
+        return outcomes
 
 
 def _inputs(work: Work, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:

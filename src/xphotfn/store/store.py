@@ -19,12 +19,13 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.cache import BoundedCache, file_key
+from xphotfn.io.tree import STORE_MARK
 from xphotfn.io.write import publish
 from xphotfn.records.outcome import Output
 
 __all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store")
 
-MARKER = "xphotfn-store.json"
+MARKER = STORE_MARK
 _FOLDERS = ("products", "scratch", "runs")
 _DIGESTS = BoundedCache(8 * 2**20)
 

@@ -14,6 +14,8 @@ from xphotfn.errors import CommandFailed
 __all__ = ("NativeEngine", "native_engine")
 
 _TASKS = {
+    "cifbuild": "xphotfn.engines.native.cifbuild:cifbuild",
+    "evselect": "xphotfn.engines.native.evselect:evselect",
     "emosaic": "xphotfn.engines.native.emosaic:emosaic",
 }
 _RULES_VERSION = "1"  # grows when a native task writes other bytes for the same command

@@ -1,0 +1,90 @@
+"""One image of one event list, without a plan or a store."""
+
+import tempfile
+from pathlib import Path
+
+from xphotfn.commands.builders import evselect_image, selection_expression
+from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
+from xphotfn.engines.protocol import Engine
+from xphotfn.errors import InvalidFile
+from xphotfn.io.cache import file_key
+from xphotfn.io.layout import Hint
+from xphotfn.io.recognise import Recognised, recognise
+from xphotfn.io.tree import TreeFile
+from xphotfn.io.write import publish
+from xphotfn.records.band import Band
+from xphotfn.records.observation import FoundFile
+
+__all__ = ("image_of_events",)
+
+
+def image_of_events(
+    events: str | Path,
+    band: Band,
+    path: str | Path,
+    *,
+    engine: Engine,
+    selection: str | None = None,
+    grid: ImageGrid = XCS_GRID,
+    overwrite: bool = False,
+) -> str:
+    """Make an image of an event list in a band.
+
+    Parameters
+    ----------
+    events
+        The event list, plain or gzipped.
+    band
+        Energy band.
+    path
+        The image to make.
+    engine
+        What executes evselect.
+    selection
+        Event selection in SAS's language, to which the band is added; default as :func:`plan_images`.
+    grid
+        Pixels; default X and Y 3649..48106 in bins of 87, 512 x 512.
+    overwrite
+        Replace an existing image.
+
+    Returns
+    -------
+    str
+        What the command printed.
+
+    Raises
+    ------
+    InvalidFile
+        If the event list is not one, or the image exists already or cannot be written.
+    ExpressionError
+        If the selection cannot be read.
+    """
+    found = _event_list(Path(events))
+    expression = selection_expression(
+        band.lo_ev,
+        band.hi_ev,
+        found.instrument,
+        filtered=found.filtered or selection is not None,
+        extra=selection or "",
+    )
+    table = "events.fits.gz" if str(events).lower().endswith((".gz", ".ftz")) else "events.fits"
+    with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
+        folder = Path(scratch)
+        (folder / table).symlink_to(found.file.file.path)
+        printed = engine.execute(evselect_image(table, "image.fits", expression=expression, grid=grid), folder)
+        (folder / "image.fits").replace(temporary)
+    return printed
+
+
+def _event_list(path: Path) -> Recognised:
+    key = file_key(str(path.absolute()))
+    file = TreeFile(path.name, FoundFile(path=key[0], size=key[3], mtime_ns=key[2]))
+    found = recognise(file, Hint())
+    if found is None or found.kind not in ("events", ""):
+        what = "nothing known here" if found is None else found.kind.replace("_", " ")
+        raise InvalidFile(str(path), f"is no event list (it is {what}): give a file with an EVENTS table")
+    if found.problem:
+        raise InvalidFile(str(path), found.problem)
+    if not found.instrument:
+        raise InvalidFile(str(path), "does not say which camera it is of (INSTRUME): EPIC event lists do")
+    return found
