@@ -1,5 +1,6 @@
 """Units: ``xmm_sky``, and the one place where a Quantity becomes a float."""
 
+import numbers
 from typing import Any
 
 import astropy.units as u
@@ -9,7 +10,19 @@ from xphotfn.errors import UnitMismatch
 
 __all__ = ("angle_deg", "energy_ev", "position_deg", "quantity", "xmm_sky")
 
-xmm_sky = u.def_unit("xmm_sky", doc="XMM-Newton sky pixel (columns X and Y of an event list), 0.05 arcsec")
+
+class _XmmSky(u.IrreducibleUnit):  # type: ignore[misc]
+    """The unit of X and Y; sent to another process it arrives as the same object, so that it still equals itself."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _the_xmm_sky, ()
+
+
+def _the_xmm_sky() -> "_XmmSky":
+    return xmm_sky
+
+
+xmm_sky = _XmmSky("xmm_sky", doc="XMM-Newton sky coordinate (columns X and Y of an event list), 0.05 arcsec")
 
 
 def quantity(value: Any, what: str, example: str) -> Quantity:
@@ -72,7 +85,7 @@ def angle_deg(value: Any, what: str = "an angle") -> float:
     >>> angle_deg(30 * u.arcmin)
     0.5
     """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
+    if isinstance(value, numbers.Real) and not isinstance(value, bool):
         return float(value)
     angle = quantity(value, what, "149.59209*u.deg")
     try:

@@ -11,8 +11,16 @@ from xphotfn.store.codec import from_plain, to_plain
 from xphotfn.testing import strategies as xst
 from xphotfn.testing.examples import example_run
 
-RECORDS = st.one_of(xst.bands(), xst.targets(), xst.grids(), xst.regions(), xst.observations(), xst.fields(),
-                    xst.measurements(), xst.commands())
+RECORDS = st.one_of(
+    xst.bands(),
+    xst.targets(),
+    xst.grids(),
+    xst.regions(),
+    xst.observations(),
+    xst.fields(),
+    xst.measurements(),
+    xst.commands(),
+)
 
 
 @given(RECORDS)
@@ -27,8 +35,19 @@ def test_a_run_comes_back():
     assert hash(again) == hash(run)
 
 
-@pytest.mark.parametrize("name", ["os:system", "xphotfn.records.band:energy_band", "xphotfn:run", "xphotfn.cli:main",
-                                  "xphotfn.records.nothing:Nothing", "", "builtins:eval", "xphotfn.records.band:Stone"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "os:system",
+        "xphotfn.records.band:energy_band",
+        "xphotfn:run",
+        "xphotfn.cli:main",
+        "xphotfn.records.nothing:Nothing",
+        "",
+        "builtins:eval",
+        "xphotfn.records.band:Stone",
+    ],
+)
 def test_only_records_of_ours_are_made(name):
     with pytest.raises(xp.InvalidRecord):
         from_plain({"#": name})

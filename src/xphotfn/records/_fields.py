@@ -7,7 +7,18 @@ from typing import Any
 
 from xphotfn.errors import InvalidRecord
 
-__all__ = ("finite", "items", "non_empty", "one_of", "positive", "safe_name", "strings", "valid_obs_id")
+__all__ = (
+    "finite",
+    "items",
+    "non_empty",
+    "one_of",
+    "pairs",
+    "positive",
+    "safe_name",
+    "strings",
+    "valid_obs_id",
+    "whole",
+)
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*")
 
@@ -15,6 +26,22 @@ _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*")
 def items(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return the values as a tuple."""
     return tuple(values)
+
+
+def pairs(values: Iterable[Any]) -> tuple[tuple[Any, Any], ...]:
+    """Return pairs as tuples, so that they hash."""
+    return tuple((first, second) for first, second in values)
+
+
+def whole(value: Any) -> int:
+    """Return a whole number as int; a fraction, NaN or a text is refused, never cut."""
+    try:
+        result = int(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidRecord(f"expected a whole number, got {value!r}") from error
+    if isinstance(value, str) or result != value:
+        raise InvalidRecord(f"expected a whole number, got {value!r}")
+    return result
 
 
 def strings(values: Iterable[Any]) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import astropy.units as u
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import whole
 from xphotfn.units import energy_ev
 
 __all__ = ("Band", "energy_band")
@@ -22,8 +23,8 @@ class Band:
         Lower and upper energy in eV; ``0 <= lo_ev < hi_ev``.
     """
 
-    lo_ev: int = field(converter=int)
-    hi_ev: int = field(converter=int)
+    lo_ev: int = field(converter=whole)
+    hi_ev: int = field(converter=whole)
 
     def __attrs_post_init__(self) -> None:
         if not 0 <= self.lo_ev < self.hi_ev:

@@ -1,13 +1,14 @@
 """A target with the observations that cover it."""
 
 import math
+from collections.abc import Iterable
 from typing import Any, final
 
 import astropy.units as u
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.records._fields import items
+from xphotfn.records._fields import items, pairs
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
@@ -65,6 +66,10 @@ class FieldObservation:
         return (*match, *self.alternates, *self.kept, *self.interlopers)
 
 
+def _by_obs_id(members: Iterable[FieldObservation]) -> tuple[FieldObservation, ...]:
+    return tuple(sorted(members, key=lambda m: m.obs_id))
+
+
 @final
 @frozen(kw_only=True)
 class Field:
@@ -83,10 +88,10 @@ class Field:
     """
 
     target: Target | None = None
-    members: tuple[FieldObservation, ...] = field(converter=items)
+    members: tuple[FieldObservation, ...] = field(converter=_by_obs_id)
     centre_ra_deg: float | None = None
     centre_dec_deg: float | None = None
-    left_out: tuple[tuple[str, str], ...] = field(default=(), converter=items)
+    left_out: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
 
     def __attrs_post_init__(self) -> None:
         names = [m.obs_id for m in self.members]
@@ -98,8 +103,11 @@ class Field:
             self.centre_dec_deg is None
         ):
             raise InvalidRecord("a field with a target, and only such a field, has a centre")
-        if not all(v is None or math.isfinite(v) for v in (self.centre_ra_deg, self.centre_dec_deg)):
-            raise InvalidRecord(f"a centre must be finite, got {self.centre_ra_deg}, {self.centre_dec_deg}")
+        ra, dec = self.centre_ra_deg, self.centre_dec_deg
+        if not all(v is None or math.isfinite(v) for v in (ra, dec)):
+            raise InvalidRecord(f"a centre must be finite, got {ra}, {dec}")
+        if ra is not None and dec is not None and not (0 <= ra < 360 and abs(dec) <= 90):
+            raise InvalidRecord(f"a centre needs RA in [0, 360) and Dec within +-90 deg, got {ra}, {dec}")
 
     @property
     def name(self) -> str:

@@ -2,14 +2,17 @@
 
 from typing import final
 
-from attrs import field, frozen
+from attrs import converters, field, frozen, validators
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, positive
+from xphotfn.records._fields import finite, positive, whole
 
 __all__ = ("PixelGrid",)
 
 XMM_REFERENCE = 25921.0  # X and Y of the reference point of every EPIC event list (calibration: REFXCRPX)
+
+
+_maybe_float = converters.optional(float)
 
 
 def _count(_record: object, attribute: object, value: int) -> None:
@@ -52,18 +55,26 @@ class PixelGrid:
         Pixel size in XMM sky units of 0.05 arcsec.
     """
 
-    nx: int = field(converter=int, validator=_count)
-    ny: int = field(converter=int, validator=_count)
+    nx: int = field(converter=whole, validator=_count)
+    ny: int = field(converter=whole, validator=_count)
     crpix1: float = field(converter=float, validator=finite)
     crpix2: float = field(converter=float, validator=finite)
     ra_deg: float = field(converter=float, validator=finite)
     dec_deg: float = field(converter=float, validator=_dec)
     cdelt1_deg: float = field(converter=float, validator=_non_zero)
     cdelt2_deg: float = field(converter=float, validator=_non_zero)
-    x0_sky: float | None = None
-    y0_sky: float | None = None
+    x0_sky: float | None = field(
+        default=None, converter=converters.optional(float), validator=validators.optional(finite)
+    )
+    y0_sky: float | None = field(
+        default=None, converter=converters.optional(float), validator=validators.optional(finite)
+    )
     dx_sky: float = field(default=87.0, converter=float, validator=positive)
     dy_sky: float = field(default=87.0, converter=float, validator=positive)
+
+    def __attrs_post_init__(self) -> None:
+        if (self.x0_sky is None) != (self.y0_sky is None):
+            raise InvalidRecord("PixelGrid has XMM sky coordinates of both axes or of none: give x0_sky and y0_sky")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -73,7 +84,7 @@ class PixelGrid:
     @property
     def has_sky(self) -> bool:
         """Whether the grid knows XMM sky coordinates."""
-        return self.x0_sky is not None and self.y0_sky is not None
+        return self.x0_sky is not None
 
     @property
     def pixel_deg(self) -> float:

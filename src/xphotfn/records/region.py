@@ -1,5 +1,6 @@
 """A region of a DS9 file, kept in the frame of its file."""
 
+import math
 from typing import final
 
 from attrs import field, frozen
@@ -65,12 +66,13 @@ class Region:
     def __attrs_post_init__(self) -> None:
         if len(self.size) != _SIZES[self.shape]:
             raise InvalidRecord(f"a {self.shape} needs {_SIZES[self.shape]} sizes, got {self.size}")
-        if not all(0 < s < float("inf") for s in self.size[-1:]) or any(not s >= 0 for s in self.size):
+        lowest = self.size[1:] if self.shape == "annulus" and self.size[0] == 0 else self.size
+        if not all(0 < s < math.inf for s in lowest):
             raise InvalidRecord(f"sizes of a {self.shape} must be above 0, got {self.size}")
         if self.shape == "annulus" and self.size[0] >= self.size[1]:
             raise InvalidRecord(f"an annulus needs inner < outer radius, got {self.size}")
-        if self.shape in ("ellipse", "box") and not all(s > 0 for s in self.size):
-            raise InvalidRecord(f"sizes of a {self.shape} must be above 0, got {self.size}")
+        if not all(math.isfinite(v) for vertex in self.vertices for v in vertex):
+            raise InvalidRecord(f"vertices must be finite, got {self.vertices}")
         if (self.shape == "polygon") != (len(self.vertices) > 2):
             raise InvalidRecord(f"a polygon, and only a polygon, needs three or more vertices, got {self.vertices}")
 

@@ -1,14 +1,14 @@
 """The object that is measured: its position, size and distance."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, final
 
 import astropy.units as u
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
-from xphotfn.records._fields import non_empty, one_of
+from xphotfn.records._fields import non_empty, one_of, pairs
 from xphotfn.units import angle_deg, quantity
 
 __all__ = (
@@ -38,7 +38,7 @@ class CosmologyParameters:
     """
 
     kind: str = field(validator=non_empty)
-    parameters: tuple[tuple[str, float | tuple[float, ...] | None], ...] = ()
+    parameters: tuple[tuple[str, float | tuple[float, ...] | None], ...] = field(default=(), converter=pairs)
 
 
 def cosmology_of(value: Any) -> "str | CosmologyParameters":
@@ -91,16 +91,29 @@ def _radius(value: Any) -> Radius | None:
     return Radius(value=float(given.value), unit=given.unit.to_string())
 
 
-def _extra(values: Mapping[str, Any] | Iterable[tuple[str, Any]]) -> tuple[tuple[str, Scalar], ...]:
-    items = values.items() if isinstance(values, Mapping) else values
-    return tuple(sorted((str(name), _scalar(value)) for name, value in items))
+def _extra(values: Any) -> tuple[tuple[str, Scalar], ...]:
+    if hasattr(values, "colnames"):  # a row of an astropy Table
+        values = {name: values[name] for name in values.colnames}
+    try:
+        given = list(values.items() if isinstance(values, Mapping) else values)
+        found = {str(name): _scalar(value) for name, value in given}
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(f"extra must be a mapping or pairs of names and single values, got {values!r}") from error
+    if len(found) != len(given) or any(isinstance(pair, str) for pair in given):
+        raise InvalidRecord(f"extra must be pairs of a name, each once, and a value, got {values!r}")
+    return tuple(sorted(found.items()))
 
 
 def _scalar(value: Any) -> Scalar:
+    """Return a plain value; a blank cell of a table (masked, NaN) is None."""
     if isinstance(value, u.Quantity):
         return str(value)
-    value = value.item() if hasattr(value, "item") else value
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+    if type(value).__name__ == "MaskedConstant":
+        return None
+    plain = value.item() if hasattr(value, "item") else value
+    if isinstance(plain, float) and math.isnan(plain):
+        return None
+    return plain if isinstance(plain, (str, int, float, bool, type(None))) else str(plain)
 
 
 def _ra(value: Any) -> float:
@@ -109,6 +122,13 @@ def _ra(value: Any) -> float:
 
 def _dec(value: Any) -> float:
     return angle_deg(value, "Dec")
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return None if value is None else float(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(f"redshift must be a number, got {value!r}") from error
 
 
 def _redshift(_record: object, _attribute: object, value: float | None) -> None:
@@ -145,7 +165,7 @@ class Target:
     kind: str = field(validator=one_of("cluster", "extended", "point"))
     ra_deg: float = field(converter=_ra)
     dec_deg: float = field(converter=_dec)
-    redshift: float | None = field(default=None, validator=_redshift)
+    redshift: float | None = field(default=None, converter=_number, validator=_redshift)
     _r200: Radius | None = field(default=None, converter=_radius)
     _r500: Radius | None = field(default=None, converter=_radius)
     _r2500: Radius | None = field(default=None, converter=_radius)
@@ -242,12 +262,14 @@ def galaxy_cluster(
     >>> a907.r500
     <Quantity 1200. kpc>
     """
+    if redshift is None:
+        raise InvalidRecord(f"{name}: a cluster needs its redshift; without one use extended_source")
     return Target(
         name=name,
         kind="cluster",
         ra_deg=ra,
         dec_deg=dec,
-        redshift=float(redshift),
+        redshift=redshift,
         r200=r200,
         r500=r500,
         r2500=r2500,
@@ -267,8 +289,7 @@ def extended_source(
     >>> extended_source("remnant", 83.6*u.deg, 22.0*u.deg, radius=3*u.arcmin).radius
     <Quantity 3. arcmin>
     """
-    z = None if redshift is None else float(redshift)
-    return Target(name=name, kind="extended", ra_deg=ra, dec_deg=dec, redshift=z, radius=radius, extra=extra)
+    return Target(name=name, kind="extended", ra_deg=ra, dec_deg=dec, redshift=redshift, radius=radius, extra=extra)
 
 
 def point_source(name: str, ra: Any, dec: Any, *, radius: Any, extra: Any = ()) -> Target:

@@ -45,7 +45,8 @@ def pix_to_deg(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Flo
     radial = np.cos(dec0) - eta * np.sin(dec0)
     ra = np.rad2deg(np.arctan2(xi, radial)) + grid.ra_deg
     dec = np.rad2deg(np.arctan2(np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, radial)))
-    return np.mod(ra, 360.0), dec
+    wrapped = np.mod(ra, 360.0)
+    return np.where(wrapped == 360.0, 0.0, wrapped), dec  # mod of a hair below 0 is 360
 
 
 def deg_to_pix(grid: PixelGrid, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:

@@ -82,6 +82,8 @@ def _flrw(cosmology: str | CosmologyParameters) -> Any:
         if cosmology not in ac.available:
             raise InvalidRecord(f"astropy has no cosmology {cosmology!r}; it has {', '.join(ac.available)}")
         return getattr(ac, cosmology)
+    if not hasattr(ac, cosmology.kind):
+        raise InvalidRecord(f"astropy has no class {cosmology.kind!r} of cosmologies: give a name such as 'Planck15'")
     units = {"H0": u.km / u.s / u.Mpc, "Tcmb0": u.K, "m_nu": u.eV}
     values = {n: v if v is None or n not in units else v * units[n] for n, v in cosmology.parameters}
     return getattr(ac, cosmology.kind)(**values)

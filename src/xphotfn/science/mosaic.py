@@ -113,7 +113,8 @@ def mosaic(
     Returns
     -------
     ndarray
-        Sum, in the type of the inputs where all have the same one, else float64; summed in float64 (or int64).
+        Sum, in the type of the inputs where all have the same one (wider where whole numbers outgrow it), else
+        float64; summed in float64 (or int64).
     PixelGrid
         Its grid.
 
@@ -136,7 +137,19 @@ def mosaic(
         _add_nearest(total, grid, image, item)
     if total is None:
         raise PlanError("a mosaic needs at least one image")
-    return total.astype(types.pop() if len(types) == 1 else np.float64), grid
+    return total.astype(_type_that_holds(total, types)), grid
+
+
+def _type_that_holds(total: NDArray[Any], types: set[np.dtype[Any]]) -> np.dtype[Any]:
+    """Return the type of the inputs, or a wider one where whole numbers have outgrown it."""
+    if len(types) > 1:
+        return np.dtype(np.float64)
+    kind = types.pop()
+    if kind.kind == "f":
+        return kind
+    lowest, highest = int(total.min()), int(total.max())
+    wide = (kind, np.dtype(np.int16), np.dtype(np.int32), np.dtype(np.int64))
+    return next(t for t in wide if np.iinfo(t).min <= lowest and highest <= np.iinfo(t).max)
 
 
 def _add_nearest(total: NDArray[Any], grid: PixelGrid, image: NDArray[Any], item: PixelGrid) -> None:

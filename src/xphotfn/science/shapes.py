@@ -78,6 +78,8 @@ def _pixels_per_unit(region: Region, region_grid: PixelGrid, grid: PixelGrid) ->
 
 def scaled(shape: PixelShape, factor: float) -> PixelShape:
     """Return a shape grown about its centre by ``factor``."""
+    if factor == 1:
+        return shape
     return PixelShape(
         shape=shape.shape,
         x=shape.x,

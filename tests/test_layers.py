@@ -1,0 +1,272 @@
+"""The order of the rooms, purity, and a few rules for every module, read from the source with ``ast``.
+
+``problems`` returns one line per broken rule; the second half of this file feeds it small trees that break each rule.
+"""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "xphotfn"
+SOURCE = Path(__file__).resolve().parents[1] / "src" / PACKAGE
+
+# A room imports from itself and from rooms before it.
+ROOMS = (
+    "data",  # tables that are shipped, no code
+    "errors",
+    "units",
+    "records",
+    "science",
+    "commands",
+    "io",
+    "engines",
+    "store",
+    "graph",
+    "photometry",
+    "plot",
+    "testing",
+    "cli",
+)
+FRONT = ("", "curried", "__main__")  # the public faces: they import from anywhere, and only the cli imports them
+PURE = ("errors", "units", "records", "science", "commands")
+IMPURE_MODULES = ("os", "subprocess", "time", "random", "logging", "warnings", "pathlib", "dask")
+ONLY_IN = {"dask": "graph/delayed.py", "matplotlib": "plot/", "hypothesis": "testing/strategies.py"}
+NAMES_A_MODULE = re.compile(rf"{PACKAGE}(\.\w+)+(:\w+)?")
+
+
+class Module:
+    """One file of the package: its place, its room and its syntax tree."""
+
+    def __init__(self, path, root):
+        self.place = path.relative_to(root).as_posix()
+        parts = path.relative_to(root).with_suffix("").parts
+        self.is_package = parts[-1] == "__init__"
+        self.name = ".".join((PACKAGE, *(parts[:-1] if self.is_package else parts)))
+        self.room = "" if self.name == PACKAGE else parts[0]
+        self.tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+    def says(self, node, what):
+        return f"{self.place}:{getattr(node, 'lineno', 1)}: {what}"
+
+
+def imported(module, known):
+    """Yield (node, dotted name) of everything that a module imports, wherever in it.
+
+    ``from xphotfn import engines`` is expanded to ``xphotfn.engines`` where that is a module. A string that names a
+    module of ours (``"xphotfn.engines.sas:run"``) counts too: it is there to be imported.
+    """
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Import):
+            yield from ((node, alias.name) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and not node.level:
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                if whole in known:
+                    yield node, whole
+                elif not alias.name.startswith("__"):
+                    yield node, node.module
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and NAMES_A_MODULE.fullmatch(node.value):
+            yield node, node.value.partition(":")[0]
+
+
+def order_problems(module, known):
+    if module.room in FRONT:
+        return
+    if module.room not in ROOMS:
+        yield module.says(module.tree, f"unknown room {module.room}: add it to the order of the rooms")
+        return
+    for node, name in imported(module, known):
+        package, _, rest = name.partition(".")
+        room = rest.partition(".")[0]
+        if package != PACKAGE:
+            continue
+        if room in FRONT and module.room != "cli":
+            yield module.says(node, f"imports {name}: import from the module that defines the name")
+        elif room in ROOMS and ROOMS.index(room) > ROOMS.index(module.room):
+            yield module.says(node, f"{module.room} imports {name}, which comes after it")
+
+
+def relative_import_problems(module, known):
+    del known
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            yield module.says(node, "relative import")
+        if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
+            yield module.says(node, "import of *")
+
+
+def purity_problems(module, known):
+    if module.room not in PURE:
+        return
+    for node, name in imported(module, known):
+        if name.partition(".")[0] in IMPURE_MODULES:
+            yield module.says(node, f"{module.room} is pure but imports {name}")
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.Call):
+            called = node.func.id if isinstance(node.func, ast.Name) else ""
+            if called == "open":
+                yield module.says(node, f"{module.room} is pure but opens a file")
+            if called == "default_rng" or getattr(node.func, "attr", "") == "default_rng":
+                yield module.says(node, f"{module.room} is pure but makes its own random numbers: take a Generator")
+
+
+def exclusive_import_problems(module, known):
+    for node, name in imported(module, known):
+        home = ONLY_IN.get(name.partition(".")[0])
+        if home is not None and not (module.place == home or (home.endswith("/") and module.place.startswith(home))):
+            yield module.says(node, f"imports {name}, which only {home} may")
+
+
+def form_problems(module, known):
+    del known
+    docstring = ast.get_docstring(module.tree) or ""
+    if not any(letter.isalpha() for letter in docstring):
+        yield module.says(module.tree, "no docstring that says what it is for")
+    only_docstring = all(isinstance(node, ast.Expr) for node in module.tree.body)
+    if module.name.endswith("__main__") or (module.is_package and only_docstring):
+        return
+    targets = [
+        target
+        for node in module.tree.body
+        if isinstance(node, (ast.Assign, ast.AnnAssign))
+        for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
+    ]
+    if not any(isinstance(target, ast.Name) and target.id == "__all__" for target in targets):
+        yield module.says(module.tree, "no __all__")
+
+
+def shell_problems(module, known):
+    del known
+    for node in ast.walk(module.tree):
+        if isinstance(node, ast.keyword) and node.arg == "shell":
+            if not (isinstance(node.value, ast.Constant) and node.value.value is False):
+                yield module.says(node.value, "runs a shell: pass the command line as a tuple")
+        elif isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
+            if (node.value.id, node.attr) in (("os", "system"), ("os", "popen")):
+                yield module.says(node, f"calls os.{node.attr}")
+        elif isinstance(node, ast.ImportFrom) and node.module == "os":
+            for alias in node.names:
+                if alias.name in ("system", "popen"):
+                    yield module.says(node, f"imports os.{alias.name}")
+
+
+RULES = (
+    order_problems,
+    relative_import_problems,
+    purity_problems,
+    exclusive_import_problems,
+    form_problems,
+    shell_problems,
+)
+
+
+def problems(root, rules=RULES):
+    """Return what breaks the rules in the package whose folder is ``root``."""
+    modules = [Module(path, root) for path in sorted(root.rglob("*.py"))]
+    known = {module.name for module in modules}
+    return [line for rule in rules for module in modules for line in rule(module, known)]
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_package_keeps_the_rules(rule):
+    found = problems(SOURCE, [rule])
+    assert not found, "\n" + "\n".join(found)
+
+
+def test_all_rooms_are_read():
+    rooms = {Module(path, SOURCE).room for path in SOURCE.rglob("*.py")}
+    assert set(PURE) <= rooms
+    assert rooms <= {*ROOMS, *FRONT}
+
+
+GOOD = {
+    "__init__.py": '"""A package."""\n__all__ = ()\n',
+    "curried.py": '"""Curried."""\nfrom xphotfn import cli\n__all__ = ()\n',
+    "errors.py": '"""Errors."""\n__all__ = ()\n',
+    "units.py": '"""Units."""\nfrom xphotfn.errors import X\n__all__ = ()\n',
+    "science/__init__.py": '"""Science."""\n',
+    "engines/__init__.py": '"""Engines."""\n',
+    "engines/sas.py": '"""Real SAS."""\nimport os\nfrom xphotfn import science, __version__\n__all__ = ()\n',
+    "graph/__init__.py": '"""Graph."""\n',
+    "graph/delayed.py": '"""Dask."""\nimport dask\nfrom dask.base import tokenize\n__all__ = ()\n',
+    "plot/__init__.py": '"""Pictures."""\n',
+    "plot/view.py": '"""View."""\nimport matplotlib.pyplot as plt\n__all__ = ()\n',
+    "testing/__init__.py": '"""Testing."""\n',
+    "testing/strategies.py": '"""Strategies."""\nimport hypothesis\n__all__ = ()\n',
+    "cli.py": '"""Command line."""\nimport xphotfn\nfrom xphotfn.plot import view\n__all__ = ()\n',
+    "__main__.py": '"""Run it."""\nfrom xphotfn.cli import main\n',
+}
+
+MODULE = '"""A module."""\n__all__ = ()\n'
+
+BAD = [
+    ("science/a.py", MODULE + "from xphotfn.engines import sas\n", "science imports xphotfn.engines.sas, which comes"),
+    ("science/a.py", MODULE + "import xphotfn.engines.sas as s\n", "science imports xphotfn.engines.sas, which comes"),
+    ("science/a.py", MODULE + "from xphotfn import engines\n", "science imports xphotfn.engines, which comes after"),
+    ("science/a.py", MODULE + "def f():\n    from xphotfn import engines\n", "science imports xphotfn.engines"),
+    (
+        "science/a.py",
+        MODULE + "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from xphotfn.engines.sas import X\n",
+        "science imports xphotfn.engines.sas",
+    ),
+    ("units.py", MODULE + "from importlib import import_module\nimport_module('xphotfn.plot')\n", "units imports"),
+    ("units.py", MODULE + "WHERE = {'view': 'xphotfn.plot.view:view'}\n", "units imports xphotfn.plot.view"),
+    ("plot/a.py", MODULE + "from xphotfn.testing.strategies import bands\n", "plot imports xphotfn.testing.strategies"),
+    ("plot/a.py", MODULE + "from xphotfn import cli\n", "plot imports xphotfn.cli, which comes after it"),
+    ("science/a.py", MODULE + "import xphotfn\n", "imports xphotfn: import from the module that defines the name"),
+    ("science/a.py", MODULE + "from xphotfn import energy_band\n", "imports xphotfn: import from the module"),
+    ("science/a.py", MODULE + "from xphotfn.curried import snr\n", "imports xphotfn.curried: import from"),
+    ("cellar/a.py", MODULE, "unknown room cellar"),
+    ("science/a.py", MODULE + "from . import b\n", "relative import"),
+    ("science/a.py", MODULE + "from ..engines import sas\n", "relative import"),
+    ("plot/a.py", MODULE + "from xphotfn.science import *\n", "import of *"),
+    *(("science/a.py", MODULE + f"import {name}\n", f"science is pure but imports {name}") for name in IMPURE_MODULES),
+    ("science/a.py", MODULE + "import os.path\n", "science is pure but imports os.path"),
+    ("errors.py", MODULE + "def f():\n    from time import sleep\n", "errors is pure but imports time"),
+    ("units.py", MODULE + "with open('a') as f: pass\n", "units is pure but opens a file"),
+    ("science/a.py", MODULE + "import numpy as np\nnp.random.default_rng(1)\n", "makes its own random numbers"),
+    ("graph/a.py", MODULE + "import dask\n", "imports dask, which only graph/delayed.py may"),
+    ("graph/a.py", MODULE + "from dask.delayed import Delayed\n", "which only graph/delayed.py may"),
+    ("cli.py", MODULE + "import matplotlib.pyplot\n", "imports matplotlib.pyplot, which only plot/ may"),
+    ("testing/a.py", MODULE + "from hypothesis import given\n", "which only testing/strategies.py may"),
+    ("science/a.py", "__all__ = ()\n", "science/a.py:1: no docstring"),
+    ("science/__init__.py", '"""."""\n', "science/__init__.py:1: no docstring"),
+    ("science/a.py", '"""A module."""\nx = 1\n', "science/a.py:1: no __all__"),
+    ("science/__init__.py", '"""A package."""\nx = 1\n', "science/__init__.py:1: no __all__"),
+    ("engines/a.py", MODULE + "run('true', shell=True)\n", "runs a shell"),
+    ("engines/a.py", MODULE + "run('true', shell=bool(1))\n", "runs a shell"),
+    ("engines/a.py", MODULE + "import os\nos.system('true')\n", "calls os.system"),
+    ("engines/a.py", MODULE + "import os\nos.popen('true')\n", "calls os.popen"),
+    ("engines/a.py", MODULE + "from os import system\n", "imports os.system"),
+]
+
+
+def write(root, files):
+    for place, text in files.items():
+        path = root / place
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+def test_a_good_tree_passes(tmp_path):
+    assert problems(write(tmp_path / PACKAGE, GOOD)) == []
+
+
+@pytest.mark.parametrize(("place", "text", "complaint"), BAD)
+def test_a_bad_tree_is_found(tmp_path, place, text, complaint):
+    found = problems(write(tmp_path / PACKAGE, GOOD | {place: text}))
+    assert any(line.startswith(f"{place}:") and complaint in line for line in found), found
+    assert len({line.split(": ", 1)[0] for line in found}) == 1, found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_every_room_may_import_itself_and_what_is_before_it_only(tmp_path, room):
+    for other in ROOMS:
+        files = {f"{name}/__init__.py": '"""A room."""\n' for name in ROOMS} | {
+            f"{room}/a.py": MODULE + f"from xphotfn import {other}\n"
+        }
+        found = problems(write(tmp_path / other / PACKAGE, files), [order_problems])
+        assert bool(found) == (ROOMS.index(other) > ROOMS.index(room)), found
