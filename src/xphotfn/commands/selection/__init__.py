@@ -1,0 +1,60 @@
+"""The selection language of SAS (selectlib): expressions as immutable trees.
+
+``parse`` reads text, ``to_text`` writes it, ``columns`` and ``files`` say what an expression needs,
+``expand_macros`` replaces ``#NAME`` from a header. Nothing here looks at events: the interpreter is
+:mod:`xphotfn.engines.native.selection`.
+"""
+
+from xphotfn.commands.selection.macros import FALLBACK_MACROS, expand_macros
+from xphotfn.commands.selection.nodes import (
+    Call,
+    Chain,
+    Column,
+    Exactly,
+    Expression,
+    FileFilter,
+    GtiFilter,
+    Integer,
+    Interval,
+    Item,
+    MaskFilter,
+    Membership,
+    Real,
+    RegionFilter,
+    Symbol,
+    Truth,
+    Unary,
+)
+from xphotfn.commands.selection.parser import parse
+from xphotfn.commands.selection.printer import columns, files, locate, parts_of, to_text, walk
+from xphotfn.commands.selection.specs import split_spec
+
+__all__ = (
+    "FALLBACK_MACROS",
+    "Call",
+    "Chain",
+    "Column",
+    "Exactly",
+    "Expression",
+    "FileFilter",
+    "GtiFilter",
+    "Integer",
+    "Interval",
+    "Item",
+    "MaskFilter",
+    "Membership",
+    "Real",
+    "RegionFilter",
+    "Symbol",
+    "Truth",
+    "Unary",
+    "columns",
+    "expand_macros",
+    "files",
+    "locate",
+    "parse",
+    "parts_of",
+    "split_spec",
+    "to_text",
+    "walk",
+)

@@ -1,0 +1,35 @@
+"""Names of files in a selection expression, with the block that they point at."""
+
+import re
+
+__all__ = ("split_spec",)
+
+_BRACKETS = re.compile(r"(.*)\[\s*([^\[\]]*?)\s*\]")
+_SEPARATED = re.compile(r"(.*)[:+]([A-Za-z0-9_]+)")
+
+
+def split_spec(spec: str) -> tuple[str, str]:
+    """Return the file and the block of ``set``, ``set+block``, ``set[block]`` or ``set:block``.
+
+    Parameters
+    ----------
+    spec
+        The specification. The block is an extension's name or its number from 1.
+
+    Returns
+    -------
+    tuple of str
+        File and block. An empty file means the file of the table that is read; an empty block the first.
+
+    References
+    ----------
+    XMM-Newton SAS, selectlib 4.77, node 17.
+
+    Examples
+    --------
+    >>> split_spec("gti.fits"), split_spec("gti.fits[STDGTI]"), split_spec("a+b.fits+2"), split_spec(":GTI00006")
+    (('gti.fits', ''), ('gti.fits', 'STDGTI'), ('a+b.fits', '2'), ('', 'GTI00006'))
+    """
+    text = spec.strip()
+    match = _BRACKETS.fullmatch(text) or _SEPARATED.fullmatch(text)
+    return (match.group(1).strip(), match.group(2)) if match else (text, "")

@@ -1,0 +1,155 @@
+"""The data subspace of a selection expression: the part of it that ranges, masks and intervals can say."""
+
+from collections.abc import Callable, Mapping
+
+from xphotfn.commands.selection import (
+    Chain,
+    Column,
+    Expression,
+    GtiFilter,
+    Integer,
+    Membership,
+    Truth,
+)
+from xphotfn.engines.native.dss import (
+    MASK,
+    RANGE,
+    TABLE,
+    Bounds,
+    Component,
+    DssFilter,
+    Intervals,
+    Subspace,
+    both,
+    constant,
+    filter_of_ranges,
+    ranges_of_items,
+    ranges_of_text,
+)
+
+__all__ = ("dss_of",)
+
+_ANYTHING: Subspace = ((),)
+_MOST = 999
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+
+
+def dss_of(
+    expression: Expression, units: Mapping[str, str], intervals_of: Callable[[GtiFilter], Intervals]
+) -> Subspace:
+    """Return the subspace of an expression.
+
+    Parameters
+    ----------
+    expression
+        The tree, with its macros expanded.
+    units
+        Unit of each column, may be empty.
+    intervals_of
+        Reads the intervals of a gti filter.
+
+    Returns
+    -------
+    Subspace
+        Components; one without filters where nothing of the expression can be said so. What cannot be said
+        (arithmetic on columns, regions, masks, a negation) is left out, so the subspace may hold more than
+        the expression selects, never less.
+
+    Examples
+    --------
+    >>> from xphotfn.commands.selection import parse
+    >>> tree = parse("(FLAG & 0x5) == 0 && PI in [500:2000] && PATTERN <= 12 && X > Y")
+    >>> [(f.axis, f.value) for f in dss_of(tree, {"PI": "CHAN"}, lambda node: ())[0]]
+    [('FLAG', 'b0x0'), ('PI', '500:2000'), ('PATTERN', ':12')]
+    """
+    if isinstance(expression, Chain):
+        operator = expression.rest[0][0]
+        operands = (expression.first, *(operand for _, operand in expression.rest))
+        if operator in ("&&", "||"):
+            parts = [dss_of(operand, units, intervals_of) for operand in operands]
+            return _all_of(parts) if operator == "&&" else _any_of(parts)
+    found = _filter(expression, units, intervals_of)
+    return ((found,),) if found else _ANYTHING
+
+
+def _all_of(parts: list[Subspace]) -> Subspace:
+    """Return the AND of subspaces. A contradiction becomes no component at all, which counts as anything."""
+    result = _ANYTHING
+    for part in parts:
+        if len(result) * len(part) > _MOST:
+            continue
+        pairs = (both(left, right) for left in result for right in part)
+        result = tuple(component for component in pairs if component is not None)
+    return result or _ANYTHING
+
+
+def _any_of(parts: list[Subspace]) -> Subspace:
+    components: tuple[Component, ...] = tuple(component for part in parts for component in part)
+    if len(components) > _MOST or any(not component for component in components):
+        return _ANYTHING
+    first = components[0][0]
+    if all(len(c) == 1 and c[0].kind == RANGE and c[0].axis == first.axis for c in components):
+        ranges = [bounds for c in components for bounds in ranges_of_text(c[0].value) or ()]
+        return ((filter_of_ranges(first.axis, ranges, first.unit),),)
+    return components
+
+
+def _filter(
+    node: Expression, units: Mapping[str, str], intervals_of: Callable[[GtiFilter], Intervals]
+) -> DssFilter | None:
+    match node:
+        case GtiFilter(time=Column(name=axis)):
+            unit = units.get(axis, "")
+            return DssFilter(axis=axis, kind=TABLE, value="TABLE", unit=unit, intervals=intervals_of(node))
+        case Membership(value=Column(name=axis)):
+            ranges = ranges_of_items(node)
+            return filter_of_ranges(axis, ranges, units.get(axis, "")) if ranges else None
+        case Chain(rest=((operator, right),)) if operator in _MIRRORED:
+            return _comparison(node.first, operator, right, units)
+        case Truth() | _:
+            return None
+
+
+def _comparison(left: Expression, operator: str, right: Expression, units: Mapping[str, str]) -> DssFilter | None:
+    if constant(right) is None:
+        left, operator, right = right, _MIRRORED[operator], left
+    value = constant(right)
+    if value is None:
+        return None
+    if isinstance(left, Column):
+        return filter_of_ranges(left.name, _ranges(operator, value), units.get(left.name, ""))
+    return _mask(left, operator, value, units)
+
+
+def _ranges(operator: str, value: float) -> tuple[Bounds, ...]:
+    below, above = Bounds(hi=value, hi_closed=False), Bounds(lo=value, lo_closed=False)
+    return {
+        "==": (Bounds(lo=value, hi=value),),
+        "!=": (below, above),
+        "<": (below,),
+        "<=": (Bounds(hi=value),),
+        ">": (above,),
+        ">=": (Bounds(lo=value),),
+    }[operator]
+
+
+def _mask(left: Expression, operator: str, value: float, units: Mapping[str, str]) -> DssFilter | None:
+    """Return the filter of ``(FLAG & mask) == value``, or of ``!= 0`` with a mask of one bit."""
+    if not isinstance(left, Chain) or len(left.rest) != 1 or left.rest[0][0] != "&":
+        return None
+    column, mask = left.first, left.rest[0][1]
+    if isinstance(column, Integer):
+        column, mask = mask, column
+    if not isinstance(column, Column) or not isinstance(mask, Integer) or not 0 < mask.value < 2**32:
+        return None
+    if operator == "!=" and value == 0 and mask.value.bit_count() == 1:
+        value = mask.value
+    elif operator != "==":
+        return None
+    if not float(value).is_integer() or value < 0 or int(value) & ~mask.value:
+        return None
+    digits = (
+        "x" if not mask.value >> bit & 1 else str(int(value) >> bit & 1)
+        for bit in range(mask.value.bit_length() - 1, -1, -1)
+    )
+    return DssFilter(axis=column.name, kind=MASK, value="b" + "".join(digits), unit=units.get(column.name, ""))

@@ -1,0 +1,372 @@
+"""Event lists as they lie in FITS files: headers and places of all blocks, and the table in chunks.
+
+Only the rows of one chunk are in memory, whatever the length of the list. Files may be plain or gzipped (.gz,
+.FTZ); columns are converted to native byte order when they are asked for, once per chunk.
+"""
+
+import gzip
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, BinaryIO, NamedTuple, cast
+
+import numpy as np
+from astropy.io import fits
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidFile
+
+__all__ = (
+    "BLOCK",
+    "Block",
+    "Chunk",
+    "ColumnSpec",
+    "EventFile",
+    "EventTable",
+    "as_table",
+    "chunks",
+    "columns_of",
+    "open_events",
+    "open_stream",
+    "padded",
+    "scan",
+    "table_data",
+)
+
+BLOCK = 2880
+_KEPT = 64 * 2**20  # bytes of a block up to which its data are kept while the headers are read
+_LONGEST_HEADER = 4000 * BLOCK
+_ROWS = 2**17  # some 4 MB of an EPIC list, which stay in the cache of a processor
+_FORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
+_TYPES: Mapping[str, str] = MappingProxyType({"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8"})
+_REALS: Mapping[str, str] = MappingProxyType({"E": ">f4", "D": ">f8"})
+_BYTES: Mapping[str, int] = MappingProxyType({"A": 1, "C": 8, "M": 16, "P": 8, "Q": 16})
+_PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))  # some lists have accents in names
+_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
+
+
+class Block(NamedTuple):
+    """One HDU: header, place in the file and, unless it is large, its data."""
+
+    name: str
+    header: Any
+    raw_header: bytes
+    start: int
+    size: int
+    data: bytes | None
+
+
+class ColumnSpec(NamedTuple):
+    """One column of a table: its number from 1, place in the row, type and scaling."""
+
+    name: str
+    number: int
+    offset: int
+    form: str
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    scale: float
+    zero: float
+    unit: str
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the values are whole numbers."""
+        return self.form in "BIJK" and self.shape == () and self.scale == 1 and float(self.zero).is_integer()
+
+    @property
+    def is_number(self) -> bool:
+        """Whether each row holds one number."""
+        return self.form in "BIJKED" and self.shape == ()
+
+
+class EventTable(NamedTuple):
+    """A binary table in a file."""
+
+    path: Path
+    block: Block
+    rows: int
+    row_bytes: int
+    columns: Mapping[str, ColumnSpec]
+
+
+class EventFile(NamedTuple):
+    """All blocks of a file and the table of events among them."""
+
+    blocks: tuple[Block, ...]
+    table: EventTable
+
+
+class Chunk:
+    """Some rows of a table. Columns are converted when they are first asked for.
+
+    Parameters
+    ----------
+    table
+        The table.
+    first_row
+        Number of the first row, from 1.
+    records
+        Array of shape (n, row_bytes), uint8: the rows as they are in the file.
+    """
+
+    def __init__(self, table: EventTable, first_row: int, records: NDArray[np.uint8]) -> None:
+        self.table = table
+        self.first_row = first_row
+        self.records = records
+        self._known: dict[str, NDArray[Any]] = {}
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """Return one column in native byte order, scaled; shape (n,) or (n, k)."""
+        if name not in self._known:
+            self._known[name] = _native(self.table.columns[name], self._view(name))
+        return self._known[name]
+
+    def offsets(self, name: str, low: int) -> NDArray[Any]:
+        """Return ``column - low`` of a column of whole numbers as a new unsigned array; it wraps below ``low``."""
+        spec = self.table.columns[name]
+        signed, unsigned = (np.int32, np.uint32) if spec.form in "BIJ" and spec.zero == 0 else (np.int64, np.uint64)
+        values: NDArray[Any] = self._view(name).astype(signed).view(unsigned)
+        values -= unsigned((low - int(spec.zero)) % 2 ** (8 * values.itemsize))
+        return values
+
+    def _view(self, name: str) -> NDArray[Any]:
+        spec = self.table.columns[name]
+        rows, row_bytes = self.records.shape
+        strides = (row_bytes, spec.dtype.itemsize)[: 1 + len(spec.shape)]
+        shape = (rows, *spec.shape)
+        view: NDArray[Any] = np.ndarray(
+            shape, spec.dtype, buffer=self.records.data, offset=spec.offset, strides=strides
+        )
+        return view
+
+
+def _native(spec: ColumnSpec, view: NDArray[Any]) -> NDArray[Any]:
+    if spec.form == "L":
+        return cast(NDArray[Any], view == ord("T"))
+    if spec.form not in "BIJKED":
+        return view.copy()
+    if spec.scale == 1 and spec.zero == 0:
+        return view.astype(view.dtype.newbyteorder("="))
+    if spec.is_whole:
+        return view.astype(np.int64) + int(spec.zero)
+    return view.astype(np.float64) * spec.scale + spec.zero
+
+
+@contextmanager
+def open_stream(path: Path) -> Iterator[BinaryIO]:
+    """Open a plain or gzipped file for reading; damage inside the block becomes InvalidFile."""
+    try:
+        with path.open("rb") as plain:
+            magic = plain.read(2)
+            plain.seek(0)
+            if magic == b"\x1f\x8b":
+                with gzip.GzipFile(fileobj=plain) as unpacked:
+                    yield cast(BinaryIO, unpacked)
+            else:
+                yield plain
+    except FileNotFoundError as error:
+        raise InvalidFile(path.name, "the file is not there") from error
+    except _DAMAGE as error:
+        raise InvalidFile(path.name, f"the file is cut short or damaged ({error}); fetch it again") from error
+    except OSError as error:
+        raise InvalidFile(path.name, f"it cannot be read: {error.strerror or error}") from error
+
+
+def padded(size: int) -> int:
+    """Return a size in bytes, rounded up to whole FITS blocks."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def scan(path: Path) -> tuple[Block, ...]:
+    """Return all blocks of a FITS file; the whole file is checked for completeness.
+
+    Raises
+    ------
+    InvalidFile
+        If the file is missing, no FITS file, or cut short.
+    """
+    blocks: list[Block] = []
+    with open_stream(path) as stream:
+        total = 0 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
+        while raw := _read_header(stream, path, first=not blocks):
+            block = _block(raw, stream, path)
+            if total and block.start + block.size > total:
+                raise _cut(path, block, total - block.start)
+            blocks.append(block)
+        while total == 0 and stream.read(2**20):  # to the end, so that the checksum of gzip is looked at
+            pass
+    return tuple(blocks)
+
+
+def _cut(path: Path, block: Block, found: int) -> InvalidFile:
+    rows = block.header.get("NAXIS2", 0)
+    return InvalidFile(
+        path.name,
+        f"cut short in {block.name or 'the primary block'}: {max(found, 0)} of {block.size} bytes "
+        f"({rows} rows announced); fetch or make it again",
+    )
+
+
+def _read_header(stream: BinaryIO, path: Path, *, first: bool) -> bytes:
+    """Return the next header with its padding, or nothing at the end of the file."""
+    raw = b""
+    while True:
+        piece = stream.read(BLOCK)
+        start = b"SIMPLE  =" if first else b"XTENSION="
+        if not raw and not piece.startswith(start):
+            if first:
+                raise InvalidFile(path.name, "not a FITS file: it does not start with SIMPLE")
+            return b""  # what follows the last block, such as blanks, is no part of it
+        if len(piece) < BLOCK or len(raw) > _LONGEST_HEADER:
+            raise InvalidFile(path.name, "cut short in a header; fetch or make it again")
+        raw += piece
+        if any(piece[at : at + 8] == b"END     " for at in range(0, BLOCK, 80)):
+            return raw
+
+
+def _block(raw: bytes, stream: BinaryIO, path: Path) -> Block:
+    header = fits.Header.fromstring(raw.translate(_PRINTABLE).decode("ascii"))
+    try:
+        size = _data_size(header)
+        name = str(header.get("EXTNAME", "")).strip()
+    except (KeyError, TypeError, ValueError, fits.VerifyError) as error:
+        raise InvalidFile(path.name, f"a header cannot be understood: {error}") from error
+    start = stream.tell()
+    block = Block(name, header, raw, start, size, None)
+    if size <= _KEPT and name.upper() != "EVENTS":
+        data = stream.read(size)
+        if len(data) < size:
+            raise _cut(path, block, len(data))
+        block = block._replace(data=data)
+    _skip(stream, start + padded(size))
+    return block
+
+
+def _data_size(header: Any) -> int:
+    axes = [int(header[f"NAXIS{n}"]) for n in range(1, int(header["NAXIS"]) + 1)]
+    count = 1 if axes else 0
+    for axis in axes:
+        count *= axis
+    size = abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + count)
+    if size < 0:
+        raise ValueError("negative size")
+    return size
+
+
+def _skip(stream: BinaryIO, end: int) -> None:
+    if isinstance(stream, gzip.GzipFile):
+        while stream.tell() < end and stream.read(min(2**20, end - stream.tell())):
+            pass
+    else:
+        stream.seek(end)
+
+
+def open_events(path: Path, block: str = "") -> EventFile:
+    """Return the blocks of an event list and its table.
+
+    Parameters
+    ----------
+    path
+        The file.
+    block
+        Name or number (from 1) of the table; empty for ``EVENTS``.
+
+    Raises
+    ------
+    InvalidFile
+        If the file cannot be read, has no such table, or the table is empty.
+    """
+    blocks = scan(path)
+    wanted = block or "EVENTS"
+    extensions = blocks[1:]
+    if wanted.isdigit() and 1 <= int(wanted) <= len(extensions):
+        found: list[Block] = [extensions[int(wanted) - 1]]
+    else:
+        found = [b for b in extensions if b.name.upper() == wanted.upper()]
+    if not found:
+        names = ", ".join(b.name or "unnamed" for b in extensions) or "only an image"
+        raise InvalidFile(path.name, f"no event table {wanted!r} in it, but {names}; name the table as file:BLOCK")
+    table = as_table(path, found[0])
+    if table.rows == 0:
+        raise InvalidFile(path.name, f"{found[0].name} holds no events")
+    return EventFile(blocks, table)
+
+
+def as_table(path: Path, block: Block) -> EventTable:
+    """Return a block as a table, with its columns."""
+    header = block.header
+    if str(header.get("XTENSION", "")).strip() != "BINTABLE":
+        raise InvalidFile(
+            path.name, f"{block.name or 'the block'} is no table but {header.get('XTENSION', 'an image')}"
+        )
+    try:
+        return EventTable(path, block, int(header["NAXIS2"]), int(header["NAXIS1"]), columns_of(header))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidFile(path.name, f"the columns of {block.name} cannot be understood: {error}") from error
+
+
+def columns_of(header: Any) -> Mapping[str, ColumnSpec]:
+    """Return the columns that the header of a binary table describes."""
+    found: dict[str, ColumnSpec] = {}
+    offset = 0
+    for number in range(1, int(header["TFIELDS"]) + 1):
+        match = _FORM.match(str(header[f"TFORM{number}"]))
+        if not match:
+            raise ValueError(f"TFORM{number} is {header[f'TFORM{number}']!r}")
+        count, form = int(match.group(1) or 1), match.group(2)
+        dtype, shape, size = _layout(form, count)
+        name = str(header.get(f"TTYPE{number}", f"COL{number}")).strip()
+        scale, zero = float(header.get(f"TSCAL{number}", 1)), float(header.get(f"TZERO{number}", 0))
+        unit = str(header.get(f"TUNIT{number}", "")).strip()
+        found.setdefault(name, ColumnSpec(name, number, offset, form, dtype, shape, scale, zero, unit))
+        offset += size
+    if offset != int(header["NAXIS1"]):
+        raise ValueError(f"they take {offset} bytes, the rows have {header['NAXIS1']}")
+    return MappingProxyType(found)
+
+
+def _layout(form: str, count: int) -> tuple[np.dtype[Any], tuple[int, ...], int]:
+    """Return dtype, shape in a row and bytes in a row of a TFORM."""
+    code = _TYPES.get(form) or _REALS.get(form)
+    if code:
+        dtype = np.dtype(code)
+        return dtype, () if count == 1 else (count,), count * dtype.itemsize
+    size = -(-count // 8) if form == "X" else count * _BYTES[form]
+    return np.dtype(f"S{max(size, 1)}"), (), size
+
+
+def chunks(table: EventTable, rows: int = _ROWS) -> Iterator[Chunk]:
+    """Yield the rows of a table, some at a time; a chunk is valid until the next one is asked for."""
+    buffer = np.empty((min(rows, max(table.rows, 1)), table.row_bytes), dtype=np.uint8)
+    with open_stream(table.path) as stream:
+        _skip(stream, table.block.start)
+        for first in range(0, table.rows, rows):
+            records = buffer[: min(rows, table.rows - first)]
+            _fill(stream, records, table)
+            yield Chunk(table, first + 1, records)
+
+
+def _fill(stream: BinaryIO, records: NDArray[np.uint8], table: EventTable) -> None:
+    target = records.data.cast("B")
+    done = 0
+    while done < len(target):
+        count = stream.readinto(target[done:])  # type: ignore[attr-defined]  # BinaryIO lacks readinto in typeshed
+        if not count:
+            raise _cut(table.path, table.block, 0)
+        done += count
+
+
+def table_data(table: EventTable) -> Chunk:
+    """Return all rows of a small table as one chunk."""
+    size = table.rows * table.row_bytes
+    if table.block.data is not None:
+        records = np.frombuffer(table.block.data, dtype=np.uint8, count=size).reshape(table.rows, table.row_bytes)
+        return Chunk(table, 1, records)
+    return next(chunks(table, max(table.rows, 1)))
