@@ -42,7 +42,6 @@ TUTORIAL = (
     "rate_at",
     "rate_maps",
     "run",
-    "sas_engine",
     "select",
     "snr",
     "snr_ranking",

@@ -744,3 +744,15 @@ def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch, target, name):
     with pytest.raises(InvalidFile, match="No space left on device"):
         evselect(command(filteredset="clean.fits"), tmp_path)
     assert files_in(tmp_path) == ["events.fits"]
+
+
+def test_a_table_without_rows_has_empty_columns(tmp_path):
+    """Real lists may hold a BADPIXnn block without a bad pixel."""
+    from xphotfn.engines.native.events import as_table, scan, table_data
+
+    path = tmp_path / "empty.fits"
+    columns = [fits.Column(name="RAWX", format="I"), fits.Column(name="TIME", format="D")]
+    fits.BinTableHDU.from_columns(columns, name="BADPIX01").writeto(path)
+    data = table_data(as_table(path, scan(path)[1]))
+    assert data.column("RAWX").shape == (0,)
+    assert data.column("TIME").dtype == np.float64

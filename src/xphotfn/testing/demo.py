@@ -1,10 +1,15 @@
-"""The demo: simulate observations of known truth, make the whole journey on them, and compare."""
+"""The demo: simulate event lists of known truth, make the whole journey on them, and compare.
+
+Images of two bands are made from the event lists, which are read once for both; exposure maps are found beside them.
+"""
 
 import shutil
 from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
+
+from attrs import evolve
 
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.errors import InvalidFile, InvalidRecord
@@ -21,14 +26,17 @@ from xphotfn.photometry.maps import combined_rate_map, rate_maps
 from xphotfn.photometry.masks import mask
 from xphotfn.photometry.peak import find_peak
 from xphotfn.photometry.significance import snr_ranking
+from xphotfn.records.band import Band
 from xphotfn.records.field import Field, with_centre
 from xphotfn.testing.comparison import compare, comparison_table
+from xphotfn.testing.scene import SOFT, default_scene
 from xphotfn.testing.simulate import simulate_observations
 
 __all__ = ("run_demo",)
 
 MARKER = "xphotfn-demo.txt"
 REGION = "r500"
+HARD = Band(lo_ev=2000, hi_ev=10_000)
 
 
 def run_demo(
@@ -59,13 +67,16 @@ def run_demo(
     """
     root = _fresh(Path(folder))
     say(f"simulating two observations of a cluster with pn, MOS1 and MOS2 under {root / 'data'} (seed {seed})")
-    truth = simulate_observations(root / "data", seed=seed)
+    scene = evolve(default_scene(), bands=(SOFT, HARD))
+    truth = simulate_observations(root / "data", seed=seed, scene=scene, products=("events", "exposure_map"))
     if truth.cluster is None:
         raise InvalidRecord("the demo needs a scene with a cluster")
     field = match_observations(truth.cluster.target, find_observations(root / "data"))
     plan = plan_photometry(field, truth.scene.bands)
     say(describe(plan))
-    result = raise_for_failures(run(plan, engine=native_engine(), store=root / "store", workers=workers))
+    how: dict[str, Any] = {"engine": native_engine(), "store": root / "store", "workers": workers}
+    raise_for_failures(run(plan, **how))
+    result = raise_for_failures(run(plan_photometry(field, SOFT), progress=False, **how))  # all of it is there already
     combined = combined_rate_map(result)
     field = with_centre(field, find_peak(combined, field))
     table = comparison_table(compare(truth, field, result))
@@ -96,7 +107,7 @@ def _written(root: Path, field: Field, result: Run) -> str:
     with publish(root / "snr_ranking.ecsv", overwrite=True) as path:
         table.write(path, format="ascii.ecsv", overwrite=True)
     lines = [
-        f"data       {root / 'data'}  (images, exposure maps and region files as a user would have them)",
+        f"data       {root / 'data'}  (event lists, attitude, exposure maps and regions as a user has them)",
         f"products   {root / 'store'}  and {root / 'combined_rate.fits'}",
         f"tables     {root / 'recovered.txt'}, {root / 'snr_ranking.ecsv'}",
         f"pictures   {_pictures(root / 'pictures', field, combined, maps)}",

@@ -1,10 +1,11 @@
-"""Simulated observations with a known truth: counts images, exposure maps and region files on disk.
+"""Simulated observations with a known truth: counts images or event lists, exposure maps and region files on disk.
 
 From a :class:`Scene` to the expected counts of a pixel everything is pure; only :func:`simulate_observations`
 touches the disk. Each image draws from a random generator of its own, made from the seed, the ObsID, the camera and
-the band: leaving a camera or band out changes no other image.
+the band: leaving a camera or band out changes no other image. So does each event list, for all its energies.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import final
 
@@ -13,9 +14,11 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidFile
+from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.write import publish, write_image
 from xphotfn.records.band import Band
+from xphotfn.testing.event_files import attitude_name, event_list_name, write_attitude, write_event_list
+from xphotfn.testing.events import random_of_list, simulate_events
 from xphotfn.testing.files import exposure_cards, image_cards, product_name, region_text
 from xphotfn.testing.model import ModelCounts, blank_field, detected_regions, expected_counts, model_counts
 from xphotfn.testing.scene import (
@@ -30,6 +33,7 @@ from xphotfn.testing.scene import (
 )
 
 __all__ = (
+    "PRODUCTS",
     "CameraExposure",
     "Cluster",
     "ModelCounts",
@@ -43,6 +47,9 @@ __all__ = (
     "model_counts",
     "simulate_observations",
 )
+
+PRODUCTS = ("image", "exposure_map", "events")
+"""What can be simulated; the attitude files come with the events, region files always."""
 
 
 @final
@@ -89,7 +96,12 @@ class Truth:
 
 
 def simulate_observations(
-    folder: str | Path, *, seed: int = 42, scene: Scene | None = None, overwrite: bool = False
+    folder: str | Path,
+    *,
+    seed: int = 42,
+    scene: Scene | None = None,
+    overwrite: bool = False,
+    products: Iterable[str] = ("image", "exposure_map"),
 ) -> Truth:
     """Write simulated observations to disk.
 
@@ -103,6 +115,8 @@ def simulate_observations(
         Default :func:`default_scene`: a cluster and twelve point sources, two observations, 0.5-2.0 keV.
     overwrite
         Replace files that are already there.
+    products
+        Some of ``image``, ``exposure_map`` and ``events``.
 
     Returns
     -------
@@ -112,11 +126,18 @@ def simulate_observations(
     ------
     InvalidFile
         If a file exists and ``overwrite`` is False; nothing is written then. If the folder cannot be written to.
+    InvalidRecord
+        If ``products`` names something else, or nothing.
 
     Notes
     -----
-    Per camera and band a counts image (int32) and an exposure map (float32, s), per ObsID a DS9 region file in image
-    coordinates. Each file appears whole or not at all.
+    Per camera and band a counts image (int32) and an exposure map (float32, s), per camera an event list, per ObsID a
+    DS9 region file in image coordinates and, with events, an attitude file. Each file appears whole or not at all.
+
+    Event lists hold 0.2-12 keV in two or three good time intervals between flares. Their record names those
+    intervals but no flags and patterns: the default selection, ``#XMMEA_EM && PATTERN <= 12`` (pn: ``#XMMEA_EP``,
+    ``<= 4``), drops the 6 % of events that are in no model. An image and the list of an exposure are drawn
+    separately: their counts agree with one model, not with each other.
 
     Examples
     --------
@@ -127,8 +148,8 @@ def simulate_observations(
     >>> truth.files[:2]
     ('0999990101/0999990101_pn_0.50-2.00keV_img.fits', '0999990101/0999990101_pn_0.50-2.00keV_expmap.fits')
     """
-    scene = default_scene() if scene is None else scene
-    root, names = Path(folder), _names(scene)
+    scene, wanted = default_scene() if scene is None else scene, _wanted(products)
+    root, names = Path(folder), _names(scene, wanted)
     there = [name for name in names if (root / name).exists()]
     if there and not overwrite:
         raise InvalidFile(str(root / there[0]), "is already there: give another folder or overwrite=True")
@@ -136,10 +157,23 @@ def simulate_observations(
         _make_folder(root / pointing.obs_id)
         for camera in pointing.exposures:
             for band in scene.bands:
-                _write_products(root, scene, (pointing, camera, band), seed)
+                _write_products(root, scene, (pointing, camera, band), seed, wanted)
+            if "events" in wanted:
+                _write_events(root, scene, (pointing, camera), seed)
+        if "events" in wanted:
+            write_attitude(root / _attitude_path(pointing), pointing)
         with publish(root / _region_name(pointing), overwrite=True) as path:
             path.write_text(region_text(detected_regions(scene, pointing)), encoding="ascii", newline="\n")
     return Truth(scene=scene, seed=seed, folder=str(root), files=names)
+
+
+def _wanted(products: Iterable[str]) -> tuple[str, ...]:
+    given = (products,) if isinstance(products, str) else tuple(products)
+    if not given or not set(given) <= set(PRODUCTS):
+        raise InvalidRecord(
+            f"products must be some of {', '.join(PRODUCTS)}, got {', '.join(map(str, given)) or 'none'}"
+        )
+    return tuple(p for p in PRODUCTS if p in given)
 
 
 def _make_folder(folder: Path) -> None:
@@ -149,16 +183,31 @@ def _make_folder(folder: Path) -> None:
         raise InvalidFile(str(folder), f"cannot be made: {error.strerror or error}") from error
 
 
-def _write_products(root: Path, scene: Scene, which: tuple[Pointing, CameraExposure, Band], seed: int) -> None:
-    """Write the image and the exposure map of one camera in one band."""
+def _title(scene: Scene) -> str:
+    return "blank field" if scene.cluster is None else scene.cluster.name
+
+
+def _write_products(
+    root: Path, scene: Scene, which: tuple[Pointing, CameraExposure, Band], seed: int, wanted: tuple[str, ...]
+) -> None:
+    """Write the image and the exposure map of one camera in one band, if they are wanted."""
+    if wanted == ("events",):
+        return
     pointing, camera, band = which
-    title = "blank field" if scene.cluster is None else scene.cluster.name
     model = model_counts(scene, pointing, camera.instrument, band)
-    counts = _random(seed, *which).poisson(model.source + model.background).astype(np.int32)
-    exposure = model.exposure.astype(np.float32)
     image_name, exposure_name = _product_names(*which)
-    write_image(root / image_name, counts, pointing.grid, image_cards(*which, title), overwrite=True)
-    write_image(root / exposure_name, exposure, pointing.grid, exposure_cards(*which, title), overwrite=True)
+    if "image" in wanted:
+        counts = _random(seed, *which).poisson(model.source + model.background).astype(np.int32)
+        write_image(root / image_name, counts, pointing.grid, image_cards(*which, _title(scene)), overwrite=True)
+    if "exposure_map" in wanted:
+        exposure, cards = model.exposure.astype(np.float32), exposure_cards(*which, _title(scene))
+        write_image(root / exposure_name, exposure, pointing.grid, cards, overwrite=True)
+
+
+def _write_events(root: Path, scene: Scene, which: tuple[Pointing, CameraExposure], seed: int) -> None:
+    """Write the event list of one camera."""
+    events = simulate_events(scene, which, random_of_list(seed, *which))
+    write_event_list(root / _event_list_path(*which), events, which, _title(scene))
 
 
 def _random(seed: int, pointing: Pointing, camera: CameraExposure, band: Band) -> np.random.Generator:
@@ -166,13 +215,16 @@ def _random(seed: int, pointing: Pointing, camera: CameraExposure, band: Band) -
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
 
 
-def _names(scene: Scene) -> tuple[str, ...]:
+def _names(scene: Scene, wanted: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of all files, in the order in which they are written."""
     names: list[str] = []
     for pointing in scene.pointings:
         for camera in pointing.exposures:
             for band in scene.bands:
-                names += _product_names(pointing, camera, band)
+                kinds = zip(("image", "exposure_map"), _product_names(pointing, camera, band), strict=True)
+                names += [name for kind, name in kinds if kind in wanted]
+            names += [_event_list_path(pointing, camera)] if "events" in wanted else []
+        names += [_attitude_path(pointing)] if "events" in wanted else []
         names.append(_region_name(pointing))
     return tuple(names)
 
@@ -185,3 +237,11 @@ def _product_names(pointing: Pointing, camera: CameraExposure, band: Band) -> tu
 
 def _region_name(pointing: Pointing) -> str:
     return f"{pointing.obs_id}/{pointing.obs_id}_sources.reg"
+
+
+def _event_list_path(pointing: Pointing, camera: CameraExposure) -> str:
+    return f"{pointing.obs_id}/{event_list_name(pointing.obs_id, camera.instrument)}"
+
+
+def _attitude_path(pointing: Pointing) -> str:
+    return f"{pointing.obs_id}/{attitude_name(pointing.obs_id)}"

@@ -9,6 +9,7 @@ from attrs import frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.engines.native.reporting import collected
+from xphotfn.engines.native.rules import RULES
 from xphotfn.errors import CommandFailed
 
 __all__ = ("NativeEngine", "native_engine")
@@ -18,7 +19,6 @@ _TASKS = {
     "evselect": "xphotfn.engines.native.evselect:evselect",
     "emosaic": "xphotfn.engines.native.emosaic:emosaic",
 }
-_RULES_VERSION = "1"  # grows when a native task writes other bytes for the same command
 
 
 @final
@@ -29,7 +29,7 @@ class NativeEngine:
     @property
     def identity(self) -> str:
         """Name and version of the rules by which it makes products."""
-        return f"native-{_RULES_VERSION}"
+        return RULES
 
     @property
     def tasks(self) -> tuple[str, ...]:

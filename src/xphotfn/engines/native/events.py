@@ -139,6 +139,8 @@ class Chunk:
     def _view(self, name: str) -> NDArray[Any]:
         spec = self.table.columns[name]
         rows, row_bytes = self.records.shape
+        if rows == 0:
+            return np.empty((0, *spec.shape), spec.dtype)  # there is no buffer to look into
         strides = (row_bytes, spec.dtype.itemsize)[: 1 + len(spec.shape)]
         shape = (rows, *spec.shape)
         view: NDArray[Any] = np.ndarray(

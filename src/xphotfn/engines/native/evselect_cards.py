@@ -14,6 +14,7 @@ from xphotfn.engines.native.dss import Subspace, dss_cards, is_dss_card
 from xphotfn.engines.native.events import Block, ColumnSpec, EventFile
 from xphotfn.engines.native.exposure import ccd_intervals, frame_times, gti_block, live_time, on_times
 from xphotfn.engines.native.imaging import ImageAxis, wcs_cards
+from xphotfn.engines.native.rules import RULES
 
 __all__ = (
     "CREATOR",
@@ -28,7 +29,7 @@ __all__ = (
 
 Card = tuple[str, Any, str]
 
-CREATOR = "evselect (xphotfn native-1)"  # the number grows with the rules of the native engine
+CREATOR = f"evselect (xphotfn {RULES})"
 _STRUCTURE = re.compile(r"SIMPLE|BITPIX|NAXIS\d*|EXTEND|GROUPS|PCOUNT|GCOUNT|BSCALE|BZERO|END|CHECKSUM|DATASUM|INHERIT")
 _MADE = re.compile(r"XPROC\d+|XDAL\d+|CREATOR|DATE|LONGSTRN|HISTORY|COMMENT|CONTINUE|XMMSEP|")
 _ONE_CARD = 68  # letters of a text on one card

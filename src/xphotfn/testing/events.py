@@ -1,0 +1,328 @@
+"""Simulated photons of one exposure: energies, times and places on the sky and on the detector. Pure, but for noise.
+
+The photons come from the same model as the images: for each band of :func:`energy_parts` and each spectrum the counts
+of every image pixel are drawn from :func:`~xphotfn.testing.model.model_counts` and spread evenly over that part of
+the pixel that lies on a CCD. Any band within 0.2-12 keV then has the counts of its spectra; the vignetting is that of
+the part an energy lies in, so that the model of a band is exact for the scene's own bands (if they do not overlap)
+and for those of :data:`STANDARD_EV`. A PI channel is 1 eV wide and starts at its energy, so that a band, both ends
+included, holds one channel more than the model: less than 0.1 %.
+"""
+
+import math
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import NamedTuple
+
+import numpy as np
+from attrs import evolve
+from numpy.typing import NDArray
+
+from xphotfn.engines.native.detector import camera_named
+from xphotfn.records.band import Band
+from xphotfn.records.instrument import instrument
+from xphotfn.testing.detector import _CAMERAS, _in_view, geometry
+from xphotfn.testing.model import model_counts
+from xphotfn.testing.scene import EFFICIENCY, CameraExposure, Pointing, Scene
+
+__all__ = (
+    "REFERENCE",
+    "STANDARD_EV",
+    "UNIT_ARCSEC",
+    "Events",
+    "ccd_box",
+    "ccds_read",
+    "drift_arcsec",
+    "energy_parts",
+    "good_intervals",
+    "mission_seconds",
+    "random_of_list",
+    "simulate_events",
+)
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Interval = tuple[float, float]
+Which = tuple[Pointing, CameraExposure]
+
+STANDARD_EV = (200, 500, 2000, 10_000, 12_000)
+"""Energies that bound the parts of the spectrum, besides those of the scene's bands."""
+
+UNIT_ARCSEC = 0.05
+"""Unit of X, Y, DETX and DETY."""
+
+REFERENCE = 25921
+"""X and Y of the pointing."""
+
+_TT_OFFSET_S = 69.184  # TT - UTC since 2017; mission time starts at 1998-01-01T00:00:00 TT
+_SETTLING_S = 60.0
+_GOOD = (  # good parts of the on-time, each with the part that flares cost after it
+    ((0.57, 0.09), (0.43, 0.0)),
+    ((0.31, 0.06), (0.45, 0.11), (0.24, 0.0)),
+)
+_TRIES = 40
+_EXTRA = 0.03  # flagged events, and as many of high pattern, relative to the good ones
+_BAD_FLAGS = {"pn": (17, 19), "mos1": (17, 19, 22), "mos2": (17, 19, 22)}  # rejected by XMMEA_EP and XMMEA_EM
+# Patterns of 72 308 cleaned events of a real MOS list; pn: singles and the four doubles.
+_MOS_PATTERNS = (55305, 8157, 1209, 5455, 1060, 107, 136, 126, 111, 206, 123, 123, 190)
+_PATTERNS = {"pn": (66.0, 8.5, 8.5, 8.5, 8.5), "mos1": _MOS_PATTERNS, "mos2": _MOS_PATTERNS}
+_HIGH_PATTERNS = {"pn": (5, 13), "mos1": (13, 32), "mos2": (13, 32)}
+_EV_PER_PHA = {"pn": 5.0, "mos1": 3.33, "mos2": 3.33}
+
+
+class Events(NamedTuple):
+    """Events in the order of a list, by CCD and time: arrays of shape (n,)."""
+
+    time: Floats
+    raw_x: Ints
+    raw_y: Ints
+    det_x: Ints
+    det_y: Ints
+    x: Ints
+    y: Ints
+    pha: Ints
+    pi: Ints
+    flag: Ints
+    pattern: Ints
+    ccd: Ints
+
+
+class _Photons(NamedTuple):
+    """Rows and columns of image pixels, and PI: arrays of shape (n,)."""
+
+    row: Ints
+    column: Ints
+    pi: Ints
+
+
+def mission_seconds(pointing: Pointing) -> float:
+    """Return the start of an observation in mission time, seconds since 1998-01-01T00:00:00 TT.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.scene import default_scene
+    >>> mission_seconds(default_scene().pointings[0])
+    695110419.184
+    """
+    whole = np.datetime64(pointing.date, "s") - np.datetime64("1998-01-01T00:00:00", "s")
+    return float(whole.astype(np.int64)) + _TT_OFFSET_S
+
+
+def good_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interval, ...]:
+    """Return the good time intervals of an exposure in mission time, two or three; their sum is its on-time.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.scene import default_scene
+    >>> pointing = default_scene().pointings[0]
+    >>> [round(stop - start) for start, stop in good_intervals(pointing, pointing.exposure("pn"))]
+    [2232, 3240, 1728]
+    """
+    start = mission_seconds(pointing) + _SETTLING_S
+    intervals = []
+    for good, lost in _GOOD[int(pointing.obs_id) // 100 % 2]:
+        stop = start + good * exposure.ontime_s
+        intervals.append((start, stop))
+        start = stop + lost * exposure.ontime_s
+    return tuple(intervals)
+
+
+def drift_arcsec(seconds: Floats) -> tuple[Floats, Floats]:
+    """Return how far the telescope looks off its pointing, to the east and the north, below 0.4 arcsec.
+
+    Parameters
+    ----------
+    seconds
+        Time since :func:`mission_seconds`.
+    """
+    return 0.3 * np.sin(seconds / 800), 0.2 * np.sin(seconds / 500 + 1)
+
+
+def energy_parts(scene: Scene) -> tuple[Band, ...]:
+    """Return adjoining bands within which the vignetting of the photons is one.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.scene import default_scene
+    >>> [str(band) for band in energy_parts(default_scene())]
+    ['0.2-0.5 keV', '0.5-2 keV', '2-10 keV', '10-12 keV']
+    """
+    own = {end for band in scene.bands for end in (band.lo_ev, band.hi_ev)}
+    between = {e for e in STANDARD_EV if not any(band.lo_ev < e < band.hi_ev for band in scene.bands)}
+    edges = sorted(own | between)
+    return tuple(Band(lo_ev=lo, hi_ev=hi) for lo, hi in pairwise(edges))
+
+
+def ccds_read(exposure: CameraExposure) -> tuple[int, ...]:
+    """Return the CCDs that gave data, from 1."""
+    numbers = range(1, len(_CAMERAS[exposure.instrument].chips) + 1)
+    return tuple(n for n in numbers if n not in exposure.lost_chips)
+
+
+def ccd_box(camera: str, number: int) -> tuple[int, int, int, int]:
+    """Return the RAW pixels whose centres lie in the box of a CCD: RAWX from, to, RAWY from, to; others are bad."""
+    x0, x1, y0, y1 = _CAMERAS[camera].chips[number - 1]
+    (ax, bx), (ay, by) = (np.sort(v) for v in _raw(camera, number, np.array([x0, x1]), np.array([y0, y1])))
+    return math.ceil(ax), math.floor(bx), math.ceil(ay), math.floor(by)
+
+
+def simulate_events(scene: Scene, which: Which, random: np.random.Generator) -> Events:
+    """Return the events of one exposure.
+
+    Parameters
+    ----------
+    scene
+        What is on the sky.
+    which
+        The observation and its exposure.
+    random
+        Source of the noise.
+
+    Notes
+    -----
+    Events that count have FLAG 0 and a pattern that the usual selection keeps. There are 3 % more that have a flag
+    which ``#XMMEA_EM`` or ``#XMMEA_EP`` rejects, and 3 % of high pattern: they are in no model.
+    """
+    pointing, exposure = which
+    photons = _joined(list(_good_photons(scene, which, random)))
+    good = len(photons.pi)
+    photons = _joined([photons, _extra_photons(which, good, random)])
+    x, y = _sky(photons, which, random)
+    time = _times(which, len(x), random)
+    east, north = drift_arcsec(time - mission_seconds(pointing))
+    ccd = _ccd_at(which, *_detector(which, x, y))
+    det = _detector(which, x + east / UNIT_ARCSEC, y - north / UNIT_ARCSEC)
+    flag, pattern = _quality(exposure.instrument, good, len(x) - good, random)
+    raw_x, raw_y = _raw_of_all(exposure.instrument, ccd, *det)
+    order = np.lexsort((time, ccd))
+    pha = np.rint(photons.pi / _EV_PER_PHA[exposure.instrument])
+    whole = (raw_x, raw_y, *(np.rint(v) for v in det), x, y, pha, photons.pi, flag, pattern, ccd)
+    return Events(time[order], *(column[order].astype(np.int64) for column in whole))
+
+
+def _spectra(scene: Scene) -> Iterator[tuple[float, Scene]]:
+    """Yield each slope of a spectrum with a scene that holds nothing else."""
+    empty = evolve(scene, cluster=None, sources=(), sky_rate=0.0, particle_rate=0.0)
+    cluster = scene.cluster
+    for slope in sorted({s.slope for s in scene.sources} | ({cluster.slope} if cluster else set())):
+        alike = [s for s in scene.sources if s.slope == slope]
+        yield slope, evolve(empty, sources=alike, cluster=cluster if cluster and cluster.slope == slope else None)
+    yield scene.sky_slope, evolve(empty, sky_rate=scene.sky_rate)
+    yield scene.particle_slope, evolve(empty, particle_rate=scene.particle_rate)
+
+
+def _good_photons(scene: Scene, which: Which, random: np.random.Generator) -> Iterator[_Photons]:
+    pointing, exposure = which
+    for band in energy_parts(scene):
+        for slope, only in _spectra(scene):
+            model = model_counts(only, pointing, exposure.instrument, band)
+            counts = random.poisson(model.source + model.background)
+            yield _placed(np.repeat(np.arange(counts.size), counts.ravel()), which, (slope, band), random)
+
+
+def _extra_photons(which: Which, good: int, random: np.random.Generator) -> _Photons:
+    """Return events that are not photons of the scene, spread over all CCDs."""
+    pointing, exposure = which
+    seen = geometry(pointing.grid, exposure.instrument, pointing.pa_deg, exposure.lost_chips).coverage.ravel()
+    pixels = random.choice(seen.size, size=2 * round(_EXTRA * good), p=seen / seen.sum()) if good else np.arange(0)
+    band = Band(lo_ev=STANDARD_EV[0], hi_ev=STANDARD_EV[-1])
+    return _placed(pixels, which, (0.5, band), random)
+
+
+def _placed(pixels: Ints, which: Which, spectrum: tuple[float, Band], random: np.random.Generator) -> _Photons:
+    """Return photons of a spectrum ``E**-slope`` within a band in flat pixels of the image."""
+    row, column = np.divmod(pixels, which[0].grid.nx)
+    slope, band = spectrum
+    lo, hi = max(band.lo_ev, 1), band.hi_ev
+    part = random.random(len(pixels))
+    if slope == 1:
+        energy = lo * (hi / lo) ** part
+    else:
+        a, b = lo ** (1 - slope), hi ** (1 - slope)
+        energy = (a + part * (b - a)) ** (1 / (1 - slope))
+    return _Photons(row, column, np.clip(np.floor(energy), band.lo_ev, hi - 1).astype(np.int64))
+
+
+def _joined(parts: list[_Photons]) -> _Photons:
+    return _Photons(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+
+
+def _times(which: Which, size: int, random: np.random.Generator) -> Floats:
+    """Return times that are even over the good intervals."""
+    start, stop = np.array(good_intervals(*which)).T
+    ends = np.cumsum(stop - start)
+    passed = random.random(size) * ends[-1]
+    interval = np.searchsorted(ends, passed, side="right").clip(max=len(ends) - 1)
+    return np.asarray(np.clip(start[interval] + passed - (ends - (stop - start))[interval], None, stop[interval]))
+
+
+def _sky(photons: _Photons, which: Which, random: np.random.Generator) -> tuple[Ints, Ints]:
+    """Return X and Y, even over that part of each pixel that lies on a CCD in the field of view."""
+    grid = which[0].grid
+    step = round(grid.dx_sky or 1)
+    x0 = photons.column * step + math.ceil((grid.x0_sky or 0) - step / 2)
+    y0 = photons.row * step + math.ceil((grid.y0_sky or 0) - step / 2)
+    x, y = x0 + random.integers(step, size=len(x0)), y0 + random.integers(step, size=len(y0))
+    off = np.flatnonzero(_ccd_at(which, *_detector(which, x, y)) == 0)
+    samples = [(a, b) for a in (1, 3, 5) for b in (1, 3, 5)]  # in sixths of a pixel: where geometry() looked
+    for number in range(_TRIES + len(samples)):
+        if number < _TRIES:
+            dx, dy = random.integers(step, size=(2, len(off)))
+        else:
+            dx, dy = (np.full(len(off), step * sixth // 6) for sixth in samples[number - _TRIES])
+        x[off], y[off] = x0[off] + dx, y0[off] + dy
+        off = off[_ccd_at(which, *_detector(which, x[off], y[off])) == 0]
+    return x, y
+
+
+def _detector(which: Which, x: NDArray[np.generic], y: NDArray[np.generic]) -> tuple[Floats, Floats]:
+    """Return DETX and DETY of positions X and Y relative to where the telescope looks."""
+    camera = _CAMERAS[which[1].instrument]
+    turn = math.radians(which[0].pa_deg + camera.turn_deg)
+    cos, sin = math.cos(turn), math.sin(turn)
+    dx, dy = np.asarray(x, dtype=np.float64) - REFERENCE, np.asarray(y, dtype=np.float64) - REFERENCE
+    return cos * dx + sin * dy + camera.pointing[0], sin * dx - cos * dy + camera.pointing[1]
+
+
+def _ccd_at(which: Which, det_x: Floats, det_y: Floats) -> Ints:
+    """Return the CCD under each position, 0 where there is none or out of the field of view."""
+    camera = _CAMERAS[which[1].instrument]
+    found = np.zeros(det_x.shape, dtype=np.int64)
+    for number in ccds_read(which[1]):
+        x0, x1, y0, y1 = camera.chips[number - 1]
+        found[(x0 < det_x) & (det_x < x1) & (y0 < det_y) & (det_y < y1)] = number
+    return np.where(_in_view(det_x, det_y, camera.view), found, 0)
+
+
+def _raw(camera: str, number: int, det_x: Floats, det_y: Floats) -> tuple[Floats, Floats]:
+    """Return RAW positions, not rounded, on one CCD."""
+    chips = camera_named(instrument(camera).sas_name, "simulation").chips
+    back = np.linalg.inv(next(chip for chip in chips if chip.number == number).matrix)
+    return back[0, 0] * det_x + back[0, 1] * det_y + back[0, 2], back[1, 0] * det_x + back[1, 1] * det_y + back[1, 2]
+
+
+def _raw_of_all(camera: str, ccd: Ints, det_x: Floats, det_y: Floats) -> tuple[Ints, Ints]:
+    """Return RAWX and RAWY; where drift or rounding leads off the box, those of its outermost pixel."""
+    raw = np.zeros((2, len(ccd)), dtype=np.int64)
+    for number in np.unique(ccd):
+        here = ccd == number
+        x0, x1, y0, y1 = ccd_box(camera, int(number))
+        raw_x, raw_y = _raw(camera, int(number), det_x[here], det_y[here])
+        raw[0, here], raw[1, here] = np.rint(raw_x).clip(x0, x1), np.rint(raw_y).clip(y0, y1)
+    return raw[0], raw[1]
+
+
+def _quality(camera: str, good: int, extra: int, random: np.random.Generator) -> tuple[Ints, Ints]:
+    """Return FLAG and PATTERN: of the extra events half are flagged, half have a high pattern."""
+    share = np.array(_PATTERNS[camera], dtype=np.float64)
+    pattern = random.choice(share.size, size=good + extra, p=share / share.sum())
+    flag = np.zeros(good + extra, dtype=np.int64)
+    flagged = good + extra // 2
+    flag[good:flagged] = 2 ** random.choice(_BAD_FLAGS[camera], size=extra // 2)
+    pattern[flagged:] = random.integers(*_HIGH_PATTERNS[camera], size=extra - extra // 2)
+    return flag, pattern
+
+
+def random_of_list(seed: int, pointing: Pointing, exposure: CameraExposure) -> np.random.Generator:
+    """Return the generator of one list: leaving a camera or an observation out changes no other list."""
+    key = (int(pointing.obs_id), tuple(EFFICIENCY).index(exposure.instrument))
+    return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=key))
