@@ -78,7 +78,7 @@ def test_survives_pickle_and_copy(error, builtin, with_distributed):
     if with_distributed:
         pytest.importorskip("distributed")
     for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
-        assert same(pickle.loads(pickle.dumps(error, protocol)), error)  # noqa: S301 - our own bytes
+        assert same(pickle.loads(pickle.dumps(error, protocol)), error)
     assert same(copy.copy(error), error)
     assert same(copy.deepcopy(error), error)
 
@@ -89,7 +89,7 @@ def test_survives_pickle_with_its_traceback(error, builtin):
     importlib.import_module("distributed")
     with pytest.raises(builtin) as caught:
         raise_from_another(error)
-    received = pickle.loads(pickle.dumps(caught.value))  # noqa: S301 - our own bytes
+    received = pickle.loads(pickle.dumps(caught.value))
     error.__traceback__ = error.__cause__ = error.__context__ = None
     assert same(received, error)
 

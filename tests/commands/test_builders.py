@@ -7,8 +7,7 @@ from pathlib import Path
 
 import attrs
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from xphotfn import commands
 from xphotfn.commands import (
@@ -242,7 +241,7 @@ def test_exposure_map_says_what_xga_says():
 @pytest.mark.parametrize("name", COMMANDS)
 def test_commands_hash_pickle_and_resolve(name):
     command, _ = COMMANDS[name]
-    assert pickle.loads(pickle.dumps(command)) == command  # noqa: S301
+    assert pickle.loads(pickle.dumps(command)) == command
     assert hash(command) == hash(attrs.evolve(command))
     complete = resolved(command)
     assert [key for key, _ in complete.parameters] == [p.name for p in parameters_of(command.task)]

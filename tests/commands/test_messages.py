@@ -3,8 +3,7 @@
 import pickle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from xphotfn.commands import SasMessage, parse_messages, sas_version, suppressed_warnings
 from xphotfn.errors import InvalidRecord
@@ -71,7 +70,7 @@ def test_fatal_counts_as_an_error():
 
 def test_a_message_is_a_record():
     (message,) = parse_messages("** a: error (E), one")
-    assert pickle.loads(pickle.dumps(message)) == message  # noqa: S301
+    assert pickle.loads(pickle.dumps(message)) == message
     assert hash(message) == hash(SasMessage(task="a", severity="error", name="E", text="one"))
     with pytest.raises(InvalidRecord, match="severity"):
         SasMessage(task="a", severity="panic")

@@ -5,8 +5,7 @@ import pickle
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from xphotfn.commands import (
     Command,
@@ -180,7 +179,7 @@ def test_other_names_are_no_pipeline_names(name):
     ],
 )
 def test_names_are_records(record):
-    assert pickle.loads(pickle.dumps(record)) == record  # noqa: S301
+    assert pickle.loads(pickle.dumps(record)) == record
     assert {record: 1}[record] == 1
 
 

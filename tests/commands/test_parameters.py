@@ -3,8 +3,7 @@
 import pickle
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from xphotfn.commands import Command, Parameter, checked, parameters_of, resolved
 from xphotfn.commands.parameters import TASKS
@@ -71,7 +70,7 @@ def test_any_parameters_resolve_or_are_refused(parameters):
 
 def test_a_parameter_is_a_record():
     parameter = Parameter(name="a", kind="int")
-    assert pickle.loads(pickle.dumps(parameter)) == parameter  # noqa: S301
+    assert pickle.loads(pickle.dumps(parameter)) == parameter
     with pytest.raises(InvalidRecord, match="kind"):
         Parameter(name="a", kind="float")
     assert hash(parameter) == hash(Parameter(name="a", kind="int"))

@@ -187,7 +187,7 @@ def test_text_is_read_and_printed(text, printed):
 def test_tree(text, tree):
     assert parse(text) == tree
     assert hash(parse(text)) == hash(tree)
-    assert pickle.loads(pickle.dumps(tree)) == tree  # noqa: S301
+    assert pickle.loads(pickle.dumps(tree)) == tree
 
 
 def test_integers_and_reals_differ():

@@ -7,8 +7,7 @@ from pathlib import Path
 import attrs
 import pytest
 from astropy.io import fits
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from xphotfn.commands import (
     Command,

@@ -27,8 +27,18 @@ def pair(tmp_path):
     step = grid_at(10.0).pixel_deg / np.cos(np.radians(20))
     for name, ra, instrume in (("a", 10.0, "EPN"), ("b", 10.0 - 1.5 * step, "EMOS1")):
         grid = grid_at(ra)
-        write(tmp_path, f"{name}.fits", rng.poisson(2.0, grid.shape).astype("i4"), grid, INSTRUME=instrume,
-              OBS_ID="0123456789", EXPIDSTR="S003", TELESCOP="XMM", RA_PNT=ra, DATE_OBS="2004-05-09T16:07:05")
+        write(
+            tmp_path,
+            f"{name}.fits",
+            rng.poisson(2.0, grid.shape).astype("i4"),
+            grid,
+            INSTRUME=instrume,
+            OBS_ID="0123456789",
+            EXPIDSTR="S003",
+            TELESCOP="XMM",
+            RA_PNT=ra,
+            DATE_OBS="2004-05-09T16:07:05",
+        )
         write(tmp_path, f"{name}_exp.fits", np.full(grid.shape, 100.0, "f4"), grid, INSTRUME=instrume)
     return tmp_path
 
@@ -37,7 +47,11 @@ def test_header_names_every_input_and_no_date_or_path(pair):
     emosaic(emosaic_command(["a.fits", "b.fits"], "m.fits"), pair)
     header = fits.getheader(pair / "m.fits")
     assert [header[k] for k in ("EMSCF001", "EMSCI001", "EMSCI002", "EMSCA002", "EMSCD001")] == [
-        "a.fits", "EPN", "EMOS1", "0123456789", "??",
+        "a.fits",
+        "EPN",
+        "EMOS1",
+        "0123456789",
+        "??",
     ]
     assert header["EMSCJ001"] == "2004-05-09T16:07:05"
     assert not {"DATE", "HISTORY", "CRVAL1L", "EXPOSURE"} & set(header)

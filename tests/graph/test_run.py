@@ -7,8 +7,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from attrs import field as attr_field
-from attrs import frozen
+from attrs import field as attr_field, frozen
 
 import xphotfn as xp
 from xphotfn.graph.delayed import keys_of

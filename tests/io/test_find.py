@@ -120,7 +120,7 @@ def test_the_three_observations(data_root):
     assert (last.ra_deg, last.dec_deg, last.date) == (149.591375, -11.0887222222222, "2006-05-27T09:58:05")
     assert last.exposure("mos1").exposure_s == 12914.8663310707
     assert last.exposure("pn").exposure_s == 6050.0
-    assert pickle.loads(pickle.dumps(found)) == found  # noqa: S301 - our own bytes
+    assert pickle.loads(pickle.dumps(found)) == found
 
 
 def test_a_pipeline_tree(data_root):

@@ -53,7 +53,7 @@ def same_unit(quantity):
 def test_sky_coordinates_survive_pickle_and_copy():
     """A quantity in xmm_sky that a worker sends back must still convert and compare."""
     given_quantity = [12392, 15000] * xmm_sky
-    copies = [pickle.loads(pickle.dumps(given_quantity, p)) for p in range(2, 6)]  # noqa: S301 - our own bytes
+    copies = [pickle.loads(pickle.dumps(given_quantity, p)) for p in range(2, 6)]
     for received in (*copies, copy.copy(given_quantity), copy.deepcopy(given_quantity)):
         assert same_unit(received)
         assert np.array_equal(received.to_value(xmm_sky), given_quantity.value)

@@ -401,7 +401,7 @@ def test_behaves_as_a_value(case):
 
         assert attrs.evolve(record) == record
         for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
-            copy = pickle.loads(pickle.dumps(record, protocol))  # noqa: S301 - our own bytes
+            copy = pickle.loads(pickle.dumps(record, protocol))
             assert copy == record
             assert hash(copy) == hash(record)
             assert repr(copy) == repr(record)
@@ -515,7 +515,7 @@ def test_equal_in_processes_with_other_hash_seeds():
             timeout=120,
         )
         assert done.returncode == 0, done.stderr.decode()
-        received, texts, seeds[seed] = pickle.loads(done.stdout)  # noqa: S301 - our own bytes
+        received, texts, seeds[seed] = pickle.loads(done.stdout)
         assert texts == [repr(record) for record in sent]
         assert received == sent
         assert [hash(record) for record in received] == [hash(record) for record in sent]

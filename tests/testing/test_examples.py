@@ -63,7 +63,7 @@ def test_it_is_made_once_and_survives_a_pickle():
     assert example_rate_map() == example_rate_map()
     assert example_field() == example_field()
     assert hash(example_field()) == hash(example_field())
-    assert pickle.loads(pickle.dumps(example_rate_map())) == example_rate_map()  # noqa: S301
+    assert pickle.loads(pickle.dumps(example_rate_map())) == example_rate_map()
 
 
 def test_it_is_the_same_in_every_process_and_leaves_no_file():

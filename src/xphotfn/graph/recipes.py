@@ -226,9 +226,7 @@ def _images(target: Field, wish: _Wish) -> _Part:
     images = [_image(target, o, e, band, wish) for o, e in _exposures(target) for band in wish.bands]
     part = _join([_Part(notes=empty), *images])
     if not part.products:
-        raise PlanError(
-            f"{target.name}: no image can be made: " + ("; ".join(part.notes[:3]) or "it has no exposure")
-        )
+        raise PlanError(f"{target.name}: no image can be made: " + ("; ".join(part.notes[:3]) or "it has no exposure"))
     return part
 
 

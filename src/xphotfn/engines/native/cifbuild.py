@@ -86,7 +86,9 @@ def cifbuild(command: Command, folder: Path, *, ccf: str | None = None) -> None:
     from astropy.io import fits
 
     files = packaged_calibration() if ccf is None else read_ccf_folder(ccf)
-    rows = np.array([tuple(f) for f in files], dtype=[("SCOPE", "S6"), ("TYPEID", "S32"), ("ISSUE", ">i2"), ("FNAME", "S64")])
+    rows = np.array(
+        [tuple(f) for f in files], dtype=[("SCOPE", "S6"), ("TYPEID", "S32"), ("ISSUE", ">i2"), ("FNAME", "S64")]
+    )
     table = fits.BinTableHDU(rows, name="CALINDEX")
     primary = fits.PrimaryHDU()
     cards = [
