@@ -223,8 +223,12 @@ def test_the_normal_tail_in_log_space(log_p):
     ("n", "b", "alpha"), [(-1, 1, 1), (1, -1, 1), (1, 1, 0), (1, 1, -1), (1, 1, math.inf), (1, 1, math.nan)]
 )
 def test_impossible_counts_and_ratios_are_refused(n, b, alpha):
-    with pytest.raises(InvalidRecord, match="counts must not be negative and alpha must be finite and above 0"):
+    with pytest.raises(
+        InvalidRecord, match="counts must not be negative, nor NaN, and alpha must be finite and above 0"
+    ):
         mid_p_significance(n, b, alpha)
+    with pytest.raises(InvalidRecord, match="counts must not be negative"):
+        li_ma_significance(n, b, alpha)
 
 
 def blank_sky(rate, source_pix=600, background_pix=700):

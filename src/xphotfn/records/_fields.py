@@ -11,6 +11,7 @@ __all__ = (
     "finite",
     "items",
     "non_empty",
+    "not_negative",
     "one_of",
     "pairs",
     "positive",
@@ -61,6 +62,12 @@ def positive(record: object, attribute: Any, value: float) -> None:
     """Refuse what is not a finite number above zero."""
     if not (math.isfinite(value) and value > 0):
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be above 0, got {value!r}")
+
+
+def not_negative(record: object, attribute: Any, value: int) -> None:
+    """Refuse a number below zero, and NaN."""
+    if not value >= 0:
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must not be negative, got {value!r}")
 
 
 def non_empty(record: object, attribute: Any, value: str) -> None:

@@ -5,7 +5,7 @@ from typing import final
 import astropy.units as u
 from attrs import field, frozen
 
-from xphotfn.records._fields import finite, non_empty
+from xphotfn.records._fields import finite, non_empty, whole
 
 __all__ = ("Measurement", "Peak")
 
@@ -31,15 +31,15 @@ class Measurement:
         Expected ratio of background counts, source region over background region.
     """
 
-    value: float
+    value: float = field(converter=float)
     method: str = field(validator=non_empty)
-    counts: float
-    background_counts: float
-    area_pix: int
-    background_area_pix: int
-    exposure_s: float
-    background_exposure_s: float
-    alpha: float
+    counts: float = field(converter=float)
+    background_counts: float = field(converter=float)
+    area_pix: int = field(converter=whole)
+    background_area_pix: int = field(converter=whole)
+    exposure_s: float = field(converter=float)
+    background_exposure_s: float = field(converter=float)
+    alpha: float = field(converter=float)
 
     @property
     def net_counts(self) -> float:
@@ -77,11 +77,11 @@ class Peak:
         Whether the iteration came to rest.
     """
 
-    ra_deg: float = field(validator=finite)
-    dec_deg: float = field(validator=finite)
-    near_edge: bool
+    ra_deg: float = field(converter=float, validator=finite)
+    dec_deg: float = field(converter=float, validator=finite)
+    near_edge: bool = field(converter=bool)
     method: str = field(validator=non_empty)
-    converged: bool = True
+    converged: bool = field(default=True, converter=bool)
 
     @property
     def position(self) -> u.Quantity:

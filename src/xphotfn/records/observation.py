@@ -5,7 +5,7 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, items, non_empty, one_of, strings, valid_obs_id
+from xphotfn.records._fields import finite, items, non_empty, not_negative, one_of, strings, valid_obs_id, whole
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 
@@ -28,8 +28,8 @@ class FoundFile:
     """
 
     path: str = field(validator=non_empty)
-    size: int
-    mtime_ns: int
+    size: int = field(converter=whole, validator=not_negative)
+    mtime_ns: int = field(converter=whole, validator=not_negative)
 
 
 @final

@@ -116,7 +116,7 @@ def _sky_origin(grid: PixelGrid) -> tuple[float, float]:
 
 
 def inside(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> NDArray[np.bool_]:
-    """Return whether whole or fractional pixel positions lie on the image (NaN does not)."""
+    """Return whether whole pixels lie on the image; round fractional positions first. NaN does not."""
     x_pix, y_pix = np.asarray(x), np.asarray(y)
     return (x_pix >= 0) & (x_pix < grid.nx) & (y_pix >= 0) & (y_pix < grid.ny)
 

@@ -1,5 +1,6 @@
 """Radii in kpc become angles; the only place that loads astropy.cosmology."""
 
+import math
 from functools import lru_cache
 from typing import Any
 
@@ -48,8 +49,8 @@ def radius_deg(radius: Any, target: Target | None) -> float:
         degrees = kpc_to_deg(float(given.to_value(u.kpc)), target)
     else:
         raise UnitMismatch(f"a radius must be an angle or a length (kpc), got {radius}")
-    if not degrees >= 0:
-        raise InvalidRecord(f"a radius must not be negative, got {radius}")
+    if not 0 <= degrees < math.inf:
+        raise InvalidRecord(f"a radius must be finite and must not be negative, got {radius}")
     return degrees
 
 

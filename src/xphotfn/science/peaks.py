@@ -68,7 +68,7 @@ def clustering_peak(
     masked = np.where(mask, rate, 0.0)
     wanted = max(1, round(top_fraction * np.count_nonzero(masked)))
     flat = masked.ravel()
-    bright = np.argsort(flat)[-wanted:]
+    bright = np.argsort(flat, kind="stable")[-wanted:]
     y, x = np.unravel_index(bright, rate.shape)
     labels = _groups(np.column_stack([x, y]), join_pix)
     largest = int(np.argmax(np.bincount(labels)))

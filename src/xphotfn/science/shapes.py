@@ -18,7 +18,7 @@ def sky_centres(regions: Sequence[Region], region_grid: PixelGrid) -> tuple[np.n
 
 
 def _to_deg(points: Sequence[tuple[str, float, float]], region_grid: PixelGrid) -> tuple[np.ndarray, np.ndarray]:
-    frames = np.array([p[0] for p in points])
+    frames = np.array([p[0] for p in points], dtype=str)
     x, y = (np.array([p[i] for p in points], dtype=np.float64) for i in (1, 2))
     physical = frames == "physical"
     if physical.any():

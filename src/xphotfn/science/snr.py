@@ -34,7 +34,10 @@ __all__ = (
 class MidPMethod:
     """The mid-p conditional binomial test: xphotfn's default, calibrated on blank sky."""
 
-    name: str = "mid-p"
+    @property
+    def name(self) -> str:
+        """Name of the definition."""
+        return "mid-p"
 
 
 @final
@@ -42,7 +45,10 @@ class MidPMethod:
 class LiMaMethod:
     """The likelihood ratio of Li & Ma (1983), signed."""
 
-    name: str = "li-ma"
+    @property
+    def name(self) -> str:
+        """Name of the definition."""
+        return "li-ma"
 
 
 @final
@@ -61,7 +67,11 @@ class XGAMethod:
 
     exp_corr: bool = True
     allow_negative: bool = False
-    name: str = "xga"
+
+    @property
+    def name(self) -> str:
+        """Name of the definition."""
+        return "xga"
 
 
 Method = MidPMethod | LiMaMethod | XGAMethod
@@ -75,7 +85,7 @@ def xga_method(*, exp_corr: bool = True, allow_negative: bool = False) -> XGAMet
     Examples
     --------
     >>> xga_method(allow_negative=True)
-    XGAMethod(exp_corr=True, allow_negative=True, name='xga')
+    XGAMethod(exp_corr=True, allow_negative=True)
     """
     return XGAMethod(exp_corr=bool(exp_corr), allow_negative=bool(allow_negative))
 
@@ -130,12 +140,16 @@ def mid_p_significance(counts: ArrayLike, background: ArrayLike, alpha: ArrayLik
     n, b, a = np.broadcast_arrays(
         np.asarray(counts, dtype=np.float64), np.asarray(background, dtype=np.float64), np.asarray(alpha, np.float64)
     )
-    if np.any(n < 0) or np.any(b < 0) or not np.all((a > 0) & np.isfinite(a)):
-        raise InvalidRecord("counts must not be negative and alpha must be finite and above 0")
+    _need_counts(n, b, a)
     upper = _log_mid_tail(n, b, a)
     lower = _log_mid_tail(b, n, 1 / a)
     deficit = lower < upper
     return np.asarray(np.where(deficit, 1, -1) * special.ndtri_exp(np.where(deficit, lower, upper)) + 0.0)
+
+
+def _need_counts(n: NDArray[np.float64], b: NDArray[np.float64], alpha: NDArray[np.float64]) -> None:
+    if not (np.all(n >= 0) and np.all(b >= 0) and np.all((alpha > 0) & np.isfinite(alpha))):
+        raise InvalidRecord("counts must not be negative, nor NaN, and alpha must be finite and above 0")
 
 
 def _log_mid_tail(n: NDArray[np.float64], b: NDArray[np.float64], alpha: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -189,6 +203,7 @@ def li_ma_significance(counts: ArrayLike, background: ArrayLike, alpha: ArrayLik
     array([ 1.7061746,  3.5853813, -4.5903736])
     """
     n, b, a = (np.asarray(v, dtype=np.float64) for v in (counts, background, alpha))
+    _need_counts(n, b, a)
     total = n + b
     first, second = a * total / (1 + a), total / (1 + a)
     half = _deviance(n, first) + _deviance(b, second)

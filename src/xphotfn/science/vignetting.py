@@ -20,9 +20,7 @@ def _read_only(values: ArrayLike) -> Floats:
     return array
 
 
-def _array_field() -> Floats:
-    same = attrs.cmp_using(eq=np.array_equal)
-    return attrs.field(converter=_read_only, eq=same, hash=False, repr=False)
+_same = attrs.cmp_using(eq=np.array_equal)
 
 
 @final
@@ -42,9 +40,9 @@ class VignettingTable:
         Calibration file that the table comes from.
     """
 
-    energies_ev: Floats = _array_field()
-    angles_arcmin: Floats = _array_field()
-    factors: Floats = _array_field()
+    energies_ev: Floats = attrs.field(converter=_read_only, eq=_same, hash=False, repr=False)
+    angles_arcmin: Floats = attrs.field(converter=_read_only, eq=_same, hash=False, repr=False)
+    factors: Floats = attrs.field(converter=_read_only, eq=_same, hash=False, repr=False)
     source: str = ""
 
     def __attrs_post_init__(self) -> None:

@@ -1,35 +1,55 @@
 """The native engine: our numpy interpreter of the SAS commands."""
 
+import hashlib
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from xphotfn.commands.command import Command
+from xphotfn.engines.native.cifbuild import read_ccf_folder
 from xphotfn.engines.native.reporting import collected
 from xphotfn.engines.native.rules import RULES
 from xphotfn.errors import CommandFailed
+from xphotfn.records._fields import one_of
 
 __all__ = ("NativeEngine", "native_engine")
 
 _TASKS = {
     "cifbuild": "xphotfn.engines.native.cifbuild:cifbuild",
     "evselect": "xphotfn.engines.native.evselect:evselect",
+    "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap",
     "emosaic": "xphotfn.engines.native.emosaic:emosaic",
 }
+_OPTIONS = {"cifbuild": ("ccf",), "eexpmap": ("sampling", "ccf")}  # what a task takes of its engine
 
 
 @final
 @frozen(kw_only=True)
 class NativeEngine:
-    """Executes commands in numpy; it needs neither SAS nor calibration files."""
+    """Executes commands in numpy; it needs neither SAS nor calibration files.
+
+    Parameters
+    ----------
+    sampling
+        How exposure maps sample the response: ``sas`` or ``pixel``.
+    ccf
+        A folder of calibration files to use instead of the packaged table, or None.
+    ccf_issues
+        What that folder holds, as part of the engine's identity.
+    """
+
+    sampling: str = field(default="sas", validator=one_of("sas", "pixel"))
+    ccf: str | None = None
+    ccf_issues: str = ""
 
     @property
     def identity(self) -> str:
         """Name and version of the rules by which it makes products."""
-        return RULES
+        sampling = "" if self.sampling == "sas" else f"+{self.sampling}"
+        return RULES + sampling + (f"+ccf-{self.ccf_issues}" if self.ccf else "")
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -46,7 +66,7 @@ class NativeEngine:
         """
         task = self._task(command)
         with collected() as messages:
-            task(command, folder)
+            task(command, folder, **{name: getattr(self, name) for name in _OPTIONS.get(command.task, ())})
         return self._log(command.task, messages)
 
     def execute_many(self, commands: Sequence[Command], folder: Path) -> str:
@@ -76,12 +96,33 @@ def _load(where: str) -> Any:
     return getattr(import_module(module), name)
 
 
-def native_engine() -> NativeEngine:
+def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEngine:
     """Return the engine that executes every command here, in numpy.
+
+    Parameters
+    ----------
+    sampling
+        How exposure maps sample the instrument's response: ``"sas"``, once per block of detector pixels as SAS does, or
+        ``"pixel"``, at every pixel.
+    ccf
+        A folder of calibration files (CCF) whose XRTn_XAREAEF give the vignetting, instead of the packaged table.
+
+    Returns
+    -------
+    NativeEngine
+
+    Raises
+    ------
+    InvalidFile
+        If the folder holds no calibration file.
 
     Examples
     --------
-    >>> "emosaic" in native_engine().tasks
-    True
+    >>> native_engine().tasks
+    ('cifbuild', 'eexpmap', 'emosaic', 'evselect')
     """
-    return NativeEngine()
+    if ccf is None:
+        return NativeEngine(sampling=sampling)
+    names = " ".join(file.name for file in read_ccf_folder(ccf))
+    issues = hashlib.blake2b(names.encode(), digest_size=8).hexdigest()
+    return NativeEngine(sampling=sampling, ccf=str(Path(ccf).absolute()), ccf_issues=issues)
