@@ -59,19 +59,27 @@ def _layer_in_passes(plan: Plan, engine: Engine, store: Store, tries: int) -> di
     keys = keys_of(plan, engine, store)
     for steps in _passes(plan):
         together = f"together-{digest_bytes(*(keys[s.id].encode() for s in steps))}"
-        layer[together] = Task(together, make_together, tuple(_work(s, tries) for s in steps), engine, store)
+        needs = dict.fromkeys(keys[n] for s in steps for n in s.needs)
+        works = tuple(_work(s, tries) for s in steps)
+        layer[together] = Task(together, make_together, works, engine, store, *(TaskRef(key) for key in needs))
         for number, step in enumerate(steps):
             layer[keys[step.id]] = Task(keys[step.id], getitem, TaskRef(together), number)
     return layer
 
 
 def _passes(plan: Plan) -> list[list[Step]]:
-    """Return the groups of evselect steps that read the same found files, those of two steps or more."""
+    """Return the groups of evselect or eexpmap steps of one event list, those of two steps or more."""
     groups: dict[Any, list[Step]] = {}
     for step in plan.steps:
-        if step.command.task == "evselect" and not step.needs:
-            groups.setdefault(step.inputs, []).append(step)
+        if step.command.task in ("evselect", "eexpmap"):
+            shared = tuple(i for i in step.inputs if i.name not in _own_inputs(step))
+            groups.setdefault((step.command.task, shared), []).append(step)
     return [steps for steps in groups.values() if len(steps) > 1]
+
+
+def _own_inputs(step: Step) -> tuple[str, ...]:
+    """Return the inputs that differ from band to band: the image whose exposure map is made."""
+    return (step.command.parameter("imageset"),) if step.command.task == "eexpmap" else ()
 
 
 def to_delayed(plan: Plan, *, engine: Engine, store: Any) -> dict[str, Delayed]:

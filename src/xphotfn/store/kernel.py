@@ -76,20 +76,24 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
     return failure
 
 
-def make_together(works: tuple[Work, ...], engine: Engine, store: Store) -> tuple[Outcome, ...]:
-    """Return the outcomes of steps that read the same found files, executed in one pass where the engine can.
+def make_together(works: tuple[Work, ...], engine: Engine, store: Store, *upstream: Outcome) -> tuple[Outcome, ...]:
+    """Return the outcomes of steps that read one event list, executed in one pass where the engine can.
 
-    An engine that has ``execute_many`` reads a shared event list once for all its images. Where that fails, each step
-    is made alone, so that one bad command costs only its own product.
+    An engine that has ``execute_many`` reads a shared event list once for all its products. Where that fails, each
+    step is made alone, so that one bad command costs only its own product.
     """
+    by_step = {outcome.step: outcome for outcome in upstream}
+    before = [tuple(by_step[step] for step in dict.fromkeys(step for _, step in work.made)) for work in works]
     try:
-        inputs = [_inputs(work, ()) for work in works]
+        inputs = [_inputs(work, outcomes) for work, outcomes in zip(works, before, strict=True)]
         keys = [_key(work, engine, found) for work, found in zip(works, inputs, strict=True)]
         jobs = [job for job in zip(works, keys, inputs, strict=True) if store.find(job[1]) is None]
         made = _in_one_pass(jobs, engine, store) if len(jobs) > 1 else {}
     except Exception:
         made = {}  # each step alone says what is wrong with it
-    return tuple(made.get(work.step) or make(work, engine, store) for work in works)
+    return tuple(
+        made.get(w.step) or make(w, engine, store, *outcomes) for w, outcomes in zip(works, before, strict=True)
+    )
 
 
 def _in_one_pass(jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: Any, store: Store) -> dict[str, Outcome]:

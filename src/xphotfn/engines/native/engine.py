@@ -23,6 +23,10 @@ _TASKS = {
     "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap",
     "emosaic": "xphotfn.engines.native.emosaic:emosaic",
 }
+_TOGETHER = {
+    "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap_many",
+    "evselect": "xphotfn.engines.native.evselect:evselect_many",
+}
 _OPTIONS = {"cifbuild": ("ccf",), "eexpmap": ("sampling", "ccf")}  # what a task takes of its engine
 
 
@@ -66,15 +70,19 @@ class NativeEngine:
         """
         task = self._task(command)
         with collected() as messages:
-            task(command, folder, **{name: getattr(self, name) for name in _OPTIONS.get(command.task, ())})
+            task(command, folder, **self._options(command.task))
         return self._log(command.task, messages)
 
     def execute_many(self, commands: Sequence[Command], folder: Path) -> str:
-        """Execute commands that read the same event list in one pass over it, and return their log."""
+        """Execute commands of one task that read the same event list in one pass over it, and return their log."""
+        task = commands[0].task
         self._task(commands[0])
         with collected() as messages:
-            _load("xphotfn.engines.native.evselect:evselect_many")(commands, folder)
-        return self._log(commands[0].task, messages)
+            _load(_TOGETHER[task])(commands, folder, **self._options(task))
+        return self._log(task, messages)
+
+    def _options(self, task: str) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in _OPTIONS.get(task, ())}
 
     def _task(self, command: Command) -> Any:
         if command.task not in _TASKS:
