@@ -219,16 +219,18 @@ def test_the_normal_tail_in_log_space(log_p):
     assert float(special.log_ndtr(special.ndtri_exp(log_p))) == pytest.approx(log_p, rel=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("n", "b", "alpha"), [(-1, 1, 1), (1, -1, 1), (1, 1, 0), (1, 1, -1), (1, 1, math.inf), (1, 1, math.nan)]
-)
-def test_impossible_counts_and_ratios_are_refused(n, b, alpha):
-    with pytest.raises(
-        InvalidRecord, match="counts must not be negative, nor NaN, and alpha must be finite and above 0"
-    ):
-        mid_p_significance(n, b, alpha)
-    with pytest.raises(InvalidRecord, match="counts must not be negative"):
-        li_ma_significance(n, b, alpha)
+@pytest.mark.parametrize("significance", [mid_p_significance, li_ma_significance])
+def test_impossible_counts_and_ratios_are_refused_and_nan_stays_nan(significance):
+    for bad in (-1, math.inf):
+        with pytest.raises(InvalidRecord, match="counts must be finite and not negative"):
+            significance(bad, 1, 1)
+        with pytest.raises(InvalidRecord, match="background must be finite and not negative"):
+            significance(1, bad, 1)
+    for bad in (0, -1, math.inf):
+        with pytest.raises(InvalidRecord, match="alpha must be finite and above 0"):
+            significance(1, 1, bad)
+    found = significance([3, math.nan, 3], [1, 1, 1], [1, 1, math.nan])
+    assert np.isnan(found).tolist() == [False, True, True]
 
 
 def blank_sky(rate, source_pix=600, background_pix=700):
