@@ -20,7 +20,7 @@ from xphotfn.testing import (
     default_scene,
     model_counts,
 )
-from xphotfn.testing.detector import geometry, vignetting
+from xphotfn.testing.detector import geometry, response_image
 from xphotfn.testing.model import point_spread
 from xphotfn.testing.scene import EFFICIENCY, SOFT, band_share
 
@@ -101,18 +101,23 @@ def test_bands_add_up(slope):
     assert math.isfinite(band_share(slope, Band(lo_ev=0, hi_ev=500)))
 
 
-def test_vignetting_follows_the_calibration():
-    """Values of the mirror table XRT3_XAREAEF at 1.25, 6 and 10 keV; the closed form is good to 0.015."""
-    theta = np.array([0.0, 3.0, 6.0, 9.0, 12.0, 15.0])
-    table = {
+def test_response_of_pn_follows_the_calibration():
+    """Values of the mirror table XRT3_XAREAEF at 1.25 and 6 keV; SAS's blocks of pixels shift it by up to 3 %."""
+    grid = PixelGrid.from_sky_range(0.0, 0.0)
+    seen = geometry(grid, "pn", 0.0)
+    y, x = np.mgrid[:512, :512]
+    dx, dy = 87 * (x + 1 - grid.crpix1), 87 * (y + 1 - grid.crpix2)
+    turn = math.radians(90.22)
+    det_x = math.cos(turn) * dx + math.sin(turn) * dy - 1097
+    det_y = math.sin(turn) * dx - math.cos(turn) * dy + 1476
+    theta = np.hypot(det_x - 1283.4, det_y - 382.8) * 0.05 / 60
+    on = (seen.coverage == 1) & (theta < 14)
+    for energy, values in {
         1250: (1.0, 0.9143, 0.7562, 0.5767, 0.4349, 0.3293),
         6000: (1.0, 0.9024, 0.7179, 0.5145, 0.3600, 0.2579),
-        10000: (1.0, 0.8058, 0.5151, 0.3049, 0.2005, 0.1468),
-    }
-    for energy, values in table.items():
-        found = vignetting(theta, Band(lo_ev=energy - 250, hi_ev=energy + 250))
-        assert np.abs(found - values).max() < 0.017
-        assert found[0] == 1
+    }.items():
+        found = response_image(seen, Band(lo_ev=energy - 250, hi_ev=energy + 250))[on]
+        assert np.abs(found - np.interp(theta[on], [0, 3, 6, 9, 12, 15], values)).max() < 0.04
 
 
 def test_gaps_turn_with_the_position_angle():
@@ -120,7 +125,9 @@ def test_gaps_turn_with_the_position_angle():
     one, turned = geometry(grid, "mos2", 0.0), geometry(grid, "mos2", 90.0)
     assert not np.array_equal(one.coverage, turned.coverage)
     assert one.coverage.sum() == pytest.approx(turned.coverage.sum(), rel=2e-3)
-    assert set(np.unique(np.round(one.coverage * 9).astype(int))) == set(range(10))
+    parts = one.coverage * 256  # points in a pixel at an edge; CCDs of MOS overlap a little
+    assert np.abs(parts - np.round(parts)).max() < 1e-9
+    assert {0, 128, 256} <= set(np.unique(np.round(parts).astype(int))) <= set(range(513))
 
 
 def test_a_lost_chip_leaves_a_hole():
@@ -173,7 +180,7 @@ def test_blank_field_follows_the_exposure():
     assert exposure.dtype == np.float32
     assert not counts.flags.writeable
     assert not exposure.flags.writeable
-    assert exposure.max() == pytest.approx(10_000, rel=1e-3)
+    assert exposure.max() == pytest.approx(10_000, rel=3e-3)  # blocks are evaluated at a corner, not on the axis
     assert not counts[exposure == 0].any()
     for low, high in ((0.0, 0.5), (0.5, 0.7), (0.7, 1.0)):
         ring = (exposure > low * 10_000) & (exposure <= high * 10_000)
@@ -194,7 +201,7 @@ def test_blank_field_on_another_grid():
     counts, exposure = blank_field(1, counts_per_pixel=1, grid=grid, instrument="mos1", exposure_s=500)
     assert counts.shape == exposure.shape == (648, 648)
     area_arcmin2 = (exposure > 0).sum() * (grid.pixel_deg * 60) ** 2
-    assert area_arcmin2 == pytest.approx(608, rel=0.02)
+    assert area_arcmin2 == pytest.approx(608, rel=0.03)
 
 
 def test_blank_field_refuses_nonsense():

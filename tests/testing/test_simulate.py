@@ -114,7 +114,7 @@ def test_exposure_peaks_at_the_live_time(simulated):
     for pointing in simulated.scene.pointings:
         for camera in CAMERAS:
             exposure = model_counts(simulated.scene, pointing, camera, SOFT).exposure
-            assert exposure.max() == pytest.approx(pointing.exposure(camera).live_s, rel=1e-3)
+            assert exposure.max() == pytest.approx(pointing.exposure(camera).live_s, rel=0.02)
             assert 0.3 < (exposure > 0).mean() < 0.6
 
 

@@ -227,7 +227,7 @@ def _bands(band: Band | Sequence[Band]) -> tuple[Band, ...]:
 def eexpmap(
     imageset: str,
     attitudeset: str,
-    eventset: str,
+    eventset: str | None,
     expimageset: str | Sequence[str],
     *,
     band: Band | Sequence[Band],
@@ -246,7 +246,8 @@ def eexpmap(
     attitudeset
         Attitude history, from atthkgen or the pipeline.
     eventset
-        The event list: bad pixels, frame exposures and offsets are read from it.
+        The event list: bad pixels, frame exposures and offsets are read from it. None where it is not at hand: the
+        native engine then takes the good times of the image itself; SAS cannot.
     expimageset
         Exposure map to write, or one for each band.
     band
@@ -285,9 +286,12 @@ def eexpmap(
     if len(maps) != len(bands):
         raise InvalidRecord(f"eexpmap expimageset needs one map for each band, got {len(maps)} for {len(bands)}")
     rebin = number("eexpmap", "attrebin", attrebin)
-    read = (("imageset", imageset), ("attitudeset", attitudeset), ("eventset", eventset))
+    read = [("imageset", imageset), ("attitudeset", attitudeset)]
+    if eventset is not None:
+        read.append(("eventset", eventset))
     pairs = (
         *read,
+        *((("eventset", "none"),) if eventset is None else ()),
         ("expimageset", " ".join(maps)),
         ("withdetcoords", yes(withdetcoords)),
         ("withvignetting", yes(withvignetting)),

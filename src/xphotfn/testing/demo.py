@@ -68,7 +68,7 @@ def run_demo(
     root = _fresh(Path(folder))
     say(f"simulating two observations of a cluster with pn, MOS1 and MOS2 under {root / 'data'} (seed {seed})")
     scene = evolve(default_scene(), bands=(SOFT, HARD))
-    truth = simulate_observations(root / "data", seed=seed, scene=scene, products=("events", "exposure_map"))
+    truth = simulate_observations(root / "data", seed=seed, scene=scene, products=("events",))
     if truth.cluster is None:
         raise InvalidRecord("the demo needs a scene with a cluster")
     field = match_observations(truth.cluster.target, find_observations(root / "data"))
@@ -107,7 +107,7 @@ def _written(root: Path, field: Field, result: Run) -> str:
     with publish(root / "snr_ranking.ecsv", overwrite=True) as path:
         table.write(path, format="ascii.ecsv", overwrite=True)
     lines = [
-        f"data       {root / 'data'}  (event lists, attitude, exposure maps and regions as a user has them)",
+        f"data       {root / 'data'}  (event lists, attitude and regions as a user has them)",
         f"products   {root / 'store'}  and {root / 'combined_rate.fits'}",
         f"tables     {root / 'recovered.txt'}, {root / 'snr_ranking.ecsv'}",
         f"pictures   {_pictures(root / 'pictures', field, combined, maps)}",

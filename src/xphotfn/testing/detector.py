@@ -1,98 +1,55 @@
-"""Where the simulated cameras look: chips, field of view and vignetting, in the layout of the real ones.
+"""Where the simulated cameras look: the chips, field of view and response of the native engine's detector model.
 
-Detector coordinates are DETX and DETY in units of 0.05 arcsec. Chips are boxes without bad pixels; the position of
-the chips, the optical axes and the turn of each camera on the sky are those of EPIC to a few arcseconds.
+Photons are drawn through the same model from which the native engine makes exposure maps, so that what is recovered can
+differ from the truth by noise, selection and bookkeeping only. How well that model describes the telescope is another
+question, which the accuracy page answers by comparison with SAS.
 """
 
-import math
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from xphotfn.engines.native.attitude import Attitude
+from xphotfn.engines.native.detector import Camera, Demands, camera_named, chip_mask
+from xphotfn.engines.native.projection import Boresight, View, pixel_to_det, weights
+from xphotfn.engines.native.response import Cells, cell_labels, cells_of, packaged_table, response
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import instrument as instrument_of
 from xphotfn.science.masks import read_only
 
-__all__ = ("Geometry", "geometry", "vignetting")
+__all__ = (
+    "Geometry",
+    "ccd_at",
+    "detector_positions",
+    "geometry",
+    "raw_positions_on",
+    "response_image",
+    "simulated_camera",
+)
 
-Box = tuple[float, float, float, float]
-SUBPIXELS = 3
-_UNIT_DEG = 0.05 / 3600
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
 
 
 class Geometry(NamedTuple):
-    """What a camera sees of a grid: both arrays of shape (ny, nx), read-only.
+    """What a camera sees of a grid.
 
-    ``coverage`` is the part of each pixel that lies on a chip in the field of view, ``off_axis_arcmin`` the distance
-    of its centre from the optical axis.
+    ``coverage`` is the part of each pixel that lies on a chip in the field of view, shape (ny, nx), read-only;
+    ``matrix`` says how much of each cell of the detector lies in each pixel (sparse, pixels by cells).
     """
 
-    coverage: NDArray[np.float64]
-    off_axis_arcmin: NDArray[np.float64]
+    camera: Camera
+    cells: Cells
+    matrix: Any
+    coverage: Floats
 
 
-class _Camera(NamedTuple):
-    chips: tuple[Box, ...]  # DETX from, to, DETY from, to
-    axis: tuple[float, float]
-    view: tuple[float, float, float]  # centre and radius of the field of view
-    pointing: tuple[float, float]  # where the pointing falls
-    turn_deg: float  # angle of the detector on the sky at position angle 0
-
-
-def _square(x: float, y: float) -> Box:
-    return x - 6470.0, x + 6470.0, y - 6470.0, y + 6470.0
-
-
-def _strip(x: float, *, upper: bool) -> Box:
-    return (x - 2560.0, x + 2560.0, -970.0, 15360.0) if upper else (x - 2560.0, x + 2560.0, -17560.0, -1230.0)
-
-
-_MOS1 = ((0, 0), (6508, -13557), (13266, -305), (6572, 13026), (-6412, 13104), (-13180, -99), (-6526, -13462))
-_MOS2 = ((0, 0), (6638, -13412), (13373, -235), (6611, 13139), (-6584, 13172), (-13241, -66), (-6702, -13431))
-_PN_UPPER = (-4902, -10292, -15682, 499, 5889, 11279)
-_PN_LOWER = (499, 5889, 11279, -4902, -10292, -15682)
-
-_CAMERAS = {
-    "pn": _Camera(
-        (*(_strip(x, upper=True) for x in _PN_UPPER), *(_strip(x, upper=False) for x in _PN_LOWER)),
-        (1283, 383), (-2200, -1110, 17980), (-1097, 1476), 90.22,
-    ),
-    "mos1": _Camera(tuple(_square(*c) for c in _MOS1), (99, -209), (99, -209, 17120), (-1408, -1405), -179.998),
-    "mos2": _Camera(tuple(_square(*c) for c in _MOS2), (539, -1266), (539, -1266, 17120), (1228, -1631), -90.29),
-}  # fmt: skip
-
-_ENERGY_KEV = (1.5, 4.0, 6.0, 8.0, 10.0, 12.0)
-_SCALE_ARCMIN = (10.51, 10.172, 9.185, 7.485, 6.070, 4.932)
-_POWER = (1.96, 1.988, 2.105, 2.101, 2.022, 1.797)
-
-
-def vignetting(off_axis_arcmin: NDArray[np.float64], band: Band) -> NDArray[np.float64]:
-    """Return the vignetting factor at the mean energy of a band, 1 on the optical axis.
-
-    Parameters
-    ----------
-    off_axis_arcmin
-        Distance from the optical axis in arcmin.
-    band
-        Its mean energy is used, as eexpmap does.
-
-    Notes
-    -----
-    ``V = 1/(1 + (theta/t)**a)`` with t and a interpolated between 1.5 and 12 keV: within 0.015 of the calibrated
-    mirror table up to 15 arcmin. The shadow of the grating arrays on the MOS cameras is left out.
-
-    Examples
-    --------
-    >>> from xphotfn.records import Band
-    >>> vignetting(np.array([0.0, 6.0, 12.0]), Band(lo_ev=500, hi_ev=2000)).round(2)
-    array([1.  , 0.75, 0.44])
-    """
-    energy_kev = (band.lo_ev + band.hi_ev) / 2000
-    scale = float(np.interp(energy_kev, _ENERGY_KEV, _SCALE_ARCMIN))
-    power = float(np.interp(energy_kev, _ENERGY_KEV, _POWER))
-    return np.asarray(1 / (1 + (off_axis_arcmin / scale) ** power))
+def simulated_camera(instrument: str) -> Camera:
+    """Return the detector model of a camera."""
+    return camera_named(instrument_of(instrument).sas_name, "simulation")
 
 
 @lru_cache(maxsize=8)
@@ -113,46 +70,66 @@ def geometry(grid: PixelGrid, instrument: str, pa_deg: float = 0.0, lost_chips: 
     Returns
     -------
     Geometry
-
-    Notes
-    -----
-    The sky is a mirrored and turned detector: with the offsets (dx, dy) from the pointing and the turn r,
-    ``DETX = cos(r) dx + sin(r) dy + c1`` and ``DETY = sin(r) dx - cos(r) dy + c2``.
     """
-    camera = _CAMERAS[instrument]
-    x, y = _detector_positions(grid, camera, pa_deg, SUBPIXELS)
-    chips = [chip for number, chip in enumerate(camera.chips, start=1) if number not in lost_chips]
-    seen = _on_chips(x, y, chips) & _in_view(x, y, camera.view)
-    rows = (grid.ny, SUBPIXELS, grid.nx, SUBPIXELS)
-    coverage = seen.reshape(rows).sum(axis=(1, 3), dtype=np.float64) / SUBPIXELS**2
-    x, y = _detector_positions(grid, camera, pa_deg, 1)
-    off_axis = np.hypot(x - camera.axis[0], y - camera.axis[1]) * (_UNIT_DEG * 60)
-    return Geometry(np.asarray(read_only(coverage)), np.asarray(read_only(off_axis)))
+    camera = simulated_camera(instrument)
+    to_det = pixel_to_det(grid, Attitude(grid.ra_deg, grid.dec_deg, pa_deg), _boresight(camera))
+    views, cells, first = [], [], 0
+    for chip in camera.chips:
+        if chip.number not in lost_chips:
+            labels = cell_labels(camera, chip_mask(camera, chip.number, None, Demands()), "sas")
+            views.append(View(np.asarray(np.linalg.solve(chip.matrix, to_det)), labels, first, 1.0))
+            cells.append(cells_of(camera, chip, "sas"))
+            first += cells[-1].det_x.size
+    together = Cells(*(np.concatenate(v) for v in zip(*cells, strict=True)))
+    matrix = weights(grid.shape, views, first)
+    coverage = np.asarray(matrix @ np.ones(first)).reshape(grid.shape)
+    return Geometry(camera, together, matrix, np.asarray(read_only(coverage)))
 
 
-def _detector_positions(
-    grid: PixelGrid, camera: _Camera, pa_deg: float, samples: int
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return DETX and DETY of points inside each pixel, shape (ny * samples, nx * samples)."""
-    step = grid.pixel_deg / _UNIT_DEG
-    dx = _offsets(grid.nx, grid.crpix1, samples) * step
-    dy = _offsets(grid.ny, grid.crpix2, samples)[:, None] * step
-    turn = math.radians(pa_deg + camera.turn_deg)
-    cos, sin = math.cos(turn), math.sin(turn)
+def _boresight(camera: Camera) -> Boresight:
+    return Boresight(camera.roll_deg, *camera.pointing)
+
+
+def response_image(seen: Geometry, band: Band) -> Floats:
+    """Return exposure per live second at the mean energy of a band, shape (ny, nx): 1 on axis, 0 off the chips.
+
+    Examples
+    --------
+    >>> from xphotfn.records import Band
+    >>> seen = geometry(PixelGrid.from_sky_range(0.0, 0.0), "mos1")
+    >>> image = response_image(seen, Band(lo_ev=500, hi_ev=2000))
+    >>> 0.95 < float(image.max()) <= 1.02, float(image.min())
+    (True, 0.0)
+    """
+    factors = response(seen.camera, seen.cells, (band.lo_ev + band.hi_ev) / 2, packaged_table())
+    return np.asarray(seen.matrix @ factors).reshape(seen.coverage.shape)
+
+
+def detector_positions(instrument: str, pa_deg: float, dx: Floats, dy: Floats) -> tuple[Floats, Floats]:
+    """Return DETX and DETY of offsets from the pointing in units of 0.05 arcsec, X to the west."""
+    camera = simulated_camera(instrument)
+    turn = np.deg2rad(pa_deg + camera.roll_deg)
+    cos, sin = np.cos(turn), np.sin(turn)
     return cos * dx + sin * dy + camera.pointing[0], sin * dx - cos * dy + camera.pointing[1]
 
 
-def _offsets(size: int, crpix: float, samples: int) -> NDArray[np.float64]:
-    inside = (np.arange(samples) + 0.5) / samples - 0.5
-    return (np.arange(size)[:, None] + 1 - crpix + inside).ravel()
+def raw_positions_on(instrument: str, number: int, det_x: Floats, det_y: Floats) -> tuple[Floats, Floats]:
+    """Return RAW positions, not rounded, on one CCD."""
+    chip = next(chip for chip in simulated_camera(instrument).chips if chip.number == number)
+    back = np.linalg.inv(chip.matrix)
+    return back[0, 0] * det_x + back[0, 1] * det_y + back[0, 2], back[1, 0] * det_x + back[1, 1] * det_y + back[1, 2]
 
 
-def _on_chips(x: NDArray[np.float64], y: NDArray[np.float64], chips: list[Box]) -> NDArray[np.bool_]:
-    result = np.zeros(x.shape, dtype=bool)
-    for x0, x1, y0, y1 in chips:
-        result |= (np.abs(x - (x0 + x1) / 2) < (x1 - x0) / 2) & (np.abs(y - (y0 + y1) / 2) < (y1 - y0) / 2)
-    return result
-
-
-def _in_view(x: NDArray[np.float64], y: NDArray[np.float64], view: tuple[float, float, float]) -> NDArray[np.bool_]:
-    return np.asarray((x - view[0]) ** 2 + (y - view[1]) ** 2 < view[2] ** 2)
+def ccd_at(instrument: str, lost_chips: tuple[int, ...], det_x: Floats, det_y: Floats) -> Ints:
+    """Return the CCD under each position, 0 where there is none or the pixel does not see the sky."""
+    camera = simulated_camera(instrument)
+    found = np.zeros(det_x.shape, dtype=np.int64)
+    for chip in camera.chips:
+        if chip.number in lost_chips:
+            continue
+        raw_x, raw_y = (np.rint(v) for v in raw_positions_on(instrument, chip.number, det_x, det_y))
+        on = (raw_x >= 1) & (raw_x <= camera.columns) & (raw_y >= 1) & (raw_y <= camera.rows)
+        mask = chip_mask(camera, chip.number, None, Demands())
+        on[on] = mask[raw_y[on].astype(np.intp) - 1, raw_x[on].astype(np.intp) - 1]
+        found[on] = chip.number
+    return found

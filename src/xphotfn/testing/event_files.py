@@ -17,7 +17,6 @@ from xphotfn.testing.event_headers import (
     COLUMNS,
     GTI_CARDS,
     TIME_CARDS,
-    camera_of,
     ccd_cards,
     column_cards,
     flag_cards,
@@ -26,7 +25,7 @@ from xphotfn.testing.event_headers import (
     span_of,
     subspace_cards,
 )
-from xphotfn.testing.events import Events, ccd_box, ccds_read, drift_arcsec, good_intervals, mission_seconds
+from xphotfn.testing.events import Events, ccds_read, drift_arcsec, good_intervals, mission_seconds
 from xphotfn.testing.scene import CameraExposure, Pointing
 
 __all__ = ("attitude_name", "event_list_name", "write_attitude", "write_event_list")
@@ -186,21 +185,9 @@ def _frames(which: Which, number: int) -> Any:
 
 
 def _bad_pixels(which: Which, number: int) -> Any:
-    """Return the pixels around the box of a CCD: whole columns at its sides, parts of columns below and above."""
-    camera = camera_of(which[1])
-    x0, x1, y0, y1 = ccd_box(which[1].instrument, number)
-    rows = [(x, 1, camera.rows) for x in (*range(1, x0), *range(x1 + 1, camera.columns + 1))]
-    for x in range(x0, x1 + 1):
-        rows += [(x, 1, y0 - 1)] if y0 > 1 else []
-        rows += [(x, y1 + 1, camera.rows - y1)] if y1 < camera.rows else []
-    raw_x, raw_y, extent = np.array(sorted(rows), dtype=np.int16).reshape(-1, 3).T
-    columns = (
-        _Column("RAWX", "I", "", raw_x),
-        _Column("RAWY", "I", "", raw_y),
-        _Column("TYPE", "I", "", np.full(len(raw_x), 3, dtype=np.int16)),
-        _Column("YEXTENT", "I", "", extent),
-        _Column("BADFLAG", "I", "", np.full(len(raw_x), 2, dtype=np.int16)),
-    )
+    """Return a list without bad pixels."""
+    none = np.array([], dtype=np.int16)
+    columns = tuple(_Column(name, "I", "", none) for name in ("RAWX", "RAWY", "TYPE", "YEXTENT", "BADFLAG"))
     return _table(f"BADPIX{number:02d}", columns, ccd_cards(which, number))
 
 

@@ -11,7 +11,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.masks import read_only
-from xphotfn.testing.detector import geometry, vignetting
+from xphotfn.testing.detector import geometry, response_image
 from xphotfn.testing.scene import EFFICIENCY, SOFT, Cluster, Pointing, Scene, Source, band_share
 
 __all__ = (
@@ -76,11 +76,11 @@ def model_counts(scene: Scene, pointing: Pointing, instrument: str, band: Band) 
     >>> scene = default_scene()
     >>> model = model_counts(scene, scene.pointings[0], "pn", scene.bands[0])
     >>> model.source.shape, round(float(model.source.sum())), round(float(model.exposure.max()))
-    ((512, 512), 4489, 6408)
+    ((512, 512), 4594, 6396)
     """
     camera, grid = pointing.exposure(instrument), pointing.grid
     seen = geometry(grid, instrument, pointing.pa_deg, camera.lost_chips)
-    response = seen.coverage * vignetting(seen.off_axis_arcmin, band)
+    response = response_image(seen, band)
     exposure = (camera.live_s * response).astype(np.float32).astype(np.float64)
     pixel_arcmin2 = (grid.pixel_deg * 60) ** 2 * EFFICIENCY[instrument]
     sky = scene.sky_rate * band_share(scene.sky_slope, band) * pixel_arcmin2
@@ -244,7 +244,7 @@ def _counts_at(source: Source, pointing: Pointing, pixel: tuple[float, float]) -
     total = 0.0
     for camera in pointing.exposures:
         seen = geometry(pointing.grid, camera.instrument, pointing.pa_deg, camera.lost_chips)
-        response = seen.coverage[row, column] * float(vignetting(seen.off_axis_arcmin[row, column], SOFT))
+        response = response_image(seen, SOFT)[row, column]
         total += source.rate_in(camera.instrument, SOFT) * camera.live_s * float(response)
     return total
 
@@ -290,7 +290,7 @@ def blank_field(
     if not (counts_per_pixel >= 0 and exposure_s >= 0):
         raise InvalidRecord(f"counts and exposure must not be negative, got {counts_per_pixel} and {exposure_s}")
     seen = geometry(PixelGrid.from_sky_range(0.0, 0.0) if grid is None else grid, instrument)
-    response = seen.coverage * vignetting(seen.off_axis_arcmin, SOFT)
+    response = response_image(seen, SOFT)
     counts = np.random.default_rng(seed).poisson(counts_per_pixel * response).astype(np.int32)
     exposure = (exposure_s * response).astype(np.float32)
     return np.asarray(read_only(counts), dtype=np.int32), np.asarray(read_only(exposure), dtype=np.float32)

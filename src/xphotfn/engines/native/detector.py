@@ -154,9 +154,8 @@ _CAMERAS: Mapping[str, Camera] = MappingProxyType(
     }
 )  # fmt: skip
 
-# MOS CCDs do not add where they overlap: strips hidden behind a neighbour count as out of view. Limits on RAWX, RAWY as
-# (x0, x1, y0, y1, y0 slope, y1 slope): x0 + slope*(y-1)/599 <= RAWX and RAWY <= y1 + slope*(x-1)/599, from the
-# OUT_OF_FOV flags of unfiltered event lists.
+# MOS CCDs do not add where they overlap: strips hidden behind a neighbour count as out of view. Limits from the
+# OUT_OF_FOV flags of unfiltered event lists of 0001730201 and 0002970201.
 _HIDDEN: Mapping[tuple[str, int], tuple[float, float, float, float]] = MappingProxyType(
     {  # smallest RAWX, its slope along RAWY, largest RAWY, its slope along RAWX
         ("mos1", 1): (4.7, 0.0, 592.5, -8.0),
