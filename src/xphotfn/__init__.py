@@ -51,6 +51,8 @@ _WHERE = {
     "photometry.info": "info",
     "photometry.maps": "combined_rate_map rate_maps select",
     "photometry.masks": "custom_mask edge_mask interloper_mask mask sensor_mask source_mask",
+    "photometry.event_mosaics": "EventMosaic mosaic_events",
+    "photometry.mosaics": "live_area live_mask weighted_exposure",
     "photometry.peak": "find_peak near_edge",
     "photometry.significance": "snr snr_ranking",
     "plot.view": "save_view view",

@@ -39,6 +39,7 @@ from xphotfn.photometry.coordinates import (
     exposure_at as exposure_at,
     rate_at as rate_at,
 )
+from xphotfn.photometry.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
 from xphotfn.photometry.info import info as info
 from xphotfn.photometry.maps import combined_rate_map as combined_rate_map, rate_maps as rate_maps, select as select
 from xphotfn.photometry.masks import (
@@ -48,6 +49,11 @@ from xphotfn.photometry.masks import (
     mask as mask,
     sensor_mask as sensor_mask,
     source_mask as source_mask,
+)
+from xphotfn.photometry.mosaics import (
+    live_area as live_area,
+    live_mask as live_mask,
+    weighted_exposure as weighted_exposure,
 )
 from xphotfn.photometry.peak import find_peak as find_peak, near_edge as near_edge
 from xphotfn.photometry.significance import snr as snr, snr_ranking as snr_ranking

@@ -111,3 +111,17 @@ def test_left_out_observations_are_named(tree):
     both = xp.match_observations([target, target], xp.find_observations(tree))
     assert isinstance(both, tuple)
     assert both[0] == both[1]
+
+
+def test_more_images_than_sas_takes_at_once_are_chained(field, band, monkeypatch, tmp_path):
+    """With a limit of 5 the six images need two steps, and the mosaic is the same."""
+    direct = xp.plan_mosaics(field, band)
+    monkeypatch.setattr("xphotfn.graph.recipes.MOST_IMAGES", 5)
+    chained = xp.plan_mosaics(field, band)
+    assert [len(s.command.inputs) for s in chained.steps] == [5, 2, 5, 2]
+    assert chained.steps[1].needs == (chained.steps[0].id,)
+    runs = [xp.run(p, engine=xp.native_engine(), store=tmp_path / "s", progress=False) for p in (direct, chained)]
+    maps = [xp.combined_rate_map(xp.raise_for_failures(run)) for run in runs]
+    assert (maps[0].image.data == maps[1].image.data).all()
+    assert (maps[0].exposure.data == maps[1].exposure.data).all()
+    assert maps[0].grid == maps[1].grid

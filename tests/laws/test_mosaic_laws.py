@@ -8,7 +8,7 @@ from hypothesis import given, strategies as st
 from xphotfn.errors import PlanError, ShapeMismatch
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
-from xphotfn.science.mosaic import mosaic, mosaic_grid
+from xphotfn.science.mosaic import mosaic, mosaic_batches, mosaic_grid, pix_to_pix
 from xphotfn.testing.strategies import grids
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -16,11 +16,11 @@ DTYPES = st.sampled_from((np.int16, np.int32, np.int64, np.float32, np.float64))
 
 
 @st.composite
-def neighbours(draw, *, aligned=False):
+def neighbours(draw, *, aligned=False, most=3):
     """Draw grids of one pixel size: of one projection shifted by whole pixels, or of pointings beside each other."""
     first = attrs.evolve(draw(grids(max_side=40, sky=False)), dec_deg=draw(st.floats(-80, 80)))
     found = [first]
-    for _ in range(draw(st.integers(0, 3))):
+    for _ in range(draw(st.integers(0, most))):
         size = {"nx": draw(st.integers(1, 40)), "ny": draw(st.integers(1, 40))}
         if aligned:
             shift = [draw(st.integers(-60, 60)) for _ in range(2)]
@@ -67,6 +67,65 @@ def test_the_order_of_all_but_the_first_changes_nothing(items, seed, random):
     again, same = mosaic(*zip(pairs[0], *rest, strict=True))
     assert same == out
     assert np.array_equal(again, total)
+
+
+@given(neighbours(), SEEDS, st.sampled_from((np.float32, np.float64)), st.randoms(use_true_random=False))
+def test_the_order_is_not_seen_in_sums_of_real_numbers_either(items, seed, dtype, random):
+    rng = np.random.default_rng(seed)
+    images = [(rng.exponential(1.0, grid.shape) * 10 ** rng.uniform(-3, 5)).astype(dtype) for grid in items]
+    total, _ = mosaic(items, images)
+    rest = list(zip(items, images, strict=True))[1:]
+    random.shuffle(rest)
+    again, _ = mosaic(*zip((items[0], images[0]), *rest, strict=True))
+    assert total.dtype == dtype
+    assert np.array_equal(again, total)
+
+
+@given(neighbours(), SEEDS)
+def test_adding_180_degrees_to_every_ra_changes_no_pixel(items, seed):
+    images = counts_on(items, seed)
+    total, out = mosaic(items, images)
+    moved = [attrs.evolve(grid, ra_deg=(grid.ra_deg + 180) % 360) for grid in items]
+    again, other = mosaic(moved, images)
+    assert np.array_equal(again, total)
+    assert (other.shape, other.dec_deg) == (out.shape, out.dec_deg)
+    assert abs((other.ra_deg - out.ra_deg) % 360 - 180) < 1e-9
+
+
+@given(neighbours(aligned=True), SEEDS, st.floats(-0.5, 0.5))
+def test_a_shift_by_part_of_a_pixel_loses_and_doubles_nothing(items, seed, part):
+    moved = [
+        items[0],
+        *(attrs.evolve(grid, crpix1=grid.crpix1 + part, crpix2=grid.crpix2 - part) for grid in items[1:]),
+    ]
+    images = counts_on(items, seed)
+    roomy = attrs.evolve(items[0], nx=260, ny=260, crpix1=items[0].crpix1 + 110, crpix2=items[0].crpix2 + 110)
+    total, _ = mosaic(moved, images, roomy)
+    assert total.sum() == sum(image.sum() for image in images)
+
+
+@given(neighbours())
+def test_pixels_of_one_grid_in_another_are_those_by_way_of_the_sky(items):
+    for grid in items[1:]:
+        x, y = np.meshgrid(np.linspace(-3, grid.nx + 3, 7), np.linspace(-3, grid.ny + 3, 7))
+        there = pix_to_pix(grid, items[0], x, y)
+        assert np.allclose(there, deg_to_pix(items[0], *pix_to_deg(grid, x, y)), rtol=0, atol=1e-7)
+        assert np.allclose(pix_to_pix(items[0], grid, *there), (x, y), rtol=0, atol=1e-7)
+
+
+@given(st.booleans().flatmap(lambda aligned: neighbours(aligned=aligned, most=11)), SEEDS, st.integers(5, 7))
+def test_adding_in_portions_gives_the_same_sum(items, seed, most):
+    images = counts_on(items, seed)
+    batches = mosaic_batches(items, most)
+    assert sorted(n for batch in batches for n in batch) == list(range(len(items)))
+    before = []
+    for batch in batches:
+        parts = [*before, *((items[n], images[n]) for n in batch)]
+        assert len(parts) <= most
+        total, grid = mosaic(*zip(*parts, strict=True))
+        before = [(grid, total)]
+    direct, _ = mosaic(items, images)
+    assert np.array_equal(total, direct)
 
 
 @given(neighbours(aligned=True), SEEDS, DTYPES)
@@ -140,6 +199,23 @@ def test_inputs_are_not_written():
     assert image.sum() == image.size
 
 
+def test_values_that_are_not_finite_stay_where_they_are():
+    grid = PixelGrid.from_sky_range(10.0, 20.0, high=3649 + 870)
+    for dtype in (np.float32, np.float64):
+        image = np.ones(grid.shape, dtype=dtype)
+        image[0, :2] = np.nan, np.inf
+        total, _ = mosaic([grid, grid], [image, np.ones(grid.shape, dtype=dtype)])
+        assert np.isnan(total[0, 0])
+        assert total[0, 1] == np.inf
+        assert np.all(total[1:] == 2)
+
+
+def test_an_image_behind_the_mosaic_adds_nothing():
+    grid = PixelGrid.from_sky_range(10.0, 20.0, high=3649 + 870)
+    total, _ = mosaic([attrs.evolve(grid, ra_deg=190.0, dec_deg=-20.0)], [np.ones(grid.shape)], grid)
+    assert not total.any()
+
+
 def test_mixed_types_become_float64():
     grid = PixelGrid.from_sky_range(10.0, 20.0, high=3649 + 870)
     images = [np.ones(grid.shape, dtype=kind) for kind in (np.int32, np.float32)]
@@ -157,8 +233,16 @@ def test_what_does_not_fit_together_is_refused():
         mosaic([], [])
     with pytest.raises(ShapeMismatch, match="different pixel sizes"):
         mosaic_grid([grid, PixelGrid.from_sky_range(10.0, 20.0, bin_size=40)])
+    with pytest.raises(ShapeMismatch, match="one.*other"):
+        mosaic_grid([grid, PixelGrid.from_sky_range(10.0, 20.0, bin_size=40)], names=["one", "other"])
+    with pytest.raises(ShapeMismatch, match="different pixel sizes"):
+        mosaic([grid], [np.zeros(grid.shape)], PixelGrid.from_sky_range(10.0, 20.0, bin_size=40))
     with pytest.raises(ShapeMismatch, match="shape"):
         mosaic([grid], [np.zeros((3, 3))])
+    with pytest.raises(PlanError, match="cannot add 2"):
+        mosaic_batches([grid, grid], most=1)
+    with pytest.raises(PlanError, match="cannot add 9"):
+        mosaic_batches([grid] * 9, most=4)
     with pytest.raises(PlanError, match=r"too far apart"):
         mosaic_grid([grid, PixelGrid.from_sky_range(60.0, 20.0)])
     with pytest.raises(PlanError, match="90 degrees"):

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings, strategies as st
 
+from xphotfn.commands.builders import emosaic
 from xphotfn.commands.command import Command
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.commands.messages import SasMessage
@@ -25,6 +26,8 @@ from xphotfn.commands.names import MosaicName, PpsName, ProductName
 from xphotfn.commands.parameters import Parameter
 from xphotfn.commands.selection import nodes
 from xphotfn.errors import XphotfnError
+from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
+from xphotfn.graph.result import Run
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field, FieldObservation
@@ -321,6 +324,40 @@ NODES = (
     ),
     case(nodes.RegionFilter, st.builds(nodes.RegionFilter, spec=SPECS, x=LEAVES, y=LEAVES), {"spec": "("}),
 )
+INPUTS = st.builds(StepInput, name=WORDS, file=FILES) | st.builds(StepInput, name=WORDS, step=WORDS)
+MOSAICS = st.builds(
+    Step,
+    command=WORDS.map(lambda name: emosaic(["a.fits", "b.fits"], f"m_{name}.fits")),
+    inputs=st.tuples(*(st.builds(StepInput, name=st.just(name), file=FILES) for name in ("a.fits", "b.fits"))),
+    obs_id=OBS_IDS,
+)
+PLANNED = st.builds(
+    PlannedProduct,
+    kind=st.sampled_from(("image", "exposure_map")),
+    field_name=WORDS,
+    obs_id=OBS_IDS,
+    exposure_id=WORDS,
+    instrument=CAMERAS,
+    band=xst.bands(),
+    name=WORDS,
+    file=st.none() | FILES,
+    grid=st.none() | xst.grids(),
+    step=WORDS,
+)
+OUTCOMES = st.builds(Done, step=WORDS, key=WORDS, outputs=st.lists(OUTPUTS, max_size=2)) | st.builds(
+    Failed, step=WORDS, reason=WORDS
+)
+PLANS = (
+    case(StepInput, INPUTS, {"name": ""}, examples=200),
+    case(Step, xst.steps(), {"inputs": (StepInput(name="other.fits", step="x"),)}, relatives=MOSAICS),
+    case(PlannedProduct, PLANNED, {"kind": "spectrum"}),
+    case(Plan, xst.plans(), None, examples=30),
+    case(
+        Run,
+        st.builds(Run, plan=xst.plans(max_steps=1), outcomes=st.lists(OUTCOMES, max_size=2), store=WORDS, engine=WORDS),
+        None,
+    ),
+)
 PRODUCT_REFERENCES = (
     case(Image, xst.products(kind="image"), {"path": ""}),
     case(ExposureMap, xst.products(kind="exposure_map"), {"obs_id": ""}),
@@ -331,9 +368,9 @@ PRODUCT_REFERENCES = (
         relatives=RATE_MAPS_OF_ONE_IMAGE,
     ),
 )
-CASES = (*RECORDS, *SCIENCE, *COMMANDS, *NODES, *PRODUCT_REFERENCES)
+CASES = (*RECORDS, *PLANS, *SCIENCE, *COMMANDS, *NODES, *PRODUCT_REFERENCES)
 
-COVERED_ROOMS = ("xphotfn.records", "xphotfn.science", "xphotfn.commands", "xphotfn.io.products")
+COVERED_ROOMS = ("xphotfn.records", "xphotfn.science", "xphotfn.commands", "xphotfn.io.products", "xphotfn.graph")
 PLAIN = (str, int, float, bool, type(None))
 
 each_record = pytest.mark.parametrize("case", CASES, ids=lambda case: case.record.__name__)
@@ -341,7 +378,7 @@ each_record = pytest.mark.parametrize("case", CASES, ids=lambda case: case.recor
 
 def aliases(record):
     """Return pairs of the name of each field and the name it has in the constructor."""
-    return [(item.name, item.alias) for item in attrs.fields(record)]
+    return [(item.name, item.alias) for item in attrs.fields(record) if item.init]
 
 
 def leaves(value):

@@ -19,6 +19,7 @@ from xphotfn.commands.preparation import atthkgen, cifbuild, odfingest, with_env
 from xphotfn.errors import InvalidRecord, PlanError
 
 __all__ = (
+    "MOST_IMAGES",
     "atthkgen",
     "cifbuild",
     "eexpmap",
@@ -40,7 +41,7 @@ _CLEAN = MappingProxyType(
     }
 )
 _FILE_FILTER = re.compile(r"\b(?:gti|mask|region)\s*\(\s*([^,()\s\[:+]+)", re.IGNORECASE)
-_MAX_IMAGES = 999
+MOST_IMAGES = 999
 
 
 def pi_channel(energy_ev: SupportsFloat) -> int:
@@ -353,9 +354,9 @@ def emosaic(
     ('emosaic', 'imagesets=a.fits b.fits', 'mosaicedset=m.fits')
     """
     images, maps = plain_files("emosaic", "imagesets", imagesets), plain_files("emosaic", "exposuresets", exposuresets)
-    if not 1 <= len(images) <= _MAX_IMAGES:
+    if not 1 <= len(images) <= MOST_IMAGES:
         raise PlanError(
-            f"emosaic takes 1 to {_MAX_IMAGES} images, got {len(images)}: make mosaics of parts, then a mosaic of those"
+            f"emosaic takes 1 to {MOST_IMAGES} images, got {len(images)}: make mosaics of parts, then a mosaic of those"
         )
     if bool(maps) != withexposure or (withexposure and len(maps) != len(images)):
         raise InvalidRecord(

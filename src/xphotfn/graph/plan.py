@@ -64,7 +64,7 @@ class Step:
     command: Command
     inputs: tuple[StepInput, ...] = field(default=(), converter=items)
     obs_id: str = "combined"
-    id: str = field(init=False)
+    id: str = field(init=False, repr=False)
 
     @id.default
     def _derived_id(self) -> str:

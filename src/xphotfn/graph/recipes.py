@@ -5,7 +5,15 @@ from itertools import chain
 
 from attrs import evolve, field, frozen
 
-from xphotfn.commands.builders import cifbuild, eexpmap, emosaic, evselect_image, selection_expression, with_environment
+from xphotfn.commands.builders import (
+    MOST_IMAGES,
+    cifbuild,
+    eexpmap,
+    emosaic,
+    evselect_image,
+    selection_expression,
+    with_environment,
+)
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product_name
 from xphotfn.errors import PlanError
@@ -13,7 +21,9 @@ from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.records._fields import items
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
+from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
+from xphotfn.science.mosaic import mosaic_batches
 
 __all__ = ("plan_exposure_maps", "plan_images", "plan_mosaics", "plan_photometry")
 
@@ -355,14 +365,34 @@ def _mosaic(target: Field, maps: _Part, band: Band, reference: str | None) -> _P
 
 
 def _mosaic_of(target: Field, inputs: Sequence[PlannedProduct], kind: str, short: str) -> _Part:
+    """Return one emosaic step, or a chain of them where there are more inputs than the task takes at once."""
     band = inputs[0].band
-    members = [f"{p.obs_id}_{p.instrument}_{p.exposure_id}" for p in inputs]
-    name = mosaic_name("combined", band.lo_ev, band.hi_ev, short, members=members)
-    step = Step(command=emosaic([p.name for p in inputs], name), inputs=[_input(p) for p in inputs])
+    grids = {m.obs_id: m.observation.grid for m in target.members}
+    steps: list[Step] = []
+    members: list[str] = []
+    for portion in _portions([p.grid or grids[p.obs_id] for p in inputs]):
+        added = [_input(inputs[n]) for n in portion]
+        members += [f"{inputs[n].obs_id}_{inputs[n].instrument}_{inputs[n].exposure_id}" for n in portion]
+        if steps:
+            added.insert(0, StepInput(name=steps[-1].command.outputs[0], step=steps[-1].id))
+        name = mosaic_name("combined", band.lo_ev, band.hi_ev, short, members=members)
+        steps.append(Step(command=emosaic([i.name for i in added], name), inputs=added))
     product = PlannedProduct(
-        kind=kind, field_name=target.name, obs_id="combined", instrument="combined", band=band, name=name, step=step.id
+        kind=kind,
+        field_name=target.name,
+        obs_id="combined",
+        instrument="combined",
+        band=band,
+        name=name,
+        step=steps[-1].id,
     )
-    return _Part(steps=(step,), products=(product,))
+    return _Part(steps=steps, products=(product,))
+
+
+def _portions(grids: Sequence[PixelGrid]) -> tuple[tuple[int, ...], ...]:
+    if len(grids) <= MOST_IMAGES:
+        return (tuple(range(len(grids))),)
+    return mosaic_batches(grids, most=MOST_IMAGES)
 
 
 def _input(product: PlannedProduct) -> StepInput:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from xphotfn.commands.builders import atthkgen, cifbuild, eexpmap, emosaic, evselect_image, selection_expression
 from xphotfn.commands.command import Command
 from xphotfn.errors import InvalidRecord
+from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field, FieldObservation
@@ -42,10 +43,12 @@ __all__ = (
     "masks",
     "measurements",
     "observations",
+    "plans",
     "positions",
     "products",
     "region_sets",
     "regions",
+    "steps",
     "targets",
 )
 
@@ -603,3 +606,45 @@ def commands() -> st.SearchStrategy[Command]:
         _exposure_commands(),
         _mosaic_commands(),
     )
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Step:
+    """Return a strategy for steps of a plan whose inputs are all found files.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(steps(), lambda step: len(step.inputs) == 2).needs
+    ()
+    """
+    command = draw(commands())
+    inputs = [StepInput(name=name, file=draw(_IMAGES)) for name in command.inputs]
+    return Step(command=command, inputs=inputs, obs_id=draw(st.just("combined") | _OBS_IDS))
+
+
+@st.composite
+def plans(draw: st.DrawFn, *, max_steps: int = 4) -> Plan:
+    """Return a strategy for plans: steps that wait for nothing, and the products that they make.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> len(find(plans(), lambda plan: len(plan.steps) > 1).steps)
+    2
+    """
+    made = draw(st.lists(steps(), max_size=max_steps, unique_by=lambda step: step.id))
+    there = [
+        PlannedProduct(
+            kind=draw(st.sampled_from(("image", "exposure_map"))),
+            field_name=draw(_WORD),
+            obs_id=step.obs_id,
+            instrument=draw(st.sampled_from(_CAMERAS)),
+            band=draw(bands()),
+            name=step.command.outputs[0],
+            step=step.id,
+        )
+        for step in made
+        if step.command.outputs
+    ]
+    return Plan(steps=made, fields=draw(st.lists(fields(), max_size=1)), products=there, notes=draw(st.lists(_WORD)))

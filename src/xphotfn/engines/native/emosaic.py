@@ -1,21 +1,37 @@
-"""emosaic in numpy: the sum of sky images or exposure maps on a common grid. Built by ``commands.emosaic``."""
+"""emosaic in numpy: the sum of sky images or exposure maps on a common grid. Built by ``commands.emosaic``.
 
+What differs from emosaic 1.19:
+
+- There is no limit of 999 inputs, but one of 10000: their cards must fit into a header. The numbers in keywords go on
+  with A00 to ZZZ after 999, for a keyword has eight letters.
+- A mosaic among the inputs brings the cards of its own inputs, so a mosaic of mosaics names all exposures.
+- EMSNUM counts them, and EXPMEANS says what the pixels or a missing EXPOSURE mean.
+- Whole numbers that outgrow the type of the inputs get a wider one; a quotient is never cut to whole numbers.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
-from xphotfn.errors import CommandFailed
+from xphotfn.errors import CommandFailed, InvalidFile, ShapeMismatch
 from xphotfn.io.fits import read_array, read_header
-from xphotfn.io.headers import grid_of
+from xphotfn.io.headers import grid_of, is_exposure_map
 from xphotfn.io.write import write_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.mosaic import mosaic
 
-__all__ = ("emosaic",)
+__all__ = ("emosaic", "fitting_card", "numbered")
+
+Card = tuple[str, Any, str]
+Values = tuple[tuple[str, Any], ...]
 
 _PER_INPUT = (  # card stem, source keyword, comment, as in the headers of SAS's mosaics (sas_reference 4.3)
+    ("EMSCF", "", "file"),
     ("EMSCI", "INSTRUME", "instrument"),
     ("EMSCE", "EXPIDSTR", "exposure"),
     ("EMSCA", "OBS_ID", "observation"),
@@ -28,7 +44,21 @@ _PER_INPUT = (  # card stem, source keyword, comment, as in the headers of SAS's
     ("EMSRP", "RA_PNT", "[deg] pointing RA"),
     ("EMSDP", "DEC_PNT", "[deg] pointing Dec"),
     ("EMSAP", "PA_PNT", "[deg] position angle"),
+    ("EMSCD", "DURATION", "duration"),
 )
+_SHARED = ("TELESCOP", "RADECSYS", "EQUINOX", "CONTENT")
+_MOST = 10_000
+_DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
+
+class _Input(NamedTuple):
+    """What is kept of the header of an input: a thousand whole headers would fill the memory."""
+
+    name: str
+    grid: PixelGrid
+    is_exposure: bool
+    shared: Values
+    members: tuple[Values, ...]
 
 
 def emosaic(command: Command, folder: Path) -> None:
@@ -42,10 +72,25 @@ def emosaic(command: Command, folder: Path) -> None:
     folder
         Holds the inputs under their names; the output is written here.
 
+    Raises
+    ------
+    CommandFailed
+        If the parameters do not fit, or ask for another sampling.
+    InvalidFile
+        If an input is missing, damaged, rotated or not in TAN; if the output exists already.
+    ShapeMismatch
+        If pixel sizes differ, or an exposure map lies on another grid than its image.
+    PlanError
+        If there is no input, or they lie too far apart.
+
     Notes
     -----
     The nearest pixel of each input is added (``sampling=point``), one input in memory at a time. The EXPOSURE of the
-    result is left out: a sum over cameras has none; the exposure maps hold it pixel by pixel.
+    result is left out: a sum over cameras has none; the exposure maps hold it pixel by pixel, and EXPMEANS says so.
+
+    The type is that of the inputs where it is one, else Real64. With exposure, counts are divided by the sum of the
+    exposures where that is above 0 and the rest is 0; the type is the larger one of images and exposure maps in the
+    order Int8, Int16, Int32, Real32, Real64, and Real64 where all are whole.
 
     References
     ----------
@@ -54,34 +99,108 @@ def emosaic(command: Command, folder: Path) -> None:
     names = command.parameter("imagesets").split()
     if command.parameter("sampling", "point") != "point":
         raise CommandFailed(command.argv, "the native emosaic samples the nearest pixel: use sampling=point")
-    headers = [read_header(str(folder / name)) for name in names]
-    grids = [grid_of(header, name) for header, name in zip(headers, names, strict=True)]
-    total, grid = mosaic(grids, (read_array(str(folder / name))[0] for name in names))
-    if command.parameter("withexposure", "no") == "yes":
-        total = _divided(total, command, folder, grid)
-    write_image(folder / command.parameter("mosaicedset"), total, grid, _cards(names, headers))
+    if len(names) > _MOST:
+        raise CommandFailed(command.argv, f"{len(names)} inputs, more than the {_MOST} that a header can name")
+    inputs = [_read(folder, name) for name in names]
+    total, grid = mosaic([i.grid for i in inputs], _arrays(folder, names), names=names)
+    divided = command.parameter("withexposure", "no") == "yes"
+    if divided:
+        exposure = _exposure(command, folder, inputs, grid)
+        total = _quotient(total, exposure)
+        del exposure
+    write_image(folder / command.parameter("mosaicedset"), total, grid, _cards(inputs, divided))
 
 
-def _divided(total: np.ndarray, command: Command, folder: Path, grid: PixelGrid) -> np.ndarray:
-    names = command.parameter("exposuresets").split()
-    count = len(command.parameter("imagesets").split())
-    if len(names) != count:
-        raise CommandFailed(command.argv, f"{count} images but {len(names)} exposure maps: give one for each image")
-    grids = [grid_of(read_header(str(folder / name)), name) for name in names]
-    exposure = mosaic(grids, (read_array(str(folder / name))[0] for name in names), out=grid)[0]
-    result = np.zeros(total.shape, dtype=np.promote_types(total.dtype, exposure.dtype))
-    np.divide(total, exposure, out=result, where=exposure > 0, casting="unsafe")
+def _read(folder: Path, name: str) -> _Input:
+    header = read_header(str(folder / name))
+    shared = tuple((keyword, header[keyword]) for keyword in _SHARED if keyword in header)
+    return _Input(name, grid_of(header, name), is_exposure_map(header), shared, tuple(_members(header, name)))
+
+
+def _members(header: Any, name: str) -> Iterator[Values]:
+    """Yield the values of the cards of an input: its own, or where it is a mosaic those of its inputs."""
+    number = 1
+    while (file := numbered("EMSCF", number)) in header:
+        found = ((stem, header.get(numbered(stem, number))) for stem, _, _ in _PER_INPUT)
+        yield tuple((stem, value) for stem, value in found if value is not None)
+        number += 1
+        if number > _MOST:
+            raise InvalidFile(name, f"names more than {_MOST} inputs ({file}): it is no mosaic of ours")
+    if number == 1:
+        own = {**{k: header[k] for _, k, _ in _PER_INPUT if k in header}, "": name}
+        own.setdefault("DURATION", "??")
+        yield tuple((stem, own[keyword]) for stem, keyword, _ in _PER_INPUT if keyword in own)
+
+
+def _arrays(folder: Path, names: Sequence[str]) -> Iterator[NDArray[Any]]:
+    return (read_array(str(folder / name))[0] for name in names)
+
+
+def _exposure(command: Command, folder: Path, inputs: Sequence[_Input], grid: PixelGrid) -> NDArray[Any]:
+    """Return the sum of the exposure maps, each of which must lie on the grid of its image."""
+    names = command.parameter("exposuresets", "").split()
+    if len(names) != len(inputs):
+        problem = f"{len(inputs)} images but {len(names)} exposure maps: give one for each image"
+        raise CommandFailed(command.argv, problem)
+    grids = []
+    for image, name in zip(inputs, names, strict=True):
+        found = grid_of(read_header(str(folder / name)), name)
+        difference = image.grid.difference(found)
+        if difference:
+            raise ShapeMismatch(
+                f"image {image.name} and exposure map {name} lie on different grids ({difference}): "
+                "make the exposure map from this image"
+            )
+        grids.append(image.grid)
+    return mosaic(grids, _arrays(folder, names), out=grid, names=names)[0]
+
+
+def _quotient(total: NDArray[Any], exposure: NDArray[Any]) -> NDArray[Any]:
+    """Return total / exposure in the larger type; 0 where there is no exposure, or it is NaN."""
+    larger = max(total.dtype, exposure.dtype, key=lambda t: (t.kind == "f", t.itemsize))
+    result = np.zeros(total.shape, dtype=larger if larger.kind == "f" else np.float64)
+    np.divide(total, exposure, out=result, where=exposure > 0, casting="unsafe", dtype=np.float64)
     return result
 
 
-def _cards(names: list[str], headers: list[Any]) -> list[tuple[str, Any, str]]:
-    first = headers[0]
-    cards = [(k, first[k], "") for k in ("TELESCOP", "RADECSYS", "EQUINOX", "CONTENT") if k in first]
+def _cards(inputs: Sequence[_Input], divided: bool) -> list[Card]:
+    members = list(chain.from_iterable(i.members for i in inputs))
+    cards: list[Card] = [(keyword, value, "") for keyword, value in inputs[0].shared]
     cards += [("CREATOR", "emosaic (xphotfn)", "program"), ("HDUCLASS", "OGIP", ""), ("HDUCLAS1", "IMAGE", "")]
-    for n, (name, header) in enumerate(zip(names, headers, strict=True), start=1):
-        cards.append((f"EMSCF{n:03d}", name, f"input {n}: file"))
-        for stem, keyword, comment in _PER_INPUT:
-            if keyword in header:
-                cards.append((f"{stem}{n:03d}", header[keyword], f"input {n}: {comment}"))
-        cards.append((f"EMSCD{n:03d}", header.get("DURATION", "??"), f"input {n}: duration"))
+    cards += [_meaning(inputs, divided), ("EMSNUM", len(members), "number of exposures in this mosaic")]
+    comments = {stem: comment for stem, _, comment in _PER_INPUT}
+    for n, member in enumerate(members, start=1):
+        cards += [fitting_card(numbered(stem, n), value, f"input {n}: {comments[stem]}") for stem, value in member]
     return cards
+
+
+def _meaning(inputs: Sequence[_Input], divided: bool) -> Card:
+    """Return the card that says what EXPOSURE is here."""
+    kinds = {i.is_exposure for i in inputs}
+    if divided:
+        return "EXPMEANS", "pixels: counts divided by exposure summed over inputs", "no EXPOSURE"
+    if kinds == {True}:
+        return "EXPMEANS", "pixels: sum over inputs, s", "no EXPOSURE for the whole"
+    if kinds == {False}:
+        return "EXPMEANS", "no EXPOSURE: see the sum of the exposure maps", "inputs differ"
+    return "EXPMEANS", "none: images and exposure maps were added", "what pixels mean"
+
+
+def numbered(stem: str, number: int) -> str:
+    """Return a keyword of a stem of five letters and the number of an input: 001 to 999, then A00 to ZZZ.
+
+    Examples
+    --------
+    >>> numbered("EMSCF", 999), numbered("EMSCF", 1000), numbered("EMSCF", 10000)
+    ('EMSCF999', 'EMSCFA00', 'EMSCFGY0')
+    """
+    if number < 1000:
+        return f"{stem}{number:03d}"
+    first, rest = divmod(number - 1000, 36 * 36)
+    return f"{stem}{_DIGITS[10 + first]}{_DIGITS[rest // 36]}{_DIGITS[rest % 36]}"
+
+
+def fitting_card(keyword: str, value: Any, comment: str) -> Card:
+    """Return a card without its comment where that would not fit: astropy would warn of it."""
+    width = max(20, len(value.replace("'", "''")) + 2) if isinstance(value, str) else 20
+    return keyword, value, comment if 10 + width + 3 + len(comment) <= 80 else ""
