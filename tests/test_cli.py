@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from xphotfn.cli import main
+from xphotfn.testing.demo import _fresh
 from xphotfn.testing.simulate import simulate_observations
 
 WHERE = ["--ra", "52.31", "--dec", "-33.72", "--radius", "3arcmin"]
@@ -146,8 +147,8 @@ def test_demo(tmp_path):
     assert "every number is within 3 sigma" in result.output
     names = {p.name for p in (tmp_path / "demo").iterdir()}
     assert {"data", "store", "pictures", "combined_rate.fits", "recovered.txt", "snr_ranking.ecsv"} <= names
-    again = call("demo", "--output", tmp_path / "demo")
-    assert again.exit_code == 0
+    assert _fresh(tmp_path / "demo") == tmp_path / "demo", "an earlier demo may be replaced"
+    assert [p.name for p in (tmp_path / "demo").iterdir()] == ["xphotfn-demo.txt"]
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("x")
     refused = call("demo", "--output", tmp_path / "mine")
