@@ -141,6 +141,18 @@ def test_failed_steps_end_with_status_2_and_are_listed(data, tmp_path, monkeypat
     assert "2 of 2 steps failed" in refused.stderr
 
 
+def test_sas_tasks_run_without_sas(data, tmp_path):
+    assert call("task").output == call("task", "--help").output
+    assert call("task", "sasversion").exit_code == 0
+    image = next(data.rglob("*pn*_img.fits"))
+    made = call("task", "emosaic", f"imagesets={image}", f"mosaicedset={tmp_path / 'm.fits'}")
+    assert made.exit_code == 0, made.output
+    assert (tmp_path / "m.fits").is_file()
+    wrong = call("task", "evselect", "imageset=x.fits")
+    assert wrong.exit_code == 1
+    assert "** evselect: error (ParamMandatory)" in wrong.stderr
+
+
 def test_demo(tmp_path):
     result = call("demo", "--output", tmp_path / "demo")
     assert result.exit_code == 0, result.output

@@ -1,4 +1,4 @@
-"""The command line: ``xphotfn demo``, ``find``, ``plan``, ``run``, ``image``, ``snr``."""
+"""The command line: ``xphotfn demo``, ``find``, ``plan``, ``run``, ``image``, ``task``, ``snr``."""
 
 import json
 import sys
@@ -193,6 +193,28 @@ def image(events: Path, band: str, output: Path, selection: str | None, bin_size
         if line.startswith("**"):
             click.echo(line, err=True)
     click.echo(f"{output}: {grid.shape[1]} x {grid.shape[0]} pixels, {_band(band)}")
+
+
+@main.command(
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TASK NAME=VALUE...")
+@click.pass_context
+def task(ctx: click.Context, words: tuple[str, ...]) -> None:
+    r"""Run a SAS task without SAS: evselect, eexpmap, emosaic, cifbuild, sasversion, with SAS's own parameters.
+
+    \b
+    Example:  xphotfn task sasversion
+              xphotfn task evselect table=events.fits imageset=image.fits xcolumn=X ycolumn=Y ximagebinsize=87
+                                    yimagebinsize=87 imagebinning=binSize expression='PI in [500:2000]'
+    """
+    from xphotfn.engines.tasks import run_task
+
+    if not words or words[0] in ("-h", "--help"):
+        click.echo(ctx.get_help())
+        return
+    ctx.exit(run_task(words))
 
 
 @main.command()

@@ -116,7 +116,7 @@ def test_left_out_observations_are_named(tree):
 def test_more_images_than_sas_takes_at_once_are_chained(field, band, monkeypatch, tmp_path):
     """With a limit of 5 the six images need two steps, and the mosaic is the same."""
     direct = xp.plan_mosaics(field, band)
-    monkeypatch.setattr("xphotfn.graph.recipes.MOST_IMAGES", 5)
+    monkeypatch.setattr("xphotfn.graph.parts.MOST_IMAGES", 5)
     chained = xp.plan_mosaics(field, band)
     assert [len(s.command.inputs) for s in chained.steps] == [5, 2, 5, 2]
     assert chained.steps[1].needs == (chained.steps[0].id,)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from xphotfn.engines.processes import stopping_at_the_end
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.graph.plan import Plan
@@ -78,7 +79,7 @@ def run(
     if (workers is not None and workers < 1) or tries < 1:
         raise InvalidRecord(f"workers and tries must be at least 1, got workers={workers}, tries={tries}")
     opened = open_store(store)
-    with _progress(len(plan.steps), progress) as observe:
+    with stopping_at_the_end(), _progress(len(plan.steps), progress) as observe:
         outcomes = compute(
             plan,
             engine,

@@ -1,23 +1,30 @@
 """The one task body of the graph: make a step's products, or say why not. It never raises for a bad product."""
 
 import json
+import os
 import time
 import traceback
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from platform import python_version
 from typing import Any, final
 
 from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.messages import parse_messages
+from xphotfn.engines.processes import Cancelled
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import CommandFailed, XphotfnError
 from xphotfn.io.fits import open_checked
 from xphotfn.records._fields import items
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
-from xphotfn.store.store import Store, digest_bytes, digest_file
+from xphotfn.store.host import host
+from xphotfn.store.store import Store, digest_bytes
 
 __all__ = ("Work", "make", "make_together")
 
@@ -62,7 +69,9 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
     failure: Outcome = Failed(step=work.step, reason="not tried: tries must be at least 1")
     for _ in range(work.tries):
         try:
-            return _attempt(work, engine, store, _inputs(work, upstream))
+            return _attempt(work, engine, store, _inputs(work, store, upstream))
+        except Cancelled as error:
+            return Failed(step=work.step, reason=error.problem)
         except CommandFailed as error:
             failure = Failed(step=work.step, reason=error.problem, log=error.tail)
         except (XphotfnError, OSError) as error:
@@ -85,7 +94,7 @@ def make_together(works: tuple[Work, ...], engine: Engine, store: Store, *upstre
     by_step = {outcome.step: outcome for outcome in upstream}
     before = [tuple(by_step[step] for step in dict.fromkeys(step for _, step in work.made)) for work in works]
     try:
-        inputs = [_inputs(work, outcomes) for work, outcomes in zip(works, before, strict=True)]
+        inputs = [_inputs(work, store, outcomes) for work, outcomes in zip(works, before, strict=True)]
         keys = [_key(work, engine, found) for work, found in zip(works, inputs, strict=True)]
         jobs = [job for job in zip(works, keys, inputs, strict=True) if store.find(job[1]) is None]
         made = _in_one_pass(jobs, engine, store) if len(jobs) > 1 else {}
@@ -114,7 +123,7 @@ def _in_one_pass(jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: A
         return outcomes
 
 
-def _inputs(work: Work, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
+def _inputs(work: Work, store: Store, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
     """Return the files that the command reads, with their digests."""
     made = {o.name: o for before in upstream if isinstance(before, Done) for o in before.outputs}
     for _, file in work.found:
@@ -123,7 +132,7 @@ def _inputs(work: Work, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
             raise CommandFailed(
                 work.command.argv, f"{file.path} has changed since it was found: run find_observations again"
             )
-    found = [Output(name=name, path=file.path, digest=digest_file(file.path)) for name, file in work.found]
+    found = [Output(name=name, path=file.path, digest=store.digest(file.path)) for name, file in work.found]
     return (*found, *(made[name] for name, _ in work.made))
 
 
@@ -134,9 +143,9 @@ def _key(work: Work, engine: Engine, inputs: tuple[Output, ...]) -> str:
 
 def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...]) -> Outcome:
     key = _key(work, engine, inputs)
-    found = store.find(key)
+    found = store.look_up(key)
     if found is not None:
-        return _done(work, key, found, store, cached=True)
+        return Done(step=work.step, key=key, outputs=found.outputs, cached=True, log=found.log, warnings=found.warnings)
     with store.scratch(key) as scratch:
         folder = scratch / "product"
         folder.mkdir()
@@ -155,25 +164,36 @@ def _publish(
     key, folder, inputs = what
     _check(work.command, folder)
     (folder / "log.txt").write_text(printed)
-    about = {
+    about: dict[str, Any] = {
         "engine": engine.identity,
         "task": work.command.task,
         "argv": list(work.command.argv),
         "step": work.step,
+        "env": [list(pair) for pair in work.command.env],
         "inputs": [{"name": i.name, "path": i.path, "digest": i.digest} for i in inputs],
         "seconds": seconds,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "host": host(),
+        "pid": os.getpid(),
+        "versions": dict(_versions()),
+        "log": "log.txt",
+        "warnings": [m.text for m in parse_messages(printed) if m.severity == "warning"],
     }
     outputs = store.publish(key, folder, work.command.outputs, about)
-    return _done(work, key, outputs, store, seconds=seconds)
+    log = str(store.folder(key) / "log.txt")
+    return Done(step=work.step, key=key, outputs=outputs, seconds=seconds, log=log, warnings=about["warnings"])
 
 
-def _done(
-    work: Work, key: str, outputs: tuple[Output, ...], store: Store, *, cached: bool = False, seconds: float = 0.0
-) -> Done:
-    log = store.folder(key) / "log.txt"
-    printed = log.read_text() if log.is_file() else ""
-    warned = [m.text for m in parse_messages(printed) if m.severity == "warning"]
-    return Done(step=work.step, key=key, outputs=outputs, cached=cached, seconds=seconds, log=str(log), warnings=warned)
+@cache
+def _versions() -> tuple[tuple[str, str], ...]:
+    """Return the versions of what made a product, besides its engine."""
+    found = [("python", python_version())]
+    for name in ("xphotfn", "numpy", "scipy", "astropy"):
+        try:
+            found.append((name, version(name)))
+        except PackageNotFoundError:  # run from a source tree that is not installed
+            found.append((name, "unknown"))
+    return tuple(found)
 
 
 def _link(inputs: Iterable[Output], folder: Path) -> list[Path]:

@@ -1,19 +1,18 @@
 """A folder of products named by what made them, published by one rename, with a manifest beside each.
 
 ``<store>/products/ab/<key>/`` holds the files of one command, ``manifest.json`` and ``log.txt``. A folder appears there
-complete or not at all; what is being made lies in ``<store>/scratch``.
+complete or not at all; what is being made lies in ``<store>/scratch``, whose folders name the process that made them.
 """
 
 import hashlib
 import json
 import os
 import shutil
-import socket
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 from attrs import field, frozen
 
@@ -22,6 +21,8 @@ from xphotfn.io.cache import BoundedCache, file_key
 from xphotfn.io.tree import STORE_MARK
 from xphotfn.io.write import publish
 from xphotfn.records.outcome import Output
+from xphotfn.store.digests import DIGESTS, digests_of
+from xphotfn.store.host import owner_of, scratch_prefix
 
 __all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store")
 
@@ -38,8 +39,15 @@ def digest_bytes(*parts: bytes) -> str:
     return hasher.hexdigest()
 
 
-def digest_file(path: str) -> str:
+def digest_file(path: str, *, fresh: bool = False) -> str:
     """Return the content digest of a file; kept for as long as its size and time stay the same.
+
+    Parameters
+    ----------
+    path
+        The file.
+    fresh
+        Read it whatever is known of it.
 
     Raises
     ------
@@ -57,7 +65,7 @@ def digest_file(path: str) -> str:
             raise InvalidFile(path, f"cannot be read: {error.strerror or error}") from error
         return hasher.hexdigest(), 400
 
-    result: str = _DIGESTS.get(file_key(path), load)
+    result: str = load()[0] if fresh else _DIGESTS.get(file_key(path), load)
     return result
 
 
@@ -65,12 +73,29 @@ def _absolute(path: str | Path) -> str:
     return str(Path(path).expanduser().absolute())
 
 
+class Found(NamedTuple):
+    """What a store holds under a key: the files, what the command warned of, and where its log is."""
+
+    outputs: tuple[Output, ...]
+    warnings: tuple[str, ...]
+    log: str
+
+
 @final
 @frozen
 class Store:
-    """A store at a path; made by :func:`open_store`."""
+    """A store at a path; made by :func:`open_store`.
+
+    Parameters
+    ----------
+    path
+        The folder.
+    durable
+        Whether a product is on the disk itself, not only in the system's memory, before it counts as made.
+    """
 
     path: str = field(converter=_absolute)
+    durable: bool = False
 
     def folder(self, key: str) -> Path:
         """Return where the products of ``key`` lie, whether they are there or not."""
@@ -78,21 +103,31 @@ class Store:
 
     def find(self, key: str) -> tuple[Output, ...] | None:
         """Return the files of a key, or None where they are absent or not of the size that was published."""
-        folder = self.folder(key)
+        found = self.look_up(key)
+        return None if found is None else found.outputs
+
+    def look_up(self, key: str) -> "Found | None":
+        """Return what the store holds under a key, or None as :meth:`find`.
+
+        A resume asks this of every product, so it goes without Path and file objects, which take most of the time.
+        """
+        folder = f"{self.path}/products/{key[:2]}/{key}"
         try:
-            manifest = json.loads((folder / "manifest.json").read_bytes())
+            manifest = json.loads(_content(f"{folder}/manifest.json"))
             outputs = manifest["outputs"]
-            if any((folder / o["name"]).stat().st_size != o["size"] for o in outputs):
-                return None
-        except (OSError, ValueError, KeyError, TypeError):
+            for output in outputs:
+                if os.stat(f"{folder}/{output['name']}").st_size != output["size"]:  # noqa: PTH116
+                    return None
+            made = tuple(Output(name=o["name"], path=f"{folder}/{o['name']}", digest=o["digest"]) for o in outputs)
+            return Found(made, tuple(manifest.get("warnings", ())), f"{folder}/{manifest.get('log', 'log.txt')}")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
-        return tuple(Output(name=o["name"], path=str(folder / o["name"]), digest=o["digest"]) for o in outputs)
 
     @contextmanager
     def scratch(self, key: str) -> Iterator[Path]:
         """Give an empty folder on the store's file system; it is removed afterwards."""
         parent = Path(self.path, "scratch")
-        folder = Path(tempfile.mkdtemp(prefix=f"{key[:12]}.{socket.gethostname()}.{os.getpid()}.", dir=parent))
+        folder = Path(tempfile.mkdtemp(prefix=scratch_prefix(key), dir=parent))
         try:
             yield folder
         finally:
@@ -109,25 +144,43 @@ class Store:
         (folder / "manifest.json").write_text(json.dumps({**about, "key": key, "outputs": outputs}, indent=1) + "\n")
         final = self.folder(key)
         final.parent.mkdir(parents=True, exist_ok=True)
-        for _ in range(2):
-            try:
+        if self.durable:
+            _to_disk(*folder.iterdir(), folder)
+        for _ in range(2):  # once more where a damaged product was in the way
+            with suppress(OSError):
                 folder.rename(final)
-            except OSError:
-                found = self.find(key)
-                if found is not None:
-                    return found
-                self._set_aside(final)
-        found = self.find(key)
-        if found is None:
-            raise InvalidFile(str(final), "could not be published: is the store's disk full or read-only?")
-        return found
+            found = self.find(key)
+            if found is not None:
+                if self.durable:
+                    _to_disk(final.parent, final.parent.parent)
+                return found
+            self.discard(key)
+        raise InvalidFile(str(final), "could not be published: is the store's disk full or read-only?")
 
-    def _set_aside(self, damaged: Path) -> None:
-        """Move a damaged product out of the way, into scratch, and remove it."""
-        if damaged.exists():
-            aside = Path(tempfile.mkdtemp(prefix="damaged.", dir=Path(self.path, "scratch")))
-            damaged.rename(aside / "old")
-            shutil.rmtree(aside, ignore_errors=True)
+    def digest(self, path: str) -> str:
+        """Return the content digest of a file that was found; it is kept, so that the next run need not read the file.
+
+        Raises
+        ------
+        InvalidFile
+            If it cannot be read.
+        """
+        return digests_of(self.path).get(path, digest_file)
+
+    def discard(self, key: str) -> None:
+        """Remove the product of a key, whole by one rename; the next run that needs it makes it again."""
+        with self.scratch(key) as aside, suppress(FileNotFoundError):
+            self.folder(key).rename(aside / "old")
+
+    def sweep(self) -> int:
+        """Remove the scratch folders that dead processes of this machine left, and return how many there were."""
+        swept = 0
+        for folder in Path(self.path, "scratch").iterdir():
+            owner = owner_of(folder.name)
+            if owner is not None and owner.is_here and not owner.is_alive:
+                shutil.rmtree(folder, ignore_errors=True)
+                swept += 1
+        return swept
 
     def write_run(self, name: str, content: Mapping[str, Any]) -> None:
         """Keep what a run was and what became of it, as ``runs/<name>.json``."""
@@ -140,15 +193,55 @@ class Store:
         return json.loads(runs[-1].read_bytes()) if runs else None
 
 
-def open_store(path: str | Path) -> Store:
-    """Return the store at ``path``; the folder is made where it is missing.
+def _content(path: str) -> bytes:
+    """Return what a small file holds."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        parts = []
+        while part := os.read(descriptor, 1 << 16):
+            parts.append(part)
+        return b"".join(parts)
+    finally:
+        os.close(descriptor)
+
+
+def _to_disk(*paths: Path) -> None:
+    """Have the system write files and folders to the disk before going on."""
+    for path in paths:
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
+    """Return the store at ``path``; the folder is made where it is missing, and what dead processes left is removed.
+
+    Parameters
+    ----------
+    path
+        The folder, or a store, which keeps its own ``durable``.
+    durable
+        Have each product written to the disk itself before it counts as made: it then outlives a loss of power. Every
+        product costs some milliseconds more; without it a killed process or a crash of Python costs nothing either.
+
+    Returns
+    -------
+    Store
 
     Raises
     ------
     InvalidFile
         If the path is a regular file, cannot be made or written, or is a folder of other things.
+
+    Examples
+    --------
+    >>> store = open_store(tempfile.mkdtemp(), durable=True)
+    >>> store.durable, open_store(store) == store
+    (True, True)
     """
-    store = Store(path)
+    store = path if isinstance(path, Store) else Store(path, durable)
     root = Path(store.path)
     try:
         if root.is_dir() and not (root / MARKER).exists() and any(_is_foreign(item.name) for item in root.iterdir()):
@@ -159,6 +252,7 @@ def open_store(path: str | Path) -> Store:
                 temporary.write_text('{"format": "xphotfn store", "version": 1}\n')
         for name in _FOLDERS:
             (root / name).mkdir(exist_ok=True)
+        store.sweep()
     except OSError as error:
         raise InvalidFile(store.path, f"cannot be a store ({error.strerror or error}): give a folder") from error
     return store
@@ -166,4 +260,4 @@ def open_store(path: str | Path) -> Store:
 
 def _is_foreign(name: str) -> bool:
     """Return whether a name is none of a store's own, of which another process may be making some right now."""
-    return name not in _FOLDERS and not name.startswith(f".{MARKER}")
+    return name not in (*_FOLDERS, DIGESTS) and not name.startswith(f".{MARKER}")

@@ -1,0 +1,117 @@
+"""Digests of files that were found, kept on disk: a resume has to look at each file, not to read it again.
+
+``<store>/digests.jsonl`` gets one line for each file whose content was digested. A line holds for as long as path,
+size, time of change, time of status change and inode of the file stay the same; the newest line for a path counts. A
+line that is cut short or damaged is passed over.
+"""
+
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+from xphotfn.errors import InvalidFile
+
+__all__ = ("DIGESTS", "DigestCache", "digests_of")
+
+DIGESTS = "digests.jsonl"
+_SETTLED_NS = 2_000_000_000  # a file changed more recently may change again without its time showing it
+
+
+class _Identity(NamedTuple):
+    size: int
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+
+
+class DigestCache:
+    """The digests in one file; safe to use from several threads, and from several processes at once.
+
+    Parameters
+    ----------
+    path
+        The file; it is made with the first digest.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[_Identity, str]] = {}
+        self._read_to = 0
+
+    def get(self, path: str, digest_of: Callable[[str], str]) -> str:
+        """Return the digest of a file; where it is not known it is made, and kept if the file stayed the same.
+
+        Raises
+        ------
+        InvalidFile
+            If the file is gone.
+        """
+        identity = _identity(path)
+        with self._lock:
+            known = self._known.get(path)
+            if known is None or known[0] != identity:
+                self._read_on()
+                known = self._known.get(path)
+        if known is not None and known[0] == identity:
+            return known[1]
+        digest = digest_of(path)
+        if _identity(path) == identity:
+            self._keep(path, identity, digest)
+        return digest
+
+    def _keep(self, path: str, identity: _Identity, digest: str) -> None:
+        if time.time_ns() - max(identity.mtime_ns, identity.ctime_ns) < _SETTLED_NS:
+            return
+        with self._lock:
+            self._known[path] = (identity, digest)
+        line = json.dumps([path, *identity, digest]) + "\n"
+        try:
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            try:
+                os.write(descriptor, line.encode())
+            finally:
+                os.close(descriptor)
+        except OSError:
+            return  # a store that is read-only keeps none
+
+    def _read_on(self) -> None:
+        """Take in the lines that were added since the last time."""
+        try:
+            with self.path.open("rb") as stream:
+                stream.seek(self._read_to)
+                added = stream.read()
+        except OSError:
+            return
+        whole = added[: added.rfind(b"\n") + 1]
+        self._read_to += len(whole)
+        for line in whole.splitlines():
+            try:
+                path, size, mtime_ns, ctime_ns, inode, digest = json.loads(line)
+            except (ValueError, TypeError):
+                continue
+            self._known[str(path)] = (_Identity(size, mtime_ns, ctime_ns, inode), str(digest))
+
+
+def _identity(path: str) -> _Identity:
+    try:
+        stat = Path(path).stat()
+    except OSError as error:
+        raise InvalidFile(path, f"cannot be read ({error.strerror or error}): was it moved or deleted?") from error
+    return _Identity(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+
+
+_CACHES: dict[str, DigestCache] = {}
+_LOCK = threading.Lock()
+
+
+def digests_of(store: str) -> DigestCache:
+    """Return the digests that a store keeps; one object for each store in a process."""
+    with _LOCK:
+        if store not in _CACHES:
+            _CACHES[store] = DigestCache(Path(store, DIGESTS))
+        return _CACHES[store]

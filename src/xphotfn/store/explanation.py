@@ -1,0 +1,223 @@
+"""How a product of a store was made: its command, what it read, and what has become of that."""
+
+import json
+from pathlib import Path
+from typing import Any, final
+
+from attrs import field, frozen
+
+from xphotfn.commands.command import Command
+from xphotfn.commands.shell import comment, link_line, shell_line
+from xphotfn.errors import InvalidFile, ProductMissing
+from xphotfn.records._fields import items, pairs
+from xphotfn.store.store import MARKER, Store, digest_file, open_store
+
+__all__ = ("Explanation", "Source", "existing_store", "explain", "read_manifest")
+
+
+@final
+@frozen(kw_only=True)
+class Source:
+    """An input of a product.
+
+    Parameters
+    ----------
+    name
+        The name under which the command read it.
+    path
+        Where it lies.
+    digest
+        Its content when it was read.
+    key
+        Key of the product that it is; empty for a file that was found.
+    state
+        ``same``, ``changed`` or ``missing``: what has become of it.
+    """
+
+    name: str
+    path: str
+    digest: str
+    key: str = ""
+    state: str = "same"
+
+
+@final
+@frozen(kw_only=True)
+class Explanation:
+    """How a product was made; ``str`` gives it as text.
+
+    Parameters
+    ----------
+    key
+        Its key in the store.
+    folder
+        Where it lies.
+    command
+        The command, with the files it read and made.
+    inputs
+        What it read.
+    outputs
+        Pairs of file name and digest.
+    engine, versions
+        What executed it: identity, and pairs of program and version.
+    host, made, seconds
+        Where, when (UTC) and how long.
+    log
+        Path of what it printed.
+    """
+
+    key: str
+    folder: str
+    command: Command
+    inputs: tuple[Source, ...] = field(default=(), converter=items)
+    outputs: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
+    engine: str = ""
+    versions: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
+    host: str = ""
+    made: str = ""
+    seconds: float = 0.0
+    log: str = ""
+
+    @property
+    def replayable(self) -> bool:
+        """Whether every input is still what it was, so that the command can run again."""
+        return all(source.state == "same" for source in self.inputs)
+
+    @property
+    def script(self) -> str:
+        """A shell script that makes the product again in the working directory."""
+        lines = [comment(f"{' '.join(n for n, _ in self.outputs)}, made {self.made} by {self.engine}"), "set -eu"]
+        lines += [link_line(source.path, source.name) for source in self.inputs]
+        return "\n".join(["#!/bin/sh", *lines, shell_line(self.command)]) + "\n"
+
+    def __str__(self) -> str:
+        versions = ", ".join(f"{name} {version}" for name, version in self.versions)
+        lines = [
+            f"{self.folder}: {', '.join(name for name, _ in self.outputs)}",
+            f"  made     {self.made or 'some time'} on {self.host or 'some machine'} in {self.seconds:.2f} s",
+            f"  by       {self.engine}" + (f" ({versions})" if versions else ""),
+            f"  command  {shell_line(self.command)}",
+        ]
+        for source in self.inputs:
+            origin = f"product {source.key}" if source.key else "found"
+            lines.append(f"  input    {source.name}: {source.path} ({origin}, {source.state}, digest {source.digest})")
+        lines += [f"  output   {name}: digest {digest}" for name, digest in self.outputs]
+        lines.append(f"  {'can' if self.replayable else 'cannot'} be made again; log in {self.log}")
+        return "\n".join(lines)
+
+
+def explain(product: Any, *, store: Any = None) -> Explanation:
+    """Return how a product was made.
+
+    Parameters
+    ----------
+    product
+        Path of a product in a store, its folder, a record with a ``path``, or a key.
+    store
+        The store's folder; needed with a key.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    ProductMissing
+        If it is no product of a store.
+    InvalidFile
+        If its manifest is damaged.
+
+    Examples
+    --------
+    >>> explain("/no/such/image.fits")
+    Traceback (most recent call last):
+    xphotfn.errors.ProductMissing: /no/such/image.fits is no product of a store: there is no manifest beside it
+    """
+    folder = _folder_of(product, store)
+    manifest = read_manifest(folder)
+    try:
+        return _explanation(folder, manifest)
+    except (KeyError, TypeError, ValueError) as error:
+        raise InvalidFile(str(folder / "manifest.json"), f"is damaged ({error!r}): run verify(store)") from error
+
+
+def existing_store(store: Any) -> Store:
+    """Return the store at a path, which must be one already.
+
+    Raises
+    ------
+    ProductMissing
+        If it is none.
+    """
+    opened = store if isinstance(store, Store) else Store(store)
+    if not Path(opened.path, MARKER).is_file():
+        raise ProductMissing(f"{opened.path} is no store: give the folder that run(..., store=) wrote to")
+    return open_store(opened)
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """Return the manifest in the folder of a product.
+
+    Raises
+    ------
+    InvalidFile
+        If there is none that can be read.
+    """
+    try:
+        manifest = json.loads((folder / "manifest.json").read_bytes())
+    except (OSError, ValueError) as error:
+        raise InvalidFile(str(folder), f"has no readable manifest ({error}): run verify(store)") from error
+    if not isinstance(manifest, dict):
+        raise InvalidFile(str(folder), "has a manifest that is none: run verify(store)")
+    return manifest
+
+
+def _folder_of(product: Any, store: Any) -> Path:
+    named = str(getattr(product, "path", product))
+    if store is not None and "/" not in named:
+        folder = existing_store(store).folder(named)
+        if not folder.is_dir():
+            raise ProductMissing(f"the store {existing_store(store).path} holds no product {named}")
+        return folder
+    path = Path(named).expanduser().absolute()
+    folder = path if path.is_dir() else path.parent
+    if not (folder / "manifest.json").is_file():
+        raise ProductMissing(f"{path} is no product of a store: there is no manifest beside it")
+    return folder
+
+
+def _explanation(folder: Path, manifest: dict[str, Any]) -> Explanation:
+    inputs = [_source(folder, item) for item in manifest["inputs"]]
+    outputs = [(item["name"], item["digest"]) for item in manifest["outputs"]]
+    task, *words = manifest["argv"]
+    command = Command(
+        task=task,
+        parameters=[tuple(word.partition("=")[::2]) for word in words],
+        inputs=[source.name for source in inputs],
+        outputs=[name for name, _ in outputs],
+        env=manifest.get("env", ()),
+    )
+    about = {name: manifest[name] for name in ("engine", "host", "made", "seconds") if name in manifest}
+    return Explanation(
+        key=manifest["key"],
+        folder=str(folder),
+        command=command,
+        inputs=inputs,
+        outputs=outputs,
+        versions=manifest.get("versions", {}).items(),
+        log=str(folder / manifest.get("log", "log.txt")),
+        **about,
+    )
+
+
+def _source(folder: Path, item: dict[str, Any]) -> Source:
+    """Return an input as it is now; a product of this store is looked for where the store lies now."""
+    path, key = Path(item["path"]), ""
+    made = folder.parent.parent / path.parent.parent.name / path.parent.name
+    if path.parent.name[:2] == path.parent.parent.name and (made / "manifest.json").is_file():
+        path, key = made / path.name, path.parent.name
+    try:
+        state = "same" if digest_file(str(path), fresh=True) == item["digest"] else "changed"
+    except InvalidFile:
+        state = "missing"
+    return Source(name=item["name"], path=str(path), digest=item["digest"], key=key, state=state)

@@ -1,0 +1,275 @@
+"""Looking after a store: is every product whole, how was one made, and what can go."""
+
+import json
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, final
+
+from attrs import field, frozen
+
+from xphotfn.errors import InvalidFile
+from xphotfn.records._fields import items, strings
+from xphotfn.store.explanation import Explanation, Source, existing_store, explain, read_manifest
+from xphotfn.store.host import owner_of
+from xphotfn.store.store import Store, digest_file
+
+__all__ = ("Damage", "Explanation", "Pruned", "Source", "Verified", "explain", "prune", "verify")
+
+_DAY_S = 86_400.0
+
+
+@final
+@frozen(kw_only=True)
+class Damage:
+    """A product that is not what was published.
+
+    Parameters
+    ----------
+    key
+        Its key in the store.
+    path
+        The file, or the folder where its manifest is damaged.
+    problem
+        What is wrong.
+    certain
+        False where it could not be read, which may be the disk's or the network's fault: it is never removed for that.
+    """
+
+    key: str
+    path: str
+    problem: str
+    certain: bool = True
+
+
+@final
+@frozen(kw_only=True)
+class Verified:
+    """What :func:`verify` found.
+
+    Parameters
+    ----------
+    store
+        The store.
+    products, size
+        How many products it looked at, and their bytes.
+    damaged
+        Those that are damaged.
+    removed
+        Whether these were taken out, so that the next run makes them again.
+    """
+
+    store: str
+    products: int
+    size: int
+    damaged: tuple[Damage, ...] = field(default=(), converter=items)
+    removed: bool = False
+
+    @property
+    def is_good(self) -> bool:
+        """Whether every product is as it was published."""
+        return not self.damaged
+
+    def __str__(self) -> str:
+        what = "taken out, to be made again" if self.removed else "still there"
+        head = f"{self.products} products of {self.size / 2**20:.1f} MiB in {self.store}, {len(self.damaged)} damaged"
+        lines = [f"  {d.path}: {d.problem}" for d in self.damaged]
+        return "\n".join([head + (f" ({what})" if lines else ""), *lines])
+
+
+@final
+@frozen(kw_only=True)
+class Pruned:
+    """What :func:`prune` removed.
+
+    Parameters
+    ----------
+    store
+        The store.
+    products
+        Keys of the products that no run uses.
+    scratch
+        Scratch folders that were left behind.
+    size
+        Their bytes.
+    kept
+        How many products stay.
+    dry_run
+        Whether nothing was removed after all.
+    """
+
+    store: str
+    products: tuple[str, ...] = field(default=(), converter=strings)
+    scratch: tuple[str, ...] = field(default=(), converter=strings)
+    size: int = 0
+    kept: int = 0
+    dry_run: bool = False
+
+    def __str__(self) -> str:
+        did = "would remove" if self.dry_run else "removed"
+        what = f"{len(self.products)} products and {len(self.scratch)} scratch folders"
+        return f"{did} {what} of {self.size / 2**20:.1f} MiB from {self.store}; {self.kept} products stay"
+
+
+def verify(store: Any, *, remove: bool = True) -> Verified:
+    """Read every product of a store and compare it with the digest under which it was published.
+
+    Parameters
+    ----------
+    store
+        Its folder.
+    remove
+        Take damaged products out, so that the next run makes them again.
+
+    Returns
+    -------
+    Verified
+
+    Raises
+    ------
+    ProductMissing
+        If the folder is no store.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xphotfn.store.store import open_store
+    >>> verify(open_store(tempfile.mkdtemp())).is_good
+    True
+    """
+    opened = existing_store(store)
+    damaged: list[Damage] = []
+    count = size = 0
+    for folder in _folders(opened):
+        count += 1
+        size += _size(folder)
+        damage = _damage(folder)
+        if damage is not None:
+            damaged.append(damage)
+            if remove and damage.certain:
+                opened.discard(folder.name)
+    removed = remove and any(damage.certain for damage in damaged)
+    return Verified(store=opened.path, products=count, size=size, damaged=damaged, removed=removed)
+
+
+def prune(store: Any, *, min_age_s: float = _DAY_S, dry_run: bool = False) -> Pruned:
+    """Remove what no run of a store needs: products that no kept run names, and scratch folders left behind.
+
+    Parameters
+    ----------
+    store
+        Its folder. Runs are kept in its ``runs``; a run that you delete there no longer keeps its products.
+    min_age_s
+        Products and foreign scratch folders younger than this stay, for a run that goes on now has not yet said what it
+        needs; default one day.
+    dry_run
+        Only say what would go.
+
+    Returns
+    -------
+    Pruned
+
+    Raises
+    ------
+    ProductMissing
+        If the folder is no store.
+    InvalidFile
+        If a run cannot be read: then nothing is known of what it needs, and nothing is removed.
+
+    Notes
+    -----
+    Not while a run over the store goes on: what that run only finds, and no finished run names, would go.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xphotfn.store.store import open_store
+    >>> prune(open_store(tempfile.mkdtemp())).products
+    ()
+    """
+    opened = existing_store(store)
+    needed = _needed(opened)
+    before = time.time() - min_age_s
+    folders = list(_folders(opened))
+    going = [f for f in folders if f.name not in needed and _changed(f) <= before]
+    scratch = [f for f in Path(opened.path, "scratch").iterdir() if _is_left(f, before)]
+    size = sum(_size(folder) for folder in (*going, *scratch))
+    if not dry_run:
+        for folder in going:
+            opened.discard(folder.name)
+        for folder in scratch:
+            shutil.rmtree(folder, ignore_errors=True)
+    return Pruned(
+        store=opened.path,
+        products=[f.name for f in going],
+        scratch=[f.name for f in scratch],
+        size=size,
+        kept=len(folders) - len(going),
+        dry_run=dry_run,
+    )
+
+
+def _folders(store: Store) -> Iterator[Path]:
+    """Yield the folder of every product."""
+    for group in sorted(Path(store.path, "products").iterdir()):
+        if group.is_dir():
+            yield from sorted(folder for folder in group.iterdir() if folder.is_dir())
+
+
+def _damage(folder: Path) -> Damage | None:
+    """Return what is wrong with a product, or None."""
+    try:
+        manifest = read_manifest(folder)
+        for output in manifest["outputs"]:
+            path = folder / output["name"]
+            if not path.is_file() or path.is_symlink():
+                return Damage(key=folder.name, path=str(path), problem="is missing")
+            if digest_file(str(path), fresh=True) != output["digest"]:
+                return Damage(key=folder.name, path=str(path), problem="is not what was published")
+        if manifest["key"] != folder.name:
+            return Damage(key=folder.name, path=str(folder), problem=f"has the manifest of {manifest['key']}")
+    except InvalidFile as error:
+        unread = isinstance(error.__cause__, OSError) and not isinstance(error.__cause__, FileNotFoundError)
+        return Damage(key=folder.name, path=error.path, problem=error.problem, certain=not unread)
+    except OSError as error:
+        return Damage(key=folder.name, path=str(folder), problem=f"cannot be read: {error.strerror}", certain=False)
+    except (KeyError, TypeError) as error:
+        return Damage(key=folder.name, path=str(folder), problem=f"has a damaged manifest ({error!r})")
+    return None
+
+
+def _needed(store: Store) -> set[str]:
+    """Return the keys that the kept runs name."""
+    keys: set[str] = set()
+    for path in Path(store.path, "runs").glob("*.json"):
+        try:
+            outcomes = json.loads(path.read_bytes())["outcomes"]
+            keys |= {str(outcome["key"]) for outcome in outcomes if "key" in outcome}
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InvalidFile(str(path), f"is no run ({error!r}): nothing was removed; delete it first") from error
+    return keys
+
+
+def _changed(folder: Path) -> float:
+    try:
+        return folder.stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _size(folder: Path) -> int:
+    size = 0
+    for path in folder.rglob("*"):
+        with suppress(OSError):
+            size += path.lstat().st_size
+    return size
+
+
+def _is_left(folder: Path, before: float) -> bool:
+    """Return whether a scratch folder's process is dead; one of another machine counts as dead when it is old."""
+    owner = owner_of(folder.name)
+    if owner is not None and owner.is_here:
+        return not owner.is_alive
+    return _changed(folder) <= before
