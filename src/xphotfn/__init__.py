@@ -55,6 +55,14 @@ _WHERE = {
     "photometry.mosaics": "live_area live_mask weighted_exposure",
     "photometry.peak": "find_peak near_edge",
     "photometry.significance": "snr snr_ranking",
+    "engines.sas": "sas_engine",
+    "store.inspect": "explain prune verify",
+    "graph.export": "to_shell",
+    "graph.compare": "PlanDiff diff_plans",
+    "science.encircled_energy": "EncircledEnergyTable encircled_energy radius_of_fraction",
+    "photometry.profile": "concentration curve_of_growth surface_brightness_profile",
+    "photometry.sensitivity": "sensitivity_map sky_coverage upper_limit_map",
+    "photometry.smoothing": "smoothed",
     "plot.view": "save_view view",
 }
 _NAMES = {name: f"xphotfn.{module}" for module, names in _WHERE.items() for name in names.split()}

@@ -4,6 +4,7 @@ from xphotfn import commands as commands, curried as curried, testing as testing
 from xphotfn.commands.command import Command as Command
 from xphotfn.commands.image_grid import ImageGrid as ImageGrid
 from xphotfn.engines.native.engine import native_engine as native_engine
+from xphotfn.engines.sas import sas_engine as sas_engine
 from xphotfn.errors import (
     CommandFailed as CommandFailed,
     ExpressionError as ExpressionError,
@@ -17,8 +18,10 @@ from xphotfn.errors import (
     UnitMismatch as UnitMismatch,
     XphotfnError as XphotfnError,
 )
+from xphotfn.graph.compare import PlanDiff as PlanDiff, diff_plans as diff_plans
 from xphotfn.graph.delayed import to_delayed as to_delayed
 from xphotfn.graph.describe import describe as describe
+from xphotfn.graph.export import to_shell as to_shell
 from xphotfn.graph.plan import Plan as Plan, Step as Step
 from xphotfn.graph.recipes import (
     plan_exposure_maps as plan_exposure_maps,
@@ -56,7 +59,18 @@ from xphotfn.photometry.mosaics import (
     weighted_exposure as weighted_exposure,
 )
 from xphotfn.photometry.peak import find_peak as find_peak, near_edge as near_edge
+from xphotfn.photometry.profile import (
+    concentration as concentration,
+    curve_of_growth as curve_of_growth,
+    surface_brightness_profile as surface_brightness_profile,
+)
+from xphotfn.photometry.sensitivity import (
+    sensitivity_map as sensitivity_map,
+    sky_coverage as sky_coverage,
+    upper_limit_map as upper_limit_map,
+)
 from xphotfn.photometry.significance import snr as snr, snr_ranking as snr_ranking
+from xphotfn.photometry.smoothing import smoothed as smoothed
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre
@@ -72,7 +86,13 @@ from xphotfn.records.target import (
     galaxy_cluster as galaxy_cluster,
     point_source as point_source,
 )
+from xphotfn.science.encircled_energy import (
+    EncircledEnergyTable as EncircledEnergyTable,
+    encircled_energy as encircled_energy,
+    radius_of_fraction as radius_of_fraction,
+)
 from xphotfn.science.snr import xga_method as xga_method
+from xphotfn.store.inspect import explain as explain, prune as prune, verify as verify
 from xphotfn.units import xmm_sky as xmm_sky
 
 __all__: tuple[str, ...]

@@ -26,6 +26,8 @@ from xphotfn.commands.names import MosaicName, PpsName, ProductName
 from xphotfn.commands.parameters import Parameter
 from xphotfn.commands.selection import nodes
 from xphotfn.errors import XphotfnError
+from xphotfn.graph.compare import PlanDiff, StepChange
+from xphotfn.graph.parts import Part, Wish
 from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.graph.result import Run
 from xphotfn.io.products import ExposureMap, Image, RateMap
@@ -38,6 +40,8 @@ from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Obser
 from xphotfn.records.outcome import Done, Failed, Output, Skipped
 from xphotfn.records.region import Region
 from xphotfn.records.target import CosmologyParameters, Radius, Target
+from xphotfn.science.encircled_energy import EncircledEnergyTable
+from xphotfn.science.king import KingModel
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.matching import Sorted
 from xphotfn.science.snr import LiMaMethod, MidPMethod, XGAMethod
@@ -199,6 +203,29 @@ SCIENCE = (
         {"energies_ev": (2.0, 1.0)},
         holds_arrays=True,
     ),
+    case(
+        KingModel,
+        st.builds(
+            KingModel,
+            core=st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+            slope=st.tuples(NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+            systematic=st.tuples(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1)),
+            source=WORDS,
+        ),
+        {"core": (1.0,)},
+    ),
+    case(
+        EncircledEnergyTable,
+        st.builds(
+            EncircledEnergyTable,
+            radii_arcsec=st.sampled_from(((5.0, 15.0), (5.0, 20.0))),
+            fractions=st.sampled_from(((0.3, 0.7), (0.3, 0.8))),
+            systematic=st.floats(0, 1),
+            source=WORDS,
+        ),
+        {"radii_arcsec": (2.0, 1.0)},
+        holds_arrays=True,
+    ),
     case(XGAMethod, st.builds(XGAMethod, exp_corr=FLAGS, allow_negative=FLAGS), None),
 )
 COMMANDS = (
@@ -347,7 +374,48 @@ PLANNED = st.builds(
 OUTCOMES = st.builds(Done, step=WORDS, key=WORDS, outputs=st.lists(OUTPUTS, max_size=2)) | st.builds(
     Failed, step=WORDS, reason=WORDS
 )
+CHANGES = st.builds(
+    StepChange,
+    kind=st.sampled_from(("removed", "added", "changed")),
+    obs_id=WORDS,
+    task=WORDS,
+    outputs=st.lists(WORDS, max_size=2),
+    details=st.lists(WORDS, max_size=2),
+)
 PLANS = (
+    case(StepChange, CHANGES, {"kind": "moved"}),
+    case(
+        PlanDiff,
+        st.builds(
+            PlanDiff,
+            same=st.integers(0, 9),
+            changes=st.lists(CHANGES, max_size=2),
+            found=st.lists(WORDS, max_size=2),
+            notes=st.lists(WORDS, max_size=2),
+        ),
+        None,
+    ),
+    case(
+        Wish,
+        st.builds(
+            Wish,
+            bands=st.lists(xst.bands(), min_size=1, max_size=2),
+            grid=st.none() | st.just(ImageGrid()),
+            selection=st.none() | WORDS,
+            reference=st.none() | OBS_IDS,
+        ),
+        None,
+    ),
+    case(
+        Part,
+        st.builds(
+            Part,
+            steps=st.lists(MOSAICS, max_size=1),
+            products=st.lists(PLANNED, max_size=2),
+            notes=st.lists(WORDS, max_size=2),
+        ),
+        None,
+    ),
     case(StepInput, INPUTS, {"name": ""}, examples=200),
     case(Step, xst.steps(), {"inputs": (StepInput(name="other.fits", step="x"),)}, relatives=MOSAICS),
     case(PlannedProduct, PLANNED, {"kind": "spectrum"}),
