@@ -63,6 +63,7 @@ _WHERE = {
     "photometry.profile": "concentration curve_of_growth surface_brightness_profile",
     "photometry.sensitivity": "sensitivity_map sky_coverage upper_limit_map",
     "photometry.smoothing": "smoothed",
+    "photometry.joint": "joint_photometry",
     "plot.view": "save_view view",
 }
 _NAMES = {name: f"xphotfn.{module}" for module, names in _WHERE.items() for name in names.split()}

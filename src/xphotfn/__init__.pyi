@@ -44,6 +44,7 @@ from xphotfn.photometry.coordinates import (
 )
 from xphotfn.photometry.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
 from xphotfn.photometry.info import info as info
+from xphotfn.photometry.joint import joint_photometry as joint_photometry
 from xphotfn.photometry.maps import combined_rate_map as combined_rate_map, rate_maps as rate_maps, select as select
 from xphotfn.photometry.masks import (
     custom_mask as custom_mask,

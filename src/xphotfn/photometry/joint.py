@@ -1,0 +1,200 @@
+"""One rate for each position from all its observations: the joint likelihood of a table of photometry."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
+from xphotfn.photometry.apertures import UNITS
+from xphotfn.science.joint import joint_interval, joint_rate, joint_significance, joint_upper_limit
+
+__all__ = ("joint_photometry",)
+
+Floats = NDArray[np.float64]
+KEYS = ("position", "band", "instrument")
+NEEDED = (*KEYS, "ra", "dec", "counts", "background_counts", "alpha", "exposure_mean", "area", "live_area")
+
+
+class _Rows(NamedTuple):
+    """What the likelihood needs, one element for each row of the table; exposure 0 where it does not count."""
+
+    counts: Floats
+    background: Floats
+    alpha: Floats
+    exposure: Floats
+
+
+def joint_photometry(
+    table: Any,
+    *,
+    response: Mapping[str, float] | None = None,
+    enclosed: Any = None,
+    confidence: float = 0.6827,
+    limit_confidence: float = 0.95,
+) -> Any:
+    """Combine several observations of each position in one likelihood.
+
+    Parameters
+    ----------
+    table
+        As :func:`photometry` gives it, or read back from a file.
+    response
+        Count rate of each camera relative to that in which the result is wanted, such as ``{"pn": 1, "mos1": 0.34,
+        "mos2": 0.35}``: all cameras are then combined. Without it cameras stay apart, since their rates differ.
+    enclosed
+        Part of the source's light in the live circle, one value for each row of the table. Default: the live part
+        of its area, which is right for even brightness and close for small gaps.
+    confidence, limit_confidence
+        As in :func:`photometry`.
+
+    Returns
+    -------
+    QTable
+        One row for each position, band and camera (``combined`` with ``response``): the summed ``counts``,
+        ``background_counts`` and effective ``exposure``, the number of ``observations`` that see it, ``rate`` (at
+        least 0) of the whole circle (of the whole source with ``enclosed``), its interval, ``significance`` and
+        ``upper_limit``. NaN where none does.
+
+    Raises
+    ------
+    ProductMissing
+        If a column is missing, or ``response`` lacks a camera.
+    InvalidRecord
+        If a response, fraction or probability breaks its rule.
+    ShapeMismatch
+        If ``enclosed`` does not fit the rows.
+
+    Notes
+    -----
+    ``N_i ~ Poisson(s E_i + alpha_i b_i)``, ``B_i ~ Poisson(b_i)`` with one rate s and a free background each,
+    ``E_i`` = mean exposure x response x enclosed part: :mod:`xphotfn.science.joint`. The counts are those of pixel
+    centres. The significance is the signed likelihood ratio, for one observation that of Li & Ma. The work grows with
+    the product of the counts: meant for up to some thousands of counts in a circle.
+
+    References
+    ----------
+    As :func:`xphotfn.science.joint.joint_rate`.
+
+    Examples
+    --------
+    >>> from xphotfn.photometry.apertures import photometry
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> position = [149.591375, -11.0887] * u.deg
+    >>> table = photometry(example_rate_map(), position, 5 * u.arcsec, background=(60 * u.arcsec, 90 * u.arcsec))
+    >>> joint = joint_photometry(table)
+    >>> bool(abs(joint["rate"][0] / table["rate"][0] - 1) < 1e-9), str(joint["instrument"][0])
+    (True, 'pn')
+    """
+    data = _rows(table, response, enclosed)
+    for what, value in (("confidence", confidence), ("limit_confidence", limit_confidence)):
+        if not 0 < value < 1:
+            raise InvalidRecord(f"{what} must lie between 0 and 1, got {value!r}")
+    camera = _texts(table, "instrument") if response is None else np.full(len(table), "combined")
+    first, group = _groups(np.asarray(table["position"]), _texts(table, "band"), camera)
+    n, b, alpha, exposure = _side_by_side(data, group, first.size)
+    low, high = joint_interval(n, b, alpha, exposure, confidence=confidence)
+    seen = exposure > 0
+    any_seen = np.any(seen, axis=1)
+    columns = {
+        "position": np.asarray(table["position"])[first],
+        "ra": _values(table, "ra")[first],
+        "dec": _values(table, "dec")[first],
+        "band": _texts(table, "band")[first],
+        "instrument": camera[first],
+        "observations": np.count_nonzero(seen, axis=1),
+        "counts": np.where(any_seen, np.sum(n * seen, axis=1), np.nan),
+        "background_counts": np.where(any_seen, np.sum(b * seen, axis=1), np.nan),
+        "exposure": np.where(any_seen, np.sum(exposure, axis=1), np.nan),
+        "rate": joint_rate(n, b, alpha, exposure),
+        "rate_low": low,
+        "rate_high": high,
+        "significance": joint_significance(n, b, alpha, exposure),
+        "upper_limit": joint_upper_limit(n, b, alpha, exposure, confidence=limit_confidence),
+    }
+    return _as_table(columns, {"METHOD": "joint likelihood", "CONFID": confidence, "LIMCONF": limit_confidence})
+
+
+def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any]) -> Any:
+    from astropy.table import QTable
+
+    return QTable(
+        {name: u.Quantity(v, UNITS[name]) if name in UNITS else v for name, v in columns.items()}, meta=dict(meta)
+    )
+
+
+def _values(table: Any, name: str) -> Floats:
+    """Return a column as floats in the unit it has in a table of photometry; masked elements are NaN."""
+    column = table[name]
+    unit = getattr(column, "unit", None)
+    plain = np.ma.filled(np.ma.asarray(getattr(column, "value", column), dtype=np.float64), np.nan)
+    if unit is not None and name in UNITS:
+        plain = u.Quantity(plain, unit).to_value(UNITS[name])
+    return np.asarray(plain, dtype=np.float64)
+
+
+def _texts(table: Any, name: str) -> NDArray[np.str_]:
+    return np.asarray(np.ma.filled(table[name], "")).astype(str)
+
+
+def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _Rows:
+    missing = [name for name in NEEDED if name not in getattr(table, "colnames", ())]
+    if missing:
+        raise ProductMissing(f"a table of photometry() has the columns {', '.join(missing)}; this one lacks them")
+    prefix = "centre_" if "centre_counts" in table.colnames else ""
+    names = ("centre_counts", "centre_background") if prefix else ("counts", "background_counts")
+    n, b = (_values(table, name) for name in names)
+    alpha, mean = _values(table, f"{prefix}alpha"), _values(table, "exposure_mean")
+    if enclosed is None:
+        part = _values(table, "live_area") / _values(table, "area")
+    else:
+        part = np.asarray(enclosed, dtype=np.float64)
+    try:
+        exposure = mean * np.broadcast_to(part, mean.shape)
+    except ValueError as error:
+        raise ShapeMismatch(f"enclosed must be one value for each of the {mean.size} rows, got {part.shape}") from error
+    if np.any(part < 0) or np.any(np.isinf(part)) or (enclosed is not None and np.any(part > 1)):
+        raise InvalidRecord("an enclosed part must lie between 0 and 1")
+    exposure = exposure * _factors(_texts(table, "instrument"), response)
+    good = np.isfinite(n) & np.isfinite(b) & np.isfinite(alpha) & np.isfinite(exposure)
+    return _Rows(*(np.where(good, v, fill) for v, fill in ((n, 0.0), (b, 0.0), (alpha, 1.0), (exposure, 0.0))))
+
+
+def _factors(cameras: NDArray[np.str_], response: Mapping[str, float] | None) -> Floats:
+    result = np.ones(cameras.size)
+    for camera in np.unique(cameras) if response is not None else ():
+        value = response.get(str(camera)) if response is not None else None
+        if value is None:
+            raise ProductMissing(f"response has no {camera}: give the count rate of every camera in the table")
+        if not 0 < float(value) < np.inf:
+            raise InvalidRecord(f"the response of {camera} must be finite and above 0, got {value!r}")
+        result[cameras == camera] = float(value)
+    return result
+
+
+def _groups(*keys: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the first row of each group of equal keys, in the order of those rows, and the group of every row."""
+    number = np.zeros(keys[0].size, dtype=np.intp)
+    for key in keys:
+        _, inverse = np.unique(key, return_inverse=True)
+        _, number = np.unique(number * (inverse.max(initial=0) + 1) + inverse, return_inverse=True)
+    _, first = np.unique(number, return_index=True)
+    order = np.argsort(first, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(order.size)
+    return first[order], rank[number]
+
+
+def _side_by_side(data: _Rows, group: NDArray[np.intp], size: int) -> tuple[Floats, ...]:
+    """Return arrays (groups, observations); groups with fewer observations are filled with exposure 0."""
+    order = np.argsort(group, kind="stable")
+    count = np.bincount(group, minlength=size)
+    place = np.arange(order.size) - np.repeat(np.cumsum(count) - count, count)
+    results = []
+    for values, fill in zip(data, (0.0, 0.0, 1.0, 0.0), strict=True):
+        wide = np.full((size, int(count.max(initial=1))), fill)
+        wide[group[order], place] = values[order]
+        results.append(wide)
+    return tuple(results)
