@@ -3,7 +3,9 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+from astropy.io import fits
 from click.testing import CliRunner
 
 from xphotfn.cli import main
@@ -17,6 +19,13 @@ WHERE = ["--ra", "52.31", "--dec", "-33.72", "--radius", "3arcmin"]
 def data(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "data"
     simulate_observations(folder)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def events_only(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "events"
+    simulate_observations(folder, products=("events",))
     return folder
 
 
@@ -167,3 +176,40 @@ def test_demo(tmp_path):
     assert refused.exit_code == 1
     assert "not an earlier demo" in refused.stderr
     assert (tmp_path / "mine" / "thesis.tex").read_text() == "x"
+
+
+def test_image_has_the_events_of_the_band(events_only, tmp_path):
+    events, out = next(events_only.rglob("*pn_clean_evts.fits")), tmp_path / "image.fits"
+    made = call("image", events, "--band", "0.5-2keV", "-o", out, "--selection", "PATTERN<=0")
+    assert made.exit_code == 0, made.output
+    table = fits.getdata(events, "EVENTS")
+    wanted = (table["PI"] >= 500) & (table["PI"] <= 2000) & (table["PATTERN"] == 0)
+    edges = 3649 - 0.5 + 87 * np.arange(513)
+    expected, _, _ = np.histogram2d(table["Y"][wanted], table["X"][wanted], bins=(edges, edges))
+    np.testing.assert_array_equal(fits.getdata(out), expected)
+
+
+def test_image_spares_what_is_there_and_names_the_damaged_file(events_only, tmp_path):
+    events, out = next(events_only.rglob("*pn_clean_evts.fits")), tmp_path / "image.fits"
+    out.write_bytes(b"precious")
+    refused = call("image", events, "--band", "0.5-2keV", "-o", out)
+    assert refused.exit_code == 1
+    assert "--overwrite" in refused.stderr
+    cut = tmp_path / "mine_pn_evts.fits"
+    cut.write_bytes(events.read_bytes()[: events.stat().st_size // 2])
+    for words in (("0.5-2keV",), ("2-0.5keV",)):
+        wrong = call("image", cut, "--band", *words, "-o", out, "--overwrite")
+        assert wrong.exit_code == 1
+        assert out.read_bytes() == b"precious"
+        assert "Traceback" not in wrong.output
+    assert "mine_pn_evts.fits: cut short" in call("image", cut, "--band", "0.5-2keV", "-o", out, "--overwrite").stderr
+
+
+def test_a_failed_step_names_the_file_of_the_user(events_only, tmp_path):
+    damaged = tmp_path / "data"
+    shutil.copytree(events_only, damaged)
+    events = next(damaged.rglob("0999990101_pn_clean_evts.fits"))
+    events.write_bytes(events.read_bytes()[: events.stat().st_size // 2])
+    result = call("run", damaged, *WHERE, "--store", tmp_path / "s")
+    assert result.exit_code == 2
+    assert f"{events}: cut short" in result.output

@@ -31,7 +31,8 @@ def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     """
     final = Path(path)
     if not overwrite and (final.exists() or final.is_symlink()):
-        raise InvalidFile(str(path), "exists already and is left as it was: give another name or overwrite=True")
+        what = "exists already and is left as it was: give another name or overwrite=True (--overwrite)"
+        raise InvalidFile(str(path), what)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=final.suffix, dir=final.parent)
         os.close(handle)

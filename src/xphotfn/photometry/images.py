@@ -71,7 +71,11 @@ def image_of_events(
     with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         folder = Path(scratch)
         (folder / table).symlink_to(found.file.file.path)
-        printed = engine.execute(evselect_image(table, "image.fits", expression=expression, grid=grid), folder)
+        try:
+            printed = engine.execute(evselect_image(table, "image.fits", expression=expression, grid=grid), folder)
+        except InvalidFile as error:  # the command saw a link
+            path_read = str(events) if error.path == table else error.path
+            raise InvalidFile(path_read, error.problem, error.line) from error
         (folder / "image.fits").replace(temporary)
     return printed
 

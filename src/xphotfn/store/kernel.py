@@ -18,7 +18,7 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.messages import parse_messages
 from xphotfn.engines.processes import Cancelled
 from xphotfn.engines.protocol import Engine
-from xphotfn.errors import CommandFailed, XphotfnError
+from xphotfn.errors import CommandFailed, InvalidFile, XphotfnError
 from xphotfn.io.fits import open_checked
 from xphotfn.records._fields import items
 from xphotfn.records.observation import FoundFile
@@ -74,6 +74,9 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
             return Failed(step=work.step, reason=error.problem)
         except CommandFailed as error:
             failure = Failed(step=work.step, reason=error.problem, log=error.tail)
+        except InvalidFile as error:
+            error = _with_own_path(error, work)
+            failure = Failed(step=work.step, reason=f"{work.command.task}: {error}")
         except (XphotfnError, OSError) as error:
             failure = Failed(step=work.step, reason=f"{work.command.task}: {error}")
         except Exception as error:
@@ -83,6 +86,12 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
                 log=traceback.format_exc(),
             )
     return failure
+
+
+def _with_own_path(error: InvalidFile, work: Work) -> InvalidFile:
+    """Return the error with the path of the user's file, where the command saw that file as a link in scratch."""
+    paths = {name: file.path for name, file in work.found}
+    return InvalidFile(paths.get(error.path, error.path), error.problem, error.line)
 
 
 def make_together(works: tuple[Work, ...], engine: Engine, store: Store, *upstream: Outcome) -> tuple[Outcome, ...]:

@@ -82,7 +82,7 @@ def open_fits(path: Path) -> Iterator[Any]:
     """Open a FITS file to read it whole; what astropy cannot read becomes InvalidFile."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+            warnings.simplefilter("ignore")  # of padding and headers; data cut short are errors below
             with fits.open(path, memmap=False) as hdus:
                 yield hdus
     except FileNotFoundError as error:
