@@ -15,7 +15,7 @@ from timing import arguments, compare
 
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.photometry.apertures import photometry
+from xphotfn.measure.apertures import photometry
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.apertures import disc_weights, position_chunks, row_sums, sums

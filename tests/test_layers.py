@@ -24,7 +24,7 @@ ROOMS = (
     "engines",
     "store",
     "graph",
-    "photometry",
+    "measure",
     "plot",
     "testing",
     "cli",

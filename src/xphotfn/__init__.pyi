@@ -36,17 +36,18 @@ from xphotfn.io.match import bulk_field as bulk_field, match_observations as mat
 from xphotfn.io.products import ExposureMap as ExposureMap, Image as Image, RateMap as RateMap
 from xphotfn.io.tables import targets_from_table as targets_from_table
 from xphotfn.io.write import write_fits as write_fits
-from xphotfn.photometry.coordinates import (
+from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
+from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
     counts_at as counts_at,
     exposure_at as exposure_at,
     rate_at as rate_at,
 )
-from xphotfn.photometry.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
-from xphotfn.photometry.info import info as info
-from xphotfn.photometry.joint import joint_photometry as joint_photometry
-from xphotfn.photometry.maps import combined_rate_map as combined_rate_map, rate_maps as rate_maps, select as select
-from xphotfn.photometry.masks import (
+from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
+from xphotfn.measure.info import info as info
+from xphotfn.measure.joint import joint_photometry as joint_photometry
+from xphotfn.measure.maps import combined_rate_map as combined_rate_map, rate_maps as rate_maps, select as select
+from xphotfn.measure.masks import (
     custom_mask as custom_mask,
     edge_mask as edge_mask,
     interloper_mask as interloper_mask,
@@ -54,24 +55,24 @@ from xphotfn.photometry.masks import (
     sensor_mask as sensor_mask,
     source_mask as source_mask,
 )
-from xphotfn.photometry.mosaics import (
+from xphotfn.measure.mosaics import (
     live_area as live_area,
     live_mask as live_mask,
     weighted_exposure as weighted_exposure,
 )
-from xphotfn.photometry.peak import find_peak as find_peak, near_edge as near_edge
-from xphotfn.photometry.profile import (
+from xphotfn.measure.peak import find_peak as find_peak, near_edge as near_edge
+from xphotfn.measure.profile import (
     concentration as concentration,
     curve_of_growth as curve_of_growth,
     surface_brightness_profile as surface_brightness_profile,
 )
-from xphotfn.photometry.sensitivity import (
+from xphotfn.measure.sensitivity import (
     sensitivity_map as sensitivity_map,
     sky_coverage as sky_coverage,
     upper_limit_map as upper_limit_map,
 )
-from xphotfn.photometry.significance import snr as snr, snr_ranking as snr_ranking
-from xphotfn.photometry.smoothing import smoothed as smoothed
+from xphotfn.measure.significance import snr as snr, snr_ranking as snr_ranking
+from xphotfn.measure.smoothing import smoothed as smoothed
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre
@@ -91,6 +92,23 @@ from xphotfn.science.encircled_energy import (
     EncircledEnergyTable as EncircledEnergyTable,
     encircled_energy as encircled_energy,
     radius_of_fraction as radius_of_fraction,
+)
+from xphotfn.science.intervals import (
+    garwood_interval as garwood_interval,
+    kraft_interval as kraft_interval,
+    on_off_interval as on_off_interval,
+)
+from xphotfn.science.limits import (
+    detection_limit as detection_limit,
+    detection_probability as detection_probability,
+    upper_limit as upper_limit,
+    upper_limit_on_off as upper_limit_on_off,
+)
+from xphotfn.science.significance import (
+    exact_significance as exact_significance,
+    gaussian_significance as gaussian_significance,
+    li_ma_significance as li_ma_significance,
+    mid_p_significance as mid_p_significance,
 )
 from xphotfn.science.snr import xga_method as xga_method
 from xphotfn.store.inspect import explain as explain, prune as prune, verify as verify

@@ -183,7 +183,7 @@ def image(events: Path, band: str, output: Path, selection: str | None, bin_size
     Example:  xphotfn image xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits -o mos1_soft.fits
     """
     import xphotfn as xp
-    from xphotfn.photometry.images import image_of_events
+    from xphotfn.measure.images import image_of_events
 
     grid = xp.ImageGrid(x_bin=bin_size, y_bin=bin_size)
     printed = image_of_events(

@@ -118,7 +118,7 @@ def test_a_region_partly_on_the_image_is_masked_there():
 
 
 def test_the_peak_is_sought_at_least_twice(monkeypatch):
-    from xphotfn.photometry import peak as module
+    from xphotfn.measure import peak as module
     from xphotfn.testing.examples import example_field, example_rate_map
 
     calls = []

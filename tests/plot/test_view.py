@@ -15,7 +15,7 @@ from xphotfn.errors import (
     ShapeMismatch,
     UnitMismatch,
 )
-from xphotfn.photometry.coordinates import coord_conv
+from xphotfn.measure.coordinates import coord_conv
 from xphotfn.plot.view import sky_wcs, view
 from xphotfn.records import Peak
 from xphotfn.science.masks import disc

@@ -10,9 +10,9 @@ import numpy as np
 from attrs import evolve
 
 from xphotfn.io.find import find_observations
-from xphotfn.photometry.coordinates import coord_conv, exposure_at
-from xphotfn.photometry.masks import interloper_mask, source_mask
-from xphotfn.photometry.significance import snr
+from xphotfn.measure.coordinates import coord_conv, exposure_at
+from xphotfn.measure.masks import interloper_mask, source_mask
+from xphotfn.measure.significance import snr
 from xphotfn.records import PixelGrid
 from xphotfn.testing import example_field, example_rate_map
 

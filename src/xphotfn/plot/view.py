@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, XphotfnError
 from xphotfn.io.products import ExposureMap, Image, Product
 from xphotfn.io.write import publish
-from xphotfn.photometry.coordinates import coord_conv
+from xphotfn.measure.coordinates import coord_conv
 from xphotfn.records.grid import PixelGrid
 
 __all__ = ("MatplotlibMissing", "save_view", "sky_wcs", "view")
@@ -39,7 +39,7 @@ def view(
     product
         Image, ExposureMap or RateMap.
     cross_hair
-        One or two positions, as :func:`~xphotfn.photometry.coordinates.coord_conv` takes them: a Quantity of shape (2,)
+        One or two positions, as :func:`~xphotfn.measure.coordinates.coord_conv` takes them: a Quantity of shape (2,)
         or (2, 2) in deg, pix or xmm_sky, a SkyCoord, or a Peak. The second one is dashed.
     mask
         Bool array of shape (ny, nx), True = kept. Masked pixels are veiled in grey and do not set the colours.

@@ -9,8 +9,8 @@ from attrs import frozen
 
 from xphotfn.graph.result import Run
 from xphotfn.io.products import RateMap
-from xphotfn.photometry.maps import combined_rate_map, rate_maps
-from xphotfn.photometry.masks import mask, source_mask
+from xphotfn.measure.maps import combined_rate_map, rate_maps
+from xphotfn.measure.masks import mask, source_mask
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
 from xphotfn.science.coords import separation_deg
@@ -115,7 +115,7 @@ def _sum(parts: Sequence[tuple[Measurement, float]], what: str) -> Comparison:
 
 def _is_on(item: RateMap, position: Any) -> bool:
     """Return whether the whole aperture and some of its background lie on the detector."""
-    from xphotfn.photometry.coordinates import exposure_at
+    from xphotfn.measure.coordinates import exposure_at
 
     return bool(exposure_at(item, position) > 0.3 * item.exposure.data.max() * u.s)
 

@@ -21,11 +21,11 @@ from xphotfn.io.find import find_observations
 from xphotfn.io.match import match_observations
 from xphotfn.io.products import RateMap
 from xphotfn.io.write import publish, write_fits
-from xphotfn.photometry.info import info
-from xphotfn.photometry.maps import combined_rate_map, rate_maps
-from xphotfn.photometry.masks import mask
-from xphotfn.photometry.peak import find_peak
-from xphotfn.photometry.significance import snr_ranking
+from xphotfn.measure.info import info
+from xphotfn.measure.maps import combined_rate_map, rate_maps
+from xphotfn.measure.masks import mask
+from xphotfn.measure.peak import find_peak
+from xphotfn.measure.significance import snr_ranking
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field, with_centre
 from xphotfn.testing.comparison import compare, comparison_table

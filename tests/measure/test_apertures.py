@@ -14,8 +14,8 @@ import xphotfn as xp
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.photometry.apertures import ApertureFlag, photometry
-from xphotfn.photometry.joint import joint_photometry
+from xphotfn.measure.apertures import ApertureFlag, photometry
+from xphotfn.measure.joint import joint_photometry
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import deg_to_pix, pix_to_deg

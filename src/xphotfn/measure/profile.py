@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import RateMap
-from xphotfn.photometry.masks import interloper_mask
+from xphotfn.measure.masks import interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg

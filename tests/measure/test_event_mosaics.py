@@ -14,8 +14,8 @@ from scipy.ndimage import maximum_filter, uniform_filter
 import xphotfn as xp
 from xphotfn.io.headers import band_of_image, grid_of, is_mosaic
 from xphotfn.io.write import write_image
-from xphotfn.photometry.event_mosaics import EventMosaic, mosaic_events
-from xphotfn.photometry.images import image_of_events
+from xphotfn.measure.event_mosaics import EventMosaic, mosaic_events
+from xphotfn.measure.images import image_of_events
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.mosaic import mosaic

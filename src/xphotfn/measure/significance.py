@@ -8,7 +8,7 @@ import numpy as np
 
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap
-from xphotfn.photometry.masks import custom_mask, mask
+from xphotfn.measure.masks import custom_mask, mask
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
 from xphotfn.science.distances import radius_deg

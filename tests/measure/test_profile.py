@@ -10,7 +10,7 @@ import xphotfn as xp
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.photometry.profile import concentration, curve_of_growth, surface_brightness_profile
+from xphotfn.measure.profile import concentration, curve_of_growth, surface_brightness_profile
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.profile import ring_brightness, ring_sums
 from xphotfn.testing.examples import example_field, example_rate_map

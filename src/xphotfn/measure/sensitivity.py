@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import RateMap
-from xphotfn.photometry.masks import interloper_mask
+from xphotfn.measure.masks import interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.distances import radius_deg
@@ -221,7 +221,7 @@ def upper_limit_map(
     -----
     At each pixel :func:`~xphotfn.science.limits.upper_limit_on_off` of the counts of aperture and ring, or
     :func:`~xphotfn.science.limits.upper_limit` over a background that is given, over the mean exposure of the
-    aperture's live pixels: what :func:`~xphotfn.photometry.apertures.photometry` gives for a position there.
+    aperture's live pixels: what :func:`~xphotfn.measure.apertures.photometry` gives for a position there.
 
     References
     ----------

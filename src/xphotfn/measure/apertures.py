@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch, UnitMismatch, XphotfnError
 from xphotfn.io.products import RateMap
-from xphotfn.photometry.masks import interloper_mask
+from xphotfn.measure.masks import interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science import apertures as circles

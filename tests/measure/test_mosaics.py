@@ -9,7 +9,7 @@ import pytest
 import xphotfn as xp
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.photometry.mosaics import live_area, live_mask, weighted_exposure
+from xphotfn.measure.mosaics import live_area, live_mask, weighted_exposure
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 

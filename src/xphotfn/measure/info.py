@@ -8,8 +8,8 @@ from attrs import field, frozen
 
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.result import Run
-from xphotfn.photometry.maps import combined_rate_map, rate_maps
-from xphotfn.photometry.significance import snr
+from xphotfn.measure.maps import combined_rate_map, rate_maps
+from xphotfn.measure.significance import snr
 from xphotfn.records._fields import items
 from xphotfn.records.field import Field
 from xphotfn.records.instrument import INSTRUMENTS

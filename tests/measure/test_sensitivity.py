@@ -12,16 +12,16 @@ from scipy import special
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.photometry.apertures import photometry
-from xphotfn.photometry.masks import interloper_mask
-from xphotfn.photometry.sensitivity import (
+from xphotfn.measure.apertures import photometry
+from xphotfn.measure.masks import interloper_mask
+from xphotfn.measure.sensitivity import (
     LimitMap,
     sensitivity_map,
     sky_coverage,
     upper_limit_map,
     with_enclosed_fraction,
 )
-from xphotfn.photometry.smoothing import smoothed
+from xphotfn.measure.smoothing import smoothed
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import pix_to_deg
 from xphotfn.science.kernels import disc_kernel, ring_kernel, sums_around

@@ -7,8 +7,8 @@ import astropy.units as u
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import RateMap
-from xphotfn.photometry.coordinates import pixels_of
-from xphotfn.photometry.masks import edge_mask, interloper_mask
+from xphotfn.measure.coordinates import pixels_of
+from xphotfn.measure.masks import edge_mask, interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Peak
 from xphotfn.science import masks as pixel_masks, peaks as pixel_peaks

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
-from xphotfn.photometry.apertures import UNITS
+from xphotfn.measure.apertures import UNITS
 from xphotfn.science.joint import joint_interval, joint_rate, joint_significance, joint_upper_limit
 
 __all__ = ("joint_photometry",)
@@ -80,7 +80,7 @@ def joint_photometry(
 
     Examples
     --------
-    >>> from xphotfn.photometry.apertures import photometry
+    >>> from xphotfn.measure.apertures import photometry
     >>> from xphotfn.testing.examples import example_rate_map
     >>> position = [149.591375, -11.0887] * u.deg
     >>> table = photometry(example_rate_map(), position, 5 * u.arcsec, background=(60 * u.arcsec, 90 * u.arcsec))
