@@ -408,10 +408,10 @@ def test_photometry_says_what_it_lacks(data, tmp_path):
 def test_view_of_files_and_folders(data, tmp_path):
     image, expmap = next(data.rglob("*mos1*_img.fits")), next(data.rglob("*mos1*_expmap.fits"))
     for name, words, said in (
-        ("a.png", [image], "Image"),
-        ("b.png", [expmap, "--stretch", "linear"], "ExposureMap"),
-        ("c.pdf", [image, "--exposure", expmap, "--zoom", "--cross-hair", "3h29m14.4s,-33d43m12s"], "RateMap"),
-        ("d.png", [data, "--obs-id", "0999990101", "--instrument", "pn"], "RateMap 0999990101 pn"),
+        ("a.png", [image], "image 0999990"),
+        ("b.png", [expmap, "--stretch", "linear"], "exposure map 0999990"),
+        ("c.pdf", [image, "--exposure", expmap, "--zoom", "--cross-hair", "3h29m14.4s,-33d43m12s"], "rate map 0999990"),
+        ("d.png", [data, "--obs-id", "0999990101", "--instrument", "pn"], "rate map 0999990101 pn S003, 0.5-2 keV"),
     ):
         result = call("view", *words, "-o", tmp_path / name)
         assert result.exit_code == 0, result.output
@@ -419,7 +419,9 @@ def test_view_of_files_and_folders(data, tmp_path):
         assert (tmp_path / name).read_bytes()[:4] in (b"\x89PNG", b"%PDF")
     for words, said in (
         ([image, "-o", tmp_path / "a.png"], "--overwrite"),
-        ([data, "-o", tmp_path / "x.png"], "choose with --obs-id"),
+        ([data, "-o", tmp_path / "x.png"], "6 of the maps of"),
+        ([data, "-o", tmp_path / "x.png", "--obs-id", "3"], "none of the maps of"),
+        ([data, "-o", tmp_path / "x.png", "--instrument", "pn"], "choose with --obs-id (0999990101, 0999990201)"),
         ([image, "-o", tmp_path / "x.png", "--cross-hair", "1,1"], "off the image"),
         ([image, "-o", tmp_path / "x.png", "--cross-hair", "1"], "--cross-hair takes two values"),
         ([image, "-o", tmp_path / "x.png", "--exposure", image], "a rate map is an image and its --exposure map"),
@@ -447,6 +449,7 @@ def test_verify_explain_and_prune(data, tmp_path):
     assert "emosaic" in told.output
     assert json.loads(call("explain", mosaic, "--json").output)[0]["key"] == mosaic.parent.name
     assert call("explain", mosaic.parent.name, "--store", store).output == told.output
+    assert len(json.loads(call("explain", store, "--json").output)) == 2
     script = tmp_path / "again.sh"
     script.write_text(call("explain", mosaic, "--script").output)
     assert script.read_text().startswith("#!/bin/sh")

@@ -15,6 +15,8 @@ from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing
 
 __all__ = ("report", "view")
 
+_KINDS = {"Image": "image", "ExposureMap": "exposure map", "RateMap": "rate map"}
+_WHICH = ("target", "obs_id", "instrument", "band")
 _STRETCHES = ("log", "linear", "sqrt", "asinh")
 
 
@@ -61,22 +63,27 @@ def view(
         else:
             product = product_of(what, exposure, Path(scratch))
         xp.save_view(output, product, cross_hair=marks, stretch=stretch, zoom_in=zoom, overwrite=overwrite)
-    click.echo(f"{output}: {product}")
+    who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
+    click.echo(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
 
 
 def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
     """Return the one map that was asked for; where nothing tells several apart, the combined one."""
-    import xphotfn as xp
+    from xphotfn.records.instrument import instrument
 
     bands = [values.band(which["band"])] if which["band"] else []
     maps = maps_of(folder, bands, combined=True)
     asked: dict[str, Any] = {n: v for n, v in which.items() if v and n != "band"}
+    if "instrument" in asked:
+        asked["instrument"] = instrument(asked["instrument"]).name
     if "obs_id" not in asked and "instrument" not in asked and any(m.obs_id == "combined" for m in maps):
         asked["obs_id"] = "combined"
-    try:
-        return xp.select(maps, **asked)
-    except ProductMissing as error:
-        raise ProductMissing(f"{error}; choose with --obs-id, --instrument, --band, --target") from error
+    fitting = [m for m in maps if all(getattr(m, name) == value for name, value in asked.items())]
+    if len(fitting) == 1:
+        return fitting[0]
+    there = {name: dict.fromkeys(str(getattr(m, name)) for m in fitting or maps) for name in _WHICH}
+    choices = [f"--{name.replace('_', '-')} ({', '.join(found)})" for name, found in there.items() if len(found) > 1]
+    raise ProductMissing(f"{len(fitting) or 'none'} of the maps of {folder} fit: choose with {', '.join(choices)}")
 
 
 @click.command(

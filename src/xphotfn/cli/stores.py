@@ -7,6 +7,7 @@ import click
 from xphotfn.cli import options as shared
 from xphotfn.cli.group import DONE_IN_PART, Command
 from xphotfn.cli.output import print_json
+from xphotfn.cli.places import is_store
 from xphotfn.errors import UnitMismatch
 
 __all__ = ("explain", "prune", "verify")
@@ -24,17 +25,25 @@ __all__ = ("explain", "prune", "verify")
 def explain(products: tuple[str, ...], store: Path | None, script: bool, as_json: bool) -> None:
     """Show how products of a store were made: command, inputs and their state, engine, versions, time.
 
-    A PRODUCT is a file in a store, its folder, or a key. Files lie under STORE/products.
+    A PRODUCT is a file in a store, its folder, or a key; a store stands for all its products.
     """
     import xphotfn as xp
     from xphotfn.store.codec import to_plain
 
-    found = [xp.explain(product, store=store) for product in products]
+    paths = [path for product in products for path in _products_in(product)]
+    found = [xp.explain(path, store=store) for path in paths]
     if as_json:
         print_json(to_plain(found))
         return
     for item in found:
         click.echo(item.script if script else str(item), nl=not script)
+
+
+def _products_in(named: str) -> list[str]:
+    """Return the folders of the products of a store; anything else as it is."""
+    if not is_store(Path(named)):
+        return [named]
+    return [str(path.parent) for path in sorted(Path(named, "products").glob("*/*/manifest.json"))]
 
 
 @click.command(
