@@ -1,5 +1,6 @@
 """The command line: help whose examples work, exit codes, and no traceback for a user's mistake."""
 
+import inspect
 import json
 import re
 import shlex
@@ -301,7 +302,7 @@ def test_a_sample_gives_one_table_and_a_failing_target_sinks_nothing(data, tmp_p
     table, store = sample_table(tmp_path / "t.csv"), tmp_path / "s"
     result = call("snr", data, "--targets", table, "--store", store, "--no-peak", "-o", tmp_path / "snr.ecsv")
     assert result.exit_code == 2, result.output
-    assert "1 of the targets failed:\n  nowhere: no observation within 30 arcmin of nowhere" in result.stderr
+    assert "1 target failed:\n  nowhere: no observation within 30 arcmin of nowhere" in result.stderr
     rows = Table.read(tmp_path / "snr.ecsv")
     assert list(rows["target"]) == ["bright"] * 7 + ["here"] * 7 + ["nowhere"]
     assert set(rows["radius"][:14]) == {"60.0 arcsec", "180.0 arcsec"}
@@ -476,6 +477,34 @@ def test_quiet_says_nothing_on_stderr_and_json_is_json(data, tmp_path):
     assert "engine: native" in call("run", *words).stderr
     assert len(json.loads(call("plan", data, *WHERE, "--json").stdout)["steps"]) == 2
     assert call("plan", data, *WHERE, "--script").stdout.startswith("#!/bin/sh")
+
+
+def test_a_terminal_gets_an_aligned_table(data, monkeypatch):
+    monkeypatch.setattr("xphotfn.cli.output._on_terminal", lambda: True)
+    head, *rows = call("find", data).stdout.splitlines()
+    assert "\t" not in head
+    assert {row.index("Thin1") for row in rows} == {head.index("filter")}
+
+
+def test_advice_is_given_in_words_of_the_command_line(data, tmp_path):
+    far = call("plan", data, "--ra", "10", "--dec", "10", "--radius", "3arcmin")
+    assert far.stderr.endswith("check the position or give --within\n")
+    near = call("plan", data, "--ra", "52.31", "--dec", "-33.72", "--radius", "3arcmin", "--within", "1arcsec")
+    assert near.exit_code == 1
+    no_redshift = call("plan", data, "--ra", "52.31", "--dec", "-33.72", "--radius", "300kpc")
+    assert "give --redshift or the radius in arcmin" in no_redshift.stderr
+    (tmp_path / "x.png").touch()
+    there = call("view", next(data.rglob("*mos1*_img.fits")), "-o", tmp_path / "x.png")
+    assert there.stderr.endswith("give another name or --overwrite\n")
+    assert "that `xphotfn run --store` wrote to" in call("verify", data).stderr
+
+
+def test_psf_is_handed_on(data):
+    if "psf" not in inspect.signature(xp.photometry).parameters:
+        pytest.skip("photometry has no psf yet")
+    words = ["photometry", data, "--ra", "52.31", "--dec", "-33.72", "--radius", "20arcsec", "--json"]
+    with_psf, without = (json.loads(call(*words, *more).stdout) for more in (("--psf", "epic"), ()))
+    assert all(a["rate"] > b["rate"] for a, b in zip(with_psf, without, strict=True))
 
 
 def test_engine_auto_takes_sas_where_it_is_ready(data, tmp_path, monkeypatch):
