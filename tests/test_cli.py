@@ -1,5 +1,6 @@
 """The command line: help whose examples work, exit codes, and no traceback for a user's mistake."""
 
+import importlib.util
 import inspect
 import json
 import re
@@ -77,8 +78,8 @@ def test_examples_of_the_help_work_as_printed(line, after_demo, monkeypatch):
     monkeypatch.chdir(folder)
     program, *words = shlex.split(line)
     assert program == "xphotfn"
-    if words[0] == "report":
-        pytest.importorskip("xphotfn.plot.report")
+    if words[0] == "report" and importlib.util.find_spec("xphotfn.plot.report") is None:
+        pytest.skip("there is no report yet")
     expanded = [path for word in words for path in (sorted(folder.glob(word)) if "*" in word else [word])]
     result = call(*expanded)
     assert result.exit_code == 0, result.output
@@ -427,7 +428,7 @@ def test_view_of_files_and_folders(data, tmp_path):
         ([image, "-o", tmp_path / "x.png", "--cross-hair", "1"], "--cross-hair takes two values"),
         ([image, "-o", tmp_path / "x.png", "--exposure", image], "a rate map is an image and its --exposure map"),
         ([image, "-o", tmp_path / "x.png", "--band", "1-2keV"], "is one file"),
-        ([image, "-o", tmp_path / "x.gif"], ".png or .pdf"),
+        ([image, "-o", tmp_path / "x.gif"], "a picture is saved as .png"),
     ):
         result = call("view", *words)
         assert result.exit_code == 1, result.output
@@ -504,7 +505,7 @@ def test_psf_is_handed_on(data):
         pytest.skip("photometry has no psf yet")
     words = ["photometry", data, "--ra", "52.31", "--dec", "-33.72", "--radius", "20arcsec", "--json"]
     with_psf, without = (json.loads(call(*words, *more).stdout) for more in (("--psf", "epic"), ()))
-    assert all(a["rate"] > b["rate"] for a, b in zip(with_psf, without, strict=True))
+    assert all(abs(a["rate"]) > abs(b["rate"]) for a, b in zip(with_psf, without, strict=True))
 
 
 def test_engine_auto_takes_sas_where_it_is_ready(data, tmp_path, monkeypatch):
