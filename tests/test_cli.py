@@ -528,6 +528,21 @@ def test_engine_auto_takes_sas_where_it_is_ready(data, tmp_path, monkeypatch):
     assert "2 done (2 were there)" in call(*words, "--engine", "native").stderr
 
 
+def test_workers_and_scheduler_do_what_they_say(data, tmp_path, monkeypatch):
+    import dask.local
+    import dask.threaded
+
+    seen = []
+    threads, alone = dask.threaded.get, dask.local.get_sync
+    monkeypatch.setattr(dask.threaded, "get", lambda *a, **k: seen.append(k["num_workers"]) or threads(*a, **k))
+    monkeypatch.setattr(dask.local, "get_sync", lambda *a, **k: seen.append("alone") or alone(*a, **k))
+    words = ["run", data, *WHERE, "--store", tmp_path / "s"]
+    assert call(*words, "--workers", "3").exit_code == 0
+    assert call(*words, "--scheduler", "synchronous").exit_code == 0
+    assert seen == [3, "alone"]
+    assert call(*words, "--workers", "0").exit_code == 1
+
+
 def test_schedulers_that_do_not_answer_or_mean_nothing(data, tmp_path, monkeypatch):
     monkeypatch.setattr("xphotfn.cli.running._CONNECT_S", 1)
     with socket.socket() as unused:

@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import values
 from xphotfn.cli.group import DONE_IN_PART, as_options
-from xphotfn.cli.output import read_table, say_notes
+from xphotfn.cli.output import read_table, say_notes, wants_progress
 from xphotfn.errors import PlanError, XphotfnError
 
 __all__ = ("Sample", "end", "failed_fields", "sample_of")
@@ -31,7 +31,7 @@ def sample_of(root: Path, options: Mapping[str, Any]) -> Sample:
     targets = _targets(options)
     within = values.radius(options["within"], "--within")
     bands = [values.band(text) for text in options["bands"]]
-    observations = xp.find_observations(root)
+    observations = xp.find_observations(root, progress=wants_progress())
     say_notes(observations)
 
     def match(some: Any) -> Any:
