@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._html import record_html
 from xphotfn.science._numeric import Floats, broadcast, require_not_negative
 from xphotfn.science.king import KingModel, king_fraction, king_parameters, king_radius, model_of, require_fraction
 
@@ -72,6 +73,9 @@ class EncircledEnergyTable:
     fractions: Floats = attrs.field(converter=_column, eq=_same, hash=False, repr=False)
     systematic: float = attrs.field(default=0.0, converter=float)
     source: str = ""
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     def __attrs_post_init__(self) -> None:
         radii, fractions = self.radii_arcsec, self.fractions
