@@ -11,7 +11,7 @@ from xphotfn.plot.report_records import FLAGS, BandReport, RunReport, StepReport
 
 __all__ = ("failure", "flag_words", "index_page", "sky")
 
-_SHOWN_FAILURES = 12
+_SHOWN_FAILURES = 6
 _HEADINGS = (  # key, words, unit, title
     ("name", "Target", "", "sort by name"),
     ("band", "Band", "keV", "sort by energy band"),

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import frozen
 
 from xphotfn.plot.report_data import region_radius_deg
-from xphotfn.plot.report_html import Html, element
+from xphotfn.plot.report_html import Html, element, number
 from xphotfn.plot.thumbnails import Box
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
@@ -92,12 +92,13 @@ def svg(
     """
     shapes = [_shape(o, box) for o in shown if _touches(o.shape, box)]
     marks = [_mark("target", target, box, 0.022), _mark("peak", peak, box, 0.022)]
+    size = {"width": box.width, "height": box.height}
     return element(
         "svg",
-        *shapes,
-        *(m for m in marks if m),
+        element("svg", *shapes, *(m for m in marks if m), **size),
         *inside,
         viewBox=f"0 0 {box.width} {box.height}",
+        font_size=round(box.width / 100, 2),
         aria_hidden="true",
         focusable="false",
     )
@@ -173,14 +174,15 @@ def axes_svg(grid: PixelGrid, box: Box) -> tuple[Html, ...]:
     xs, ys = np.arange(box.x0, box.x1) * 1.0, np.arange(box.y0, box.y1) * 1.0
     ra = np.unwrap(pix_to_deg(grid, xs, np.full(xs.shape, float(box.y0)))[0], period=360.0)
     dec = pix_to_deg(grid, np.full(ys.shape, float(box.x0)), ys)[1]
+    w, h, long = box.width, box.height, round(0.012 * box.width, 1)
     for value, place, digits in _ticks(ra, xs):
         x = round(place - box.x0 + 0.5, 1)
-        parts.append(element("path", class_="tick", d=f"M{x} {box.height}v-7M{x} 0v7"))
-        parts.append(element("text", f"{value % 360:.{digits}f}", x=x, y=box.height + 16, text_anchor="middle"))
+        parts.append(element("path", class_="tick", d=f"M{x} {h}v{-long}M{x} 0v{long}"))
+        parts.append(element("text", number(value % 360, digits), x=x, y=h, dy="1.25em", text_anchor="middle"))
     for value, place, digits in _ticks(dec, ys):
         y = round(box.y1 - place - 0.5, 1)
-        parts.append(element("path", class_="tick", d=f"M0 {y}h7M{box.width} {y}h-7"))
-        parts.append(element("text", f"{value:.{digits}f}", x=-6, y=y + 4, text_anchor="end"))
+        parts.append(element("path", class_="tick", d=f"M0 {y}h{long}M{w} {y}h{-long}"))
+        parts.append(element("text", number(value, digits), x=-long, y=y, dy="0.35em", text_anchor="end"))
     return (*parts, *_scale_bar(grid, box))
 
 
@@ -208,8 +210,9 @@ def _scale_bar(grid: PixelGrid, box: Box) -> tuple[Html, ...]:
     wanted = box.width * arcsec / 5
     length = max((v for v in (5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800) if v <= wanted), default=5)
     label = f"{length // 60} arcmin" if length >= 60 else f"{length} arcsec"
-    width, x, y = round(length / arcsec, 1), 14, box.height - 14
+    width, x = round(length / arcsec, 1), round(0.025 * box.width, 1)
+    y = round(box.height - x, 1)
     return (
         element("path", class_="bar", d=f"M{x} {y}h{width}"),
-        element("text", label, class_="onpic", x=x, y=y - 7),
+        element("text", label, class_="onpic", x=x, y=y, dy="-0.5em"),
     )

@@ -160,7 +160,8 @@ def _facts(band: BandReport) -> Html:
             ("Background counts", f"{number(m.background_counts, 0)} \u00d7 \u03b1 {m.alpha:.4g}"),
             ("Exposure, all cameras", f"{number(shown.exposure_s / 1000, 2)} ks"),
         ]
-    rows += [("On-chip part", _percent(shown.on_chip)), ("Masked part", _percent(shown.masked))]
+    if math.isfinite(shown.on_chip):
+        rows += [("On-chip part", f"{shown.on_chip:.1%}"), ("Masked part", f"{shown.masked:.1%}")]
     if band.peak is not None:
         p = band.peak
         kpc = f" ({band.offset_kpc:.0f} kpc)" if math.isfinite(band.offset_kpc) else ""
@@ -169,10 +170,6 @@ def _facts(band: BandReport) -> Html:
             ("Peak offset", f"{number(band.offset_arcsec, 1)} arcsec{kpc}"),
         ]
     return _pairs(rows, "measured")
-
-
-def _percent(part: float) -> str:
-    return f"{part:.1%}" if math.isfinite(part) else DASH
 
 
 def _pairs(rows: Sequence[tuple[str, Any]], class_: str) -> Html:
