@@ -69,6 +69,7 @@ _WHERE = {
     "measure.smoothing": "smoothed",
     "measure.joint": "joint_photometry",
     "plot.view": "save_view view",
+    "plot.report": "report",
 }
 _NAMES = {name: f"xphotfn.{module}" for module, names in _WHERE.items() for name in names.split()}
 _MODULES = ("commands", "curried", "testing")

@@ -73,6 +73,7 @@ from xphotfn.measure.sensitivity import (
 )
 from xphotfn.measure.significance import snr as snr, snr_ranking as snr_ranking
 from xphotfn.measure.smoothing import smoothed as smoothed
+from xphotfn.plot.report import report as report
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre
