@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import safe_name, strings
+from xphotfn.records._html import Html, block, facts
 
 __all__ = ("Command",)
 
@@ -77,3 +78,12 @@ class Command:
         if default is None:
             raise InvalidRecord(f"{self.task} has no parameter {name!r}; it has {[k for k, _ in self.parameters]}")
         return default
+
+    def _repr_html_(self) -> str:
+        return block(f"Command {self.task}", command_facts(self))
+
+
+def command_facts(command: Command) -> Html:
+    """Return the parameters, files and environment of a command as a table of HTML."""
+    rows = [*command.parameters, ("reads", ", ".join(command.inputs)), ("makes", ", ".join(command.outputs))]
+    return facts([*rows, *((f"${name}", value) for name, value in command.env)])
