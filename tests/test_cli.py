@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import threading
 
 import click
 import numpy as np
@@ -529,18 +530,21 @@ def test_engine_auto_takes_sas_where_it_is_ready(data, tmp_path, monkeypatch):
 
 
 def test_workers_and_scheduler_do_what_they_say(data, tmp_path, monkeypatch):
-    import dask.local
     import dask.threaded
 
-    seen = []
-    threads, alone = dask.threaded.get, dask.local.get_sync
-    monkeypatch.setattr(dask.threaded, "get", lambda *a, **k: seen.append(k["num_workers"]) or threads(*a, **k))
-    monkeypatch.setattr(dask.local, "get_sync", lambda *a, **k: seen.append("alone") or alone(*a, **k))
-    words = ["run", data, *WHERE, "--store", tmp_path / "s"]
-    assert call(*words, "--workers", "3").exit_code == 0
-    assert call(*words, "--scheduler", "synchronous").exit_code == 0
-    assert seen == [3, "alone"]
-    assert call(*words, "--workers", "0").exit_code == 1
+    from xphotfn.engines.native import emosaic
+
+    workers, used = [], []
+    make, get = emosaic.mosaic, dask.threaded.get
+    monkeypatch.setattr(dask.threaded, "get", lambda *a, **k: workers.append(k["num_workers"]) or get(*a, **k))
+    monkeypatch.setattr(emosaic, "mosaic", lambda *a, **k: used.append(threading.current_thread()) or make(*a, **k))
+    assert call("run", data, *WHERE, "--store", tmp_path / "a", "--workers", "3").exit_code == 0
+    assert workers == [3]
+    assert threading.main_thread() not in used
+    used.clear()
+    assert call("run", data, *WHERE, "--store", tmp_path / "b", "--scheduler", "synchronous").exit_code == 0
+    assert used == [threading.main_thread()] * 2
+    assert call("run", data, *WHERE, "--store", tmp_path / "a", "--workers", "0").exit_code == 1
 
 
 def test_schedulers_that_do_not_answer_or_mean_nothing(data, tmp_path, monkeypatch):
