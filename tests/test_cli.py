@@ -312,6 +312,11 @@ def test_a_sample_gives_one_table_and_a_failing_target_sinks_nothing(data, tmp_p
     assert rows["note"][-1].startswith("no observation within")
     alone = call("snr", data, *WHERE, "--store", store, "--no-peak", "--json")
     assert list(rows["snr"][7:14]) == [row["snr"] for row in json.loads(alone.stdout)]
+    sky = ["--ra", "52.31", "--dec", "-33.72", "--radius", "20arcsec"]
+    assert call("snr", data, "--targets", table, "--store", store, "--quiet").exit_code == 2
+    assert len(json.loads(call("photometry", store, *sky, "--json").stdout)) == 6, "both targets have the same maps"
+    for name, which in enumerate((["--target", "here"], ["--obs-id", "0999990101", "--instrument", "pn"], [])):
+        assert call("view", store, "-o", tmp_path / f"{name}.png", *which).exit_code == 0
     for command in ("plan", "run"):
         extra = ["--store", store] if command == "run" else []
         partly = call(command, data, "--targets", table, *extra)

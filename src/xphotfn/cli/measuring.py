@@ -9,7 +9,7 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
 from xphotfn.cli.output import read_table, say, show, wants_progress, write_table
-from xphotfn.cli.places import maps_of
+from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, sample_of
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
@@ -171,7 +171,7 @@ def photometry(
     import xphotfn as xp
 
     names, where, radii = _where(positions, ra, dec, radius)
-    maps = maps_of(place, [values.band(text) for text in bands])
+    maps = unique(maps_of(place, [values.band(text) for text in bands]))
     if psf is not None:
         how["psf"] = psf
     table = xp.photometry(maps, where, radii, background=values.background(background), **how)
