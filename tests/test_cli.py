@@ -1,5 +1,6 @@
 """The command line: help whose examples work, exit codes, and no traceback for a user's mistake."""
 
+import doctest
 import importlib.util
 import inspect
 import json
@@ -87,6 +88,22 @@ def test_examples_of_the_help_work_as_printed(line, after_demo, monkeypatch):
     for option in ("-o", "imageset"):
         if option in expanded:
             assert (folder / expanded[expanded.index(option) + 1]).exists()
+
+
+@pytest.mark.slow
+def test_commands_of_the_documentation_print_what_the_page_says(after_demo, project_root, tmp_path):
+    """The page is run command by command, with pipes, as a reader would; only the demo is not made again."""
+    folder, _ = after_demo
+    shutil.copytree(folder / "xphotfn-demo", tmp_path / "xphotfn-demo")
+    blocks = re.findall(r"```console\n(.*?)```", (project_root / "docs" / "command-line.md").read_text(), re.DOTALL)
+    lines = [part.split("\n", 1) for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    assert len(lines) > 8
+    for command, said in lines:
+        if not command.startswith("xphotfn demo"):
+            words = command.replace("xphotfn ", f"{shlex.quote(sys.executable)} -m xphotfn ", 1)
+            ran = subprocess.run(["/bin/sh", "-c", words], cwd=tmp_path, text=True, capture_output=True)
+            flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+            assert doctest.OutputChecker().check_output(said, ran.stdout + ran.stderr, flags), (command, ran)
 
 
 def test_find(data):
