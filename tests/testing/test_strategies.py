@@ -13,7 +13,7 @@ from xphotfn.engines.native.selection import evaluate
 from xphotfn.errors import InvalidRecord
 from xphotfn.testing import strategies as xst
 
-FEW = settings(max_examples=10, deadline=None, phases=[Phase.explicit, Phase.generate])
+FEW = settings(max_examples=5, deadline=None, phases=[Phase.explicit, Phase.generate])
 PUBLIC = sorted(name for name in xp.__all__ if attrs.has(getattr(xp, name)))
 CAMERAS = ("pn", "mos1", "mos2")
 
@@ -53,6 +53,7 @@ def events(draw):
     return found | {"FLAG": random.integers(0, 2**30, size), "TIME": random.uniform(0, 1e9, size)}
 
 
+@settings(max_examples=20)
 @given(st.sampled_from(CAMERAS).flatmap(lambda c: st.tuples(st.just(c), xst.selections(instrument=c))), events())
 def test_selections_filter_an_event_list(pair, given_events):
     """They are read, printed and read back, need no file, and choose among the rows of a list."""
