@@ -17,7 +17,7 @@ from xphotfn.units import quantities
 
 __all__ = ("Ds9Missing", "ds9_command", "open_in_ds9")
 
-_LOOK = ("-scale", "log", "-scale", "mode", "99.5", "-cmap", "inferno")
+_LOOK = ("-scale", "log", "-scale", "mode", "99.5", "-cmap", "heat")
 
 
 class Ds9Missing(XphotfnError, LookupError):

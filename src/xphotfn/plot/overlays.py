@@ -132,7 +132,7 @@ def _halo(colour: str, width: float) -> list[Any]:
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour)
-    is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.35  # red too: where red is not seen it is nearly black
+    is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.45  # red too: where red is not seen it is nearly black
     rim, extra = ("white", 0.8) if is_dark else ("black", 1.4)
     return [patheffects.withStroke(linewidth=width + extra, foreground=rim, alpha=0.75)]
 
