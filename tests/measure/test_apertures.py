@@ -468,7 +468,7 @@ def injected(folder, seed):
 
 def true_net(models, places):
     """Return the net source light of the model, from the same circles: images of light in units of 2^-40 counts."""
-    from xphotfn.science.apertures import disc_sums
+    from xphotfn.science.aperture_sums import disc_sums
 
     found = []
     for item in models:

@@ -46,7 +46,7 @@ from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import KingModel
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.matching import Sorted
-from xphotfn.science.snr import LiMaMethod, MidPMethod, XGAMethod
+from xphotfn.science.snr import ExactMethod, GaussianMethod, LiMaMethod, MidPMethod, XGAMethod
 from xphotfn.science.vignetting import VignettingTable
 from xphotfn.store.codec import from_plain, to_plain
 from xphotfn.testing import strategies as xst
@@ -193,6 +193,8 @@ SCIENCE = (
     ),
     case(MidPMethod, st.builds(MidPMethod), None),
     case(LiMaMethod, st.builds(LiMaMethod), None),
+    case(ExactMethod, st.builds(ExactMethod), None),
+    case(GaussianMethod, st.builds(GaussianMethod, background_variance=st.booleans()), None),
     case(
         VignettingTable,
         st.builds(

@@ -1,5 +1,6 @@
 """The record of one SAS command: data that any engine can execute."""
 
+from functools import lru_cache
 from typing import final
 
 from attrs import field, frozen
@@ -15,7 +16,13 @@ Parameters = tuple[tuple[str, str], ...]
 
 def _pairs(values: object) -> Parameters:
     items = values.items() if isinstance(values, dict) else values
-    return tuple((str(name), str(value)) for name, value in items)  # type: ignore[attr-defined]
+    return tuple(_pair(str(name), str(value)) for name, value in items)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1024)
+def _pair(name: str, value: str) -> tuple[str, str]:
+    """Return a pair, the same object for equal ones: the commands of a sample share most of theirs."""
+    return name, value
 
 
 def _plain_names(record: object, attribute: object, value: tuple[str, ...]) -> None:

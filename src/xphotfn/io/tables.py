@@ -48,7 +48,7 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
     """
     from astropy.table import Table
 
-    if hasattr(table, "columns") and hasattr(table, "iloc"):
+    if not isinstance(table, Table) and hasattr(table, "iloc"):  # a DataFrame; a Table has an iloc too
         table = Table.from_pandas(table)
     rows = table if isinstance(table, Table) else Table(table)
     names = {c: _ALIASES.get(c.lower(), c.lower()) for c in rows.colnames}

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
-from xphotfn.measure.apertures import UNITS
+from xphotfn.measure.aperture_table import UNITS
 from xphotfn.science.joint import joint_interval, joint_rate, joint_significance, joint_upper_limit
 
 __all__ = ("joint_photometry",)

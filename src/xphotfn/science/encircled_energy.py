@@ -23,6 +23,7 @@ __all__ = (
     "encircled_energy",
     "encircled_energy_systematic",
     "radius_of_fraction",
+    "table_density",
 )
 
 _SUBPIXELS = 7
@@ -285,6 +286,13 @@ def _curve(table: EncircledEnergyTable) -> tuple[PchipInterpolator, float, float
 def _table_fraction(table: EncircledEnergyTable, radius: Floats) -> Floats:
     curve, last, _ = _curve(table)
     return np.asarray(np.clip(curve(np.minimum(radius, last)), 0.0, 1.0))
+
+
+def table_density(table: EncircledEnergyTable, radius_arcsec: Floats) -> Floats:
+    """Return the light per area of a table at radii above 0, per arcsec^2; 0 beyond its last radius."""
+    curve, last, _ = _curve(table)
+    slope = np.maximum(curve.derivative()(np.minimum(radius_arcsec, last)), 0.0)
+    return np.asarray(np.where(radius_arcsec <= last, slope, 0.0) / (2 * np.pi * radius_arcsec))
 
 
 def _table_radius(table: EncircledEnergyTable, wanted: Floats) -> Floats:
