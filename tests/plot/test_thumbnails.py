@@ -133,6 +133,7 @@ def test_ticks_stand_at_their_coordinates(ra):
     texts = [
         (dict(re.findall(r'([\w-]+)="([^"]*)"', p)), re.sub(r"<[^>]*>", "", p)) for p in parts if p.startswith("<text")
     ]
+    texts = [(a, t) for a, t in texts if "deg" not in t]
     lower = [(float(a["x"]), float(t)) for a, t in texts if a.get("text-anchor") == "middle"]
     left = [(float(a["y"]), float(t.replace("\u2212", "-"))) for a, t in texts if a.get("text-anchor") == "end"]
     assert 3 <= len(lower) <= 8

@@ -147,8 +147,10 @@ def _pairs(plan: Plan, band: Band) -> list[tuple[PlannedProduct, ...]]:
 
 def _combined(part: Run, field: Field, band: Band, region: Any, method: Any) -> MapReport:
     empty = MapReport(obs_id="combined", instrument="combined", band=band)
+    own = [p for p in part.plan.products if p.band == band and p.obs_id == "combined"]
+    alone = evolve(part, plan=Plan(fields=(field,), products=own))  # so that no other header is read
     try:
-        rate_map = combined_rate_map(part, band=band)
+        rate_map = combined_rate_map(alone, band=band if own else None)
     except (XphotfnError, OSError) as error:
         return evolve(empty, problem=str(error))
     return _measured(evolve(empty, rate_map=rate_map), field, region, method)

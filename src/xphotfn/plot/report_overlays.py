@@ -183,6 +183,8 @@ def axes_svg(grid: PixelGrid, box: Box) -> tuple[Html, ...]:
         y = round(box.y1 - place - 0.5, 1)
         parts.append(element("path", class_="tick", d=f"M0 {y}h{long}M{w} {y}h{-long}"))
         parts.append(element("text", number(value, digits), x=-long, y=y, dy="0.35em", text_anchor="end"))
+    parts.append(element("text", "RA (deg)", x=w, y=h, dy="2.5em", text_anchor="end"))
+    parts.append(element("text", "Dec (deg)", x=-long, y=0, dy="-0.5em", text_anchor="middle"))
     return (*parts, *_scale_bar(grid, box))
 
 
