@@ -181,6 +181,7 @@ def test_the_page_of_a_target_says_how_its_products_were_made(sample_run, sample
         assert word in text
     assert f"numpy {np.__version__}" in text
     assert "richness" in text
+    assert "3 observations of other places left out" in text
     assert [e["text"] for e in page.all("pre") if "emosaic" in e["text"]]
     (shell,) = [e["href"] for e in page.all("a") if "shell script" in e["text"]]
     assert "emosaic 'imagesets=" in (sample_report / "targets" / shell).read_text()
