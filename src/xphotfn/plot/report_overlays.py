@@ -165,7 +165,7 @@ def _mark(kind: str, place: tuple[float, float] | None, box: Box, size: float) -
         hole = round(arm * 0.4, 1)
         starts = ((x - arm, y, "h"), (x + hole, y, "h"), (x, y - arm, "v"), (x, y + hole, "v"))
         d = "".join(f"M{a:g} {b:g}{way}{arm - hole:g}" for a, b, way in starts)
-    return element("path", class_=kind, d=d)
+    return element("g", element("path", class_="halo", d=d), element("path", class_=kind, d=d))
 
 
 def axes_svg(grid: PixelGrid, box: Box) -> tuple[Html, ...]:
