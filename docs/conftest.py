@@ -17,7 +17,7 @@ ALWAYS = ("journey.md", "mosaics.md")
 
 def pytest_collection_modifyitems(config, items):
     """Leave pages that simulate observations to the build of the site."""
-    if config.getoption("--slow"):
+    if config.getoption("--slow", default=False):
         return
     for item in items:
         path = Path(item.path)

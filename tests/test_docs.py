@@ -53,7 +53,7 @@ def test_every_public_name_has_a_page_and_is_in_a_list(reference):
     lists = "\n".join(text for path, text in made.items() if path.startswith("names/_"))
     for name in xp.__all__:
         assert f":: xphotfn.{name}\n" in made[f"names/xphotfn.{name}.rst"]
-        assert f"   xphotfn.{name}\n" in lists, name
+        assert f"   ./xphotfn.{name}\n" in lists, name
 
 
 def listed(folder, text):

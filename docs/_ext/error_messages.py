@@ -40,8 +40,8 @@ ACTION = re.compile(
 )
 """Words with which a message says what to do, or what there is to choose from."""
 
-RULE = re.compile(r"\b(?:must|needs?)\b.*(?:, got|, found) ")
-"""A message that gives the rule and the value that breaks it."""
+RULE = re.compile(r"\b(?:must|needs?)\b")
+"""A message that gives the rule which a value breaks."""
 
 
 class Message(NamedTuple):

@@ -152,16 +152,17 @@ def name_page(name: str, full: str, value: Any) -> str:
     return page(name, f".. {directive}:: {full}", *options)
 
 
-def listing(names: list[str], folder: str) -> list[str]:
+def listing(names: list[str], prefix: str = "") -> list[str]:
     """Return a table of names with their summaries, and the tree of their pages."""
-    table = [".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for name in names), ""]
-    tree = [".. toctree::", "   :hidden:", "", *(f"   {folder}/{name}" for name in names)]
+    bare = [".. currentmodule:: xphotfn", ""] if prefix else []
+    table = [*bare, ".. autosummary::", "   :nosignatures:", "", *(f"   {name}" for name in names), ""]
+    tree = [".. toctree::", "   :hidden:", "", *(f"   ./{prefix}{name}" for name in names)]
     return [*table, *tree]
 
 
 def theme_page(theme: Theme, names: list[str]) -> str:
     """Return the page of a theme, in Markdown."""
-    lines = "\n".join(listing([f"xphotfn.{name}" for name in names], "."))
+    lines = "\n".join(listing(names, "xphotfn."))
     return f"# {theme.title}\n\n{theme.about}\n\n```{{eval-rst}}\n{lines}\n```\n"
 
 
@@ -188,7 +189,7 @@ def module_page(module: str) -> str:
 
 def modules_page() -> str:
     """Return the page that lists the modules, in Markdown."""
-    lines = "\n".join(listing(documented_modules(), "."))
+    lines = "\n".join(listing(documented_modules()))
     about = "Names beside those of `xphotfn` itself: building blocks on plain arrays, SAS's commands, tests."
     return f"# Modules\n\n{about}\n\n```{{eval-rst}}\n{lines}\n```\n"
 
