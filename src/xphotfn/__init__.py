@@ -69,7 +69,9 @@ _WHERE = {
     "measure.sensitivity": "sensitivity_map sky_coverage upper_limit_map",
     "measure.smoothing": "smoothed",
     "measure.joint": "joint_photometry",
+    "io.region_export": "write_regions",
     "plot.view": "save_view view",
+    "plot.ds9": "ds9_command open_in_ds9",
     "plot.report": "report",
 }
 _NAMES = {name: f"xphotfn.{module}" for module, names in _WHERE.items() for name in names.split()}

@@ -13,7 +13,7 @@ from xphotfn.records.outcome import Done, Failed
 
 __all__ = ("diff_html", "plan_html", "run_html")
 
-_MOST_FAILURES, _MOST_STEPS = 20, 200
+_MOST_FAILURES, _MOST_STEPS, _MOST_OBSERVATIONS = 20, 200, 20
 _PRE = "white-space:pre-wrap;margin:0.2em 0 0.6em 1em;font-size:0.9em;background:none;color:inherit;border:0;padding:0"
 
 
@@ -34,9 +34,11 @@ def _observation_table(plan: Plan) -> Html:
     tasks = list(dict.fromkeys(s.command.task for s in plan.steps))
     found = Counter(p.obs_id for p in plan.products if p.file is not None)
     to_run = Counter((s.obs_id, s.command.task) for s in plan.steps)
-    places = dict.fromkeys([*(o for f in plan.fields for o in f.obs_ids), *(s.obs_id for s in plan.steps)])
+    places = list(dict.fromkeys([*(o for f in plan.fields for o in f.obs_ids), *(s.obs_id for s in plan.steps)]))
+    if len(places) > _MOST_OBSERVATIONS:
+        places.sort(key=lambda name: name != "combined")  # or it would be cut off
     rows = [(obs_id, found[obs_id] or "", *(to_run[obs_id, task] or "" for task in tasks)) for obs_id in places]
-    return table(rows, ("Observation", "Found", *tasks)) if rows else Html("")
+    return table(rows, ("Observation", "Found", *tasks), most=_MOST_OBSERVATIONS) if rows else Html("")
 
 
 def _step_row(step: Step) -> tuple[str, str, str, str]:

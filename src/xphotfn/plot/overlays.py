@@ -1,10 +1,9 @@
 """What is drawn over a picture of a field: regions, circles around the centre, and a scale bar."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,7 +15,7 @@ from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import kpc_to_deg, radius_deg
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes
-from xphotfn.units import quantity
+from xphotfn.units import quantities
 
 __all__ = ("Circle", "DrawnRegion", "Overlay", "draw_overlay", "overlay", "scale_bar_arcmin")
 
@@ -63,7 +62,7 @@ def overlay(grid: PixelGrid, field: Field | None, circles: Any, crosses: NDArray
     if field is not None and not isinstance(field, Field):
         raise InvalidRecord(f"field= takes a Field, as match_observations returns it, got {type(field).__name__}")
     target = None if field is None else field.target
-    wanted = [(_radius_label(radius), radius) for radius in _radii(circles)]
+    wanted = [(f"{radius:g}", radius) for radius in quantities(circles, "circles=")]
     if target is not None:
         wanted = [(target.name if name == target.kind else name, r) for name, r in target.radii] + wanted
     centre = _centre(grid, field, crosses, needed=bool(wanted))
@@ -96,16 +95,6 @@ def draw_overlay(ax: Any, drawn: Overlay, limits: tuple[float, float, float, flo
         _draw_circle(ax, circle, _label_angle(circle, place, limits))
     if drawn.pixel_arcmin is not None:
         _draw_scale_bar(ax, drawn.pixel_arcmin, drawn.kpc_per_arcmin, limits[1] - limits[0])
-
-
-def _radii(circles: Any) -> Iterable[Any]:
-    """Return circles= as single quantities: one, several, or a Quantity of several values."""
-    given = quantity(circles, "circles=", "5*u.arcmin") if isinstance(circles, (u.Quantity, str)) else circles
-    return np.atleast_1d(given) if isinstance(given, u.Quantity) else given
-
-
-def _radius_label(radius: Any) -> str:
-    return f"{quantity(radius, 'a radius', '300*u.kpc or 30*u.arcsec'):g}"
 
 
 def _centre(grid: PixelGrid, field: Field | None, crosses: NDArray[np.float64], needed: bool) -> tuple[float, float]:
@@ -143,7 +132,7 @@ def _halo(colour: str, width: float) -> list[Any]:
     from matplotlib.colors import to_rgb
 
     red, green, blue = to_rgb(colour)
-    is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.35  # red too: where red is not seen it is nearly black
+    is_dark = 0.299 * red + 0.587 * green + 0.114 * blue < 0.45  # red too: where red is not seen it is nearly black
     rim, extra = ("white", 0.8) if is_dark else ("black", 1.4)
     return [patheffects.withStroke(linewidth=width + extra, foreground=rim, alpha=0.75)]
 

@@ -20,7 +20,7 @@ STRETCHES = ("log", "linear", "sqrt", "asinh")
 COLOUR_MAP = "inferno"
 _CROSS_COLOUR, _VEIL = "#7fe3ff", (0.55, 0.55, 0.55, 0.82)
 _MARGIN_PIX = 3.0
-_FAINTEST_PERCENT, _FAINTEST_SMOOTHED_PERCENT = 1.0, 20.0
+_FAINTEST_PERCENT, _FAINTEST_SMOOTHED_PERCENT = 1.0, 50.0
 
 
 class Look(NamedTuple):

@@ -14,7 +14,7 @@ from xphotfn.plot.picture import COLOUR_MAP
 
 __all__ = ("LEVELS", "Box", "box_around", "box_of", "colours", "png", "rate_levels", "veil_png")
 
-LEVELS = 128
+LEVELS = 64
 _SOFTENING = 12.0
 _VEIL = (120, 124, 130, 150)
 
@@ -178,8 +178,9 @@ def png(levels: NDArray[np.uint8], palette: NDArray[np.uint8], alpha: tuple[int,
     b'PNG'
     """
     ny, nx = levels.shape
-    rows = np.zeros((ny, nx + 1), dtype=np.uint8)  # each row starts with its filter, 0: none
+    rows = np.full((ny, nx + 1), 2, dtype=np.uint8)  # each row starts with its filter; 2: less the row above
     rows[:, 1:] = levels[::-1]
+    rows[1:, 1:] -= levels[::-1][:-1]
     parts = [(b"IHDR", struct.pack(">IIBBBBB", nx, ny, 8, 3, 0, 0, 0)), (b"PLTE", palette.tobytes())]
     parts += [(b"tRNS", bytes(alpha))] if alpha else []
     parts += [(b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")]

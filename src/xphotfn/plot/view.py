@@ -88,8 +88,9 @@ def view(
     pixel coordinates; make axes with one by ``figure.add_subplot(projection=sky_wcs(product.grid))``.
 
     Colours end at the 99.9th percentile of the positive pixels. The logarithmic stretch starts at half their first
-    percentile (their 20th for a smoothed product, whose faintest pixels mean nothing), the others at 0; all below, as
-    zeros and what is off the detector, has the background's colour. Panels have limits of their own.
+    percentile, or at half their median where the product is smoothed, since its faintest pixels are the far wings of
+    single counts; the others start at 0. All below, as zeros and what is off the detector, has the background's
+    colour. Panels have limits of their own.
 
     The regions are those of all observations of the field, since these are what a mask leaves out on every map.
 
