@@ -249,11 +249,12 @@ def test_a_task_that_is_wanted_again_at_once_is_done_after_all(scripted, tools, 
     plan = Plan(steps=[tools.made_of("evselect", 0)])
     client.register_plugin(on_cluster.EndWithTask())
     delayed = xp.to_delayed(plan, engine=engine, store=tmp_path / "s")[plan.steps[0].id]
-    future = client.compute(delayed)
+    worker = next(iter(client.scheduler_info()["workers"]))
+    future = client.compute(delayed, workers=[worker])
     pids = tools.lines_of(tmp_path / "pids", 2)
     client.cancel(future)
     time.sleep(0.1)  # for dask to tell the client; the old process is still there: it does not heed SIGTERM
-    again = client.compute(delayed)
+    again = client.compute(delayed, workers=[worker])
     assert isinstance(again.result(timeout=20), xp.Done)
     assert all(tools.gone(pid) for pid in pids)
 
