@@ -34,6 +34,7 @@ from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.graph.result import Run
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
+from xphotfn.records.event import StepEvent
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
@@ -164,6 +165,22 @@ RECORDS = (
     ),
     case(Failed, st.builds(Failed, step=WORDS, reason=TEXTS, log=TEXTS), None),
     case(Skipped, st.builds(Skipped, step=WORDS, because=WORDS), None),
+    case(
+        StepEvent,
+        st.builds(
+            StepEvent,
+            step=WORDS,
+            task=WORDS,
+            obs_id=WORDS,
+            product=WORDS,
+            state=st.sampled_from(("started", "done", "cached", "failed", "skipped")),
+            seconds=SIZES,
+            why=TEXTS,
+            ended=st.integers(0, 9),
+            total=st.integers(0, 9),
+        ),
+        None,
+    ),
 )
 SCIENCE = (
     case(
