@@ -11,7 +11,7 @@ import xphotfn as xp
 from xphotfn.io.write import write_image
 
 NAMES = ("A 2029", "../../etc/passwd", "<script>alert('x')</script>", "Ωmega/05")
-BROKEN = "../../etc/passwd"
+BROKEN = "Ωmega/05"
 LOG = "** emosaic: error (noSpace), the disk is <b>full</b>"
 SIDE = 96
 

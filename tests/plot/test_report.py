@@ -12,12 +12,17 @@ import astropy.units as u
 import numpy as np
 import pytest
 from attrs import evolve
+from matplotlib.image import imread
 
 import xphotfn as xp
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.result import Run
-from xphotfn.plot import report as report_module
+from xphotfn.plot import report as report_module, report_data
+from xphotfn.plot.report_data import target_report
 from xphotfn.plot.report_folder import MARKER, published_folder, slugs
+from xphotfn.plot.report_html import asset
+from xphotfn.plot.report_records import MapReport
+from xphotfn.plot.report_steps import parts_of
 
 from .conftest import BROKEN, LOG, NAMES, obs_id_of
 
@@ -176,6 +181,7 @@ def test_the_page_of_a_target_says_how_its_products_were_made(sample_run, sample
         assert word in text
     assert f"numpy {np.__version__}" in text
     assert "richness" in text
+    assert "3 observations of other places left out" in text
     assert [e["text"] for e in page.all("pre") if "emosaic" in e["text"]]
     (shell,) = [e["href"] for e in page.all("a") if "shell script" in e["text"]]
     assert "emosaic 'imagesets=" in (sample_report / "targets" / shell).read_text()
@@ -186,11 +192,61 @@ def test_the_page_of_a_target_says_how_its_products_were_made(sample_run, sample
         assert any(row.startswith(f"{obs_id_of(0)} {camera}") and f"{value:.1f}" in row for row in table)
 
 
+def test_the_error_of_a_rate_is_that_of_its_counts():
+    m = xp.Measurement(
+        value=1, method="mid-p", counts=100, background_counts=400, area_pix=50, background_area_pix=1000,
+        exposure_s=50 * 200.0, background_exposure_s=1.0, alpha=0.1,
+    )  # fmt: skip
+    shown = MapReport(obs_id="combined", instrument="combined", band=xp.Band(lo_ev=1, hi_ev=2), measurement=m)
+    assert shown.exposure_s == 200.0
+    assert shown.net_rate == pytest.approx((100 - 40) / 200)
+    assert shown.net_rate_error == pytest.approx(np.sqrt(100 + 0.01 * 400) / 200, rel=1e-12)
+
+
+def one_target(sample_run, **options):
+    part = next(p for p in parts_of(sample_run) if p.plan.fields[0].name == "A 2029")
+    return target_report(part, "a", **({"region": None, "method": "mid-p"} | options)).bands[0]
+
+
+def test_flags_say_what_is_odd(sample_run, monkeypatch):
+    assert one_target(sample_run).flags == ()
+    assert one_target(sample_run, region=10 * u.arcsec).flags == ("few counts",)
+    wide = one_target(sample_run, region=5.5 * u.arcmin)
+    assert wide.flags == ()
+    assert wide.combined.on_chip == pytest.approx(1.0, abs=0.01)
+    beyond = one_target(sample_run, region=8 * u.arcmin)  # the detector ends at 46 pixels of 8 arcsec
+    assert beyond.flags == ("not measured", "no background", "low on-chip")
+    assert beyond.combined.on_chip == pytest.approx((46 / 60) ** 2, abs=0.01)
+    edge = xp.Peak(ra_deg=10.0, dec_deg=20.0, near_edge=True, method="simple")
+    monkeypatch.setattr(report_data, "find_peak", lambda *_: edge)
+    assert one_target(sample_run).flags == ("peak near edge",)
+    assert one_target(sample_run).offset_arcsec == 0
+
+    def no_peak(*_):
+        raise xp.NoData("nothing")
+
+    monkeypatch.setattr(report_data, "find_peak", no_peak)
+    assert one_target(sample_run).flags == ("no peak",)
+    monkeypatch.setattr(report_data, "interloper_mask", lambda m, _: np.zeros(m.grid.shape, dtype=bool))
+    assert "much masked" in one_target(sample_run).flags
+
+
+def test_the_veil_is_over_what_is_neither_source_nor_background(sample_run, sample_report):
+    (field,) = [f for f in sample_run.plan.fields if f.name == "A 2029"]
+    combined = xp.combined_rate_map(sample_run, target=field.name)
+    source, background = xp.mask(combined, field, "r500")
+    on = xp.sensor_mask(combined)
+    opacity = imread(sample_report / "pictures" / "a-2029-500-2000-combined-veil.png")[::-1, :, 3]
+    rows, columns = np.flatnonzero(on.any(axis=1)), np.flatnonzero(on.any(axis=0))
+    part = np.s_[max(rows[0] - 4, 0) : rows[-1] + 5, max(columns[0] - 4, 0) : columns[-1] + 5]
+    assert np.array_equal(opacity > 0, (on & ~source & ~background)[part])
+
+
 def test_the_csv_holds_the_same_rows(sample_run, sample_report):
     with (sample_report / "targets.csv").open(encoding="utf-8", newline="") as stream:
         table = {row["target"]: row for row in csv.DictReader(stream)}
     assert set(table) == set(NAMES)
-    assert table[BROKEN]["snr"] == ""
+    assert table[BROKEN]["snr"] == table[BROKEN]["net_rate_ct_s"] == ""
     assert table[BROKEN]["flags"] == "failed steps; not measured"
     field = next(f for f in sample_run.plan.fields if f.name == NAMES[2])
     measured = xp.snr(xp.combined_rate_map(sample_run, target=field.name), field, "r500")
@@ -199,7 +255,7 @@ def test_the_csv_holds_the_same_rows(sample_run, sample_report):
 
 
 def test_region_method_and_title_are_the_callers(sample_run, tmp_path):
-    part = evolve(sample_run, plan=evolve(sample_run.plan, fields=sample_run.plan.fields[-1:]))
+    part = evolve(sample_run, plan=evolve(sample_run.plan, fields=sample_run.plan.fields[:1]))
     made = xp.report(part, tmp_path / "r", region=1 * u.arcmin, method="li-ma", title="A <sample>", progress=False)
     page = Page(made)
     assert page.all("h1")[0]["text"] == "A <sample>"
@@ -211,9 +267,54 @@ def test_region_method_and_title_are_the_callers(sample_run, tmp_path):
     )
     with pytest.raises(xp.InvalidRecord):
         xp.report(part, tmp_path / "other", method="magic", progress=False)
+    for nonsense in ("r5000", "big", 3, 5 * u.keV, -1 * u.arcmin, [1, 2] * u.arcmin):
+        with pytest.raises(xp.UnitMismatch, match="region"):
+            xp.report(part, tmp_path / "other", region=nonsense, progress=False)
     with pytest.raises(xp.InvalidRecord, match="needs a run"):
         xp.report("store", tmp_path / "other", progress=False)
     assert not (tmp_path / "other").exists()
+
+
+def test_a_home_folder_is_understood(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    made = xp.report(Run(plan=Plan(), store="s", engine="native-1"), "~/r", progress=False)
+    assert made == tmp_path / "r" / "index.html"
+    assert made.is_file()
+
+
+def luminance(colour):
+    """Relative luminance of #rrggbb (WCAG 2.2)."""
+    parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+def test_letters_stand_out_in_light_and_in_dark():
+    themes = re.findall(r":root \{(.*?)\}", asset("report.css"), re.DOTALL)
+    assert len(themes) == 2
+    for theme in themes:
+        colours = dict(re.findall(r"--([\w-]+): (#\w{6})", theme))
+        pairs = [(ink, back) for ink in ("ink", "soft", "link", "bad", "warn") for back in ("page", "card", "hover")]
+        pairs += [(name, f"{name}-back") for name in ("bad", "warn", "good")] + [("ink", "code")]
+        for pair in pairs:
+            dark, light = sorted(luminance(colours[name]) for name in pair)
+            assert (light + 0.05) / (dark + 0.05) >= 4.5, pair
+
+
+@pytest.mark.slow
+def test_the_report_of_abell_907_says_what_the_tutorial_says(data_root, tmp_path):
+    target = xp.galaxy_cluster("A907", 149.59209, -11.05972, redshift=0.16, r500=1200 * u.kpc)
+    field = xp.match_observations(target, xp.find_observations(data_root / "a907"))
+    field = xp.with_centre(field, [149.59251340970866, -11.063958320861634])  # the tutorial's peak
+    plan = xp.plan_photometry(field, xp.energy_band(0.5 * u.keV, 2 * u.keV), reference="0404910601")
+    run = xp.run(plan, engine=xp.native_engine(), store=tmp_path / "s", progress=False)
+    page = Page(xp.report(run, tmp_path / "r", method="xga", progress=False).parent / "targets" / "a907.html")
+    shown = {e["text"] for e in page.all("td")}
+    expected = ("71.9", "88.8", "94.2", "96.2", "108.1", "108.7", "114.6", "124.7", "251.6")
+    assert shown.issuperset(expected)
+    text = page.all("body")[0]["text"]
+    assert "251.61 \u03c3 (xga)" in text
+    assert "149.59251 \u221211.06396 deg" in text
 
 
 def test_what_cannot_be_measured_has_its_reason(sample_run, tmp_path):

@@ -41,6 +41,8 @@ const measure = () => {
   result.opened_ms = performance.now();
   result.fromHash = column("snr").slice(0, 3);
   result.width = [innerWidth, document.scrollingElement.scrollWidth];
+  const style = (element, part) => getComputedStyle(element, part);
+  result.card = [style(shown()[0]).display, style(shown()[0].querySelector(".snr"), "::before").content];
   const before = performance.now();
   press("snr");
   document.body.offsetHeight;
@@ -152,6 +154,7 @@ def test_500_targets_sort_filter_and_fit_a_narrow_screen(ask, many_targets):
     assert result["sort_ms"] < 5_000
     assert result["fromHash"] == ["1", "2", "3"]  # the least first, as the address says
     assert result["width"] == [360, 360]
+    assert result["card"] == ["grid", '"SNR (\u03c3)"']  # a row is a card whose numbers have their names
     values = sorted(int((n * 191) % 500 + 1) for n in range(499))
     assert result["down"] == [*map(str, reversed(values)), ""]
     assert result["up"] == [*map(str, values), ""]  # what is not measured comes last either way

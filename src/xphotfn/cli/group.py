@@ -1,6 +1,7 @@
 """The group of all commands: mistakes in one sentence, nearest names for typos, examples at the end of the help."""
 
 import difflib
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -9,11 +10,27 @@ import click
 
 from xphotfn.errors import XphotfnError
 
-__all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "Command", "Group")
+__all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "Command", "Group", "as_options")
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 MISTAKE = 1
 DONE_IN_PART = 2
+
+
+# What messages of the library advise, where it is a keyword of Python, as the option that does the same.
+_ADVICE = (
+    (re.compile(r"overwrite=True \(--overwrite\)"), "--overwrite"),
+    (re.compile(r"run\(\.\.\., store=\)"), "`xphotfn run --store`"),
+    (re.compile(r"\b(within|redshift|reference|band|target)=(?=[\s,;:.)]|\Z)"), r"--\1"),
+    (re.compile(r"run\.table\(\)"), "the table of `xphotfn run`"),
+)
+
+
+def as_options(text: str) -> str:
+    """Return a message of the library in words of the command line."""
+    for pattern, words in _ADVICE:
+        text = pattern.sub(words, text)
+    return text
 
 
 @contextmanager
@@ -74,7 +91,7 @@ class Group(click.Group):
             with _usage_mistakes_have_status_1():
                 return super().invoke(ctx)
         except XphotfnError as error:
-            click.echo(f"xphotfn: {error}", err=True)
+            click.echo(f"xphotfn: {as_options(str(error))}", err=True)
             ctx.exit(MISTAKE)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:

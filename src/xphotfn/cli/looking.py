@@ -11,7 +11,7 @@ from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
 from xphotfn.cli.output import wants_progress
 from xphotfn.cli.places import maps_of, product_of
-from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing
+from xphotfn.errors import InvalidRecord, ProductMissing
 
 __all__ = ("report", "view")
 
@@ -29,7 +29,7 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
     ),
 )
 @click.argument("what", type=shared.PATH)
-@click.option("-o", "--output", type=shared.PATH, required=True, metavar="PICTURE", help="The .png or .pdf to make.")
+@click.option("-o", "--output", type=shared.PATH, required=True, metavar="PICTURE", help="Such as map.png or map.pdf.")
 @click.option("--exposure", type=shared.PATH, metavar="EXPMAP", help="Exposure map of an image: draw the rate.")
 @click.option(
     "--cross-hair", "crosses", multiple=True, metavar="RA,DEC", help="Mark a position; may come twice."
@@ -102,10 +102,7 @@ def report(store: Path, output: Path, region: str | None, method: str, title: st
     """Write a report of a run, of one target or a sample, as web pages with pictures and tables."""
     from xphotfn.graph.run import load_run
 
-    try:
-        write = import_module("xphotfn.plot.report").report
-    except ModuleNotFoundError as error:
-        raise InvalidFile(str(output), f"cannot be written: {error}") from error
+    write = import_module("xphotfn.plot.report").report
     chosen = None if region is None else values.region(region)
     path = write(load_run(store), output, region=chosen, method=method, title=title, progress=wants_progress())
     click.echo(str(path))

@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import DONE_IN_PART, Command
-from xphotfn.cli.output import print_json, print_rows, say, say_notes, show
+from xphotfn.cli.output import print_json, print_rows, say, say_notes, show, wants_progress
 from xphotfn.cli.running import engine_named, run_plan
 from xphotfn.cli.sample import end, sample_of
 
@@ -34,7 +34,7 @@ def find(root: Path, as_json: bool) -> None:
     from xphotfn.io.find import find_observations
     from xphotfn.store.codec import to_plain
 
-    observations = find_observations(root)
+    observations = find_observations(root, progress=wants_progress())
     if as_json:
         print_json([to_plain(o) for o in observations])
         return

@@ -82,14 +82,18 @@ def _shown(name: str, value: Any) -> str:
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print an aligned table on a terminal, and tab-separated values when piped."""
     cells = [list(names), *([" ".join(str(c).split()) for c in row] for row in rows)]
-    if not sys.stdout.isatty():
+    if not _on_terminal():
         for row in cells:
             click.echo("\t".join(row))
         return
     widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
     for number, row in enumerate(cells):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        click.echo(click.style(line, bold=number == 0))
+        click.echo(line if number else click.style(line, bold=True))
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()
 
 
 def as_table(rows: Sequence[Row]) -> Any:

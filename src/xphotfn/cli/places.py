@@ -38,9 +38,9 @@ def _of_store(store: Path, combined: bool) -> Iterator[Any]:
 def _of_folder(folder: Path) -> Iterator[Any]:
     """Yield the images of a folder with their exposure maps; pairs that do not fit are left out, and said."""
     import xphotfn as xp
-    from xphotfn.cli.output import say, say_notes
+    from xphotfn.cli.output import say, say_notes, wants_progress
 
-    observations = xp.find_observations(folder)
+    observations = xp.find_observations(folder, progress=wants_progress())
     say_notes(observations)
     for observation in observations:
         for exposure in observation.exposures:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import click
 
 from xphotfn.cli import values
-from xphotfn.cli.group import DONE_IN_PART
-from xphotfn.cli.output import read_table, say_notes
+from xphotfn.cli.group import DONE_IN_PART, as_options
+from xphotfn.cli.output import read_table, say_notes, wants_progress
 from xphotfn.errors import PlanError, XphotfnError
 
 __all__ = ("Sample", "end", "failed_fields", "sample_of")
@@ -31,7 +31,7 @@ def sample_of(root: Path, options: Mapping[str, Any]) -> Sample:
     targets = _targets(options)
     within = values.radius(options["within"], "--within")
     bands = [values.band(text) for text in options["bands"]]
-    observations = xp.find_observations(root)
+    observations = xp.find_observations(root, progress=wants_progress())
     say_notes(observations)
 
     def match(some: Any) -> Any:
@@ -96,9 +96,10 @@ def end(failures: Iterable[tuple[str, str]]) -> None:
     """List targets that failed on stderr, and end with the status of work that is done in part."""
     listed = tuple(failures)
     if listed:
-        click.echo(f"xphotfn: {len(listed)} of the targets failed:\n{_listed(listed)}", err=True)
+        many = "1 target" if len(listed) == 1 else f"{len(listed)} targets"
+        click.echo(f"xphotfn: {many} failed:\n{_listed(listed)}", err=True)
         click.get_current_context().exit(DONE_IN_PART)
 
 
 def _listed(failures: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"  {name}: {reason}" for name, reason in failures)
+    return "\n".join(f"  {name}: {as_options(reason)}" for name, reason in failures)

@@ -52,7 +52,7 @@ def png(levels: Bytes, colours: Bytes, *, alpha: tuple[int, ...] = ()) -> bytes:
 
     References
     ----------
-    W3C, Portable Network Graphics (PNG) Specification, sections 5, 11.2 and 11.3.
+    W3C, Portable Network Graphics (PNG) Specification, sections 5, 9, 11.2 and 11.3.
 
     Examples
     --------
@@ -60,8 +60,9 @@ def png(levels: Bytes, colours: Bytes, *, alpha: tuple[int, ...] = ()) -> bytes:
     b'\x89PNG'
     """
     height, width = levels.shape
-    rows = np.zeros((height, width + 1), dtype=np.uint8)  # each row starts with its filter: 0, none
+    rows = np.full((height, width + 1), 2, dtype=np.uint8)  # each row starts with its filter; 2: less the row above
     rows[:, 1:] = levels
+    rows[1:, 1:] -= levels[:-1]
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, colour type 3: a palette
     chunks = [(b"IHDR", header), (b"PLTE", colours.tobytes()), *([(b"tRNS", bytes(alpha))] if alpha else [])]
     chunks += [(b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")]

@@ -42,7 +42,7 @@ class MapLight(NamedTuple):
         found = encircled_energy_systematic(energy_ev=self.energy_ev, off_axis_arcmin=self.angle_arcmin, psf=self.psf)
         return np.broadcast_to(found, self.angle_arcmin.shape)
 
-    def profile(self, part: slice) -> EncircledEnergyTable | tuple[Floats, Floats]:
+    def profile(self, part: NDArray[np.intp]) -> EncircledEnergyTable | tuple[Floats, Floats]:
         """Return the table, or core radius and slope at some of the positions."""
         if isinstance(self.psf, EncircledEnergyTable):
             return self.psf

@@ -1,6 +1,6 @@
 """Sums of many maps in many circles and rings: one pass over the positions for all maps of one grid."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -134,7 +134,8 @@ def measured_maps(
 ) -> list[Measured]:
     """Return the sums of maps of one grid at all positions; ``tell`` gets the number of positions as they are done."""
     x, y = deg_to_pix(grid, sky.ra, sky.dec)
-    radii = tuple(v / grid.pixel_deg for v in (sky.radius, sky.inner, sky.outer))
+    order = np.argsort(y, kind="stable")  # neighbours share rows of the images, which are then still in the cache
+    x, y, radii = x[order], y[order], tuple(v[order] / grid.pixel_deg for v in (sky.radius, sky.inner, sky.outer))
     stack = _stack(maps)
     longest = min(grid.nx, int(2 * np.max(radii[0], initial=1.0)) + 3)
     least = [row_minima(np.where(m.live, m.exposure, np.inf), longest) for m in maps]
@@ -143,11 +144,11 @@ def measured_maps(
     for part in list(circles.position_chunks(np.max(radii[2], initial=1.0), x.size)) or [slice(0, 0)]:
         at, cut = (x[part], y[part]), tuple(r[part] for r in radii)
         chunk = _chunk(grid, at, cut, (stack, least), overlap)
-        light = _chunk_light(border, (part, at, cut[0]), lights, overlap, grid)
+        light = _chunk_light(border, (order[part], at, cut[0]), lights, overlap, grid)
         for columns, measured, shining in zip(found, chunk, light, strict=True):
             columns.append(measured._replace(light=shining))
         tell(part.stop - part.start)
-    return [_joined(parts) for parts in found]
+    return [_joined(parts, order) for parts in found]
 
 
 def _chunk(
@@ -216,7 +217,7 @@ class _Border(NamedTuple):
 
 def _chunk_light(
     border: _Border | None,
-    where: tuple[slice, tuple[Floats, Floats], Floats],
+    where: tuple[NDArray[np.intp], tuple[Floats, Floats], Floats],
     lights: Sequence[MapLight | None],
     overlap: Overlap,
     grid: PixelGrid,
@@ -232,11 +233,15 @@ def _chunk_light(
     ]
 
 
-def _joined(parts: list[Measured]) -> Measured:
-    if len(parts) == 1:
-        return parts[0]
-    shown = ApertureSums(*(np.concatenate(v) for v in zip(*(p.shown for p in parts), strict=True)))
+def _joined(parts: list[Measured], order: NDArray[np.intp]) -> Measured:
+    """Return the parts together, in the order of the positions."""
+    back = np.argsort(order)
+
+    def whole(arrays: Iterable[Floats]) -> Floats:
+        return np.asarray(np.concatenate(list(arrays))[back])
+
+    shown = ApertureSums(*(whole(v) for v in zip(*(p.shown for p in parts), strict=True)))
     same = all(p.shown is p.centre for p in parts)
-    centre = shown if same else ApertureSums(*(np.concatenate(v) for v in zip(*(p.centre for p in parts), strict=True)))
-    light = None if parts[0].light is None else np.concatenate([p.light for p in parts if p.light is not None])
-    return Measured(shown, centre, np.concatenate([p.least for p in parts]), light)
+    centre = shown if same else ApertureSums(*(whole(v) for v in zip(*(p.centre for p in parts), strict=True)))
+    light = None if parts[0].light is None else whole(p.light for p in parts if p.light is not None)
+    return Measured(shown, centre, whole(p.least for p in parts), light)

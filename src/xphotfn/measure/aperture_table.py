@@ -77,14 +77,14 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
     n, b = np.where(live, shown.counts, np.nan), np.where(shown.ring_live > SLIVER, shown.ring_counts, np.nan)
     alpha, exposure = shown.alpha, shown.mean_exposure
     net = n - alpha * b
-    shares = _shares(shown, measured.light, light, grid)
+    shares, centre_shares = (_shares(s, measured.light, light, grid) for s in (shown, centre))
     found: dict[str, Any] = {
         "counts": n,
         "background_counts": np.where(live, b, np.nan),
         "alpha": np.where(live, alpha, np.nan),
         "net_counts": net,
         "rate": net / (exposure * _positive(shares.circle - alpha * shares.ring)),
-        **_statistics(centre, rules, _shares(centre, measured.light, light, grid)),
+        **_statistics(centre, rules, centre_shares),
     }
     if light is not None:
         found |= {
@@ -105,6 +105,12 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
     if rules.overlap == "exact":
         n, b = (np.where(centre.live > 0, v, np.nan) for v in (centre.counts, centre.ring_counts))
         found |= {"centre_counts": n, "centre_background": b, "centre_alpha": centre.alpha}
+    if rules.overlap == "exact" and light is not None:  # in units of the exposure_mean that is shown
+        scale = centre.mean_exposure / exposure
+        found |= {
+            "centre_enclosed_fraction": centre_shares.circle * scale,
+            "centre_ring_fraction": centre_shares.ring * scale,
+        }
     return found
 
 

@@ -1,6 +1,7 @@
 """The report of a run: a folder of static pages to look at, to keep and to send."""
 
 import csv
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any
 
 from attrs import evolve
 
-from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.errors import InvalidRecord, PlanError, UnitMismatch
 from xphotfn.graph.describe import describe
 from xphotfn.graph.export import to_shell
 from xphotfn.graph.result import Run
@@ -27,9 +28,11 @@ from xphotfn.plot.report_steps import parts_of
 from xphotfn.plot.report_target import target_page
 from xphotfn.plot.view import MatplotlibMissing
 from xphotfn.science.snr import Method, method_of
+from xphotfn.units import quantity
 
 __all__ = ("report",)
 
+REGIONS = ("r500", "r200", "r2500", "point", "region")
 Made = tuple[TargetReport, tuple[BandPictures, ...]]
 Neighbour = tuple[str, str] | None
 
@@ -69,6 +72,8 @@ def report(
     ------
     InvalidRecord
         If it is no run, or the method is unknown.
+    UnitMismatch
+        If the region is neither a name nor a radius.
     InvalidFile
         If the folder holds other things, which stay as they are, or cannot be written.
     MatplotlibMissing
@@ -93,7 +98,8 @@ def report(
     name = method_of(method).name
     if find_spec("matplotlib") is None:
         raise MatplotlibMissing('a report needs matplotlib: pip install "xphotfn[plot]"')
-    final = Path(output)
+    final = Path(output).expanduser()
+    region = _region(region)
     with published_folder(final) as folder:
         for part in ("targets", "pictures"):
             (folder / part).mkdir()
@@ -102,6 +108,16 @@ def report(
         (folder / "index.html").write_text(index_page(shown, [pics for _, pics in made]), encoding="utf-8")
         _write_csv(folder / "targets.csv", shown)
     return final / "index.html"
+
+
+def _region(region: Any) -> Any:
+    """Return a region by its name or as a Quantity; None stays None."""
+    if region is None or region in REGIONS:
+        return region
+    radius = quantity(region, "region", f"'r500' (of {', '.join(REGIONS)}) or 300*u.kpc")
+    if not (radius.isscalar and radius.value > 0 and radius.unit.physical_type in ("angle", "length")):
+        raise UnitMismatch(f"region must be a name ({', '.join(REGIONS)}) or one radius above 0, got {region}")
+    return radius
 
 
 def _write_targets(
@@ -195,7 +211,8 @@ def _write_csv(path: Path, shown: RunReport) -> None:
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(_CSV)
-        writer.writerows(_csv_rows(shown))
+        for row in _csv_rows(shown):
+            writer.writerow("" if isinstance(v, float) and not math.isfinite(v) else v for v in row)
 
 
 def _csv_rows(shown: RunReport) -> Iterator[tuple[Any, ...]]:

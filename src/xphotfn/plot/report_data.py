@@ -1,6 +1,7 @@
 """From a run to the records that a report shows. What cannot be measured is a value with its reason, never an error."""
 
 import math
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -35,6 +36,9 @@ from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import kpc_to_deg, radius_deg
 
 __all__ = ("default_region", "region_label", "region_radius_deg", "target_report")
+
+
+_FAR = re.compile(r"arcmin from the pointing, beyond")
 
 
 def default_region(field: Field) -> Any:
@@ -106,7 +110,6 @@ def target_report(part: Run, slug: str, *, region: Any, method: Any) -> TargetRe
     wanted = default_region(field) if region is None else region
     steps = step_reports(part)
     bands = sorted({p.band for p in part.plan.products}, key=lambda b: (b.lo_ev, b.hi_ev))
-    left = [f"{obs_id} was left out: {why}" for obs_id, why in field.left_out]
     found = [f"{o.obs_id}: {note}" for o in field.observations for note in o.notes]
     return TargetReport(
         slug=slug,
@@ -114,8 +117,15 @@ def target_report(part: Run, slug: str, *, region: Any, method: Any) -> TargetRe
         region=region_label(field, wanted),
         bands=[_band_report(part, field, band, wanted, method, steps) for band in bands],
         steps=steps,
-        notes=dict.fromkeys([*part.plan.notes, *left, *found]),
+        notes=dict.fromkeys([*part.plan.notes, *_left_out(field), *found]),
     )
+
+
+def _left_out(field: Field) -> list[str]:
+    """Return what was left out of a field; in a large sample nearly all observations are, for they lie elsewhere."""
+    near = [f"{obs_id} was left out: {why}" for obs_id, why in field.left_out if not _FAR.search(why)]
+    far = sum(bool(_FAR.search(why)) for _, why in field.left_out)
+    return [*near, *([f"{far} observation{'' if far == 1 else 's'} of other places left out"] if far else [])]
 
 
 def _band_report(
@@ -147,8 +157,10 @@ def _pairs(plan: Plan, band: Band) -> list[tuple[PlannedProduct, ...]]:
 
 def _combined(part: Run, field: Field, band: Band, region: Any, method: Any) -> MapReport:
     empty = MapReport(obs_id="combined", instrument="combined", band=band)
+    own = [p for p in part.plan.products if p.band == band and p.obs_id == "combined"]
+    alone = evolve(part, plan=Plan(fields=(field,), products=own))  # so that no other header is read
     try:
-        rate_map = combined_rate_map(part, band=band)
+        rate_map = combined_rate_map(alone, band=band if own else None)
     except (XphotfnError, OSError) as error:
         return evolve(empty, problem=str(error))
     return _measured(evolve(empty, rate_map=rate_map), field, region, method)

@@ -91,7 +91,7 @@ def svg(
         Further elements.
     """
     shapes = [_shape(o, box) for o in shown if _touches(o.shape, box)]
-    marks = [_mark("target", target, box, 0.022), _mark("peak", peak, box, 0.022)]
+    marks = [_mark("target", target, box, 0.016), _mark("peak", peak, box, 0.03)]
     size = {"width": box.width, "height": box.height}
     return element(
         "svg",
@@ -162,10 +162,10 @@ def _mark(kind: str, place: tuple[float, float] | None, box: Box, size: float) -
     if kind == "target":
         d = f"M{x - arm:g} {y - arm:g}l{2 * arm:g} {2 * arm:g}M{x + arm:g} {y - arm:g}l{-2 * arm:g} {2 * arm:g}"
     else:
-        hole = round(arm * 0.35, 1)
+        hole = round(arm * 0.4, 1)
         starts = ((x - arm, y, "h"), (x + hole, y, "h"), (x, y - arm, "v"), (x, y + hole, "v"))
         d = "".join(f"M{a:g} {b:g}{way}{arm - hole:g}" for a, b, way in starts)
-    return element("path", class_=kind, d=d)
+    return element("g", element("path", class_="halo", d=d), element("path", class_=kind, d=d))
 
 
 def axes_svg(grid: PixelGrid, box: Box) -> tuple[Html, ...]:
@@ -183,6 +183,8 @@ def axes_svg(grid: PixelGrid, box: Box) -> tuple[Html, ...]:
         y = round(box.y1 - place - 0.5, 1)
         parts.append(element("path", class_="tick", d=f"M0 {y}h{long}M{w} {y}h{-long}"))
         parts.append(element("text", number(value, digits), x=-long, y=y, dy="0.35em", text_anchor="end"))
+    parts.append(element("text", "RA (deg)", x=w, y=h, dy="2.5em", text_anchor="end"))
+    parts.append(element("text", "Dec (deg)", x=-long, y=0, dy="-0.5em", text_anchor="middle"))
     return (*parts, *_scale_bar(grid, box))
 
 

@@ -192,7 +192,7 @@ def _maps_table(band: BandReport) -> Html:
         for n, (words, unit) in enumerate(_COLUMNS)
     ]
     rows = [_map_row(m) for m in (*band.maps, band.combined)]
-    table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="numbers")
+    table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="numbers maps")
     return element("div", table, class_="scroll", tabindex="0", role="region", aria_label="Each map")
 
 
@@ -234,7 +234,7 @@ def _about(target: TargetReport) -> Html:
         "table",
         element("thead", element("tr", *(element("th", h, scope="col") for h in heads))),
         element("tbody", *rows),
-        class_="numbers",
+        class_="texts",
     )
     radii = [] if field.target is None else [(name.upper(), f"{r:g}") for name, r in field.target.radii]
     extra = [] if field.target is None else [(name, str(value)) for name, value in field.target.extra]

@@ -13,7 +13,7 @@ from xphotfn.plot.picture import COLOUR_MAP
 
 __all__ = ("LEVELS", "Box", "box_around", "box_of", "colours", "png", "rate_levels", "veil_png")
 
-LEVELS = 128
+LEVELS = 64
 _SOFTENING = 12.0
 _VEIL = (120, 124, 130, 150)
 

@@ -90,7 +90,7 @@ def mixture_of(first: Floats, raw: Floats, rate: Floats) -> GammaMixture:
 
 def _factors(first: Floats, terms: int) -> Floats:
     """Return ``s^j a!/(a + j)!`` with a the first t of a block, j the place within it and ``s = a + BLOCK/2``."""
-    place = np.arange(float(BLOCK))[:, None]
+    place = np.arange(float(min(BLOCK, terms)))[:, None]
     start = first + BLOCK * np.arange(float(-(-terms // BLOCK)))[:, None, None]
     ratio = (start + BLOCK / 2) / (start + np.maximum(place, 1.0))
     ratio[:, 0] = 1.0

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import special
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.science._numeric import Floats, over_valid, require_above_zero, require_not_negative
@@ -12,6 +11,7 @@ from xphotfn.science.gamma_mixture import NEGLIGIBLE, GammaMixture, convolve_log
 
 __all__ = ("of_on_off", "on_off_mixtures", "require_on_off")
 
+RANGE = 600.0  # what logarithms may differ by for their numbers to fit in a float64, with room to spare
 ELEMENTS = 200_000  # terms of one chunk, which stay in the processor's cache
 
 
@@ -25,7 +25,8 @@ def on_off_mixtures(
     """
     spill = g > 0
     low, high = _window(n, b, alpha)
-    terms = np.where(spill, n + b + 1, high - low + 1)
+    first, last, most = _spilt_window(n, b, alpha, f, np.where(spill, g, f))
+    terms = np.where(spill, last - first + most + 1, high - low + 1)
     order = np.lexsort((terms, spill))
     begin = 0
     while begin < order.size:
@@ -36,7 +37,7 @@ def on_off_mixtures(
         begin += rows.size
         measured = n[rows], b[rows], alpha[rows], f[rows]
         if spill[rows[0]]:
-            yield rows, _spilling_mixture(*measured, g[rows])
+            yield rows, _spilling_mixture(*measured, g[rows], (first[rows], last[rows], most[rows]))
         else:
             yield rows, _clean_mixture(*measured, low[rows], high[rows])
 
@@ -61,33 +62,75 @@ def _clean_mixture(n: Floats, b: Floats, alpha: Floats, f: Floats, low: Floats, 
     return mixture_of(n - k[0], np.exp(logs - np.max(logs, axis=0)), f)
 
 
-def _spilling_mixture(n: Floats, b: Floats, alpha: Floats, f: Floats, g: Floats) -> GammaMixture:
-    """Return the posterior where a fraction g of the source falls into the background region."""
-    source = _log_binomial(n, np.log(f / (f + g)), -np.log1p(1 / alpha))
-    outside = _log_binomial(b, np.log(g / (f + g)), -np.log1p(alpha), _most_spilt(n, b, alpha, f, g))
-    log_weight = convolve_logs(source, outside)
-    total = np.broadcast_to((n + b)[:, None], log_weight.shape)
-    t = np.arange(log_weight.shape[1])
-    log_weight += special.gammaln(np.maximum(total - t, 0) + 1) + special.gammaln(t + 1)
-    return normalised_mixture(np.zeros_like(n), np.where(t <= total, log_weight, -np.inf), f + g)
+def _spilling_mixture(
+    n: Floats, b: Floats, alpha: Floats, f: Floats, g: Floats, window: tuple[Floats, Floats, Floats]
+) -> GammaMixture:
+    """Return the posterior where a fraction g of the source falls into the background region.
+
+    With i of the n counts and j of the b from the source, the weight of t = i + j is
+    ``t! (n + b - t)! sum_ij C(n, i) (f/(f+g))^i (alpha/(1+alpha))^(n-i) C(b, j) (g/(f+g))^j (1+alpha)^(j-b)``. The
+    sum is made of numbers, not of logarithms, wherever they fit: both factors are tilted by ``exp(c t)`` so that they
+    do.
+    """
+    first, last, most = window
+    source = _log_terms(n, first, last, f / (f + g) * (1 + 1 / alpha))
+    outside = _log_terms(b, np.zeros_like(b), most, g / (f + g) * (1 + alpha))
+    t = first + np.arange(source.shape[0] + outside.shape[0] - 1)[:, None]
+    factor = _cumulated(np.maximum(t, 1.0) / np.maximum(n + b - t + 1, 1.0))
+    possible = t <= np.minimum(last + most, n + b)
+    tilt = factor[np.count_nonzero(possible, axis=0) - 1, np.arange(n.size)] / np.maximum(last + most - first, 1.0)
+    factor = np.where(possible, factor - tilt * (t - first), np.nan)
+    if np.nanmax(np.nanmax(factor, axis=0) - np.nanmin(factor, axis=0)) < RANGE:
+        source += tilt * np.arange(source.shape[0])[:, None]
+        outside += tilt * np.arange(outside.shape[0])[:, None]
+        raw = _convolved(*(np.exp(v - np.max(v, axis=0)) for v in (source, outside)))
+        raw *= np.exp(np.where(possible, factor - np.nanmax(factor, axis=0), -np.inf))
+        return mixture_of(first, raw, f + g)
+    logs = convolve_logs(source.T, outside.T) + np.where(possible, factor + tilt * (t - first), -np.inf).T
+    return normalised_mixture(first, logs, f + g)
+
+
+def _cumulated(ratio: Floats) -> Floats:
+    """Return the logarithms of the products of ratios down each column, the first taken as 1."""
+    logs = np.log(ratio)
+    logs[0] = 0.0
+    return np.asarray(np.cumsum(logs, axis=0))
+
+
+def _log_terms(n: Floats, first: Floats, last: Floats, odds: Floats) -> Floats:
+    """Return ln of ``C(n, i) odds^i`` but for a constant, i from first to last, shape (terms, rows)."""
+    i = first + np.arange(int(np.max(last - first)) + 1)[:, None]
+    logs = _cumulated(np.maximum(n - i + 1, 1.0) / np.maximum(i, 1.0) * odds)
+    return np.where(i <= last, logs, -np.inf)
+
+
+def _convolved(first: Floats, second: Floats) -> Floats:
+    """Return the convolution of two arrays along their first axis."""
+    if first.shape[0] < second.shape[0]:
+        first, second = second, first
+    result = np.zeros((first.shape[0] + second.shape[0] - 1, first.shape[1]))
+    for shift, row in enumerate(second):
+        result[shift : shift + first.shape[0]] += first * row
+    return result
+
+
+def _spilt_window(n: Floats, b: Floats, alpha: Floats, f: Floats, g: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return the range of source counts among the n, and the largest number among the b, that can matter."""
+    most = _most_spilt(n, b, alpha, f, g)
+    low, _ = _window(n, b - most, alpha)
+    _, high = _window(n, b, alpha)
+    return n - high, n - low, most
 
 
 def _most_spilt(n: Floats, b: Floats, alpha: Floats, f: Floats, g: Floats) -> Floats:
-    """Return how many of the background region's counts can come from the source: ten sigma, at most b."""
+    """Return how many of the background region's counts can come from the source, to a chance of exp(-50)."""
     most = np.maximum(n - alpha * b, 0) + 10 * np.sqrt(n + 1 + alpha**2 * (b + 1)) + NEGLIGIBLE
-    spilt = g * most / np.maximum(f - alpha * g, 0.5 * f)
-    return np.where(alpha * g < 0.5 * f, np.minimum(b, np.ceil(spilt + 10 * np.sqrt(spilt) + NEGLIGIBLE)), b)
-
-
-def _log_binomial(n: Floats, log_x: Floats, log_y: Floats, most: Floats | None = None) -> Floats:
-    """Return the logarithms of the coefficients of (x z + y)^n in z, up to z^most, one row per element."""
-    k = np.arange(int(np.max(n if most is None else most)) + 1)
-    rest = n[:, None] - k
-    inside = rest >= 0
-    rest = np.where(inside, rest, 0.0)
-    logs = special.gammaln(n + 1)[:, None] - special.gammaln(k + 1) - special.gammaln(rest + 1)
-    logs = logs + k * log_x[:, None] + rest * log_y[:, None]
-    return np.where(inside, logs, -np.inf)
+    mean = g * most / np.maximum(f - alpha * g, 0.5 * f)
+    k = mean + 10 * np.sqrt(mean) + NEGLIGIBLE
+    for _ in range(6):  # Newton's method for the Poisson tail bound k ln(k/mean) - k + mean = 50, from above
+        log_ratio = np.log(k / mean)
+        k = k - (k * log_ratio - k + mean - NEGLIGIBLE) / log_ratio
+    return np.where(alpha * g < 0.5 * f, np.minimum(b, np.ceil(k)), b)
 
 
 def require_on_off(

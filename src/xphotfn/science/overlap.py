@@ -57,9 +57,10 @@ def circle_pixel_overlap(dx: ArrayLike, dy: ArrayLike, radius: ArrayLike) -> Flo
 
 def _in_quadrant(x0: Floats, x1: Floats, y0: Floats, y1: Floats, r: Floats) -> Floats:
     """Return the area of a circle about (0, 0) in rectangles with ``0 <= x0 < x1`` and ``0 <= y0 < y1``."""
-    enter = np.clip(leg(r, y1), x0, x1)
-    leave = np.maximum(np.clip(leg(r, y0), x0, x1), enter)
-    first, last = np.clip(leg(r, enter), y0, y1), np.clip(leg(r, leave), y0, y1)
+    enter = np.minimum(np.maximum(leg(r, y1), x0), x1)
+    leave = np.maximum(np.minimum(leg(r, y0), x1), enter)
+    first = np.minimum(np.maximum(leg(r, enter), y0), y1)
+    last = np.minimum(np.maximum(leg(r, leave), y0), y1)
     width, fall = leave - enter, first - last
     with np.errstate(divide="ignore", invalid="ignore"):
         u = np.minimum(0.5 * np.sqrt(width * width + fall * fall) / r, 1.0)
