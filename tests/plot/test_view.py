@@ -347,6 +347,14 @@ def test_plain_axes_keep_pixels(rate_map):
     FigureCanvasAgg(figure).draw()
 
 
+def test_axes_of_a_subfigure_are_drawn_into(rate_map):
+    figure = Figure(layout="constrained")
+    part, _ = figure.subfigures(1, 2)
+    ax = view(rate_map, ax=part.add_subplot(projection=sky_wcs(rate_map.grid)), field=example_field())
+    FigureCanvasAgg(figure).draw()
+    assert len(ax.patches) == 6
+
+
 def test_pixel_axes_where_no_projection_can_be_made(rate_map, monkeypatch):
     def refuse(_):
         raise ValueError("no projection")

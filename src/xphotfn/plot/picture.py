@@ -222,5 +222,5 @@ def _name_axes(ax: Any) -> None:
         ax.coords[axis].set_axislabel(name)
         ax.coords[axis].set_format_unit(u.deg, decimal=True, show_decimal_unit=True)
         ax.coords[axis].tick_params(direction="in", color="0.8", length=5)
-    if ax.get_position().width * ax.figure.get_figwidth() < _NARROW_INCHES:
+    if ax.get_window_extent().width < _NARROW_INCHES * ax.figure.dpi:
         ax.coords[0].set_ticks(number=3)  # or their labels run into each other
