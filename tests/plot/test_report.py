@@ -275,6 +275,20 @@ def test_region_method_and_title_are_the_callers(sample_run, tmp_path):
     assert not (tmp_path / "other").exists()
 
 
+def test_bytes_that_are_no_text_are_shown_by_their_number(tmp_path):
+    run = Run(plan=Plan(), store="/data/caf\udce9", engine="native-1")
+    made = xp.report(run, tmp_path / "r", progress=False)
+    assert "/data/caf\\udce9" in made.read_text(encoding="utf-8")
+
+
+def test_a_region_larger_than_the_sky_that_was_seen(sample_run, tmp_path):
+    made = xp.report(sample_run, tmp_path / "r", region=40 * u.deg, progress=False)
+    assert all("not-measured" in row["flags"] for row in rows(made.parent).values())
+    picture = imread(made.parent / "pictures" / "a-2029-500-2000-small.png")
+    assert picture.shape[0] <= 128
+    assert (picture[..., 0] > 0.8).any()  # the map is there, in the middle
+
+
 def test_a_home_folder_is_understood(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     made = xp.report(Run(plan=Plan(), store="s", engine="native-1"), "~/r", progress=False)
