@@ -1,4 +1,4 @@
-"""Reports: what they say, what they never do, and where they are written."""
+"""Reports: what they say, and what they never do."""
 
 import base64
 import csv
@@ -17,9 +17,9 @@ from matplotlib.image import imread
 import xphotfn as xp
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.result import Run
-from xphotfn.plot import report as report_module, report_data
+from xphotfn.plot import report_data
 from xphotfn.plot.report_data import target_report
-from xphotfn.plot.report_folder import MARKER, published_folder, slugs
+from xphotfn.plot.report_folder import MARKER
 from xphotfn.plot.report_html import asset
 from xphotfn.plot.report_records import MapReport
 from xphotfn.plot.report_steps import parts_of
@@ -163,14 +163,6 @@ def test_names_do_no_harm(sample_report):
     assert len(list((sample_report / "targets").glob("*.html"))) == len(NAMES)
 
 
-def test_slugs_differ_and_are_plain():
-    names = ["con", "CON", "a/b", "a b", "A.B", "\N{SNOWMAN}", "", "x" * 500, "RXJ1200+05", "RXJ1200-05"]
-    made = slugs(names)
-    assert len(set(made)) == len(names)
-    assert all(re.fullmatch(r"[a-z0-9][a-z0-9-]{0,63}", s) for s in made)
-    assert "con" not in made
-
-
 def test_the_page_of_a_target_says_how_its_products_were_made(sample_run, sample_report):
     field = next(f for f in sample_run.plan.fields if f.name == "A 2029")
     page = Page(sample_report / "targets" / "a-2029.html")
@@ -289,13 +281,6 @@ def test_a_region_larger_than_the_sky_that_was_seen(sample_run, tmp_path):
     assert (picture[..., 0] > 0.8).any()  # the map is there, in the middle
 
 
-def test_a_home_folder_is_understood(tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path))
-    made = xp.report(Run(plan=Plan(), store="s", engine="native-1"), "~/r", progress=False)
-    assert made == tmp_path / "r" / "index.html"
-    assert made.is_file()
-
-
 def luminance(colour):
     """Relative luminance of #rrggbb (WCAG 2.2)."""
     parts = np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
@@ -369,52 +354,6 @@ def test_two_bands_are_two_rows(sample_plan, sample_run, tmp_path):
     page = Page(xp.report(evolve(sample_run, plan=plan), tmp_path / "r", progress=False))
     assert [e["text"] for e in page.all("td", **{"class": "band"})] == ["0.5-2", "2-10"]
     assert [e["text"] for e in Page(tmp_path / "r/targets/a-2029.html").all("h2")][:2] == ["0.5-2 keV", "2-10 keV"]
-
-
-def test_an_earlier_report_is_replaced_and_other_folders_are_left_alone(tmp_path):
-    run = Run(plan=Plan(), store="s", engine="native-1")
-    made = xp.report(run, tmp_path / "deep" / "r", progress=False)
-    (made.parent / "old.txt").write_text("of the first report")
-    xp.report(run, tmp_path / "deep" / "r", progress=False)
-    assert not (made.parent / "old.txt").exists()
-    foreign = tmp_path / "foreign"
-    foreign.mkdir()
-    (foreign / "index.html").write_text("precious")
-    with pytest.raises(xp.InvalidFile, match="left as it was"):
-        xp.report(run, foreign, progress=False)
-    assert [(p.name, p.read_text()) for p in foreign.iterdir()] == [("index.html", "precious")]
-    (tmp_path / "file").write_text("precious")
-    with pytest.raises(xp.InvalidFile, match="is a file"):
-        xp.report(run, tmp_path / "file", progress=False)
-    (tmp_path / "empty").mkdir()
-    assert xp.report(run, tmp_path / "empty", progress=False).is_file()
-    (tmp_path / "link").symlink_to(tmp_path / "empty")
-    assert xp.report(run, tmp_path / "link", progress=False).is_file()
-    assert (tmp_path / "link").is_symlink()
-    assert {p.name for p in tmp_path.iterdir()} == {"deep", "foreign", "file", "empty", "link"}
-
-
-def test_a_report_that_breaks_leaves_the_earlier_one(tmp_path, monkeypatch):
-    run = Run(plan=Plan(), store="s", engine="native-1")
-    first = xp.report(run, tmp_path / "r", title="first", progress=False)
-    monkeypatch.setattr(report_module, "_write_csv", lambda *_: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
-        xp.report(run, tmp_path / "r", title="second", progress=False)
-    assert "first" in first.read_text()
-    assert [p.name for p in tmp_path.iterdir()] == ["r"]
-
-
-def test_a_folder_that_cannot_be_written_is_said(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(xp.InvalidFile, match="cannot be written"), published_folder(tmp_path / "file" / "r"):
-        pass
-
-
-def test_the_folder_has_the_rights_that_the_user_gives_all_folders(tmp_path):
-    with published_folder(tmp_path / "r"):
-        pass
-    (tmp_path / "plain").mkdir()
-    assert (tmp_path / "r").stat().st_mode == (tmp_path / "plain").stat().st_mode
 
 
 def test_500_targets_are_a_small_page(many_targets):
