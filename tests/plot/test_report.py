@@ -313,7 +313,8 @@ def test_the_report_of_abell_907_says_what_the_tutorial_says(data_root, tmp_path
     assert shown.issuperset(expected)
     text = page.all("body")[0]["text"]
     assert "251.61 \u03c3 (xga)" in text
-    assert "149.59251 \u221211.06396 deg" in text
+    assert "149.59251 \u221211.06396 deg" in text  # the peak
+    assert "centred on 149.59251 \u221211.06396 deg" in text
 
 
 def test_what_cannot_be_measured_has_its_reason(sample_run, tmp_path):
