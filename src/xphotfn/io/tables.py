@@ -48,9 +48,9 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
     """
     from astropy.table import Table
 
-    if hasattr(table, "columns") and hasattr(table, "iloc"):
-        table = Table.from_pandas(table)
-    rows = table if isinstance(table, Table) else Table(table)
+    if not isinstance(table, Table):  # which has columns and iloc too, as a DataFrame has
+        table = Table.from_pandas(table) if hasattr(table, "iloc") else Table(table)
+    rows = table
     names = {c: _ALIASES.get(c.lower(), c.lower()) for c in rows.colnames}
     missing = [n for n in ("name", "ra", "dec") if n not in names.values()]
     if missing:

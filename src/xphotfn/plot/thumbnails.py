@@ -10,7 +10,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from xphotfn.plot.view import COLOUR_MAP
+from xphotfn.plot.picture import COLOUR_MAP
 
 __all__ = ("LEVELS", "Box", "box_around", "box_of", "colours", "png", "rate_levels", "veil_png")
 

@@ -1,0 +1,86 @@
+"""Draw the pictures that the scripts in benchmarks/ make, into docs/pictures, where they are missing or older.
+
+Those of the exposure maps need the real observations. Where they are not at hand a picture says so, so that the
+pages build everywhere.
+"""
+
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+DOCS = Path(__file__).resolve().parents[1]
+BENCHMARKS = DOCS.parent / "benchmarks"
+PACKAGE = DOCS.parent / "src" / "xphotfn"
+ROOMS = ("science", "engines/native", "data")
+
+
+def newest() -> float:
+    """Return when the code behind the pictures last changed."""
+    files = [p for room in ROOMS for p in (PACKAGE / room).rglob("*") if p.is_file() and "__pycache__" not in p.parts]
+    return max(p.stat().st_mtime for p in (*files, *BENCHMARKS.glob("*.py"), Path(__file__)))
+
+
+def fresh(*paths: Path) -> bool:
+    """Tell whether pictures are there and younger than the code."""
+    return all(p.exists() and p.stat().st_mtime > newest() for p in paths)
+
+
+def draw_statistics(folder: Path) -> None:
+    """Draw coverage and blank sky."""
+    coverage, blank_sky = folder / "coverage.png", folder / "blank_sky.png"
+    if fresh(coverage, blank_sky):
+        return
+    import numpy as np
+    import statistics_tables
+
+    means = np.unique(np.concatenate([np.linspace(0, 20, 161), np.geomspace(20, 1000, 240)]))
+    statistics_tables.draw_coverage(coverage, statistics_tables.curves(means))
+    statistics_tables.draw_blank_sky(blank_sky)
+
+
+def draw_exposure_ratios(folder: Path) -> None:
+    """Draw native against SAS's exposure maps, or a note where the real data are not at hand."""
+    import exposure_accuracy
+
+    paths = {camera: folder / f"exposure_ratio_{camera}.png" for camera in exposure_accuracy.CAMERAS}
+    data = exposure_accuracy.data_folder()
+    if data is None:
+        for camera, path in paths.items():
+            draw_note(path, f"{camera}: this picture needs the real observations (XPHOTFN_TEST_DATA)")
+        return
+    if fresh(*paths.values()):
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        maps: dict[str, list[Any]] = {camera: [] for camera in paths}
+        for obs_id, camera, band, _, ratio in exposure_accuracy.all_comparisons(data, other_sampling=False):
+            maps[camera].append((obs_id, band, ratio))
+    for camera, path in paths.items():
+        exposure_accuracy.picture(path, camera, maps[camera])
+
+
+def draw_note(path: Path, words: str) -> None:
+    """Draw a sentence where a picture cannot be made."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.2, 1.0), layout="constrained")
+    figure.text(0.5, 0.5, words, ha="center", va="center")
+    figure.savefig(path, dpi=90, metadata={"Software": None})
+
+
+def make(app: Any) -> None:
+    """Draw all pictures that are missing."""
+    del app
+    if str(BENCHMARKS) not in sys.path:
+        sys.path.insert(0, str(BENCHMARKS))
+    folder = DOCS / "pictures"
+    folder.mkdir(exist_ok=True)
+    draw_statistics(folder)
+    draw_exposure_ratios(folder)
+
+
+def setup(app: Any) -> dict[str, bool]:
+    """Draw before the pages are read."""
+    app.connect("builder-inited", make)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
