@@ -18,9 +18,11 @@ import xphotfn as xp
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.result import Run
 from xphotfn.plot import report_data
+from xphotfn.plot.report import _run_report
 from xphotfn.plot.report_data import target_report
 from xphotfn.plot.report_folder import MARKER
 from xphotfn.plot.report_html import asset
+from xphotfn.plot.report_index import index_page
 from xphotfn.plot.report_records import MapReport
 from xphotfn.plot.report_steps import parts_of
 
@@ -355,6 +357,21 @@ def test_two_bands_are_two_rows(sample_plan, sample_run, tmp_path):
     page = Page(xp.report(evolve(sample_run, plan=plan), tmp_path / "r", progress=False))
     assert [e["text"] for e in page.all("td", **{"class": "band"})] == ["0.5-2", "2-10"]
     assert [e["text"] for e in Page(tmp_path / "r/targets/a-2029.html").all("h2")][:2] == ["0.5-2 keV", "2-10 keV"]
+
+
+def test_thousands_of_failures_are_told_by_their_reasons(sample_run):
+    part = next(p for p in parts_of(sample_run) if p.plan.fields[0].name == BROKEN)
+    one = target_report(part, "a", region=None, method="mid-p")
+    failed = next(s for s in one.steps if s.state == "failed")
+    targets = [
+        evolve(one, bands=(), steps=[evolve(failed, id=f"{n}-{m}", reason=f"reason {m % 2}") for m in range(20)])
+        for n in range(400)
+    ]
+    text = index_page(_run_report(sample_run, targets, [], "mid-p", None), [()] * len(targets))
+    assert text.count('class="failure"') == 6  # three of each reason in full
+    for n in (0, 1):
+        assert f"3997 more failed for this reason: reason {n}" in text
+    assert len(text) < 300_000
 
 
 def test_500_targets_are_a_small_page(many_targets):
