@@ -137,6 +137,19 @@ def test_the_commands_of_a_page_do_what_it_says(docs, pages, name, tmp_path, mon
     run_pages.save_figures(tmp_path, "figure")
 
 
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(project_root, tmp_path, monkeypatch):
+    """With the position of the simulated cluster in the place of Abell 907's."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    code = re.search(r"^```python\n(.*?)^```", (project_root / "README.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    xp.testing.simulate_observations("my_xmm_data")
+    exec(code.replace("149.59209", "52.31").replace("-11.05972", "-33.72"), {})  # noqa: S102 - our own page
+    assert pyplot.get_fignums()
+    pyplot.close("all")
+
+
 def test_code_that_does_not_do_what_the_page_says_is_noticed(docs, tmp_path, monkeypatch):
     run_pages = helper(docs, "run_pages")
     monkeypatch.chdir(tmp_path)
