@@ -18,7 +18,8 @@ from xphotfn.io.write import write_image
 from xphotfn.measure.apertures import photometry
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
-from xphotfn.science.apertures import disc_weights, position_chunks, row_sums, sums
+from xphotfn.science.aperture_sums import row_sums, table_of_sums
+from xphotfn.science.apertures import disc_weights, position_chunks
 from xphotfn.science.coords import pix_to_deg
 
 SIZE = 600
@@ -29,14 +30,14 @@ def our_sums(maps, positions):
     """Return sums of all maps in circles and rings, shape (2, maps, positions)."""
     x, y = positions.T
     result = np.empty((2, len(maps), x.size))
-    maps = [row_sums(m) for m in maps]
+    images = row_sums(*maps)
     for part in position_chunks(OUTER, x.size):
         circle, inner, outer = (
-            sums(disc_weights((SIZE, SIZE), x[part], y[part], r, overlap="exact"), *maps)
+            table_of_sums(disc_weights((SIZE, SIZE), x[part], y[part], r, overlap="exact"), images).T
             for r in (RADIUS, INNER, OUTER)
         )
         result[0, :, part] = circle
-        result[1, :, part] = np.subtract(outer, inner)
+        result[1, :, part] = outer - inner
     return result
 
 

@@ -32,7 +32,7 @@ ROOMS = (
 FRONT = ("", "curried", "__main__")  # the public faces: they import from anywhere, and only the cli imports them
 PURE = ("errors", "units", "records", "science", "commands")
 IMPURE_MODULES = ("os", "subprocess", "time", "random", "logging", "warnings", "pathlib", "dask")
-ONLY_IN = {"dask": "graph/delayed.py", "matplotlib": "plot/", "hypothesis": "testing/strategies.py"}
+ONLY_IN = {"dask": "graph/delayed.py", "matplotlib": "plot/", "hypothesis": "testing/strategies/"}
 NAMES_A_MODULE = re.compile(rf"{PACKAGE}(\.\w+)+(:\w+)?")
 
 
@@ -194,7 +194,7 @@ GOOD = {
     "plot/__init__.py": '"""Pictures."""\n',
     "plot/view.py": '"""View."""\nimport matplotlib.pyplot as plt\n__all__ = ()\n',
     "testing/__init__.py": '"""Testing."""\n',
-    "testing/strategies.py": '"""Strategies."""\nimport hypothesis\n__all__ = ()\n',
+    "testing/strategies/__init__.py": '"""Strategies."""\nimport hypothesis\n__all__ = ()\n',
     "cli.py": '"""Command line."""\nimport xphotfn\nfrom xphotfn.plot import view\n__all__ = ()\n',
     "__main__.py": '"""Run it."""\nfrom xphotfn.cli import main\n',
 }
@@ -230,7 +230,7 @@ BAD = [
     ("graph/a.py", MODULE + "import dask\n", "imports dask, which only graph/delayed.py may"),
     ("graph/a.py", MODULE + "from dask.delayed import Delayed\n", "which only graph/delayed.py may"),
     ("cli.py", MODULE + "import matplotlib.pyplot\n", "imports matplotlib.pyplot, which only plot/ may"),
-    ("testing/a.py", MODULE + "from hypothesis import given\n", "which only testing/strategies.py may"),
+    ("testing/a.py", MODULE + "from hypothesis import given\n", "which only testing/strategies/ may"),
     ("science/a.py", "__all__ = ()\n", "science/a.py:1: no docstring"),
     ("science/__init__.py", '"""."""\n', "science/__init__.py:1: no docstring"),
     ("science/a.py", '"""A module."""\nx = 1\n', "science/a.py:1: no __all__"),

@@ -76,7 +76,7 @@ SIGNATURES = {
     "snr_ranking": "(maps, field, region, *, method=, background=)",
     "xga_method": "(*, exp_corr=, allow_negative=)",
     "info": "(field_or_fields, *, run=, method=)",
-    "view": "(product, *, cross_hair=, mask=, stretch=, zoom_in=, figsize=, ax=)",
+    "view": "(product, *, cross_hair=, mask=, field=, circles=, smooth=, stretch=, zoom_in=, figsize=, ax=)",
 }
 
 

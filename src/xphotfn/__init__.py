@@ -24,6 +24,7 @@ _WHERE = {
     ),
     "units": "xmm_sky",
     "records.band": "Band energy_band",
+    "records.event": "StepEvent",
     "records.field": "Field FieldObservation with_centre",
     "records.grid": "PixelGrid",
     "records.instrument": "Instrument",
@@ -45,7 +46,7 @@ _WHERE = {
     "graph.recipes": "plan_exposure_maps plan_images plan_mosaics plan_photometry",
     "graph.describe": "describe",
     "graph.result": "Run raise_for_failures",
-    "graph.run": "load_run run",
+    "graph.run": "load_run retry_failed run runs",
     "graph.delayed": "to_delayed",
     "measure.apertures": "ApertureFlag photometry",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
@@ -68,7 +69,10 @@ _WHERE = {
     "measure.sensitivity": "sensitivity_map sky_coverage upper_limit_map",
     "measure.smoothing": "smoothed",
     "measure.joint": "joint_photometry",
+    "io.region_export": "write_regions",
     "plot.view": "save_view view",
+    "plot.ds9": "ds9_command open_in_ds9",
+    "plot.report": "report",
 }
 _NAMES = {name: f"xphotfn.{module}" for module, names in _WHERE.items() for name in names.split()}
 _MODULES = ("commands", "curried", "testing")

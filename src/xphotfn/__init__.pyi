@@ -30,10 +30,11 @@ from xphotfn.graph.recipes import (
     plan_photometry as plan_photometry,
 )
 from xphotfn.graph.result import Run as Run, raise_for_failures as raise_for_failures
-from xphotfn.graph.run import load_run as load_run, run as run
+from xphotfn.graph.run import load_run as load_run, retry_failed as retry_failed, run as run, runs as runs
 from xphotfn.io.find import find_observations as find_observations
 from xphotfn.io.match import bulk_field as bulk_field, match_observations as match_observations
 from xphotfn.io.products import ExposureMap as ExposureMap, Image as Image, RateMap as RateMap
+from xphotfn.io.region_export import write_regions as write_regions
 from xphotfn.io.tables import targets_from_table as targets_from_table
 from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
@@ -73,8 +74,11 @@ from xphotfn.measure.sensitivity import (
 )
 from xphotfn.measure.significance import snr as snr, snr_ranking as snr_ranking
 from xphotfn.measure.smoothing import smoothed as smoothed
+from xphotfn.plot.ds9 import ds9_command as ds9_command, open_in_ds9 as open_in_ds9
+from xphotfn.plot.report import report as report
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
+from xphotfn.records.event import StepEvent as StepEvent
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre
 from xphotfn.records.grid import PixelGrid as PixelGrid
 from xphotfn.records.instrument import Instrument as Instrument

@@ -8,7 +8,7 @@ from astropy.units import Quantity
 
 from xphotfn.errors import UnitMismatch
 
-__all__ = ("angle_deg", "energy_ev", "position_deg", "quantity", "xmm_sky")
+__all__ = ("angle_deg", "energy_ev", "position_deg", "quantities", "quantity", "xmm_sky")
 
 
 class _XmmSky(u.IrreducibleUnit):  # type: ignore[misc]
@@ -49,6 +49,29 @@ def quantity(value: Any, what: str, example: str) -> Quantity:
     if result.unit == u.dimensionless_unscaled:
         raise UnitMismatch(f"{what} needs a unit: write for example {example}, got {value!r}")
     return result
+
+
+def quantities(values: Any, what: str, example: str = "300*u.kpc or 30*u.arcsec") -> tuple[Quantity, ...]:
+    """Return one Quantity, a Quantity of several values, or a sequence of them, as single quantities.
+
+    Raises
+    ------
+    UnitMismatch
+        If one has no unit.
+
+    Examples
+    --------
+    >>> quantities([1, 2] * u.arcmin, "circles=")
+    (<Quantity 1. arcmin>, <Quantity 2. arcmin>)
+    >>> quantities("1 arcmin", "circles="), quantities((), "circles=")
+    ((<Quantity 1. arcmin>,), ())
+    """
+    several = (values,) if isinstance(values, str) or getattr(values, "ndim", 1) == 0 else values
+    try:
+        given = tuple(several)
+    except TypeError as error:
+        raise UnitMismatch(f"{what} must be quantities such as {example}, got {values!r}") from error
+    return tuple(quantity(value, what, example) for value in given)
 
 
 def energy_ev(value: Any, what: str = "an energy") -> int:

@@ -20,7 +20,6 @@ from xphotfn.commands.selection import (
     Real,
     RegionFilter,
     Symbol,
-    Truth,
     Unary,
     columns,
     expand_macros,
@@ -31,8 +30,8 @@ from xphotfn.commands.selection import (
     to_text,
     walk,
 )
-from xphotfn.commands.selection.nodes import FUNCTIONS, LEVELS, REGIONS
 from xphotfn.errors import ExpressionError, InvalidRecord
+from xphotfn.testing import strategies as xst
 
 A, B = Column(name="A"), Column(name="B")
 
@@ -385,65 +384,9 @@ def test_bad_macros(text, header, position, word):
 
 # Laws
 
-names = st.sampled_from(["PI", "TIME", "FLAG", "X", "Y", "b2", "INDEX", "Or", "h"]).filter(lambda n: n != "in")
-specs = st.sampled_from(["a.fits", "g+GTI", "a.fits[GTI 1]", ":2", "a-b.fits:3"])
-leaves = st.one_of(
-    st.builds(Integer, value=st.integers(0, 2**32 - 1), base=st.sampled_from([2, 8, 10, 16])),
-    st.builds(Integer, value=st.integers(0, 2**63 - 1)),
-    st.builds(Real, value=st.floats(min_value=0, allow_nan=False, allow_infinity=False).map(abs)),
-    st.builds(Truth, value=st.booleans()),
-    st.builds(Column, name=names),
-    st.builds(Symbol, name=st.sampled_from(["PI", "ROW", "XMMEA_EM"])),
-)
-
-
-def chains(inner):
-    def of(operators):
-        longest = 1 if "**" in operators else 3
-        links = st.lists(st.tuples(st.sampled_from(operators), inner), min_size=1, max_size=longest)
-        return st.builds(Chain, first=inner, rest=links.map(tuple))
-
-    return st.sampled_from(LEVELS).flatmap(of)
-
-
-def calls(inner):
-    arity = {name: (count + 2,) for name, count in REGIONS.items() if count}
-    arity |= {"polygon": (8, 10), "polygon2": (8, 12)} | dict(FUNCTIONS)
-    pairs = st.sampled_from(sorted(arity)).flatmap(lambda n: st.tuples(st.just(n), st.sampled_from(arity[n])))
-    return pairs.flatmap(
-        lambda p: st.builds(
-            Call,
-            function=st.just(p[0]),
-            arguments=st.lists(inner, min_size=min(p[1], 12), max_size=min(p[1], 12)).map(tuple),
-        )
-    ).filter(lambda c: c is not None)
-
-
-def intervals(inner):
-    def build(lo, hi, lo_closed, hi_closed):
-        return Interval(lo=lo, hi=hi, lo_closed=lo_closed or lo is None, hi_closed=hi_closed or hi is None)
-
-    bound = st.none() | inner
-    return st.builds(build, bound, bound, st.booleans(), st.booleans()) | st.builds(Exactly, value=inner)
-
-
-def grow(inner):
-    return st.one_of(
-        chains(inner),
-        calls(inner),
-        st.builds(Unary, operator=st.sampled_from("-~!"), operand=inner),
-        st.builds(Membership, value=inner, items=st.lists(intervals(inner), min_size=1, max_size=3).map(tuple)),
-        st.builds(GtiFilter, spec=specs, time=inner),
-        st.builds(RegionFilter, spec=specs, x=inner, y=inner),
-        st.builds(MaskFilter, spec=specs, x_offset=inner, y_offset=inner, x=inner, y=inner),
-    )
-
-
-trees = st.recursive(leaves, grow, max_leaves=15)
-
 
 @settings(max_examples=300, deadline=None)
-@given(trees)
+@given(xst.expressions())
 def test_printed_trees_read_back(tree):
     assert parse(to_text(tree)) == tree
 

@@ -1,11 +1,17 @@
 """Small plans on simulated files."""
 
+import time
+from pathlib import Path
+
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
 
 import xphotfn as xp
+from xphotfn.commands.command import Command
+from xphotfn.engines.sas import SasEngine
+from xphotfn.graph.plan import Plan, Step, StepInput
 from xphotfn.io.write import write_image
 
 OBS_IDS = ("0000000101", "0000000202")
@@ -74,3 +80,78 @@ def plan(field, band):
 
 def sum_of(path):
     return float(fits.getdata(path).sum())
+
+
+def made_of(task, number, made=(), obs_id="0000000101"):
+    """Return a step whose command is a script: it makes ``p<number>.fits`` from the products of other steps."""
+    command = Command(
+        task=task,
+        parameters=(("number", f"{number:04d}"),),
+        outputs=(f"p{number:04d}.fits",),
+        inputs=[s.command.outputs[0] for s in made],
+    )
+    inputs = [StepInput(name=s.command.outputs[0], step=s.id) for s in made]
+    return Step(command=command, inputs=inputs, obs_id=obs_id)
+
+
+@pytest.fixture
+def scripted(tmp_path):
+    """Return a function that gives an engine whose evselect and emosaic are a shell script, in real processes.
+
+    The script finds its number in ``$number`` and a folder for notes in ``$NOTES``; afterwards it makes its product.
+    """
+    fits.PrimaryHDU(np.zeros((4, 4), dtype="i4")).writeto(tmp_path / "good.fits")
+
+    def engine(script="", timeout_s=60):
+        (tmp_path / "bin").mkdir(exist_ok=True)
+        for task in ("evselect", "emosaic"):
+            path = tmp_path / "bin" / task
+            path.write_text(f'#!/bin/sh\nnumber=${{1#number=}}\n{script}\ncp "$GOOD" "p$number.fits"\n')
+            path.chmod(0o755)
+        env = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "GOOD": tmp_path / "good.fits", "NOTES": tmp_path}
+        return SasEngine(version="20.0.0", timeout_s=timeout_s, env=[(k, str(v)) for k, v in env.items()])
+
+    return engine
+
+
+@pytest.fixture
+def two_observations():
+    """Two images of each of two observations, a mosaic of each, and a mosaic of both."""
+    images = [made_of("evselect", n, obs_id=OBS_IDS[n // 2]) for n in range(4)]
+    own = [made_of("emosaic", 4 + n, images[2 * n : 2 * n + 2], OBS_IDS[n]) for n in range(2)]
+    return Plan(steps=[*images, *own, made_of("emosaic", 6, own, "combined")])
+
+
+def gone(pid, within=2.0):
+    """Return whether a process ends within some seconds; a zombie has ended."""
+    stop = time.monotonic() + within
+    while time.monotonic() < stop:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except (FileNotFoundError, ProcessLookupError):
+            return True
+        time.sleep(0.02)
+    return False
+
+
+def lines_of(path, count, within=30.0):
+    """Return the lines of a file once there are so many."""
+    stop = time.monotonic() + within
+    while time.monotonic() < stop:
+        if path.exists() and len(lines := path.read_text().splitlines()) >= count:
+            return lines
+        time.sleep(0.02)
+    raise AssertionError(f"{path} has no {count} lines")
+
+
+@pytest.fixture
+def tools():
+    """The functions above, for tests: with ``--import-mode=importlib`` they cannot import this file."""
+
+    class Tools:
+        made_of = staticmethod(made_of)
+        gone = staticmethod(gone)
+        lines_of = staticmethod(lines_of)
+
+    return Tools

@@ -1,18 +1,46 @@
 """The same plan on a cluster: the same products, byte for byte, and the same values for failures."""
 
+import signal
+import subprocess
+import sys
+import threading
+import time
+from types import SimpleNamespace
+
 import attrs
 import pytest
 
 import xphotfn as xp
+from xphotfn.graph.delayed import keys_of, priorities
+from xphotfn.graph.plan import Plan
+from xphotfn.store.store import open_store
 
 distributed = pytest.importorskip("distributed")
 
+from xphotfn.graph import cluster as on_cluster  # noqa: E402 - needs distributed
+
+SLEEP = 'sleep 600 & echo $! >> "$NOTES/pids"; echo $$ >> "$NOTES/pids"; wait'
+
 
 @pytest.fixture(scope="module")
-def client():
-    cluster = distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None, silence_logs=50)
-    with cluster, distributed.Client(cluster) as client:
+def cluster():
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=4, dashboard_address=":0", silence_logs=50, resources={"sas": 2}
+    ) as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="module")
+def client(cluster):
+    with distributed.Client(cluster, timeout=30) as client:
         yield client
+
+
+def in_thread(function):
+    found = []
+    thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
+    thread.start()
+    return thread, found
 
 
 def test_products_are_those_of_threads(plan, tmp_path, client):
@@ -20,6 +48,8 @@ def test_products_are_those_of_threads(plan, tmp_path, client):
     there = xp.run(plan, engine=xp.native_engine(), store=tmp_path / "cluster", scheduler=client, progress=False)
     assert [[o.digest for o in d.outputs] for d in there.done] == [[o.digest for o in d.outputs] for d in here.done]
     assert len(there.done) == len(plan.steps)
+    again = xp.run(plan, engine=xp.native_engine(), store=tmp_path / "cluster", scheduler=client, progress=False)
+    assert [d.cached for d in again.done] == [True] * len(plan.steps)
 
 
 def test_a_failure_on_a_worker_is_a_value(plan, tree, tmp_path, client):
@@ -28,6 +58,27 @@ def test_a_failure_on_a_worker_is_a_value(plan, tree, tmp_path, client):
     run = xp.run(plan, engine=xp.native_engine(), store=tmp_path / "s", scheduler=client, progress=False)
     assert [f.reason for f in run.failed] == [f"{path} has changed since it was found: run find_observations again"]
     assert len(run.done) == 1
+
+
+def test_what_failed_is_run_again_and_the_rest_is_found(two_observations, scripted, tmp_path, client):
+    plan, store = two_observations, tmp_path / "s"
+    engine = scripted('echo $number >> "$NOTES/calls"; [ "$number" != 0001 ] || [ -e "$NOTES/mended" ] || exit 7')
+    first = xp.run(plan, engine=engine, store=store, scheduler=client, progress=False)
+    assert [type(o).__name__ for o in first.outcomes] == [
+        "Done",
+        "Failed",
+        "Done",
+        "Done",
+        "Skipped",
+        "Done",
+        "Skipped",
+    ]
+    assert {o.because for o in first.skipped} == {plan.steps[1].id}
+    (tmp_path / "mended").touch()
+    second = xp.retry_failed(xp.load_run(store), engine=engine, scheduler=client, progress=False)
+    assert len(second.done) == 7
+    calls = (tmp_path / "calls").read_text().split()
+    assert sorted(calls) == ["0000", "0001", "0001", "0002", "0003", "0004", "0005", "0006"]
 
 
 def test_errors_that_carry_data_survive_the_way_back(client):
@@ -57,3 +108,292 @@ def test_delayed_composes_on_a_cluster(plan, tmp_path, client):
     delayed = xp.to_delayed(plan, engine=xp.native_engine(), store=tmp_path / "s")
     names = dask.delayed(lambda outcome: outcome.outputs[0].name)(delayed[plan.steps[0].id])
     assert client.compute(names).result() == plan.steps[0].command.outputs[0]
+
+
+# What the scheduler is told.
+
+
+def seen_by(client, keys):
+    """Return priority and resources of tasks as the scheduler has them."""
+
+    def look(dask_scheduler, keys):
+        tasks = dask_scheduler.tasks
+        return {k: (tasks[k].priority[0], dict(tasks[k].resource_restrictions or {})) for k in keys if k in tasks}
+
+    return client.run_on_scheduler(look, keys=list(keys))
+
+
+def test_the_scheduler_knows_priorities_and_what_a_sas_task_takes(two_observations, scripted, tmp_path, client):
+    plan, store = two_observations, open_store(tmp_path / "s")
+    keys = keys_of(plan, scripted(), store)
+    seen = {}
+
+    def look(event):
+        if not seen:
+            seen.update(seen_by(client, keys.values()))
+
+    xp.raise_for_failures(xp.run(plan, engine=scripted(), store=store, scheduler=client, progress=look))
+    ranks = priorities(plan)
+    assert [ranks[s.id] for s in plan.steps] == [0, 0, -1, -1, 0, -1, 1]
+    assert seen == {key: (-ranks[step], {"sas": 1}) for step, key in keys.items()}  # dask keeps what is sooner as less
+
+
+def test_only_so_many_sas_tasks_run_as_workers_declare(scripted, tools, tmp_path, client):
+    engine = scripted('echo "+ $PPID" >> "$NOTES/both"; sleep 0.1; echo "- $PPID" >> "$NOTES/both"')
+    plan = Plan(steps=[tools.made_of("evselect", n) for n in range(8)])
+    xp.raise_for_failures(xp.run(plan, engine=engine, store=tmp_path / "s", scheduler=client, progress=False))
+    running: dict[str, int] = {}
+    for line in (tmp_path / "both").read_text().splitlines():
+        sign, worker = line.split()
+        running[worker] = running.get(worker, 0) + (1 if sign == "+" else -1)
+        assert running[worker] <= 2
+    assert len(running) == 2
+
+
+def test_what_no_worker_declares_is_not_asked_for(two_observations, tmp_path, client):
+    assert on_cluster.declares(client, "sas")
+    assert not on_cluster.declares(client, "moon")
+
+
+def test_delayed_takes_what_dask_annotate_says(two_observations, scripted, tmp_path, client):
+    import dask
+
+    with dask.annotate(resources={"sas": 1}):
+        delayed = xp.to_delayed(two_observations, engine=scripted("sleep 0.3"), store=tmp_path / "s")
+    keys = {step: d.key for step, d in delayed.items()}
+    futures = client.compute(list(delayed.values()))
+    seen = {}
+    while not seen:
+        seen = seen_by(client, keys.values())
+    assert seen == {keys[s]: (-rank, {"sas": 1}) for s, rank in priorities(two_observations).items()}
+    assert all(isinstance(outcome, xp.Done) for outcome in client.gather(futures))
+
+
+# Who is told.
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous", "client"])
+def test_each_step_tells_that_it_starts_and_how_it_ends(two_observations, scripted, tmp_path, client, scheduler):
+    engine = scripted('[ "$number" != 0002 ] || exit 7')
+    how = {"engine": engine, "store": tmp_path / "s", "scheduler": client if scheduler == "client" else scheduler}
+    events, threads = [], set()
+
+    def tell(event):
+        events.append(event)
+        threads.add(threading.current_thread())
+
+    run = xp.run(two_observations, progress=tell, **how)
+    ends = dict(zip([s.id for s in two_observations.steps], ["done", "done", "failed", "done", "done"], strict=False))
+    ends |= {s.id: "skipped" for s in two_observations.steps[5:]}
+    for step in two_observations.steps:
+        mine = [e for e in events if e.step == step.id]
+        assert [e.state for e in mine] == ["started", ends[step.id]]
+        assert {(e.task, e.obs_id, e.product) for e in mine} == {
+            (step.command.task, step.obs_id, step.command.outputs[0])
+        }
+        assert (mine[1].seconds > 0) == (mine[1].state == "done")
+    assert [e.ended for e in events if e.state != "started"] == [1, 2, 3, 4, 5, 6, 7]
+    assert {e.total for e in events} == {7}
+    assert {e.why for e in events if e.state == "failed"} == {run.failed[0].reason}
+    assert {e.why for e in events if e.state == "skipped"} == {two_observations.steps[2].id}
+    assert threads == {threading.current_thread()}
+    events.clear()
+    xp.run(two_observations, progress=tell, **how)
+    assert [e.state for e in events].count("cached") == 4
+
+
+@pytest.mark.parametrize("scheduler", ["threads", "synchronous", "client"])
+def test_an_error_of_the_callback_ends_the_run_and_its_processes(scripted, tools, tmp_path, client, scheduler):
+    engine = scripted(f'[ "$number" = 0000 ] || {{ {SLEEP}; }}')
+    plan = Plan(steps=[tools.made_of("evselect", n) for n in range(3 if scheduler != "synchronous" else 1)])
+
+    def tell(event):
+        if event.state == "done":
+            raise ZeroDivisionError("of the callback")
+
+    with pytest.raises(ZeroDivisionError, match="of the callback") as caught:
+        xp.run(
+            plan, engine=engine, store=tmp_path / "s", workers=3, progress=tell,
+            scheduler=client if scheduler == "client" else scheduler,
+        )  # fmt: skip
+    pids = (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []
+    assert all(tools.gone(pid) for pid in pids)
+    assert "the same run() again makes only what is missing" in caught.value.__notes__[0]
+    kept = xp.load_run(tmp_path / "s")
+    assert len(kept.done) == 1
+    assert {f.reason for f in kept.failed} <= {"not done when the run was interrupted: run it again"}
+
+
+# Nothing is left of what nobody wants any more.
+
+
+@pytest.mark.parametrize("how", ["cancel", "forget"])
+def test_a_cancelled_task_leaves_no_process(scripted, tools, tmp_path, client, how):
+    plan = Plan(steps=[tools.made_of("evselect", 0)])
+    client.register_plugin(on_cluster.EndWithTask())
+    delayed = xp.to_delayed(plan, engine=scripted(SLEEP), store=tmp_path / "s")
+    futures = client.compute(list(delayed.values()))
+    pids = tools.lines_of(tmp_path / "pids", 2)
+    if how == "cancel":
+        client.cancel(futures)
+    del futures
+    assert all(tools.gone(pid) for pid in pids)
+    stop = time.monotonic() + 2
+    while list((tmp_path / "s" / "scratch").iterdir()) and time.monotonic() < stop:
+        time.sleep(0.02)
+    assert not list((tmp_path / "s" / "scratch").iterdir())
+
+
+def test_a_task_that_is_wanted_again_at_once_is_done_after_all(scripted, tools, tmp_path, client):
+    engine = scripted(f'[ -e "$NOTES/pids" ] || {{ trap "" TERM; {SLEEP}; }}')
+    plan = Plan(steps=[tools.made_of("evselect", 0)])
+    client.register_plugin(on_cluster.EndWithTask())
+    delayed = xp.to_delayed(plan, engine=engine, store=tmp_path / "s")[plan.steps[0].id]
+    future = client.compute(delayed)
+    pids = tools.lines_of(tmp_path / "pids", 2)
+    client.cancel(future)
+    time.sleep(0.1)  # for dask to tell the client; the old process is still there: it does not heed SIGTERM
+    again = client.compute(delayed)
+    assert isinstance(again.result(timeout=20), xp.Done)
+    assert all(tools.gone(pid) for pid in pids)
+
+
+def test_a_client_that_is_closed_ends_its_run(two_observations, scripted, tools, tmp_path, cluster):
+    other = distributed.Client(cluster, timeout=30, set_as_default=False)
+    thread, found = in_thread(
+        lambda: xp.run(two_observations, engine=scripted(SLEEP), store=tmp_path / "s", scheduler=other, progress=False)
+    )
+    pids = tools.lines_of(tmp_path / "pids", 4)
+    other.close()
+    assert all(tools.gone(pid) for pid in pids)
+    thread.join(10)
+    assert len(found[0].failed) == 4
+    assert len(found[0].skipped) == 3
+    assert "the connection to the scheduler was lost" in found[0].failed[0].reason
+
+
+DRIVER = """
+import sys
+import xphotfn as xp
+from distributed import Client
+from xphotfn.commands.command import Command
+from xphotfn.engines.sas import SasEngine
+from xphotfn.graph.plan import Plan, Step
+address, path, good, notes = sys.argv[1:]
+engine = SasEngine(version="20.0.0", env=(("PATH", path), ("GOOD", good), ("NOTES", notes)))
+steps = [Step(command=Command(task="evselect", parameters=(("number", n),), outputs=(f"p{n}.fits",))) for n in "012"]
+with Client(address, timeout=30) as client:
+    xp.run(Plan(steps=steps), engine=engine, store=notes + "/s", scheduler=client, progress=False, tries=3)
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+def test_when_the_driver_ends_its_tasks_end(scripted, tools, tmp_path, cluster, number):
+    env = dict(scripted(f'[ "$number" = 0 ] || {{ {SLEEP}; }}').env)
+    words = [cluster.scheduler_address, env["PATH"], env["GOOD"], env["NOTES"]]
+    driver = subprocess.Popen([sys.executable, "-c", DRIVER, *words], stderr=subprocess.PIPE)
+    try:
+        pids = tools.lines_of(tmp_path / "pids", 4)
+        while not list((tmp_path / "s" / "products").glob("*/*")):
+            time.sleep(0.02)
+        time.sleep(0.2)
+        driver.send_signal(number)
+        assert all(tools.gone(pid) for pid in pids)
+        said = driver.communicate(timeout=20)[1].decode()
+    finally:
+        driver.kill()
+    assert ("KeyboardInterrupt" in said) == (number != signal.SIGKILL)
+    if number != signal.SIGKILL:
+        assert "the same run() again makes only what is missing" in said
+        assert len(xp.load_run(tmp_path / "s").done) == 1
+    assert len(list((tmp_path / "s" / "products").glob("*/*"))) == 1
+
+
+# Clusters that cannot do it.
+
+
+def test_a_scheduler_that_is_lost_is_a_value(two_observations, scripted, tools, tmp_path):
+    cluster = distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=":0", silence_logs=50
+    )
+    client = distributed.Client(cluster, timeout=2, set_as_default=False)
+    thread, found = in_thread(
+        lambda: xp.run(two_observations, engine=scripted(SLEEP), store=tmp_path / "s", scheduler=client, progress=False)
+    )
+    try:
+        pids = tools.lines_of(tmp_path / "pids", 4)
+        cluster.close()
+        assert all(tools.gone(pid) for pid in pids)
+        thread.join(20)
+    finally:
+        client.close()
+    assert len(found[0].failed) == 4
+    assert len(found[0].skipped) == 3
+    assert "the connection to the scheduler was lost" in found[0].failed[0].reason
+
+
+def test_a_worker_with_another_version_is_refused(plan, tmp_path, client, monkeypatch):
+    monkeypatch.setattr(on_cluster, "__version__", "9.9")
+    with pytest.raises(xp.XphotfnError, match=r"tcp://\S+: has xphotfn \S+, this process 9.9: install one version"):
+        xp.run(plan, engine=xp.native_engine(), store=tmp_path / "s", scheduler=client, progress=False)
+
+
+def test_a_worker_that_does_not_see_the_store_is_refused(client, tmp_path, monkeypatch):
+    from xphotfn.store.store import Store
+
+    client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 0.0)
+    try:
+        with pytest.raises(xp.XphotfnError, match="does not see the store .*/nowhere: it has to be on a file system"):
+            on_cluster.prepare(client, Store(tmp_path / "nowhere"))
+    finally:
+        client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 5.0)
+
+
+def test_what_workers_answer_is_put_into_words():
+    assert "cannot import xphotfn (No module" in on_cluster._problem(ModuleNotFoundError("No module"), "/s")
+    assert "does not answer (OSError: timed out)" in on_cluster._problem(OSError("timed out"), "/s")
+    assert on_cluster._problem((xp.__version__, True), "/s") == ""
+
+
+def test_a_client_that_is_closed_or_asynchronous_is_refused(plan, tmp_path, cluster):
+    closed = distributed.Client(cluster, timeout=30, set_as_default=False)
+    closed.close()
+    with pytest.raises(xp.InvalidRecord, match="a running, not asynchronous Client"):
+        xp.run(plan, engine=xp.native_engine(), store=tmp_path / "s", scheduler=closed, progress=False)
+
+
+def test_an_error_of_dask_fails_its_own_step_and_skips_those_that_wait(two_observations):
+    from distributed import KilledWorker
+
+    steps = two_observations.steps
+    worker = SimpleNamespace(address="tcp://node7:1")
+    killed = KilledWorker("evselect-1", worker, 3)
+    done = xp.Done(step=steps[0].id, key="k", outputs=())
+    lost = {steps[1].id: killed, steps[4].id: killed, steps[6].id: killed}
+    assert set(on_cluster._of_lost({steps[4].id: killed}, {steps[0].id: done}, steps)) == set(), "one is still to come"
+    found = on_cluster._of_lost(lost, {steps[0].id: done, steps[5].id: done}, steps)
+    assert found[steps[1].id].reason.startswith(
+        "evselect: its worker died each of the 4 times that it was run, at last tcp://node7:1: does it need more memory"
+    )
+    assert found[steps[4].id] == found[steps[6].id].__class__(step=steps[4].id, because=steps[1].id)
+    assert found[steps[6].id].because == steps[1].id
+
+
+@pytest.mark.slow
+def test_a_task_that_kills_its_workers_is_a_failure(two_observations, scripted, tmp_path):
+    import dask
+
+    with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 1}),
+        distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as cluster,
+        distributed.Client(cluster, timeout=30, set_as_default=False) as client,
+    ):
+        engine = scripted('[ "$number" != 0002 ] || kill -9 $PPID')
+        run = xp.run(two_observations, engine=engine, store=tmp_path / "s", scheduler=client, progress=False)
+    failed = {f.step: f.reason for f in run.failed}
+    assert "evselect: its worker died each of the 2 times that it was run" in failed[two_observations.steps[2].id]
+    assert len(run.done) + len(run.failed) + len(run.skipped) == 7
+    assert set(failed) <= {s.id for s in two_observations.steps}
+    assert {o.because for o in run.skipped} <= set(failed)
+    again = xp.retry_failed(run, engine=scripted(), progress=False)
+    assert len(again.done) == 7

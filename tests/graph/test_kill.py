@@ -143,7 +143,7 @@ def main():
         if name == "threads":
             runs.append(xp.run(plan, **how))
             continue
-        size = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
+        size = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": ":0"}
         with LocalCluster(**size) as cluster, Client(cluster) as client:
             threading.Thread(target=kill_a_worker, args=(notes,), daemon=True).start()
             runs.append(xp.run(plan, scheduler=client, **how))

@@ -310,5 +310,7 @@ def test_definitions_have_names():
     assert method_of("xga") == xga_method() == xga_method(exp_corr=True, allow_negative=False)
     assert method_of(xga_method(allow_negative=True)).allow_negative
     for wrong in ("XGA", "", None, 3):
-        with pytest.raises(InvalidRecord, match="use one of mid-p, li-ma, xga"):
+        with pytest.raises(
+            InvalidRecord, match="use one of mid-p, exact, li-ma, gaussian, gaussian-known-background, xga"
+        ):
             method_of(wrong)

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
-from astropy.table import QTable
+from astropy.table import QTable, Table
 from attrs import evolve
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -19,6 +19,7 @@ from xphotfn.measure.joint import joint_photometry
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
+from xphotfn.science.distances import radius_deg
 from xphotfn.science.intervals import on_off_interval
 from xphotfn.science.limits import upper_limit_on_off
 from xphotfn.testing.examples import example_field, example_rate_map
@@ -30,7 +31,9 @@ RING = (60 * u.arcsec, 90 * u.arcsec)
 MEASURED = ("counts", "background_counts", "alpha", "net_counts", "rate", "rate_low", "rate_high", "significance",
             "upper_limit", "live_area", "exposure_mean", "exposure_min")  # fmt: skip
 numbers = itertools.count()
-in_a_folder = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+in_a_folder = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20
+)
 
 
 def a_map(folder, counts, exposure, *, grid=None, obs_id="0999990101", instrument="pn", band=SOFT):
@@ -195,17 +198,50 @@ def test_disjoint_circles_share_no_count(tmp_path, seed, overlap):
     assert whole["counts"].value == pytest.approx(counts.sum())  # every pixel once, from any circle that holds all
 
 
-def test_order_of_maps_is_irrelevant(tmp_path):
-    maps = [a_map(tmp_path, *noisy(n), obs_id=f"099999010{n}", instrument="mos1") for n in range(3)]
-    maps.append(example_rate_map())
-    places = at_pixels(maps[0].grid, [10.2, 30, 50], [20, 40.3, 12])
-    whole = photometry(maps, places, 20 * u.arcsec)
-    for order in itertools.permutations(range(4)):
-        table = photometry([maps[n] for n in order], places, 20 * u.arcsec)
-        for place, number in enumerate(order):
-            ours, theirs = table[3 * place : 3 * place + 3], whole[3 * number : 3 * number + 3]
-            assert np.array_equal(plain(ours), plain(theirs), equal_nan=True)
-            assert list(ours["obs_id"]) == list(theirs["obs_id"])
+@in_a_folder
+@given(st.integers(0, 10**6), st.sampled_from(["centre", "exact"]), st.floats(4, 40), st.floats(1.0, 4.0))
+def test_circle_and_ring_partition_the_larger_circle(tmp_path, seed, overlap, radius, factor):
+    counts, exposure = noisy(seed)
+    exposure[20:23] = 0
+    item = a_map(tmp_path, counts, exposure)
+    places = at_pixels(item.grid, *np.random.default_rng(seed).uniform(-3, 62, (2, 5)))
+    small = photometry(item, places, radius * u.arcsec, background=(1.0, factor + 0.01), overlap=overlap)
+    large = photometry(item, places, (factor + 0.01) * radius * u.arcsec, overlap=overlap)
+    both = np.isfinite(small["counts"].value) & np.isfinite(small["background_counts"].value)
+    for inside, around in (("counts", "background_counts"), ("live_area", "background_area")):
+        total = (small[inside] + small[around])[both].value
+        assert np.allclose(total, large[inside][both].value, rtol=1e-9, atol=1e-9)
+
+
+@pytest.fixture(scope="module")
+def four_maps(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    maps = [a_map(folder, *noisy(n), obs_id=f"099999010{n}", instrument="mos1") for n in range(3)]
+    return [*maps, example_rate_map()]
+
+
+@in_a_folder
+@given(st.permutations(range(4)), st.sampled_from([None, "epic"]), st.integers(1, 4))
+def test_order_of_maps_is_irrelevant(four_maps, order, psf, together):
+    places = at_pixels(four_maps[0].grid, [10.2, 30, 50], [20, 40.3, 12])
+    whole = photometry(four_maps, places, 20 * u.arcsec, psf=psf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("xphotfn.measure.apertures.MAPS", together)
+        table = photometry([four_maps[n] for n in order], places, 20 * u.arcsec, psf=psf)
+    for place, number in enumerate(order):
+        ours, theirs = table[3 * place : 3 * place + 3], whole[3 * number : 3 * number + 3]
+        assert np.array_equal(plain(ours), plain(theirs), equal_nan=True)
+        assert list(ours["obs_id"]) == list(theirs["obs_id"])
+
+
+@in_a_folder
+@given(st.permutations(range(12)))
+def test_order_of_positions_is_irrelevant(four_maps, order):
+    places = at_pixels(four_maps[0].grid, *np.random.default_rng(4).uniform(-5, 65, (2, 12)))
+    whole = photometry(four_maps[0], places, 20 * u.arcsec, psf="epic")
+    table = photometry(four_maps[0], places[list(order)], 20 * u.arcsec, psf="epic")
+    assert np.allclose(plain(table), plain(whole)[:, list(order)], rtol=1e-12, equal_nan=True)
+    assert np.array_equal(table["flags"], whole["flags"][list(order)])
 
 
 def test_chunks_change_nothing(tmp_path, monkeypatch):
@@ -213,8 +249,23 @@ def test_chunks_change_nothing(tmp_path, monkeypatch):
     places = at_pixels(item.grid, *np.random.default_rng(1).uniform(-5, 65, (2, 50)))
     whole = photometry(item, places, 20 * u.arcsec, overlap="exact")
     monkeypatch.setattr("xphotfn.science.apertures.ELEMENTS", 300)
+    monkeypatch.setattr("xphotfn.science.on_off.ELEMENTS", 100)
     cut = photometry(item, places, 20 * u.arcsec, overlap="exact")
     assert np.allclose(plain(cut), plain(whole), rtol=1e-9, equal_nan=True)
+
+
+@settings(in_a_folder, max_examples=6)
+@given(st.integers(0, 10**6), st.floats(0.02, 3.0), st.floats(12.0, 40.0))
+def test_blank_sky_averages_zero_at_any_level(tmp_path, seed, level, radius):
+    rng, shape = np.random.default_rng(seed), (300, 300)
+    exposure = (4000 - 5 * np.hypot(np.arange(300) - 150, np.arange(300)[:, None] - 150)).astype(np.float32)
+    exposure[:, 100:103] = 0
+    item = a_map(tmp_path, rng.poisson(exposure * (level / 4000)).astype(np.int32).reshape(shape), exposure)
+    x, y = (v.ravel() for v in np.meshgrid(np.arange(25, 280, 25.0), np.arange(25, 280, 25.0)))
+    table = photometry(item, at_pixels(item.grid, x, y), radius * u.arcsec, background=(1.05, 1.8))
+    z, net = table["significance"], table["net_counts"].value
+    assert abs(z.mean()) < 5 / np.sqrt(z.size)
+    assert abs(net.mean()) < 5 * net.std() / np.sqrt(z.size)
 
 
 def test_blank_sky_averages_zero(tmp_path):
@@ -308,9 +359,53 @@ def test_positions_in_many_forms(tmp_path):
     assert len(photometry(item, np.zeros((0, 2)) * u.deg, 20 * u.arcsec)) == 0
 
 
+def test_positions_in_a_table(tmp_path):
+    item = a_map(tmp_path, *noisy(1))
+    ra, dec = np.array([10.0, 10.002, 10.004]), np.array([-5.0, -5.001, np.nan])
+    others = {"name": np.array(["a", "b", "c"]), "nH": [1.0, 2.0, 3.0], "rate": [0.1, 0.2, 0.3]}
+    first = photometry([item, item], u.Quantity(np.stack([ra, dec], axis=-1), u.deg), 20 * u.arcsec)
+    plain_table = Table({"RA": ra, "Dec": dec, **others})
+    masked = Table(plain_table, masked=True)
+    masked["Dec"].mask[2] = True
+    tables = [
+        plain_table,
+        QTable({"ra": (ra * u.deg).to(u.hourangle), "dec": (dec * u.deg).to(u.rad), **others}),
+        QTable({"coord": SkyCoord(ra, np.nan_to_num(dec), unit="deg"), **others}),
+        plain_table.to_pandas(),
+        masked,
+    ]
+    for number, given_table in enumerate(tables):
+        table = photometry([item, item], given_table, 20 * u.arcsec)
+        seen = np.tile([True, True, number != 2], 2)
+        assert np.allclose(plain(table)[:, seen], plain(first)[:, seen], rtol=1e-9, equal_nan=True)
+        assert list(table["name"]) == ["a", "b", "c"] * 2
+        assert list(table["nH"]) == [1, 2, 3] * 2
+        assert list(table["input_rate"]) == [0.1, 0.2, 0.3] * 2
+        assert table["rate"].unit == u.ct / u.s
+    table.write(tmp_path / "carried.ecsv")
+    assert list(QTable.read(tmp_path / "carried.ecsv")["name"]) == ["a", "b", "c"] * 2
+
+
+def test_radii_for_each_position_are_those_of_single_calls(tmp_path):
+    item, field = a_map(tmp_path, *noisy(1)), example_field()
+    places, radii = at_pixels(item.grid, [20.0, 33, 44], [20, 33.0, 40]), [10, 20, 15] * u.arcsec
+    together = photometry(item, places, radii)
+    for number in range(3):
+        single = photometry(item, places[number], radii[number])
+        assert np.allclose(plain(together[number : number + 1]), plain(single), rtol=1e-10)
+    lengths = photometry(item, places, [30, 60, 45] * u.kpc, field=evolve(field, members=()))
+    angles = u.Quantity([radius_deg(v * u.kpc, field.target) for v in (30, 60, 45)], u.deg)
+    assert np.array_equal(plain(lengths), plain(photometry(item, places, angles)))
+
+
 @pytest.mark.parametrize(
     ("error", "arguments"),
     [
+        (InvalidRecord, {"positions": Table({"x": [1.0], "y": [2.0]})}),
+        (InvalidRecord, {"positions": Table({"ra": [1.0], "RAJ2000": [1.0], "dec": [2.0]})}),
+        (InvalidRecord, {"positions": Table({"ra": ["09:58:22"], "dec": ["-11:03:35"]})}),
+        (UnitMismatch, {"positions": QTable({"ra": [1.0] * u.m, "dec": [2.0] * u.m})}),
+        (InvalidRecord, {"positions": Table({"ra": [1.0], "dec": [92.0]})}),
         (ProductMissing, {"maps": []}),
         (ProductMissing, {"maps": 3}),
         (ProductMissing, {"maps": ["image.fits"]}),
@@ -356,7 +451,8 @@ def test_an_image_without_whole_counts_is_refused(tmp_path):
 @pytest.mark.parametrize("suffix", ["ecsv", "fits"])
 def test_files_keep_the_table(tmp_path, suffix):
     item = a_map(tmp_path, *noisy(1))
-    table = photometry([item, item], at_pixels(item.grid, [20.0, -50], [20.0, 20]), 20 * u.arcsec, overlap="exact")
+    places = at_pixels(item.grid, [20.0, -50], [20.0, 20])
+    table = photometry([item, item], places, 20 * u.arcsec, overlap="exact", psf="epic")
     path = tmp_path / f"table.{suffix}"
     table.write(path)
     again = QTable.read(path, mask_invalid=False, character_as_bytes=False) if suffix == "fits" else QTable.read(path)
@@ -373,9 +469,16 @@ def test_files_keep_the_table(tmp_path, suffix):
 
 def test_parquet_keeps_the_table(tmp_path):
     pytest.importorskip("pyarrow")
-    table = photometry(example_rate_map(), [149.59, -11.09] * u.deg, 20 * u.arcsec)
+    places = [[149.59, -11.09], [120.0, 3.0]] * u.deg
+    table = photometry(example_rate_map(), places, 20 * u.arcsec, overlap="exact", psf="epic")
     table.write(tmp_path / "table.parquet")
-    assert np.array_equal(plain(QTable.read(tmp_path / "table.parquet")), plain(table))
+    again = QTable.read(tmp_path / "table.parquet")
+    assert again.colnames == table.colnames
+    for name in table.colnames:
+        assert getattr(again[name], "unit", None) == getattr(table[name], "unit", None)
+        ours, theirs = (np.asarray(getattr(t[name], "value", t[name])) for t in (table, again))
+        assert np.array_equal(ours, theirs.astype(ours.dtype), equal_nan=ours.dtype.kind == "f")
+    assert all(again.meta[name] == value for name, value in table.meta.items())
 
 
 # Several observations of one position.
@@ -468,7 +571,7 @@ def injected(folder, seed):
 
 def true_net(models, places):
     """Return the net source light of the model, from the same circles: images of light in units of 2^-40 counts."""
-    from xphotfn.science.apertures import disc_sums
+    from xphotfn.science.aperture_sums import disc_sums
 
     found = []
     for item in models:

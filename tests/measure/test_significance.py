@@ -1,12 +1,14 @@
 """What the signal-to-noise of a map is made of: counts, areas and exposures of exactly the right pixels."""
 
+import math
+
 import astropy.units as u
 import numpy as np
 import pytest
 from scipy.stats import binom, norm
 
 import xphotfn as xp
-from xphotfn.science.snr import signal_to_noise
+from xphotfn.science.snr import METHODS, signal_to_noise
 from xphotfn.testing.examples import example_field, example_rate_map
 
 
@@ -36,6 +38,25 @@ def test_alpha_is_the_ratio_of_summed_exposures_on_the_detector():
     assert measured.alpha / (measured.area_pix / measured.background_area_pix) > 1.5, "areas would say otherwise"
 
 
+def test_every_definition_can_be_named():
+    """Oracles: scipy's distributions and the formulas of Li & Ma (1983), equations 5 and 17."""
+    counts, exposure, source, background = sloped()
+    found = {name: signal_to_noise(counts, exposure, source, background, name) for name in METHODS}
+    assert all(measured.method == name for name, measured in found.items())
+    n, b, alpha = (getattr(found["exact"], name) for name in ("counts", "background_counts", "alpha"))
+    assert found["exact"].value == pytest.approx(norm.isf(binom.sf(n - 1, n + b, alpha / (1 + alpha))), rel=1e-9)
+    assert found["gaussian"].value == pytest.approx((n - alpha * b) / math.sqrt(n + alpha**2 * b), rel=1e-12)
+    assert found["gaussian-known-background"].value == pytest.approx((n - alpha * b) / math.sqrt(n), rel=1e-12)
+    ratio = n * math.log((1 + alpha) / alpha * n / (n + b)) + b * math.log((1 + alpha) * b / (n + b))
+    assert abs(found["li-ma"].value) == pytest.approx(math.sqrt(2 * ratio), rel=1e-9)
+
+
+def test_exact_of_a_region_without_counts_is_minus_infinity():
+    counts, exposure, source, background = sloped()
+    counts[source] = 0
+    assert signal_to_noise(counts, exposure, source, background, "exact").value == -math.inf
+
+
 def test_net_rate_is_net_counts_over_the_mean_exposure():
     counts, exposure, source, background = sloped()
     measured = signal_to_noise(counts, exposure, source, background, "li-ma")
@@ -46,7 +67,7 @@ def test_net_rate_is_net_counts_over_the_mean_exposure():
 def test_a_deficit_is_negative_in_every_calibrated_definition():
     counts, exposure, source, background = sloped()
     counts[source] = 0
-    for method in ("mid-p", "li-ma"):
+    for method in ("mid-p", "li-ma", "gaussian", "exact"):
         assert signal_to_noise(counts, exposure, source, background, method).value < -3
 
 

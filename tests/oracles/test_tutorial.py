@@ -1,4 +1,6 @@
-"""The tutorial's printed numbers, on the tutorial's own observations."""
+"""The tutorial's printed numbers, on the tutorial's own observations, and the same under every other definition."""
+
+import runpy
 
 import astropy.units as u
 import numpy as np
@@ -8,6 +10,7 @@ from toolz import pipe
 
 import xphotfn as xp
 from xphotfn import curried as xc
+from xphotfn.science.snr import METHODS
 
 RANKING = (
     ("0201901401", "mos1", "71.88691358"),
@@ -127,3 +130,49 @@ def test_default_significance_of_the_cluster_is_signed_and_large(a907):
     assert measured.net_counts == pytest.approx(measured.counts - measured.alpha * measured.background_counts)
     inner = np.asarray(xp.mask(a907.combined, a907.centred, "r500")[0])
     assert measured.counts == a907.combined.image.data[inner].sum()
+
+
+# the nine maps under every definition, as docs/statistics.md prints them
+
+
+@pytest.fixture(scope="module")
+def script(project_root):
+    return runpy.run_path(str(project_root / "benchmarks" / "methods_on_a907.py"))
+
+
+@pytest.fixture(scope="module")
+def rows(script, a907):
+    soft = [m for m in a907.maps if m.band == a907.soft]
+    assert len(soft) == 9
+    return [*script["ranked"](soft, a907.centred), *script["ranked"]([a907.combined], a907.centred)]
+
+
+def test_the_page_holds_what_the_maps_give(script, rows, a907, project_root):
+    page = (project_root / "docs" / "statistics.md").read_text(encoding="utf-8")
+    for table in (script["values_table"](rows), script["steps_table"](rows), script["masks_table"](rows, a907.centred)):
+        assert table in page
+
+
+def test_every_definition_is_in_the_table(script):
+    named = {getattr(method, "name", method) for method in script["METHODS"].values()}
+    assert named == set(METHODS)
+
+
+def test_the_steps_lead_from_xga_to_the_default(script, rows):
+    for _, values, _ in rows:
+        changes = script["steps"](values)
+        assert values["xga"] + sum(changes.values()) == pytest.approx(values["mid-p"], abs=1e-9)
+        assert changes["clipping"] < -10
+        assert changes["background variance"] < -6
+        assert abs(changes["whole counts"]) < 0.02
+
+
+def test_clipping_is_the_sum_of_the_negative_pixels(script, rows, a907):
+    """Written out for each map: what is set to 0, over the root of all counts."""
+    for item, values, _ in rows:
+        source, background = xp.mask(item, a907.centred, "r500")
+        counts, exposure = item.image.data.astype(float), item.exposure.data.astype(float)
+        background = background & (exposure > 0)
+        net = (counts - exposure * (counts[background] / exposure[background]).mean())[source]
+        expected = net[net < 0].sum() / counts[source].sum() ** 0.5
+        assert script["steps"](values)["clipping"] == pytest.approx(expected, rel=1e-9)

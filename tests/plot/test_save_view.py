@@ -28,7 +28,7 @@ def core():
     return disc((512, 512), 255.5, 255.5, 50.0)
 
 
-@pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF")])
+@pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF"), ("a.svg", b"<?xml")])
 def test_saved_pictures(rate_map, core, tmp_path, name, magic):
     path = save_view(tmp_path / name, rate_map, mask=core, zoom_in=True, cross_hair=[250, 250] * u.pix, dpi=50)
     assert path == tmp_path / name
@@ -47,7 +47,7 @@ def test_size_of_a_saved_picture(rate_map, tmp_path):
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.fits", "png"])
 def test_unknown_suffixes_are_refused(rate_map, tmp_path, name):
-    with pytest.raises(InvalidFile, match=r"\.png or \.pdf"):
+    with pytest.raises(InvalidFile, match=r"\.png, \.pdf, \.svg"):
         save_view(tmp_path / name, rate_map)
     assert list(tmp_path.iterdir()) == []
 

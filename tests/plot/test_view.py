@@ -338,7 +338,7 @@ def test_pixel_axes_where_no_projection_can_be_made(rate_map, monkeypatch):
     def refuse(_):
         raise ValueError("no projection")
 
-    monkeypatch.setattr(import_module("xphotfn.plot.view"), "sky_wcs", refuse)
+    monkeypatch.setattr(import_module("xphotfn.plot.picture"), "sky_wcs", refuse)
     ax = view(rate_map)
     assert ax.get_xlabel() == "x (pix)"
 

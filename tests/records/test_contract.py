@@ -11,6 +11,7 @@ import pickle
 import pkgutil
 import subprocess
 import sys
+from html.parser import HTMLParser
 from typing import Any
 
 import attrs
@@ -18,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import Phase, given, settings, strategies as st
 
+import xphotfn
 from xphotfn.commands.builders import emosaic
 from xphotfn.commands.command import Command
 from xphotfn.commands.image_grid import ImageGrid
@@ -44,7 +46,7 @@ from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import KingModel
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.matching import Sorted
-from xphotfn.science.snr import LiMaMethod, MidPMethod, XGAMethod
+from xphotfn.science.snr import ExactMethod, GaussianMethod, LiMaMethod, MidPMethod, XGAMethod
 from xphotfn.science.vignetting import VignettingTable
 from xphotfn.store.codec import from_plain, to_plain
 from xphotfn.testing import strategies as xst
@@ -191,6 +193,8 @@ SCIENCE = (
     ),
     case(MidPMethod, st.builds(MidPMethod), None),
     case(LiMaMethod, st.builds(LiMaMethod), None),
+    case(ExactMethod, st.builds(ExactMethod), None),
+    case(GaussianMethod, st.builds(GaussianMethod, background_variance=st.booleans()), None),
     case(
         VignettingTable,
         st.builds(
@@ -438,6 +442,9 @@ PRODUCT_REFERENCES = (
 )
 CASES = (*RECORDS, *PLANS, *SCIENCE, *COMMANDS, *NODES, *PRODUCT_REFERENCES)
 
+# Their repr sums up what would fill pages; everything else is shown in full, and evaluates to the record.
+SUMMED_UP = (Exposure, ExposureMap, Field, FieldObservation, Image, Observation, Plan, PlanDiff, RateMap, Run)
+
 COVERED_ROOMS = ("xphotfn.records", "xphotfn.science", "xphotfn.commands", "xphotfn.io.products", "xphotfn.graph")
 PLAIN = (str, int, float, bool, type(None))
 
@@ -552,9 +559,61 @@ def test_repr_is_one_short_line(case):
         is_small = len(values) <= 20 * records_in(record) and not any(len(str(value)) > 25 for value in values)
         if is_small:
             assert len(text) < 500 * records_in(record)
-        evaluates = not case.holds_arrays and "Target(" not in text
+        evaluates = not case.holds_arrays and "Target(" not in text and case.record not in SUMMED_UP
         if evaluates and all(name == alias for name, alias in aliases(case.record)):
             assert eval(text, dict(names)) == record  # noqa: S307 - the repr of our own record
+
+
+@pytest.mark.parametrize("record", SUMMED_UP, ids=lambda record: record.__name__)
+def test_a_summed_up_repr_stays_short_however_much_the_record_holds(record):
+    case = next(item for item in CASES if item.record is record)
+    for item in samples(case.strategy, 20):
+        assert len(repr(item)) < 400
+
+
+class Page(HTMLParser):
+    """HTML whose every tag is closed in order; it keeps the text and the names of the tags."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.texts = [], [], []
+        self.feed(text)
+        self.close()
+
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002
+        self.open.append(tag)
+        self.tags.append(tag)
+
+    def handle_startendtag(self, tag, attrs):  # noqa: ARG002
+        self.tags.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.texts.append(data)
+
+
+SHOWN = (*RECORDS, *PRODUCT_REFERENCES, *(c for c in (*PLANS, *COMMANDS) if c.record.__name__ in xphotfn.__all__))
+
+
+@pytest.mark.parametrize("case", SHOWN, ids=lambda case: case.record.__name__)
+def test_has_html_that_is_whole_and_escaped(case):
+    for record in samples(case.strategy, 3):
+        page = Page(record._repr_html_())
+        assert not page.open
+        assert "".join(page.texts).strip()
+        assert set(page.tags) <= {
+            *("div", "span", "table", "thead", "tbody", "tr", "th", "td", "details", "summary", "pre", "br", "img"),
+            *("svg", "g", "title", "rect", "text", "path"),
+        }
+
+
+def test_every_public_record_has_html():
+    public = [getattr(xphotfn, name) for name in xphotfn.__all__ if name[0].isupper()]
+    records = [item for item in public if attrs.has(item) and not issubclass(item, Exception)]
+    assert len(records) > 20
+    assert [item.__name__ for item in records if not hasattr(item, "_repr_html_")] == []
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if not case.holds_arrays], ids=lambda c: c.record.__name__)

@@ -8,15 +8,10 @@ from hypothesis import given, strategies as st
 from regions import CirclePixelRegion, PixCoord
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
-from xphotfn.science.apertures import (
-    circle_pixel_overlap,
-    disc_sums,
-    disc_weights,
-    minima,
-    position_chunks,
-    sums,
-)
+from xphotfn.science.aperture_sums import disc_sums, minima, row_minima, sums
+from xphotfn.science.apertures import disc_weights, position_chunks
 from xphotfn.science.masks import disc
+from xphotfn.science.overlap import circle_pixel_overlap
 
 SHAPE = (37, 41)
 centres = st.floats(-12, 55)
@@ -101,6 +96,7 @@ def test_sums_are_those_of_the_weights(seed, size, overlap):
     together = disc_sums(x, y, r, counts, rate, overlap=overlap)
     assert all(np.array_equal(a, b) for a, b in zip(together, sums(weights, counts, rate), strict=True))
     least = minima(weights, rate)
+    assert np.array_equal(minima(weights, row_minima(rate, 64)), least)
     for number in range(size):
         inside = rate.ravel()[pixel[(which == number) & (weight > 0)]]
         assert least[number] == (inside.min() if inside.size else np.inf)

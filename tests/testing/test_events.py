@@ -17,12 +17,12 @@ from xphotfn.graph.recipes import plan_images
 from xphotfn.graph.result import raise_for_failures
 from xphotfn.graph.run import run
 from xphotfn.io.find import find_observations
-from xphotfn.io.match import match_observations
+from xphotfn.io.match import bulk_field, match_observations
 from xphotfn.records import Band
 from xphotfn.testing import default_scene, model_counts, simulate_observations
 from xphotfn.testing.event_files import event_list_name
 from xphotfn.testing.events import ccds_read, energy_parts, good_intervals
-from xphotfn.testing.scene import SOFT, Cluster, Scene
+from xphotfn.testing.scene import SOFT, Cluster, Scene, Source
 
 HARD = Band(lo_ev=2000, hi_ev=10_000)
 BANDS = (SOFT, HARD)
@@ -293,6 +293,25 @@ def test_energies_follow_the_spectrum_in_any_band(slope, tmp_path):
         band = Band(lo_ev=lo, hi_ev=hi)
         expected = float(model_counts(scene, pointing, "pn", band).source.sum())
         assert abs(((pi >= lo) & (pi < hi)).sum() - expected) < 4 * math.sqrt(expected), (lo, hi)
+
+
+def test_out_of_time_events_are_in_the_list(tmp_path):
+    """A bright source on pn: the image that evselect makes has its streak, as the model expects."""
+    pointing = default_scene().pointings[0]
+    camera = evolve(pointing.exposure("pn"), ontime_s=1000.0, out_of_time=0.1)
+    source = Source(name="bright", ra_deg=pointing.ra_deg + 0.05, dec_deg=pointing.dec_deg + 0.06, rate=20.0)
+    scene = Scene(sources=[source], pointings=[evolve(pointing, exposures=[camera])])
+    truth = simulate_observations(tmp_path, scene=scene, products="events")
+    field = bulk_field(find_observations(tmp_path))
+    result = run(plan_images(field, SOFT), engine=EvselectOnly(), store=tmp_path / "store", progress=False)
+    ((_, path, _),) = raise_for_failures(result).products()
+    counts = fits.getdata(path)
+    model = model_counts(truth.scene, truth.scene.pointings[0], "pn", SOFT)
+    streak = (model.out_of_time > 10 * model.source) & (model.out_of_time > 2 * model.background)
+    expected = float(model.total[streak].sum())
+    assert expected > 300
+    assert abs(counts[streak].sum() - expected) < 4 * math.sqrt(expected)
+    assert abs(counts[streak].sum() - float((model.total - model.out_of_time)[streak].sum())) > 10 * math.sqrt(expected)
 
 
 def test_bands_of_the_scene_bound_the_parts_of_the_spectrum():

@@ -7,9 +7,11 @@ import pytest
 from attrs import evolve
 from scipy import integrate
 
+from xphotfn.engines.native.detector import raw_positions
 from xphotfn.errors import InvalidRecord
 from xphotfn.records import Band, PixelGrid
 from xphotfn.science.coords import deg_to_pix
+from xphotfn.science.encircled_energy import encircled_energy
 from xphotfn.testing import (
     CameraExposure,
     Cluster,
@@ -20,8 +22,17 @@ from xphotfn.testing import (
     default_scene,
     model_counts,
 )
-from xphotfn.testing.detector import geometry, response_image
-from xphotfn.testing.model import point_spread
+from xphotfn.testing.detector import (
+    ccd_at,
+    detector_positions,
+    geometry,
+    raw_positions_on,
+    response_image,
+    simulated_camera,
+)
+from xphotfn.testing.model import detected_regions
+from xphotfn.testing.out_of_time import out_of_time_counts
+from xphotfn.testing.psf import blurred_beta_model, king_of, point_spread
 from xphotfn.testing.scene import EFFICIENCY, SOFT, band_share
 
 HARD = Band(lo_ev=2000, hi_ev=10_000)
@@ -46,27 +57,45 @@ def rate_image(scene, camera="pn", band=SOFT):
 
 @pytest.mark.parametrize(("beta", "core"), [(2 / 3, 60.0), (0.8, 45.0), (0.6, 70.0)])
 @pytest.mark.parametrize("camera", ["pn", "mos1"])
-def test_cluster_integrates_to_the_closed_formula(beta, core, camera):
-    """Rate within r = total * (1 - (1 + (r/core)^2)^(1.5 - 3 beta)), by quadrature and as a sum over pixels."""
+def test_cluster_is_a_blurred_beta_model(beta, core, camera):
+    """At its centre the convolution is one integral over radius; no light is lost, and far out little changes."""
     cluster = Cluster(ra_deg=30, dec_deg=40, rate=0.7, core_arcsec=core, beta=beta)
-    scene = on_axis(camera, cluster=cluster)
-    rates, grid = rate_image(scene, camera), scene.pointings[0].grid
-    x, y = (float(v) for v in deg_to_pix(grid, 30, 40))
+    grid = PixelGrid.from_sky_range(30.0, 40.0)
     pixel = grid.pixel_deg * 3600
-    radius = np.hypot(np.arange(grid.nx) - x, np.arange(grid.ny)[:, None] - y) * pixel
+    king = king_of(camera, 1250.0, 0.0)
+    found = blurred_beta_model(grid, (255.0, 255.0), core, beta, king)
+    radius = np.hypot(np.arange(512) - 255.0, np.arange(512)[:, None] - 255.0) * pixel
+    central = (3 * beta - 1.5) / (np.pi * (core / pixel) ** 2)
 
     def profile(r):
-        return (1 + (r / core) ** 2) ** (0.5 - 3 * beta)
+        return central * (1 + (r / core) ** 2) ** (0.5 - 3 * beta)
 
+    def light(r):
+        return profile(r) * (1 + (r / king[0]) ** 2) ** -king[1] * r
+
+    whole, _ = integrate.quad(lambda r: (1 + (r / king[0]) ** 2) ** -king[1] * r, 0, 300, limit=200)
+    blurred, _ = integrate.quad(light, 0, 300, limit=200)
+    assert found[255, 255] == pytest.approx(blurred / whole, rel=4e-3)
+    assert found[255, 255] < 0.95 * central
+    within = found[radius < 900].sum()
+    assert within == pytest.approx(cluster.fraction_within(900), abs=0.004)
+    far = (radius > 600) & (radius < 1000)
+    assert np.allclose(found[far], profile(radius[far]), rtol=0.05)
+    rates = rate_image(on_axis(camera, cluster=cluster), camera)
     seen = np.isfinite(rates)
-    central = float(np.median(rates[seen] / profile(radius[seen])))
-    assert np.allclose(rates[seen], central * profile(radius[seen]), rtol=1e-6)
-    for edge in (60.0, 200.0, 500.0):
-        closed = 0.7 * EFFICIENCY[camera] * (1 - (1 + (edge / core) ** 2) ** (1.5 - 3 * beta))
-        found, _ = integrate.quad(lambda r: central / pixel**2 * profile(r) * 2 * math.pi * r, 0, edge)
-        assert found == pytest.approx(closed, rel=1e-6)
-        assert cluster.fraction_within(edge) == pytest.approx(closed / 0.7 / EFFICIENCY[camera], rel=1e-12)
-    assert central * profile(radius[radius < 500]).sum() == pytest.approx(closed, rel=2e-3)
+    x, y = (float(v) for v in deg_to_pix(grid, 30, 40))
+    again = blurred_beta_model(grid, (x, y), core, beta, king_of(camera, 1250.0, 0.0))
+    assert np.allclose(rates[seen], 0.7 * EFFICIENCY[camera] * again[seen], rtol=1e-3)
+
+
+def test_extended_sources_add_up():
+    one, two = (Cluster(ra_deg=30 + d, dec_deg=40, rate=0.2, core_arcsec=30 + 200 * d) for d in (0.0, 0.1))
+    scene = on_axis(cluster=one)
+    both, other = evolve(scene, extended=[two]), evolve(scene, cluster=two)
+    images = [model_counts(s, s.pointings[0], "pn", SOFT).source for s in (scene, other, both)]
+    assert np.allclose(images[0] + images[1], images[2])
+    assert both.diffuse == (one, two)
+    assert [r.colour for r in detected_regions(both, both.pointings[0])] == ["green", "green"]
 
 
 def test_point_source_holds_its_rate():
@@ -82,13 +111,83 @@ def test_point_source_holds_its_rate():
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.5, 0.5), (0.31, -0.42)])
-def test_point_spread_encloses_half_within_its_core(shift):
-    grid = PixelGrid.from_sky_range(10.0, 20.0)
-    offsets = np.arange(-200.0, 201.0)
-    image = point_spread(offsets + shift[0], offsets[:, None] + shift[1], grid)
+@pytest.mark.parametrize("camera", ["pn", "mos1", "mos2"])
+def test_point_spread_holds_what_the_encircled_energy_says(shift, camera):
+    grid, king = PixelGrid.from_sky_range(10.0, 20.0), king_of(camera, 1250.0, 4.0)
+    offsets = np.arange(-100.0, 101.0)
+    image = point_spread(offsets + shift[0], offsets[:, None] + shift[1], grid, king)
     radius = np.hypot(offsets + shift[0], offsets[:, None] + shift[1]) * grid.pixel_deg * 3600
     assert image.sum() == pytest.approx(1.0, abs=1e-3)
-    assert image[radius < 40.0].sum() == pytest.approx(1 - 1 / (1 + (40 / 7) ** 2), abs=4e-3)
+    for edge in (20.0, 40.0, 100.0):
+        held = encircled_energy(edge, instrument=camera, energy_ev=1250, off_axis_arcmin=4)
+        assert image[radius < edge].sum() == pytest.approx(float(held), abs=0.02)  # whole pixels at the rim
+    fine = evolve(grid, cdelt1_deg=-0.5 / 3600, cdelt2_deg=0.5 / 3600, dx_sky=10.0, dy_sky=10.0)
+    near = np.arange(-80.0, 81.0)
+    image = point_spread(near, near[:, None], fine, king)
+    radius = np.hypot(near, near[:, None]) * 0.5
+    held = encircled_energy(30.0, instrument=camera, energy_ev=1250, off_axis_arcmin=4)
+    assert image[radius < 30].sum() == pytest.approx(float(held), abs=1e-3)
+
+
+# out-of-time events of pn
+
+
+@pytest.fixture(scope="module")
+def streaked():
+    """A bright source near the middle of one CCD of pn, with a tenth of the photons out of time."""
+    source = Source(name="bright", ra_deg=30.06, dec_deg=40.03, rate=5.0)
+    scene = on_axis("pn", sources=[source])
+    pointing = scene.pointings[0]
+    late = evolve(pointing.exposures[0], out_of_time=0.1)
+    return evolve(scene, pointings=[evolve(pointing, pa_deg=0.0, exposures=[late])])
+
+
+def test_out_of_time_counts_lie_in_the_column_of_the_source(streaked):
+    """pn at position angle 0: columns of the CCDs run along the rows of the image."""
+    pointing = streaked.pointings[0]
+    model = model_counts(streaked, pointing, "pn", SOFT)
+    x, y = deg_to_pix(pointing.grid, 30.06, 40.03)
+    det = detector_positions(
+        "pn", 0.0, *(87 * (v + 1 - c) for v, c in ((x, pointing.grid.crpix1), (y, pointing.grid.crpix2)))
+    )
+    number = int(ccd_at("pn", (), *(np.atleast_1d(v) for v in det))[0])
+    chip = simulated_camera("pn").chips[number - 1]
+    raw_x, _ = raw_positions_on("pn", number, *det)
+    rows = np.arange(1, 201)
+    line_x, line_y = raw_positions(chip, np.full(200, float(raw_x)), rows.astype(float))
+    turn = math.radians(90.22)
+    sky = (
+        (math.cos(turn) * (line_x + 1097) + math.sin(turn) * (line_y - 1476)),
+        (math.sin(turn) * (line_x + 1097) - math.cos(turn) * (line_y - 1476)),
+    )
+    columns = np.rint(sky[0] / 87 - 1 + pointing.grid.crpix1).astype(int)
+    lines = np.rint(sky[1] / 87 - 1 + pointing.grid.crpix2).astype(int)
+    late = model.out_of_time
+    streak = late[lines, columns]
+    inside = model.exposure[lines, columns] > 0
+    assert inside.sum() > 100
+    assert np.median(streak[inside]) > 20 * np.median(late[model.exposure > 0])
+    assert streak[inside][5:-5].std() < 0.5 * streak[inside][5:-5].mean()  # even along the column
+    in_time = float((model.source + model.background).sum())
+    assert 0.5 * in_time / 9 < late.sum() <= in_time / 9  # the rest falls outside the field of view
+
+
+def test_out_of_time_counts_of_a_whole_column_are_kept(streaked):
+    """Even light: what leaves a pixel comes back from its column, but for rows outside the field of view."""
+    pointing = streaked.pointings[0]
+    even = (geometry(pointing.grid, "pn", 0.0).coverage == 1).astype(float)
+    late = out_of_time_counts(even, pointing, pointing.exposures[0])
+    inner = late[even > 0]
+    assert np.all(inner <= 1 / 9 * 1.01)
+    assert np.quantile(inner, 0.99) == pytest.approx(1 / 9, rel=0.06)  # columns that lie almost whole in the field
+
+
+def test_out_of_time_is_for_pn_and_off_unless_asked_for():
+    assert not model_counts(default_scene(), default_scene().pointings[0], "pn", SOFT).out_of_time.any()
+    with pytest.raises(InvalidRecord, match="out_of_time is for pn"):
+        CameraExposure(instrument="mos1", exposure_id="S001", ontime_s=1, out_of_time=0.06)
+    with pytest.raises(InvalidRecord, match="from 0 to below"):
+        CameraExposure(instrument="pn", exposure_id="S001", ontime_s=1, out_of_time=0.6)
 
 
 # bands, detector, scene

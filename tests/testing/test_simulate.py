@@ -25,7 +25,7 @@ from xphotfn.testing import (
     simulate_observations,
 )
 from xphotfn.testing.model import detected_regions, expected_counts
-from xphotfn.testing.scene import SOFT
+from xphotfn.testing.scene import OUT_OF_TIME, SOFT
 
 HARD = Band(lo_ev=2000, hi_ev=10_000)
 BROAD = Band(lo_ev=500, hi_ev=10_000)
@@ -285,3 +285,33 @@ def test_questions_without_an_answer_are_refused(simulated):
         expected_counts(two, "0999990101", "pn", np.ones((512, 512), dtype=bool))
     with pytest.raises(ProductMissing, match="it has pn, mos1, mos2"):
         simulated.scene.pointings[0].exposure("rgs1")
+
+
+def test_the_table_of_the_truth_adds_up_to_the_model(simulated):
+    table = simulated.table()
+    assert table.colnames == ["source", "ra", "dec", "obs_id", "instrument", "band", "rate", "counts"]
+    assert len(table) == 13 * 3 * 2
+    assert table["source"][:2].tolist() == ["simulated", "point 1"]
+    for pointing in simulated.scene.pointings:
+        for camera in CAMERAS:
+            mine = table[(table["obs_id"] == pointing.obs_id) & (table["instrument"] == camera)]
+            model = model_counts(simulated.scene, pointing, camera, SOFT)
+            assert mine["counts"].sum().to_value("ct") == pytest.approx(model.source.sum(), rel=1e-6)
+            assert np.array_equal(mine["rate"][1:], simulated.rates(camera))
+            most = mine["rate"] * pointing.exposure(camera).live_s * u.s
+            assert np.all(mine["counts"] < 1.02 * most)
+
+
+def test_out_of_time_counts_are_background_in_the_truth(one_pointing):
+    pointing = one_pointing.pointings[0]
+    pn = pointing.exposure("pn")
+    everything = np.ones((512, 512), dtype=bool)
+    plain, late = (
+        expected_counts(
+            evolve(one_pointing, pointings=[evolve(pointing, exposures=[evolve(pn, out_of_time=part)])]),
+            pointing.obs_id, "pn", everything,
+        )
+        for part in (0.0, OUT_OF_TIME["PrimeFullWindow"])
+    )  # fmt: skip
+    assert late[0] == plain[0]
+    assert 0.03 < (late[1] - plain[1]) / sum(plain) < 0.063 / 0.937

@@ -8,6 +8,7 @@ from typing import SupportsFloat
 from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import checked
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import is_safe_name
 
 __all__ = ("Pairs", "build", "number", "output_file", "plain_file", "plain_files", "yes")
 
@@ -70,13 +71,8 @@ def plain_file(task: str, parameter: str, value: str) -> str:
     'pn_evts.fits'
     """
     name, colon, block = str(value).partition(":")
-    problem = InvalidRecord(f"{task} {parameter} must be a plain file name (letters, digits, _ . + -), got {value!r}")
-    if colon and not _BLOCK.fullmatch(block):
-        raise problem
-    try:
-        Command(task=task, inputs=(name,))  # Command is the judge of what a plain name is
-    except InvalidRecord:
-        raise problem from None
+    if not is_safe_name(name) or (colon and not _BLOCK.fullmatch(block)):
+        raise InvalidRecord(f"{task} {parameter} must be a plain file name (letters, digits, _ . + -), got {value!r}")
     return name
 
 

@@ -1,11 +1,13 @@
 """The record of one SAS command: data that any engine can execute."""
 
+from functools import lru_cache
 from typing import final
 
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import safe_name, strings
+from xphotfn.records._html import Html, block, facts
 
 __all__ = ("Command",)
 
@@ -14,7 +16,13 @@ Parameters = tuple[tuple[str, str], ...]
 
 def _pairs(values: object) -> Parameters:
     items = values.items() if isinstance(values, dict) else values
-    return tuple((str(name), str(value)) for name, value in items)  # type: ignore[attr-defined]
+    return tuple(_pair(str(name), str(value)) for name, value in items)  # type: ignore[attr-defined]
+
+
+@lru_cache(maxsize=1024)
+def _pair(name: str, value: str) -> tuple[str, str]:
+    """Return a pair, the same object for equal ones: the commands of a sample share most of theirs."""
+    return name, value
 
 
 def _plain_names(record: object, attribute: object, value: tuple[str, ...]) -> None:
@@ -70,3 +78,12 @@ class Command:
         if default is None:
             raise InvalidRecord(f"{self.task} has no parameter {name!r}; it has {[k for k, _ in self.parameters]}")
         return default
+
+    def _repr_html_(self) -> str:
+        return block(f"Command {self.task}", command_facts(self))
+
+
+def command_facts(command: Command) -> Html:
+    """Return the parameters, files and environment of a command as a table of HTML."""
+    rows = [*command.parameters, ("reads", ", ".join(command.inputs)), ("makes", ", ".join(command.outputs))]
+    return facts([*rows, *((f"${name}", value) for name, value in command.env)])

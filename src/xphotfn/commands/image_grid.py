@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import one_of
+from xphotfn.records._html import record_html
 
 __all__ = ("XCS_GRID", "ImageGrid")
 
@@ -89,6 +90,9 @@ class ImageGrid:
     y_size: int = field(default=512, converter=_whole, validator=_above_zero)
     binning: str = field(default="binSize", validator=one_of("binSize", "imageSize"))
     square_pixels: bool = field(default=True, converter=bool)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     def __attrs_post_init__(self) -> None:
         if self.binning == "binSize" and self.square_pixels and self.x_bin != self.y_bin:

@@ -21,7 +21,17 @@ from typing import BinaryIO, NamedTuple
 
 from xphotfn.errors import CommandFailed
 
-__all__ = ("Cancelled", "Ended", "accept", "cancel", "cancel_all", "labelled", "run_process", "stopping_at_the_end")
+__all__ = (
+    "Cancelled",
+    "Ended",
+    "Labelled",
+    "accept",
+    "cancel",
+    "cancel_all",
+    "labelled",
+    "run_process",
+    "stopping_at_the_end",
+)
 
 MARK = "XPHOTFN_OWNER"
 """Environment variable by which the reaper knows the processes of one Python process, where there is a /proc."""
@@ -54,9 +64,25 @@ class Ended(NamedTuple):
     status: int | None
 
 
+class Labelled:
+    """A block of code whose processes have a name.
+
+    Attributes
+    ----------
+    label : str
+        The name.
+    cancelled : bool
+        Whether :func:`cancel` or :func:`cancel_all` was called meanwhile: it can start no process any more.
+    """
+
+    def __init__(self, label: str) -> None:
+        self.label = label
+        self.cancelled = False
+
+
 class _Live(NamedTuple):
     process: "subprocess.Popen[bytes]"
-    label: str
+    block: Labelled | None
 
 
 class _Reaper(NamedTuple):
@@ -70,7 +96,8 @@ _live: dict[int, _Live] = {}
 _cancelled: set[int] = set()
 _stop = threading.Event()
 _reapers: list[_Reaper] = []  # none or one
-_label: ContextVar[str] = ContextVar("xphotfn_label", default="")
+_blocks: set[Labelled] = set()  # those that are being executed
+_block: ContextVar[Labelled | None] = ContextVar("xphotfn_block", default=None)
 
 
 def run_process(
@@ -127,8 +154,11 @@ def run_process(
 def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: BinaryIO) -> "subprocess.Popen[bytes]":
     with _changed:
         reaper = _reaper()
+    block = _block.get()
     if _stop.is_set():
         raise Cancelled(tuple(argv), "cancelled before it started: a new run, or accept(), lets commands start again")
+    if block is not None and block.cancelled:
+        raise Cancelled(tuple(argv), "cancelled before it started")
     process = subprocess.Popen(  # noqa: S603 - a tuple of words, no shell
         list(argv),
         cwd=cwd,
@@ -139,9 +169,9 @@ def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: BinaryIO
         start_new_session=True,
     )
     with _changed:
-        _live[process.pid] = _Live(process, _label.get())
+        _live[process.pid] = _Live(process, block)
         _tell(reaper, "+", process.pid)
-        if _stop.is_set():  # it came while this one started
+        if _stop.is_set() or (block is not None and block.cancelled):  # it came while this one started
             _cancelled.add(process.pid)
             _signal_group(process, signal.SIGKILL)
     return process
@@ -244,6 +274,7 @@ def _after_fork() -> None:
         reaper.process.returncode = 0  # it is the parent's child
     _reapers.clear()
     _live.clear()
+    _blocks.clear()
     _cancelled.clear()
 
 
@@ -254,31 +285,50 @@ if hasattr(os, "register_at_fork"):
 
 
 @contextmanager
-def labelled(label: str) -> Iterator[None]:
+def labelled(label: str) -> Iterator[Labelled]:
     """Give the processes that this thread starts inside the block a name, by which :func:`cancel` finds them.
 
     Examples
     --------
-    >>> with labelled("evselect-0f"):
-    ...     cancel("evselect-0f")
-    0
+    >>> with labelled("evselect-0f") as block:
+    ...     cancel("evselect-0f"), block.cancelled
+    (0, True)
     """
-    token = _label.set(label)
+    block = Labelled(label)
+    with _lock:
+        _blocks.add(block)
+    token = _block.set(block)
     try:
-        yield
+        yield block
     finally:
-        _label.reset(token)
+        _block.reset(token)
+        with _lock:
+            _blocks.discard(block)
 
 
-def cancel(label: str) -> int:
-    """End the processes with a label, and return how many there were.
+def cancel(label: str, *, wait: bool = True) -> int:
+    """End the processes of the blocks with a label, let these blocks start no others, and return how many there were.
+
+    Parameters
+    ----------
+    label
+        The name that :func:`labelled` gave.
+    wait
+        Return when they have ended; else as soon as they have been asked to, and a thread sees to the rest.
 
     Examples
     --------
     >>> cancel("no such task")
     0
     """
-    return _cancel([item for item in _held() if item.label == label])
+    with _changed:
+        items = [item for item in _live.values() if item.block is not None and item.block.label == label]
+        for block in _blocks:
+            block.cancelled = block.cancelled or block.label == label
+    if wait or not items:
+        return _cancel(items)
+    threading.Thread(target=_cancel, args=(items,), name="xphotfn-cancel", daemon=True).start()
+    return len(items)
 
 
 def cancel_all() -> int:
@@ -291,7 +341,11 @@ def cancel_all() -> int:
     >>> accept()
     """
     _stop.set()
-    return _cancel(_held())
+    with _changed:
+        for block in _blocks:
+            block.cancelled = True
+        items = list(_live.values())
+    return _cancel(items)
 
 
 def accept() -> None:
@@ -302,11 +356,6 @@ def accept() -> None:
     >>> accept()
     """
     _stop.clear()
-
-
-def _held() -> list[_Live]:
-    with _lock:
-        return list(_live.values())
 
 
 def _cancel(items: Sequence[_Live]) -> int:

@@ -61,6 +61,11 @@ class SasEngine:
         """Name and version: products of different identities are never mixed in a store."""
         return f"sas-{self.version}"
 
+    @property
+    def resource(self) -> str:
+        """What a worker of a cluster declares to have so many of as SAS tasks may run on it at once."""
+        return "sas"
+
     def execute(self, command: Command, folder: Path) -> str:
         """Execute one command in ``folder``, which holds its inputs by name, and return what it printed.
 

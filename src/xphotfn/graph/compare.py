@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from xphotfn.graph.plan import Plan, Step, StepInput
 from xphotfn.records._fields import items, one_of, strings
+from xphotfn.records._html import record_html
 
 __all__ = ("PlanDiff", "StepChange", "diff_plans")
 
@@ -38,9 +39,12 @@ class StepChange:
         head = f"{_SIGNS[self.kind]} {self.obs_id} {self.task} {' '.join(self.outputs)}"
         return "\n".join([head, *(f"    {line}" for line in self.details)])
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class PlanDiff:
     """What differs between two plans; ``str`` gives it as text.
 
@@ -71,6 +75,16 @@ class PlanDiff:
         return "\n".join(
             [f"{self.same} steps are the same, {counts}", *map(str, self.changes), *self.found, *self.notes]
         )
+
+    def __repr__(self) -> str:
+        return (
+            f"PlanDiff(same={self.same}, changes={len(self.changes)}, found={len(self.found)}, notes={len(self.notes)})"
+        )
+
+    def _repr_html_(self) -> str:
+        from xphotfn.graph.notebook import diff_html
+
+        return diff_html(self)
 
 
 def diff_plans(first: Plan, second: Plan) -> PlanDiff:

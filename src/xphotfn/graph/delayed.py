@@ -1,10 +1,11 @@
 """The only module that knows dask: a plan as one graph layer, and the schedulers that run it."""
 
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from operator import getitem
-from typing import Any
+from typing import Any, NamedTuple
 
+import dask
 from dask.callbacks import Callback
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
@@ -17,13 +18,15 @@ except ImportError:  # dask before 2026 keeps them in a private module
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan, Step
-from xphotfn.records.outcome import Failed, Outcome
-from xphotfn.store.kernel import Work, make, make_together
+from xphotfn.records.outcome import Outcome
+from xphotfn.store.kernel import Work, finished, labelled_call, make, make_together
 from xphotfn.store.store import Store, digest_bytes, open_store
 
-__all__ = ("compute", "keys_of", "to_delayed")
+__all__ = ("compute", "keys_of", "priorities", "to_delayed")
 
-Observe = Callable[[str, Outcome], None]
+Observe = Callable[[str, Outcome | None], None]
+
+_NO_WARNING = {"distributed.admin.large-graph-warning-threshold": "10GiB"}  # a plan is as large as it is
 
 
 def keys_of(plan: Plan, engine: Engine, store: Store) -> dict[str, str]:
@@ -42,39 +45,92 @@ def _work(step: Step, tries: int) -> Work:
     )
 
 
-def _layer(plan: Plan, engine: Engine, store: Store, tries: int) -> dict[str, Any]:
-    """Return one task per step."""
-    keys = keys_of(plan, engine, store)
+def priorities(plan: Plan) -> dict[str, int]:
+    """Return the priority of each step, by id: an observation's steps come before those of later observations.
+
+    So its files are read while they are warm, its products exist early, and what joins observations runs as soon as
+    it can. Higher is sooner.
+    """
+    order: dict[str, int] = {}
     return {
-        keys[s.id]: Task(keys[s.id], make, _work(s, tries), engine, store, *(TaskRef(keys[n]) for n in s.needs))
+        s.id: 1 if s.obs_id == "combined" else -order.setdefault(s.obs_id, len(order))
         for s in plan.steps
+    }  # fmt: skip
+
+
+class _Job(NamedTuple):
+    """What is to be run: a plan but for the steps whose outcomes are known, and whom to tell."""
+
+    plan: Plan
+    engine: Engine
+    store: Store
+    tries: int
+    known: Mapping[str, Outcome]
+    observe: Observe
+
+    @property
+    def keys(self) -> dict[str, str]:
+        """The dask key of each step that is not known."""
+        keys = keys_of(self.plan, self.engine, self.store)
+        return {step: key for step, key in keys.items() if step not in self.known}
+
+    def task(self, key: str, function: Any, work: Any, needs: Iterable[str], keys: Mapping[str, str], via: Any) -> Any:
+        """Return the task that calls ``function``, directly or by ``via``, with the outcomes of what it needs."""
+        upstream = [self.known[n] if n in self.known else TaskRef(keys[n]) for n in needs]
+        call = (via, key, function) if via else (function,)
+        return Task(key, *call, work, self.engine, self.store, *upstream)
+
+
+def _layer(job: _Job, via: Any) -> dict[str, Any]:
+    """Return one task for each step that is not known to be done.
+
+    Parameters
+    ----------
+    via
+        None, or a function that is to call a task's own function: it is given the task's key, that function and its
+        arguments.
+    """
+    keys = job.keys
+    return {
+        keys[s.id]: job.task(keys[s.id], make, _work(s, job.tries), s.needs, keys, via)
+        for s in job.plan.steps
+        if s.id in keys
     }
 
 
-def _layer_in_passes(plan: Plan, engine: Engine, store: Store, tries: int) -> dict[str, Any]:
+def _layer_in_passes(job: _Job, via: Any) -> dict[str, Any]:
     """Return one task per step; steps that read one event list share one pass over it, where the engine can."""
-    layer = _layer(plan, engine, store, tries)
-    if not hasattr(engine, "execute_many"):
+    layer = _layer(job, via)
+    if not hasattr(job.engine, "execute_many"):
         return layer
-    keys = keys_of(plan, engine, store)
-    for steps in _passes(plan):
+    keys = job.keys
+    for steps in _passes([s for s in job.plan.steps if s.id in keys]):
         together = f"together-{digest_bytes(*(keys[s.id].encode() for s in steps))}"
-        needs = dict.fromkeys(keys[n] for s in steps for n in s.needs)
-        works = tuple(_work(s, tries) for s in steps)
-        layer[together] = Task(together, make_together, works, engine, store, *(TaskRef(key) for key in needs))
+        needs = dict.fromkeys(n for s in steps for n in s.needs)
+        works = tuple(_work(s, job.tries) for s in steps)
+        layer[together] = job.task(together, make_together, works, needs, keys, via)
         for number, step in enumerate(steps):
             layer[keys[step.id]] = Task(keys[step.id], getitem, TaskRef(together), number)
     return layer
 
 
-def _passes(plan: Plan) -> list[list[Step]]:
+def _steps_of_tasks(layer: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Return the steps that each task of a layer executes; one that only takes a result out of a pass has none."""
+    executed: dict[str, list[str]] = {}
+    for step, key in keys.items():
+        task = layer[key]
+        executed.setdefault(next(iter(task.dependencies)) if task.func is getitem else key, []).append(step)
+    return {key: tuple(steps) for key, steps in executed.items()}
+
+
+def _passes(steps: Sequence[Step]) -> list[list[Step]]:
     """Return the groups of evselect or eexpmap steps of one event list, those of two steps or more."""
     groups: dict[Any, list[Step]] = {}
-    for step in plan.steps:
+    for step in steps:
         if step.command.task in ("evselect", "eexpmap"):
             shared = tuple(i for i in step.inputs if i.name not in _own_inputs(step))
             groups.setdefault((step.command.task, shared), []).append(step)
-    return [steps for steps in groups.values() if len(steps) > 1]
+    return [group for group in groups.values() if len(group) > 1]
 
 
 def _own_inputs(step: Step) -> tuple[str, ...]:
@@ -111,11 +167,29 @@ def to_delayed(plan: Plan, *, engine: Engine, store: Any) -> dict[str, Delayed]:
     >>> type(delayed[plan.steps[0].id].compute(scheduler="synchronous")).__name__
     'Done'
     """
-    opened = open_store(store)
-    name = f"xphotfn-{plan.id}"
-    layer = MaterializedLayer(_layer(plan, engine, opened, 1))
-    graph = HighLevelGraph({name: layer}, {name: set()})
-    return {step: Delayed(key, graph, layer=name) for step, key in keys_of(plan, engine, opened).items()}
+    job = _Job(plan, engine, open_store(store), 1, {}, lambda _step, _outcome: None)
+    layer = _layer(job, labelled_call)
+    handles = _handles(layer, list(job.keys.values()), _annotations(job, _steps_of_tasks(layer, job.keys)))
+    return dict(zip(job.keys, handles, strict=True))
+
+
+def _annotations(job: _Job, executed: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return what dask's scheduler is told of the tasks, over what ``dask.annotate`` says around the call."""
+    ranks = priorities(job.plan)
+    of_keys = {key: ranks[step] for step, key in job.keys.items()}
+    of_keys |= {key: ranks[steps[0]] for key, steps in executed.items()}
+    return {**dask.get_annotations(), "priority": partial(_of_key, of_keys)}
+
+
+def _of_key(values: Mapping[str, int], key: str) -> int:
+    return values.get(key, 0)
+
+
+def _handles(layer: dict[str, Any], keys: Sequence[str], annotations: Mapping[str, Any]) -> list[Delayed]:
+    """Return a Delayed for each key of one layer."""
+    name = f"xphotfn-{digest_bytes(*(key.encode() for key in layer))}"
+    graph = HighLevelGraph({name: MaterializedLayer(layer, annotations=dict(annotations))}, {name: set()})
+    return [Delayed(key, graph, layer=name) for key in keys]
 
 
 def compute(
@@ -130,63 +204,70 @@ def compute(
     workers
         Number of threads; a Client has its own.
     observe
-        Called with the step's id and its outcome as each ends.
+        Called with a step's id and None when it starts, and with its outcome when it ends; always by this thread.
 
     Raises
     ------
     InvalidRecord
         If the scheduler is none of these.
+    XphotfnError
+        If the workers of a Client cannot run it: they lack xphotfn, have another version, or do not see the store.
     """
-    if not plan.steps:
-        return ()
-    layer = _layer_in_passes(plan, engine, store, tries)
-    keys = keys_of(plan, engine, store)
-    if scheduler in ("threads", "synchronous", "sync"):
-        results = _local(layer, list(keys.values()), scheduler, workers, _by_key(observe, keys))
-    elif hasattr(scheduler, "scheduler_info"):
-        results = _distributed(layer, keys, scheduler, observe)
-    else:
+    on_client = hasattr(scheduler, "scheduler_info")
+    if not on_client and scheduler not in ("threads", "synchronous", "sync"):
         raise InvalidRecord(f'scheduler must be "threads", "synchronous" or a distributed Client, got {scheduler!r}')
-    return tuple(results)
+    known = finished((_work(step, tries) for step in plan.steps), engine, store)
+    for step, outcome in known.items():
+        observe(step, outcome)
+    if len(known) < len(plan.steps):
+        job = _Job(plan, engine, store, tries, known, observe)
+        known = known | (_on_client(job, scheduler) if on_client else _here(job, scheduler, workers))
+    return tuple(known[step.id] for step in plan.steps)
 
 
-def _by_key(observe: Observe, keys: Mapping[str, str]) -> Observe:
-    steps = {key: step for step, key in keys.items()}
-    return lambda key, outcome: observe(steps[key], outcome) if key in steps else None
-
-
-def _local(
-    layer: Mapping[str, Any], keys: Sequence[str], scheduler: str, workers: int, observe: Observe
-) -> Sequence[Outcome]:
+def _here(job: _Job, scheduler: str, workers: int) -> dict[str, Outcome]:
+    """Run the steps that are not known on a scheduler of this process."""
     from dask.local import get_sync
     from dask.threaded import get
 
-    lock = threading.Lock()
+    keys, layer = job.keys, _layer_in_passes(job, None)
+    executed = _steps_of_tasks(layer, keys)
+
+    def pretask(key: str, _dsk: Any, _state: Any) -> None:
+        for step in executed.get(key, ()):
+            job.observe(step, None)
 
     def posttask(key: str, result: Any, _dsk: Any, _state: Any, _worker: Any) -> None:
-        with lock:
-            observe(key, result)
+        outcomes = (result,) if isinstance(result, Outcome) else result
+        for step, outcome in zip(executed.get(key, ()), outcomes, strict=False):
+            job.observe(step, outcome)
 
-    with Callback(posttask=posttask):
+    with Callback(pretask=pretask, posttask=posttask):
         if scheduler == "threads":
-            results: Sequence[Outcome] = get(dict(layer), list(keys), num_workers=workers)
+            results = get(layer, list(keys.values()), num_workers=workers)
         else:
-            results = get_sync(dict(layer), list(keys))
-    return results
+            results = get_sync(layer, list(keys.values()))
+    return dict(zip(keys, results, strict=True))
 
 
-def _distributed(layer: Mapping[str, Any], keys: Mapping[str, str], client: Any, observe: Observe) -> Sequence[Outcome]:
-    from distributed import as_completed
+def _on_client(job: _Job, client: Any) -> dict[str, Outcome]:
+    """Run the steps that are not known on the workers of a distributed Client."""
+    from xphotfn.graph import cluster
 
-    steps = {key: step for step, key in keys.items()}
-    graph = HighLevelGraph({"xphotfn": MaterializedLayer(dict(layer))}, {"xphotfn": set()})
-    futures = client.compute([Delayed(key, graph, layer="xphotfn") for key in keys.values()])
-    outcomes: dict[str, Outcome] = {}
-    for future in as_completed(futures):
-        step = steps[future.key]
-        try:
-            outcomes[step] = future.result()
-        except Exception as error:
-            outcomes[step] = Failed(step=step, reason=f"{type(error).__name__}: {error}")
-        observe(step, outcomes[step])
-    return [outcomes[step] for step in keys]
+    cluster.prepare(client, job.store)
+    keys, layer = job.keys, _layer_in_passes(job, cluster.on_worker)
+    executed = _steps_of_tasks(layer, keys)
+    annotations = _annotations(job, executed)
+    resource = getattr(job.engine, "resource", "")
+    if resource and cluster.declares(client, resource):
+        annotations["resources"] = {resource: 1}
+    with dask.config.set(_NO_WARNING):
+        tasks = _handles(layer, list(keys.values()), annotations)
+        return cluster.compute_on(
+            client,
+            tasks,
+            steps=[s for s in job.plan.steps if s.id in keys],
+            keys=keys,
+            executed=executed,
+            observe=job.observe,
+        )

@@ -6,9 +6,10 @@ from typing import final
 
 from attrs import field, frozen
 
-from xphotfn.commands.command import Command
+from xphotfn.commands.command import Command, command_facts
 from xphotfn.errors import PlanError
 from xphotfn.records._fields import items, non_empty, one_of, strings
+from xphotfn.records._html import block, facts, file_name, record_html
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
@@ -41,6 +42,9 @@ class StepInput:
     def __attrs_post_init__(self) -> None:
         if (self.file is None) != bool(self.step):
             raise PlanError(f"input {self.name} must be either a found file or made by a step")
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 @final
@@ -90,6 +94,11 @@ class Step:
         """Ids of the steps that it waits for, each once."""
         return tuple(dict.fromkeys(i.step for i in self.inputs if i.step))
 
+    def _repr_html_(self) -> str:
+        sources = [(i.name, i.step if i.file is None else file_name(i.file.path)) for i in self.inputs]
+        inputs = facts((f"{name} comes from", source) for name, source in sources)
+        return block(f"Step {self.id} of {self.obs_id}", command_facts(self.command), inputs)
+
 
 @final
 @frozen(kw_only=True)
@@ -130,9 +139,12 @@ class PlannedProduct:
         """What it shows, whatever its kind."""
         return self.field_name, self.obs_id, self.exposure_id, self.instrument, self.band
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Plan:
     """What will be made, and how; pure data that can be printed, compared, hashed and sent.
 
@@ -178,3 +190,12 @@ class Plan:
         from xphotfn.graph.describe import describe
 
         return describe(self)
+
+    def __repr__(self) -> str:
+        names = tuple(f.name for f in self.fields[:3]) + (("...",) if len(self.fields) > 3 else ())
+        return f"Plan(steps={len(self.steps)}, fields={names}, products={len(self.products)}, notes={len(self.notes)})"
+
+    def _repr_html_(self) -> str:
+        from xphotfn.graph.notebook import plan_html
+
+        return plan_html(self)

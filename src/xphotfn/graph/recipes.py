@@ -1,5 +1,6 @@
 """Recipes: what steps give images, exposure maps and mosaics of fields. Pure; nothing runs and no disk is looked at."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
@@ -160,8 +161,7 @@ def _plan(fields: Fields, wish: Wish, recipe: "type | object") -> Plan:
     wanted = (fields,) if isinstance(fields, Field) else tuple(fields)
     if not wanted:
         raise PlanError("no field was given: use match_observations(target, observations)")
-    names = [f.name for f in wanted]
-    twice = sorted({n for n in names if names.count(n) > 1})
+    twice = sorted(name for name, count in Counter(f.name for f in wanted).items() if count > 1)
     if twice:
         raise PlanError(f"several fields are called {', '.join(twice)}: give each target a name of its own")
     if wish.reference is not None and not any(wish.reference in f.obs_ids for f in wanted):

@@ -14,7 +14,7 @@ __all__ = ("Run", "raise_for_failures")
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Run:
     """A plan with what became of each step.
 
@@ -79,6 +79,17 @@ class Run:
             f"Run of {len(self.plan.steps)} steps on {self.engine}: {len(self.done)} done ({cached} were there), "
             f"{len(self.failed)} failed, {len(self.skipped)} skipped; products in {self.store}"
         )
+
+    def __repr__(self) -> str:
+        return (
+            f"Run(steps={len(self.plan.steps)}, done={len(self.done)}, failed={len(self.failed)}, "
+            f"skipped={len(self.skipped)}, engine={self.engine!r}, store={self.store!r})"
+        )
+
+    def _repr_html_(self) -> str:
+        from xphotfn.graph.notebook import run_html
+
+        return run_html(self)
 
 
 def _words(outcome: Outcome) -> tuple[str, str]:

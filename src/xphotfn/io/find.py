@@ -1,7 +1,7 @@
 """What is on disk: the observations below a folder, from headers alone."""
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from attrs import evolve
@@ -20,7 +20,7 @@ _SINGLE = ("attitude", "regions", "cif")
 
 
 def find_observations(
-    root: str | Path, *, layout: Mapping[str, str | Sequence[str]] | None = None
+    root: str | Path, *, layout: Mapping[str, str | Sequence[str]] | None = None, progress: bool = False
 ) -> tuple[Observation, ...]:
     """Return the XMM-Newton observations below a folder, from the headers of its files alone.
 
@@ -42,6 +42,8 @@ def find_observations(
                 "attitude": "{obs_id}/attitude.fits",
                 "regions": "regions/{obs_id}/regions.reg",
             }
+    progress
+        Show a progress bar on a terminal where it takes longer than a second.
 
     Returns
     -------
@@ -85,11 +87,19 @@ def find_observations(
     files, problems = files_below(root)
     if not files:
         raise InvalidFile(str(root), "holds no file: give the folder that holds the observations")
-    found = [item for file in files if (item := recognise(file, hint_of(templates, file.relative)))]
+    with_bar = _with_bar(files) if progress else files
+    found = [item for file in with_bar if (item := recognise(file, hint_of(templates, file.relative)))]
     observations = _observations(_owned(found), problems)
     if not any(observation.exposures for observation in observations):
         raise InvalidFile(str(root), _nothing(files, found))
     return observations
+
+
+def _with_bar(files: Sequence[TreeFile]) -> Iterable[TreeFile]:
+    from tqdm import tqdm
+
+    bar: Iterable[TreeFile] = tqdm(files, desc="reading headers", unit="file", disable=None, leave=False, delay=1.0)
+    return bar
 
 
 def _nothing(files: Sequence[TreeFile], found: Sequence[Recognised]) -> str:

@@ -36,7 +36,7 @@ def _array_and_header(path: str, hdu: int) -> tuple[NDArray[Any], Any]:
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Image:
     """A counts image on disk.
 
@@ -79,9 +79,17 @@ class Image:
         """The primary FITS header (a copy)."""
         return _array_and_header(self.path, 0)[1].copy()
 
+    def __repr__(self) -> str:
+        return _short(self)
+
+    def _repr_html_(self) -> str:
+        from xphotfn.io.thumbnails import product_html
+
+        return product_html(self)
+
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class ExposureMap:
     """An exposure map on disk; the fields are those of :class:`Image`."""
 
@@ -104,6 +112,21 @@ class ExposureMap:
         """The primary FITS header (a copy)."""
         return _array_and_header(self.path, 0)[1].copy()
 
+    def __repr__(self) -> str:
+        return _short(self)
+
+    def _repr_html_(self) -> str:
+        from xphotfn.io.thumbnails import product_html
+
+        return product_html(self)
+
+
+def _short(product: "Image | ExposureMap | RateMap") -> str:
+    return (
+        f"{type(product).__name__}(obs_id={product.obs_id!r}, instrument={product.instrument!r}, "
+        f"band={str(product.band)!r}, target={product.target!r}, path={product.path!r})"
+    )
+
 
 def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
     data = _array_and_header(product.path, 0)[0]
@@ -116,7 +139,7 @@ def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class RateMap:
     """An image with its exposure map.
 
@@ -215,6 +238,14 @@ class RateMap:
 
     def __str__(self) -> str:
         return f"RateMap {self.obs_id} {self.instrument} {self.band}"
+
+    def __repr__(self) -> str:
+        return _short(self)
+
+    def _repr_html_(self) -> str:
+        from xphotfn.io.thumbnails import product_html
+
+        return product_html(self)
 
 
 Product = Image | ExposureMap | RateMap

@@ -184,7 +184,7 @@ def _exposure_id(look: _Cards, file: TreeFile, hint: Hint) -> str:
 
 def _on_time(look: _Cards) -> float:
     """Return the longest on-time of a CCD, or what the header has instead; 0 where it says nothing."""
-    ccds = [look.number(name) for name in look.headers[0] if re.fullmatch(r"ONTIME\d\d", name)]
+    ccds = [look.number(n) for n in look.headers[0] if n.startswith("ONTIME") and n[6:].isdigit() and len(n) == 8]
     for value in (max((v for v in ccds if v is not None), default=None), *map(look.number, _TIMES)):
         if value is not None and value >= 0:
             return value

@@ -7,14 +7,14 @@ The shapes themselves are parsed by the ``regions`` package. It leaves out with 
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.records.region import Region
 
-__all__ = ("read_regions", "write_regions")
+__all__ = ("read_regions",)
 
 _FRAMES = {"image": "image", "physical": "physical", "fk5": "fk5", "j2000": "fk5", "icrs": "icrs"}
 _PIXEL_FRAMES = ("image", "physical")
@@ -232,64 +232,3 @@ def _points(positions: Any, frame: str) -> list[tuple[float, float]]:
 
 def _degrees(value: Any) -> float:
     return float(value.to_value("deg")) if hasattr(value, "to_value") else float(value)
-
-
-def write_regions(regions: Iterable[Region], path: str | Path, *, overwrite: bool = False) -> None:
-    """Write regions as a DS9 file, whole or not at all; :func:`read_regions` reads them back.
-
-    Parameters
-    ----------
-    regions
-        Any number of regions in any frames, written in their order.
-    path
-        The file to write.
-    overwrite
-        Whether an existing file may be replaced.
-
-    Raises
-    ------
-    InvalidFile
-        If the file exists already (without ``overwrite``) or cannot be written; what was there stays as it was.
-    InvalidRecord
-        If a name or colour cannot be written: a name with line ends or with all of ``}``, ``"`` and ``'``.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp(), "sources.reg")
-    >>> write_regions([Region(shape="circle", frame="image", x=9, y=19, size=(3,), colour="red")], path)
-    >>> print(path.read_text())
-    # Region file format: DS9
-    image
-    circle(10.0,20.0,3.0) # color=red
-    """
-    from xphotfn.io.write import publish
-
-    lines, frame = ["# Region file format: DS9"], ""
-    for region in regions:
-        if region.frame != frame:
-            frame = region.frame
-            lines.append(frame)
-        lines.append(_line(region))
-    with publish(path, overwrite=overwrite) as temporary:
-        temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8"))
-
-
-def _line(region: Region) -> str:
-    offset = 1.0 if region.frame == "image" else 0.0
-    points = region.vertices or ((region.x, region.y),)
-    numbers = [value + offset for point in points for value in point] + list(region.size)
-    if region.shape in ("ellipse", "box"):
-        numbers.append(region.angle_deg)
-    if not re.fullmatch(r"[#\w]+", region.colour):
-        raise InvalidRecord(f"a colour must be one word, got {region.colour!r}")
-    text = f" text={_quoted(region.name)}" if region.name else ""
-    sign = "" if region.include else "-"
-    return f"{sign}{region.shape}({','.join(map(repr, numbers))}) # color={region.colour.lower()}{text}"
-
-
-def _quoted(name: str) -> str:
-    for opening, closing in ("{}", '""', "''"):
-        if closing not in name and not re.search(r"[\r\n\0]", name):
-            return f"{opening}{name}{closing}"
-    raise InvalidRecord(f"a name may not hold line ends, nor all of }} \" and ', got {name!r}")

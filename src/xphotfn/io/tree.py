@@ -89,6 +89,7 @@ class _Scan:
 
     def __init__(self, top: Path) -> None:
         self.top = top
+        self.prefix = str(top).rstrip("/")
         self.above = {(stat.st_dev, stat.st_ino) for stat in (p.stat() for p in top.resolve().parents)}
         self.seen: set[tuple[int, int]] = set()
         self.files: list[TreeFile] = []
@@ -123,7 +124,7 @@ class _Scan:
 
     def _add(self, relative: str, stat: os.stat_result) -> None:
         self.seen.add((stat.st_dev, stat.st_ino))
-        file = FoundFile(path=str(self.top / relative), size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+        file = FoundFile(path=f"{self.prefix}/{relative}", size=stat.st_size, mtime_ns=stat.st_mtime_ns)
         self.files.append(TreeFile(relative, file))
 
     def follow(self, link: str) -> list[str]:

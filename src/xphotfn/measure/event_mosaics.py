@@ -24,7 +24,9 @@ from xphotfn.engines.native.selection import evaluate
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile, InvalidRecord, PlanError
 from xphotfn.io.fits import read_header
+from xphotfn.io.thumbnails import picture
 from xphotfn.records._fields import items, pairs
+from xphotfn.records._html import block, details, table
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
@@ -88,6 +90,15 @@ class EventMosaic:
     band: Band
     lists: tuple[BinnedList, ...] = field(converter=items)
     left_out: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
+
+    def _repr_html_(self) -> str:
+        binned = table(
+            [(b.obs_id, b.exposure_id, b.instrument, b.inside) for b in self.lists],
+            ("ObsID", "Exposure", "Camera", "Events on the grid"),
+        )
+        left = [details(f"{len(self.left_out)} left out", table(self.left_out))] if self.left_out else []
+        title = f"Event mosaic, {self.band}: {self.data.sum()} counts"
+        return block(title, picture(self.data, "thumbnail of the counts"), binned, *left)
 
     @property
     def cards(self) -> tuple[tuple[str, Any, str], ...]:

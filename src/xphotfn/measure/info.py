@@ -1,6 +1,5 @@
 """The summary of a field."""
 
-import html
 from collections.abc import Iterable
 from typing import final
 
@@ -11,6 +10,7 @@ from xphotfn.graph.result import Run
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.significance import snr
 from xphotfn.records._fields import items
+from xphotfn.records._html import block, facts
 from xphotfn.records.field import Field
 from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.science.snr import DEFAULT_METHOD, Method, method_of
@@ -19,7 +19,7 @@ __all__ = ("Info", "info")
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Info:
     """Summaries of fields, as text (``str``) and as HTML in a notebook.
 
@@ -38,16 +38,11 @@ class Info:
         """Return one value of the first field, by its name."""
         return dict(self.sections[0])[what]
 
+    def __repr__(self) -> str:
+        return str(self)
+
     def _repr_html_(self) -> str:
-        rows = [
-            "".join(
-                f"<tr><th style='text-align:left'>{html.escape(name)}</th>"
-                f"<td style='text-align:left'>{html.escape(value)}</td></tr>"
-                for name, value in section
-            )
-            for section in self.sections
-        ]
-        return "".join(f"<table class='xphotfn-info'>{body}</table>" for body in rows)
+        return "".join(block(": ".join(section[0]), facts(section[1:])) for section in self.sections)
 
 
 def _text(section: tuple[tuple[str, str], ...]) -> str:

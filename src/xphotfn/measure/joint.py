@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
-from xphotfn.measure.apertures import UNITS
+from xphotfn.measure.aperture_table import UNITS
 from xphotfn.science.joint import joint_interval, joint_rate, joint_significance, joint_upper_limit
 
 __all__ = ("joint_photometry",)
@@ -45,8 +45,9 @@ def joint_photometry(
         Count rate of each camera relative to that in which the result is wanted, such as ``{"pn": 1, "mos1": 0.34,
         "mos2": 0.35}``: all cameras are then combined. Without it cameras stay apart, since their rates differ.
     enclosed
-        Part of the source's light in the live circle, one value for each row of the table. Default: the live part
-        of its area, which is right for even brightness and close for small gaps.
+        Part of the source's light in the live circle, one value for each row of the table. Default: what the table
+        says (``photometry(..., psf=...)``); without such columns the live part of the circle's area, which is right
+        for even brightness and close for small gaps.
     confidence, limit_confidence
         As in :func:`photometry`.
 
@@ -55,8 +56,8 @@ def joint_photometry(
     QTable
         One row for each position, band and camera (``combined`` with ``response``): the summed ``counts``,
         ``background_counts`` and effective ``exposure``, the number of ``observations`` that see it, ``rate`` (at
-        least 0) of the whole circle (of the whole source with ``enclosed``), its interval, ``significance`` and
-        ``upper_limit``. NaN where none does.
+        least 0) of the whole circle (of the whole source with a ``psf`` or ``enclosed``), its interval,
+        ``significance`` and ``upper_limit``. NaN where none does.
 
     Raises
     ------
@@ -70,9 +71,11 @@ def joint_photometry(
     Notes
     -----
     ``N_i ~ Poisson(s E_i + alpha_i b_i)``, ``B_i ~ Poisson(b_i)`` with one rate s and a free background each,
-    ``E_i`` = mean exposure x response x enclosed part: :mod:`xphotfn.science.joint`. The counts are those of pixel
-    centres. The significance is the signed likelihood ratio, for one observation that of Li & Ma. The work grows with
-    the product of the counts: meant for up to some thousands of counts in a circle.
+    ``E_i`` = mean exposure x response x enclosed part: :mod:`xphotfn.science.joint`. From a table with a ``psf`` the
+    enclosed part is ``enclosed_fraction - alpha ring_fraction``: what the ring takes of the source is given back on
+    average. The counts are those of pixel centres. The significance is the signed likelihood ratio, for one
+    observation that of Li & Ma. The work grows with the product of the counts: meant for up to some thousands of
+    counts in a circle.
 
     References
     ----------
@@ -147,10 +150,13 @@ def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _R
     names = ("centre_counts", "centre_background") if prefix else ("counts", "background_counts")
     n, b = (_values(table, name) for name in names)
     alpha, mean = _values(table, f"{prefix}alpha"), _values(table, "exposure_mean")
-    if enclosed is None:
-        part = _values(table, "live_area") / _values(table, "area")
-    else:
+    if enclosed is not None:
         part = np.asarray(enclosed, dtype=np.float64)
+    elif "enclosed_fraction" in table.colnames:
+        in_circle, in_ring = (_values(table, f"{prefix}{name}_fraction") for name in ("enclosed", "ring"))
+        part = np.maximum(in_circle - alpha * in_ring, 0.0)
+    else:
+        part = _values(table, "live_area") / _values(table, "area")
     try:
         exposure = mean * np.broadcast_to(part, mean.shape)
     except ValueError as error:

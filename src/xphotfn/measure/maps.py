@@ -1,6 +1,6 @@
 """From a run to its rate maps."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from xphotfn.errors import ProductMissing
@@ -14,7 +14,9 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
 from xphotfn.records.target import Target
 
-__all__ = ("combined_rate_map", "rate_maps", "select")
+__all__ = ("combined_rate_map", "maps_by_field", "rate_maps", "select")
+
+What = tuple[str, str, str, str, Band]
 
 
 def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> tuple[RateMap, ...]:
@@ -46,7 +48,7 @@ def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None
     >>> [str(m) for m in rate_maps(example_run())]
     ['RateMap 0999990101 pn 0.5-2 keV']
     """
-    return tuple(m for m in _maps(run, target, band) if m.obs_id != "combined")
+    return tuple(m for _, m in _maps(run, target, band) if m.obs_id != "combined")
 
 
 def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:
@@ -75,7 +77,7 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
     >>> combined_rate_map(example_run()).obs_id
     'combined'
     """
-    found = [m for m in _maps(run, target, band) if m.obs_id == "combined"]
+    found = [m for _, m in _maps(run, target, band) if m.obs_id == "combined"]
     if len(found) == 1:
         return found[0]
     if found:
@@ -86,6 +88,26 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
         raise ProductMissing("the plan has no mosaic: use plan_mosaics or plan_photometry with a target")
     problems = "; ".join(dict.fromkeys(f.reason for f in run.failed)) or "see run.table()"
     raise ProductMissing(f"the mosaic was not made: {problems}")
+
+
+def maps_by_field(run: Run) -> dict[str, tuple[RateMap, ...]]:
+    """Return all rate maps of a run, mosaics too, by the name of their field: one pass over a run of any size.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` or :func:`load_run` returns it.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_run
+    >>> {name: [m.obs_id for m in maps] for name, maps in maps_by_field(example_run()).items()}
+    {'example': ['0999990101', 'combined']}
+    """
+    found: dict[str, list[RateMap]] = {field.name: [] for field in run.plan.fields}
+    for what, item in _maps(run, None, None):
+        found[what[0]].append(item)
+    return {name: tuple(maps) for name, maps in found.items()}
 
 
 def select(
@@ -136,7 +158,8 @@ def select(
     )
 
 
-def _maps(run: Run, target: Target | str | None, band: Band | None) -> list[RateMap]:
+def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[tuple[What, RateMap]]:
+    """Yield the maps of a run with what they show, as a planned product says it."""
     name = target.name if isinstance(target, Target) else target
     names = [f.name for f in run.plan.fields]
     if name is not None and name not in names:
@@ -149,16 +172,16 @@ def _maps(run: Run, target: Target | str | None, band: Band | None) -> list[Rate
         for p, path, digest in run.products()
         if (name is None or p.field_name == name) and (band is None or p.band == band)
     }
-    maps = []
+    targets = {f.name: f.target for f in run.plan.fields}
     for (kind, what), image in there.items():
         exposure = there.get(("exposure_map", what))
         if kind == "image" and exposure is not None:
-            maps.append(RateMap(image=_product(Image, run, *image), exposure=_product(ExposureMap, run, *exposure)))
-    return maps
+            target = targets[what[0]]
+            pair = _product(Image, target, *image), _product(ExposureMap, target, *exposure)
+            yield what, RateMap(image=pair[0], exposure=pair[1])
 
 
-def _product(kind: Any, run: Run, product: PlannedProduct, path: str, digest: str) -> Any:
-    target = next((f.target for f in run.plan.fields if f.name == product.field_name), None)
+def _product(kind: Any, target: Target | None, product: PlannedProduct, path: str, digest: str) -> Any:
     return kind(
         path=path,
         target=None if target is None else target.name,

@@ -36,7 +36,8 @@ def snr(
     region
         As :func:`source_mask`: ``"r500"``, ``"region"``, a Quantity and so on.
     method
-        ``"mid-p"`` (default), ``"li-ma"``, ``"xga"``, or a record such as :func:`xga_method` returns.
+        ``"mid-p"`` (default), ``"exact"``, ``"li-ma"``, ``"gaussian"``, ``"gaussian-known-background"``, ``"xga"``, or
+        a record such as :func:`xga_method` returns.
     background
         Edges of the background annulus in units of the source radius.
 
@@ -55,8 +56,9 @@ def snr(
     Notes
     -----
     The default is the mid-p conditional binomial test with ``alpha`` = exposure summed over the source region / over
-    the background region: on blank sky it averages 0 with width 1. ``"xga"`` follows XGA in every step, also in its
-    masks: a radius given as Quantity then has its centre and radii rounded to whole pixels.
+    the background region: on blank sky it averages 0 with width 1. ``"exact"`` is -inf where the source region holds
+    no count. ``"xga"`` follows XGA in every step, also in its masks: a radius given as Quantity then has its centre and
+    radii rounded to whole pixels.
 
     References
     ----------
@@ -130,7 +132,7 @@ def snr_ranking(
             rows.append((item, None, str(error)))
     if not rows:
         raise ProductMissing("no map to rank: rate_maps(run) gave none; see describe(plan) and run.table()")
-    rows.sort(key=lambda row: (-np.inf if row[1] is None else row[1].value, row[0].obs_id, row[0].instrument))
+    rows.sort(key=_rank)
     table = Table(
         rows=[_row(item, measured, note) for item, measured, note in rows],
         names=("obs_id", "exposure_id", "instrument", "snr", "counts", "net_counts", "alpha", "area_pix", "note"),
@@ -140,6 +142,11 @@ def snr_ranking(
         {"target": field.name, "region": str(region), "method": method_of(method).name, "band": str(rows[0][0].band)}
     )
     return table
+
+
+def _rank(row: tuple[RateMap, Measurement | None, str]) -> tuple[bool, float, str, str]:
+    item, measured, _ = row
+    return measured is not None, 0.0 if measured is None else measured.value, item.obs_id, item.instrument
 
 
 def _row(item: RateMap, measured: Measurement | None, note: str) -> tuple[Any, ...]:

@@ -1,4 +1,4 @@
-"""Smoothed rate maps, for looking only."""
+"""Smoothed rate maps and images, for looking only."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.io.products import RateMap
+from xphotfn.io.products import Image, Product, RateMap
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.masks import read_only
 from xphotfn.units import quantity
@@ -14,27 +14,27 @@ from xphotfn.units import quantity
 __all__ = ("smoothed",)
 
 
-def smoothed(rate_map: RateMap, sigma: Any) -> NDArray[np.float64]:
+def smoothed(product: Product, sigma: Any) -> NDArray[np.float64]:
     """Return a rate map smoothed with a Gaussian, corrected for exposure. For looking: never measure on it.
 
     Parameters
     ----------
-    rate_map
-        The map.
+    product
+        The rate map; or an image, whose counts are smoothed as they are.
     sigma
         Width of the Gaussian, a Quantity (arcsec, deg).
 
     Returns
     -------
     ndarray of float64, shape (ny, nx)
-        Count rate in ct/s per pixel, 0 off the detector; read-only.
+        Count rate in ct/s per pixel, 0 off the detector (counts per pixel for an image); read-only.
 
     Raises
     ------
     UnitMismatch
         If sigma is no angle.
     InvalidRecord
-        If sigma is not above 0.
+        If sigma is not above 0, or the product is an exposure map, which has no noise to smooth.
 
     Notes
     -----
@@ -53,9 +53,20 @@ def smoothed(rate_map: RateMap, sigma: Any) -> NDArray[np.float64]:
     """
     from scipy.ndimage import gaussian_filter
 
-    width = radius_deg(quantity(sigma, "sigma", "10*u.arcsec"), None) / rate_map.grid.pixel_deg
+    if not isinstance(product, (Image, RateMap)):
+        raise InvalidRecord(f"a RateMap or an Image can be smoothed, got {type(product).__name__}")
+    width = radius_deg(quantity(sigma, "sigma", "10*u.arcsec"), None) / product.grid.pixel_deg
     if not width > 0:
         raise InvalidRecord(f"sigma must be above 0, got {sigma}")
+    if isinstance(product, Image):
+        counts = np.nan_to_num(product.data.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+        return np.asarray(read_only(gaussian_filter(counts, width, mode="constant")), dtype=np.float64)
+    return _smoothed_rate(product, width)
+
+
+def _smoothed_rate(rate_map: RateMap, width: float) -> NDArray[np.float64]:
+    from scipy.ndimage import gaussian_filter
+
     counts, exposure = rate_map.image.data, rate_map.exposure.data
     with np.errstate(invalid="ignore"):
         live = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)

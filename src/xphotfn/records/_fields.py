@@ -9,6 +9,7 @@ from xphotfn.errors import InvalidRecord
 
 __all__ = (
     "finite",
+    "is_safe_name",
     "items",
     "non_empty",
     "not_negative",
@@ -49,7 +50,8 @@ def strings(values: Iterable[Any]) -> tuple[str, ...]:
     """Return the values as a tuple of str; a lone str is refused, it would be split into letters."""
     if isinstance(values, str):
         raise InvalidRecord(f"expected several names, got the single string {values!r}: put it in a tuple")
-    return tuple(str(v) for v in values)
+    given = tuple(values)
+    return given if all(type(v) is str for v in given) else tuple(map(str, given))
 
 
 def finite(record: object, attribute: Any, value: float) -> None:
@@ -88,9 +90,14 @@ def one_of(*allowed: str) -> Any:
     return check
 
 
+def is_safe_name(value: str) -> bool:
+    """Return whether a file name is plain and relative: it will become part of a path."""
+    return _SAFE.fullmatch(value) is not None and ".." not in value
+
+
 def safe_name(record: object, attribute: Any, value: str) -> None:
     """Refuse a file name that is not a plain relative name: it will become part of a path."""
-    if not _SAFE.fullmatch(value) or ".." in value:
+    if not is_safe_name(value):
         raise InvalidRecord(
             f"{type(record).__name__}.{attribute.name} must be a plain file name "
             f"(letters, digits, _ . + -), got {value!r}"

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import whole
+from xphotfn.records._html import block, facts
 from xphotfn.units import energy_ev
 
 __all__ = ("Band", "energy_band")
@@ -49,6 +50,9 @@ class Band:
 
     def __str__(self) -> str:
         return f"{self.lo_ev / 1000:g}-{self.hi_ev / 1000:g} keV"
+
+    def _repr_html_(self) -> str:
+        return block(f"Band {self}", facts([("PI channels", f"{self.lo_ev} to {self.hi_ev} eV")]))
 
 
 def energy_band(lo: Any, hi: Any) -> Band:

@@ -9,17 +9,18 @@ from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.records._fields import items, pairs
+from xphotfn.records._html import block, count, details, facts, table
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
-from xphotfn.records.target import Target
+from xphotfn.records.target import Target, target_facts
 from xphotfn.units import position_deg
 
 __all__ = ("Field", "FieldObservation", "with_centre")
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class FieldObservation:
     """One observation of a field, with its regions sorted by what they are to the target.
 
@@ -65,13 +66,46 @@ class FieldObservation:
         match = () if self.match is None else (self.match,)
         return (*match, *self.alternates, *self.kept, *self.interlopers)
 
+    def __repr__(self) -> str:
+        away = None if self.separation_arcmin is None else round(self.separation_arcmin, 3)
+        return (
+            f"FieldObservation(obs_id={self.obs_id!r}, separation_arcmin={away}, match={self.match is not None}, "
+            f"alternates={len(self.alternates)}, kept={len(self.kept)}, interlopers={len(self.interlopers)})"
+        )
+
+    def _repr_html_(self) -> str:
+        roles = (("alternate", self.alternates), ("kept", self.kept), ("interloper", self.interlopers))
+        rows = [_region_row("match", self.match)] if self.match is not None else []
+        rows += [_region_row(role, region) for role, regions in roles for region in regions]
+        away = "" if self.separation_arcmin is None else f"{self.separation_arcmin:.2f} arcmin off-axis"
+        what = self.observation
+        known = [("Object", what.object_name), ("Target", away), ("Cameras", ", ".join(what.instruments))]
+        regions = table(rows, ("Role", "Colour", "Shape", "Frame", "x", "y", "Size", "Name")) if rows else None
+        parts = [facts(known)] if regions is None else [facts(known), regions]
+        return block(f"Observation {self.obs_id} of a field: {count(len(rows), 'region')}", *parts)
+
+
+def _region_row(role: str, region: Region) -> tuple[str, ...]:
+    place = ".5f" if region.frame in ("fk5", "icrs") else ".1f"
+    size = ", ".join(f"{s:.4g}" for s in region.size)
+    return (
+        role,
+        region.colour,
+        region.shape,
+        region.frame,
+        f"{region.x:{place}}",
+        f"{region.y:{place}}",
+        size,
+        region.name,
+    )
+
 
 def _by_obs_id(members: Iterable[FieldObservation]) -> tuple[FieldObservation, ...]:
     return tuple(sorted(members, key=lambda m: m.obs_id))
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Field:
     """A target with its observations and their regions; made by :func:`match_observations` or :func:`bulk_field`.
 
@@ -151,6 +185,36 @@ class Field:
             if item.obs_id == obs_id:
                 return item
         raise ProductMissing(f"field {self.name} has no observation {obs_id}; it has {', '.join(self.obs_ids)}")
+
+    def __repr__(self) -> str:
+        centre = None if self.centre_ra_deg is None else (self.centre_ra_deg, self.centre_dec_deg)
+        regions = sum(len(m.regions) for m in self.members)
+        return f"Field(name={self.name!r}, observations={len(self.members)}, regions={regions}, centre={centre})"
+
+    def _repr_html_(self) -> str:
+        regions = sum(len(m.regions) for m in self.members)
+        title = f"Field {self.name}: {count(len(self.members), 'observation')}, {count(regions, 'region')}"
+        moved = self.target is not None and not self.is_centred_on_target
+        centre = [("Centre", f"RA {self.centre_ra_deg:.6f}, Dec {self.centre_dec_deg:.6f} deg")] if moved else []
+        parts = [] if self.target is None else [target_facts(self.target, centre)]
+        head = ("ObsID", "Off-axis", "Cameras", "On-time", "Match", "Alternates", "Kept", "Interlopers")
+        parts.append(table([_member_row(m) for m in self.members], head))
+        if self.left_out:
+            left = table([(obs_id, why) for obs_id, why in self.left_out])
+            parts.append(details(f"{count(len(self.left_out), 'observation')} left out", left))
+        return block(title, *parts)
+
+
+def _member_row(member: FieldObservation) -> tuple[str, ...]:
+    exposures = member.observation.exposures
+    return (
+        member.obs_id,
+        "" if member.separation_arcmin is None else f"{member.separation_arcmin:.1f} arcmin",
+        ", ".join(e.instrument for e in exposures),
+        f"{sum(e.exposure_s for e in exposures) / 1000:.1f} ks",
+        "none" if member.match is None else f"{member.match.colour} {member.match.shape}",
+        *(str(len(regions)) for regions in (member.alternates, member.kept, member.interlopers)),
+    )
 
 
 def with_centre(field: Field, position: Any) -> Field:

@@ -6,6 +6,7 @@ from attrs import converters, field, frozen, validators
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import finite, positive, whole
+from xphotfn.records._html import block, facts
 
 __all__ = ("PixelGrid",)
 
@@ -100,6 +101,19 @@ class PixelGrid:
             if abs(mine - theirs) > 1e-9:
                 return f"{name} {mine!r} and {theirs!r}"
         return ""
+
+    def _repr_html_(self) -> str:
+        sky = "none" if self.x0_sky is None else f"from ({self.x0_sky:g}, {self.y0_sky:g}), {self.dx_sky:g} per pixel"
+        rows = [
+            ("Shape", f"{self.ny} rows, {self.nx} columns"),
+            ("Pixel", f"{self.pixel_deg * 3600:.4g} arcsec"),
+            (
+                "Reference",
+                f"RA {self.ra_deg:.5f}, Dec {self.dec_deg:.5f} deg at FITS pixel {self.crpix1}, {self.crpix2}",
+            ),
+            ("XMM sky coordinates", sky),
+        ]
+        return block("PixelGrid", facts(rows))
 
     @classmethod
     def from_sky_range(

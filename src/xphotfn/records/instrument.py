@@ -6,6 +6,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import non_empty
+from xphotfn.records._html import record_html
 
 __all__ = ("INSTRUMENTS", "Instrument", "instrument")
 
@@ -34,6 +35,9 @@ class Instrument:
     pps_name: str = field(validator=non_empty)
     flag_macro: str = field(validator=non_empty)
     max_pattern: int
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 INSTRUMENTS = (

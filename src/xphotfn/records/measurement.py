@@ -6,6 +6,7 @@ import astropy.units as u
 from attrs import field, frozen
 
 from xphotfn.records._fields import finite, non_empty, whole
+from xphotfn.records._html import block, facts
 
 __all__ = ("Measurement", "Peak")
 
@@ -59,6 +60,24 @@ class Measurement:
     def __str__(self) -> str:
         return f"{self.value:.2f} sigma ({self.method}; {self.net_counts:.1f} net of {self.counts:.0f} counts)"
 
+    def _repr_html_(self) -> str:
+        rows = [
+            ("Method", self.method),
+            ("Net counts", f"{self.net_counts:.1f}, {self.net_rate:.4g}"),
+            ("Source region", _region_words(self.counts, self.area_pix, self.exposure_s)),
+            (
+                "Background region",
+                _region_words(self.background_counts, self.background_area_pix, self.background_exposure_s),
+            ),
+            ("Background ratio, alpha", f"{self.alpha:.4g}"),
+        ]
+        return block(f"Signal-to-noise {self.value:.2f} sigma", facts(rows))
+
+
+def _region_words(counts: float, area_pix: int, exposure_s: float) -> str:
+    mean = f", {exposure_s / area_pix / 1000:.2f} ks on average" if area_pix else ""
+    return f"{counts:g} counts in {area_pix} pixels{mean}"
+
 
 @final
 @frozen(kw_only=True)
@@ -87,3 +106,11 @@ class Peak:
     def position(self) -> u.Quantity:
         """Position as a Quantity ``[ra, dec]`` in degrees."""
         return u.Quantity([self.ra_deg, self.dec_deg], u.deg)
+
+    def _repr_html_(self) -> str:
+        rows = [
+            ("Position", f"RA {self.ra_deg:.6f}, Dec {self.dec_deg:.6f} deg"),
+            ("Method", self.method if self.converged else f"{self.method}, did not converge"),
+            ("Near an edge or gap", "yes" if self.near_edge else "no"),
+        ]
+        return block("Peak", facts(rows))

@@ -1,11 +1,13 @@
 """What is on disk of an observation: event lists, images, exposure maps, attitude, regions."""
 
+from collections.abc import Iterable
 from typing import final
 
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import finite, items, non_empty, not_negative, one_of, strings, valid_obs_id, whole
+from xphotfn.records._html import Html, block, count, facts, file_name, record_html, table
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 
@@ -31,6 +33,9 @@ class FoundFile:
     size: int = field(converter=whole, validator=not_negative)
     mtime_ns: int = field(converter=whole, validator=not_negative)
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @final
 @frozen(kw_only=True)
@@ -54,9 +59,12 @@ class FoundProduct:
     grid: PixelGrid
     file: FoundFile
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Exposure:
     """One exposure of one camera.
 
@@ -93,9 +101,18 @@ class Exposure:
         """Return the found product of that kind and band, or None."""
         return next((p for p in self.products if p.kind == kind and p.band == band), None)
 
+    def __repr__(self) -> str:
+        return (
+            f"Exposure(instrument={self.instrument!r}, exposure_id={self.exposure_id!r}, filter={self.filter!r}, "
+            f"exposure_s={self.exposure_s:.6g}, events={self.events is not None}, products={len(self.products)})"
+        )
+
+    def _repr_html_(self) -> str:
+        return block(f"Exposure {self.instrument} {self.exposure_id}", exposure_table([self]))
+
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Observation:
     """One XMM-Newton observation, as found on disk.
 
@@ -147,3 +164,46 @@ class Observation:
     def exposure(self, instrument: str) -> Exposure | None:
         """Return the exposure of a camera, or None."""
         return next((e for e in self.exposures if e.instrument == instrument), None)
+
+    def __repr__(self) -> str:
+        kinds = [p.kind for e in self.exposures for p in e.products]
+        return (
+            f"Observation(obs_id={self.obs_id!r}, object_name={self.object_name!r}, instruments={self.instruments}, "
+            f"event_lists={sum(e.events is not None for e in self.exposures)}, images={kinds.count('image')}, "
+            f"exposure_maps={kinds.count('exposure_map')})"
+        )
+
+    def _repr_html_(self) -> str:
+        rows: list[tuple[str, str]] = [
+            ("Object", self.object_name),
+            ("Date", self.date),
+            ("Pointing", f"RA {self.ra_deg:.5f}, Dec {self.dec_deg:.5f} deg"),
+        ]
+        for what, file in (("Attitude", self.attitude), ("Regions", self.regions), ("Calibration index", self.cif)):
+            rows.append((what, "none" if file is None else file_name(file.path)))
+        rows += [("Note", note) for note in self.notes]
+        return block(f"Observation {self.obs_id}", facts(rows), exposure_table(self.exposures))
+
+
+def exposure_table(exposures: Iterable[Exposure]) -> Html:
+    """Return exposures as a table of HTML: what each is and what is on disk of it."""
+    head = ("Camera", "Exposure", "Filter", "Mode", "On-time", "Event list", "Images", "Exposure maps")
+    rows = [
+        (
+            e.instrument,
+            e.exposure_id,
+            e.filter,
+            e.submode,
+            f"{e.exposure_s / 1000:.1f} ks",
+            "none" if e.events is None else file_name(e.events.path),
+            _bands(e, "image"),
+            _bands(e, "exposure_map"),
+        )
+        for e in exposures
+    ]
+    return table(rows, head) if rows else Html("<div>no exposure</div>")
+
+
+def _bands(exposure: Exposure, kind: str) -> str:
+    bands = sorted({(p.band.lo_ev, p.band.hi_ev, str(p.band)) for p in exposure.products if p.kind == kind})
+    return ", ".join(name for *_, name in bands) if len(bands) <= 4 else count(len(bands), "band")

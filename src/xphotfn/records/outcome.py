@@ -5,6 +5,7 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.records._fields import items, non_empty, strings
+from xphotfn.records._html import record_html
 
 __all__ = ("Done", "Failed", "Outcome", "Output", "Skipped")
 
@@ -27,6 +28,9 @@ class Output:
     name: str = field(validator=non_empty)
     path: str = field(validator=non_empty)
     digest: str = field(validator=non_empty)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 @final
@@ -60,6 +64,9 @@ class Done:
     log: str = ""
     warnings: tuple[str, ...] = field(default=(), converter=strings)
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @final
 @frozen(kw_only=True)
@@ -80,6 +87,9 @@ class Failed:
     reason: str
     log: str = ""
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @final
 @frozen(kw_only=True)
@@ -96,6 +106,9 @@ class Skipped:
 
     step: str
     because: str
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 Outcome = Done | Failed | Skipped

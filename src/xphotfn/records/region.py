@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import finite, one_of
+from xphotfn.records._html import record_html
 
 __all__ = ("EXTENDED_COLOURS", "POINT_COLOURS", "Region")
 
@@ -85,3 +86,6 @@ class Region:
     def is_extended(self) -> bool:
         """Whether its colour marks an extended source."""
         return self.colour in EXTENDED_COLOURS
+
+    def _repr_html_(self) -> str:
+        return record_html(self)

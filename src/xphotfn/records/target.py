@@ -1,7 +1,7 @@
 """The object that is measured: its position, size and distance."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, final
 
 import astropy.units as u
@@ -9,6 +9,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records._fields import non_empty, one_of, pairs
+from xphotfn.records._html import Html, block, facts, record_html
 from xphotfn.units import angle_deg, quantity
 
 __all__ = (
@@ -39,6 +40,9 @@ class CosmologyParameters:
 
     kind: str = field(validator=non_empty)
     parameters: tuple[tuple[str, float | tuple[float, ...] | None], ...] = field(default=(), converter=pairs)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def cosmology_of(value: Any) -> "str | CosmologyParameters":
@@ -80,6 +84,9 @@ class Radius:
     def is_length(self) -> bool:
         """Whether it is a length (kpc), which needs a redshift, and no angle."""
         return bool(u.Unit(self.unit).is_equivalent(u.kpc))
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def _radius(value: Any) -> Radius | None:
@@ -215,6 +222,19 @@ class Target:
         """The radii that are known, as pairs ``(name, Quantity)``, largest overdensity radius first."""
         known = (("r200", self.r200), ("r500", self.r500), ("r2500", self.r2500), (self.kind, self.radius))
         return tuple((name, value) for name, value in known if value is not None)
+
+    def _repr_html_(self) -> str:
+        return block(f"{self.kind.capitalize()} {self.name}", target_facts(self))
+
+
+def target_facts(target: Target, more: Iterable[tuple[str, str]] = ()) -> Html:
+    """Return what is known of a target as a table of HTML, with further rows after its position."""
+    rows: list[tuple[str, str]] = [("Position", f"RA {target.ra_deg:.6f}, Dec {target.dec_deg:.6f} deg"), *more]
+    if target.redshift is not None:
+        cosmology = target.cosmology if isinstance(target.cosmology, str) else target.cosmology.kind
+        rows.append(("Redshift", f"{target.redshift:g} ({cosmology})"))
+    rows += [("Radius" if name == target.kind else name, f"{radius:g}") for name, radius in target.radii]
+    return facts([*rows, *((name, str(value)) for name, value in target.extra)])
 
 
 def galaxy_cluster(

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._html import record_html
 from xphotfn.science._numeric import Floats, broadcast, require_not_negative
 from xphotfn.science.king import KingModel, king_fraction, king_parameters, king_radius, model_of, require_fraction
 
@@ -22,6 +23,7 @@ __all__ = (
     "encircled_energy",
     "encircled_energy_systematic",
     "radius_of_fraction",
+    "table_density",
 )
 
 _SUBPIXELS = 7
@@ -71,6 +73,9 @@ class EncircledEnergyTable:
     fractions: Floats = attrs.field(converter=_column, eq=_same, hash=False, repr=False)
     systematic: float = attrs.field(default=0.0, converter=float)
     source: str = ""
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     def __attrs_post_init__(self) -> None:
         radii, fractions = self.radii_arcsec, self.fractions
@@ -281,6 +286,13 @@ def _curve(table: EncircledEnergyTable) -> tuple[PchipInterpolator, float, float
 def _table_fraction(table: EncircledEnergyTable, radius: Floats) -> Floats:
     curve, last, _ = _curve(table)
     return np.asarray(np.clip(curve(np.minimum(radius, last)), 0.0, 1.0))
+
+
+def table_density(table: EncircledEnergyTable, radius_arcsec: Floats) -> Floats:
+    """Return the light per area of a table at radii above 0, per arcsec^2; 0 beyond its last radius."""
+    curve, last, _ = _curve(table)
+    slope = np.maximum(curve.derivative()(np.minimum(radius_arcsec, last)), 0.0)
+    return np.asarray(np.where(radius_arcsec <= last, slope, 0.0) / (2 * np.pi * radius_arcsec))
 
 
 def _table_radius(table: EncircledEnergyTable, wanted: Floats) -> Floats:

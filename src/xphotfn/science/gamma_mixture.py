@@ -1,23 +1,19 @@
 """Posteriors of on/off counts: mixtures of Gamma distributions, exact and without integration.
 
 With flat priors on the source and on the background, the posterior of the source counts S is a weighted sum of Gamma
-distributions of whole shape and one rate. Here are the mixture itself, its quantiles, mode and shortest interval,
-and its weights for one on/off measurement. All sums are made from logarithms.
+distributions of whole shape and one rate. Here are the mixture itself, its quantiles, mode and shortest interval;
+:mod:`xphotfn.science.on_off` has its weights for an on/off measurement.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import special
 
-from xphotfn.errors import InvalidRecord
 from xphotfn.science._numeric import (
     Floats,
-    over_valid,
-    require_above_zero,
-    require_not_negative,
     solve_increasing,
 )
 
@@ -26,17 +22,17 @@ __all__ = (
     "convolve_logs",
     "mixture_density",
     "mixture_mode",
+    "mixture_of",
     "mixture_quantile",
     "mixture_shortest",
     "mixture_survival",
     "normalised_mixture",
-    "of_on_off",
-    "on_off_mixtures",
-    "require_on_off",
 )
 
 NEGLIGIBLE = 50.0  # terms below exp(-50) of the largest are left out
-ELEMENTS = 1_000_000  # terms of one chunk
+BLOCK = 320  # terms that one polynomial holds: its values stay within a float64
+FEW = 128  # rows
+ROUNDS_OF_NEWTON = 12
 
 
 class GammaMixture(NamedTuple):
@@ -47,9 +43,9 @@ class GammaMixture(NamedTuple):
     first
         Smallest t of each row, shape (rows,).
     weight
-        ln(w_t / t!), shape (rows, terms).
+        The weights w_t as coefficients of the polynomials of :func:`_values`, shape (terms, rows).
     above
-        ln(W_t / t!) with W_t the sum of the weights from t on, shape (rows, terms).
+        The same of W_t, the sum of the weights from t on.
     rate
         Rate of all Gamma distributions of a row, shape (rows,).
     mean, variance
@@ -65,35 +61,78 @@ class GammaMixture(NamedTuple):
 
     def rows(self, which: NDArray[np.intp]) -> "GammaMixture":
         """Return the mixtures of some rows."""
-        return self if which.size == self.first.size else GammaMixture(*(part[which] for part in self))
+        return self if which.size == self.first.size else GammaMixture(*(part[..., which] for part in self))
 
 
 def normalised_mixture(first: Floats, log_weight: Floats, rate: Floats) -> GammaMixture:
-    """Return the mixture with weights proportional to ``exp(log_weight)``, without its negligible terms."""
-    top = np.max(log_weight, axis=1)
-    kept = log_weight > (top - NEGLIGIBLE)[:, None]
-    offset = np.argmax(kept, axis=1)
-    terms = int(np.max(log_weight.shape[1] - np.argmax(kept[:, ::-1], axis=1) - offset))
-    columns = offset[:, None] + np.arange(terms)
-    inside = columns < log_weight.shape[1]
-    chosen = np.take_along_axis(log_weight, np.where(inside, columns, 0), axis=1)
-    weight = np.where(inside, np.exp(np.where(inside, chosen, -np.inf) - top[:, None]), 0.0)
-    weight /= np.sum(weight, axis=1, keepdims=True)
-    above = np.cumsum(weight[:, ::-1], axis=1)[:, ::-1]
-    start = first + offset
-    shapes = start[:, None] + np.arange(terms)
-    mean = np.sum(weight * (shapes + 1), axis=1)
-    variance = mean + np.sum(weight * (shapes + 1 - mean[:, None]) ** 2, axis=1)
-    log_factorial = special.gammaln(shapes + 1)
-    with np.errstate(divide="ignore"):
-        logs = np.log(weight) - log_factorial, np.log(above) - log_factorial
-    return GammaMixture(start, logs[0], logs[1], rate, mean, variance)
+    """Return the mixture with weights proportional to ``exp(log_weight)``, shape (rows, terms)."""
+    weight = np.exp(log_weight - np.max(log_weight, axis=1, keepdims=True))
+    return mixture_of(first, np.ascontiguousarray(weight.T), rate)
 
 
-def _powers(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats]:
-    """Return t and t ln x - x of every term; x = 0 counts as 1e-300."""
-    t = mixture.first[:, None] + np.arange(mixture.weight.shape[1])
-    return t, t * np.log(np.maximum(x, 1e-300))[:, None] - x[:, None]
+def mixture_of(first: Floats, raw: Floats, rate: Floats) -> GammaMixture:
+    """Return the mixture with weights proportional to ``raw``, shape (terms, rows), without its negligible terms."""
+    kept = raw > np.exp(-NEGLIGIBLE) * np.max(raw, axis=0)
+    offset = np.argmax(kept, axis=0)
+    last = raw.shape[0] - np.argmax(kept[::-1], axis=0)
+    place = offset + np.arange(int(np.max(last - offset)))[:, None]
+    inside = place < last
+    weight = np.where(inside, np.take_along_axis(raw, np.where(inside, place, 0), axis=0), 0.0)
+    weight /= np.sum(weight, axis=0)
+    start, steps = first + offset, np.arange(1.0, weight.shape[0] + 1)
+    step = steps @ weight
+    spread = (steps * steps) @ weight - step * step
+    mean = start + step
+    factor = _factors(start, weight.shape[0])
+    above = np.cumsum(weight[::-1], axis=0)[::-1]
+    return GammaMixture(start, weight * factor, above * factor, rate, mean, mean + np.maximum(spread, 0.0))
+
+
+def _factors(first: Floats, terms: int) -> Floats:
+    """Return ``s^j a!/(a + j)!`` with a the first t of a block, j the place within it and ``s = a + BLOCK/2``."""
+    place = np.arange(float(min(BLOCK, terms)))[:, None]
+    start = first + BLOCK * np.arange(float(-(-terms // BLOCK)))[:, None, None]
+    ratio = (start + BLOCK / 2) / (start + np.maximum(place, 1.0))
+    ratio[:, 0] = 1.0
+    return np.asarray(np.cumprod(ratio, axis=1).reshape(-1, first.size)[:terms])
+
+
+def _values(
+    mixture: GammaMixture, coefficients: Floats, x: Floats, derivatives: int = 0
+) -> Iterator[tuple[int, Floats, list[Floats]]]:
+    """Yield what ``sum_t w_t x^t e^-x / t!`` is made of, one block of terms after the other.
+
+    Each block gives the number of its first term, the logarithm of ``x^a e^-x / a!``, and the polynomial in
+    ``y = x/s`` by Horner's rule with its first derivatives, each divided by the factorial of its order. A polynomial
+    that overflows belongs to a block so far below x that it adds nothing: 0 then.
+    """
+    log_x = np.log(np.maximum(x, 1e-300))
+    for begin in range(0, coefficients.shape[0], BLOCK):
+        start = mixture.first + begin
+        with np.errstate(over="ignore", invalid="ignore"):
+            found = _horner(coefficients[begin : begin + BLOCK], x / (start + BLOCK / 2), derivatives)
+        if coefficients.shape[0] > BLOCK:
+            fits = np.all(np.isfinite(found), axis=0)
+            found = [np.where(fits, value, 0.0) for value in found]
+        yield begin, start * log_x - x - special.gammaln(start + 1), found
+
+
+def _horner(coefficients: Floats, y: Floats, derivatives: int) -> list[Floats]:
+    """Return polynomials and their derivatives over the factorials of their orders, one row of coefficients a power."""
+    if y.size < FEW:  # one step for each power would cost more than all powers at once
+        found, powers = [], np.exp(np.arange(coefficients.shape[0])[:, None] * np.log(np.maximum(y, 1e-300)))
+        for order in range(derivatives + 1):
+            found.append(np.sum(coefficients[order:] * powers[: max(powers.shape[0] - order, 0)], axis=0))
+            coefficients = coefficients * ((np.arange(coefficients.shape[0]) - order) / (order + 1))[:, None]
+        return found
+    found = [np.zeros_like(y) for _ in range(derivatives + 1)]
+    for row in coefficients[::-1]:
+        for order in range(derivatives, 0, -1):
+            found[order] *= y
+            found[order] += found[order - 1]
+        found[0] *= y
+        found[0] += row
+    return found
 
 
 def mixture_survival(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats]:
@@ -101,47 +140,59 @@ def mixture_survival(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats]:
 
     ``P = Q(t0, x) + sum_t W_t x^t e^-x / t!``: one incomplete gamma function per row, whatever the number of terms.
     """
-    _, powers = _powers(mixture, x)
-    below = np.where(mixture.first > 0, special.gammaincc(np.maximum(mixture.first, 1.0), x), 0.0)
-    survival = below + np.sum(np.exp(mixture.above + powers), axis=1)
-    return survival, np.asarray(np.sum(np.exp(mixture.weight + powers), axis=1))
+    survival = np.where(mixture.first > 0, special.gammaincc(np.maximum(mixture.first, 1.0), x), 0.0)
+    density = np.zeros_like(x)
+    blocks = zip(_values(mixture, mixture.above, x), _values(mixture, mixture.weight, x), strict=True)
+    for (_, log_unit, (above,)), (_, _, (weight,)) in blocks:
+        unit = np.exp(log_unit)
+        survival += unit * above
+        density += unit * weight
+    return survival, density
 
 
 def mixture_density(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats, Floats]:
     """Return ln of the density at ``x``, its first derivative, and minus its second derivative."""
-    t, powers = _powers(mixture, x)
-    logs = mixture.weight + powers
-    top = np.max(logs, axis=1, keepdims=True)
+    logs, steps, squares = [], [], []
+    for begin, log_unit, (value, first, second) in _values(mixture, mixture.weight, x, derivatives=2):
+        y = x / (mixture.first + begin + BLOCK / 2)
+        some = np.where(value > 0, value, 1.0)
+        step, pairs = y * first / some, 2 * y * y * second / some
+        with np.errstate(divide="ignore"):
+            logs.append(np.where(value > 0, np.log(value) + log_unit, -np.inf))
+        steps.append(begin + step)
+        squares.append(begin * begin + (2 * begin + 1) * step + pairs)
+    top = np.max(logs, axis=0)
     terms = np.exp(logs - top)
-    total = np.sum(terms, axis=1)
-    mean = np.sum(t * terms, axis=1) / total
-    spread = np.sum((t - mean[:, None]) ** 2 * terms, axis=1) / total
-    safe = np.maximum(x, 1e-300)
+    total = np.sum(terms, axis=0)
+    step = np.sum(terms * steps, axis=0) / total
+    spread = np.sum(terms * squares, axis=0) / total - step * step
+    mean, safe = mixture.first + step, np.maximum(x, 1e-300)
     with np.errstate(over="ignore"):
-        return np.log(total) + top[:, 0], mean / safe - 1, (mean - spread) / safe / safe
+        return np.log(total) + top, mean / safe - 1, (mean - spread) / safe / safe
 
 
 def mixture_quantile(mixture: GammaMixture, probability: Floats, start: Floats | None = None) -> Floats:
     """Return x with P(X <= x) = probability, to 1e-12 of x or 1e-15 of probability."""
-    shape, scale = mixture.mean**2 / mixture.variance, mixture.variance / mixture.mean
     if start is None:
-        start = scale * special.gammaincinv(shape, probability)
-    high = mixture.first + mixture.weight.shape[1]
-    high = special.gammainccinv(high, (1 - probability) * (1 - 1e-9))  # the last term alone lies above the mixture
+        shape = mixture.mean**2 / mixture.variance
+        bend = 1 - 1 / (9 * shape) + special.ndtri(probability) / (3 * np.sqrt(shape))  # Wilson and Hilferty (1931)
+        start = mixture.mean * np.maximum(bend, 0.1) ** 3
+    last, log_tail = mixture.first + mixture.weight.shape[0], -np.log1p(-probability)
+    high = last + np.sqrt(2 * last * log_tail) + log_tail  # the tail of the last term: Laurent and Massart (2000)
 
     def function(x: Floats, which: NDArray[np.intp]) -> tuple[Floats, Floats]:
         survival, density = mixture_survival(mixture.rows(which), x)
         aim = 1 - probability[which]
         return aim - survival, density
 
-    return solve_increasing(function, np.zeros_like(high), high, start)
+    return solve_increasing(function, np.zeros_like(high), high * (1 + 1e-9), start)
 
 
 def mixture_mode(mixture: GammaMixture) -> Floats:
     """Return the x of the largest density; 0 where the density falls from the start."""
-    terms = mixture.weight.shape[1]
-    second = mixture.weight[:, 1] if terms > 1 else np.full(mixture.first.shape, -np.inf)
-    falls = (mixture.first == 0) & (second <= mixture.weight[:, 0])
+    terms = mixture.weight.shape[0]
+    second = mixture.weight[1] / (BLOCK / 2) if terms > 1 else np.zeros_like(mixture.first)  # w_1 where first is 0
+    falls = (mixture.first == 0) & (second <= mixture.weight[0])
     high = mixture.first + terms
 
     def function(x: Floats, which: NDArray[np.intp]) -> tuple[Floats, Floats]:
@@ -156,9 +207,54 @@ def mixture_mode(mixture: GammaMixture) -> Floats:
 def mixture_shortest(mixture: GammaMixture, confidence: Floats) -> tuple[Floats, Floats]:
     """Return the shortest interval of a probability, the interval of highest posterior density."""
     mode = mixture_mode(mixture)
+    low, high = np.zeros_like(mode), np.zeros_like(mode)
+    rows = np.flatnonzero(mixture.first == 0)  # elsewhere the density at 0 is 0
+    start = mixture.rows(rows)
+    high[rows] = mixture_quantile(start, confidence[rows])
+    with np.errstate(divide="ignore"):
+        falls = np.log(start.weight[0]) >= mixture_density(start, high[rows])[0]
+    inner = np.ones(mode.size, dtype=bool)
+    inner[rows[falls]] = False
+    rows = np.flatnonzero(inner)
+    part = mixture.rows(rows), confidence[rows], mode[rows]
+    low[rows], high[rows], done = _level_pair(*part)
+    rest = rows[~done]
+    if rest.size:
+        low[rest], high[rest] = _bracketed_pair(mixture.rows(rest), confidence[rest], mode[rest])
+    return low, high
+
+
+def _level_pair(mixture: GammaMixture, confidence: Floats, mode: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
+    """Return the points of equal density that hold the confidence, by Newton's method, and where it found them."""
+    log_top, _, bend = mixture_density(mixture, mode)
+    width = 1 / np.sqrt(np.maximum(bend, 1e-300))
+    share = confidence / (np.exp(log_top) * width * np.sqrt(2 * np.pi))  # of a normal density with this top
+    z = -special.ndtri(0.5 * np.clip(1 - share, 1e-9, 1.0))
+    skew = z * z / 3
+    low = np.clip(mode - z * width + skew, 0.1 * mode, 0.95 * mode)
+    high = np.maximum(mode + z * width + skew, mode + 0.05 * width)
+    done = np.zeros(mode.size, dtype=bool)
+    for _ in range(ROUNDS_OF_NEWTON):
+        which = np.flatnonzero(~done)
+        if which.size == 0:
+            break
+        part, x, y, top = mixture.rows(which), low[which], high[which], mode[which]
+        at_x, at_y = (mixture_survival(part, v) for v in (x, y))
+        slopes = mixture_density(part, x)[1], mixture_density(part, y)[1]
+        with np.errstate(all="ignore"):
+            mass, level = at_x[0] - at_y[0] - confidence[which], np.log(at_x[1]) - np.log(at_y[1])
+            determinant = at_x[1] * slopes[1] - at_y[1] * slopes[0]
+            step_x = (mass * slopes[1] + level * at_y[1]) / determinant
+            step_y = (level * at_x[1] + mass * slopes[0]) / determinant
+        new_x, new_y = np.clip(x + step_x, 0.2 * x, 0.5 * (x + top)), np.clip(y + step_y, 0.5 * (y + top), 3 * y)
+        low[which], high[which] = new_x, new_y
+        done[which] = (np.abs(new_x - x) <= 1e-9 * x) & (np.abs(new_y - y) <= 1e-9 * y)
+    return low, high, done
+
+
+def _bracketed_pair(mixture: GammaMixture, confidence: Floats, mode: Floats) -> tuple[Floats, Floats]:
+    """Return the same as :func:`_level_pair` by a search that cannot fail, one inside another."""
     upper = mixture_quantile(mixture, confidence)
-    at_zero = mixture_density(mixture, np.zeros_like(upper))[0]
-    from_zero = at_zero >= mixture_density(mixture, upper)[0]
     latest = upper.copy()
 
     def function(low: Floats, which: NDArray[np.intp]) -> tuple[Floats, Floats]:
@@ -169,8 +265,7 @@ def mixture_shortest(mixture: GammaMixture, confidence: Floats) -> tuple[Floats,
         return _level_difference(at_low - at_high, slope_low, slope_high)
 
     start = np.maximum(mode - 0.5 * upper, 0.3 * mode)
-    low = solve_increasing(function, np.zeros_like(mode), np.where(from_zero, 0.0, mode), start)
-    return np.where(from_zero, 0.0, low), np.where(from_zero, upper, latest)
+    return solve_increasing(function, np.zeros_like(mode), mode, start), latest
 
 
 def _level_difference(difference: Floats, slope_low: Floats, slope_high: Floats) -> tuple[Floats, Floats]:
@@ -185,78 +280,6 @@ def _level_difference(difference: Floats, slope_low: Floats, slope_high: Floats)
     return np.where(difference > 0, above[0], below[0]), np.where(difference > 0, above[1], below[1])
 
 
-def on_off_mixtures(
-    n: Floats, b: Floats, alpha: Floats, f: Floats, g: Floats
-) -> Iterator[tuple[NDArray[np.intp], GammaMixture]]:
-    """Yield the posteriors of the source counts S of flat arrays of measurements, some rows at a time.
-
-    ``n ~ Poisson(f S + c)`` and ``b ~ Poisson(g S + c/alpha)`` with flat priors on S and c. The order of the rows
-    is that of the number of terms, so that rows of one chunk need about the same.
-    """
-    spill = g > 0
-    low, high = _window(n, b, alpha)
-    terms = np.where(spill, n + b + 1, high - low + 1)
-    order = np.lexsort((terms, spill))
-    begin = 0
-    while begin < order.size:
-        ahead = order[begin : begin + ELEMENTS]
-        cost = np.maximum.accumulate(terms[ahead]) * np.arange(1, ahead.size + 1)
-        same = spill[ahead] == spill[ahead[0]]
-        rows = ahead[: max(1, int(np.count_nonzero((cost <= ELEMENTS) & same)))]
-        begin += rows.size
-        measured = n[rows], b[rows], alpha[rows], f[rows]
-        if spill[rows[0]]:
-            yield rows, _spilling_mixture(*measured, g[rows])
-        else:
-            yield rows, _clean_mixture(*measured, low[rows], high[rows])
-
-
-def _window(n: Floats, b: Floats, alpha: Floats) -> tuple[Floats, Floats]:
-    """Return the range of background counts in the source region that can matter."""
-    centre = np.minimum(alpha * b, n)
-    width = 10.5 * np.sqrt(alpha * (1 + alpha) * (b + 1)) + NEGLIGIBLE * (1 + alpha)
-    return np.maximum(np.floor(centre - width), 0.0), np.minimum(np.ceil(centre + width), n)
-
-
-def _clean_mixture(n: Floats, b: Floats, alpha: Floats, f: Floats, low: Floats, high: Floats) -> GammaMixture:
-    """Return the posterior where no source light falls into the background region."""
-    terms = int(np.max(high - low)) + 1
-    k = high[:, None] - np.arange(terms)
-    real = k >= low[:, None]
-    k = np.where(real, k, 0.0)
-    log_weight = special.gammaln(b[:, None] + k + 1) - special.gammaln(k + 1) - k * np.log1p(1 / alpha)[:, None]
-    return normalised_mixture(n - high, np.where(real, log_weight, -np.inf), f)
-
-
-def _spilling_mixture(n: Floats, b: Floats, alpha: Floats, f: Floats, g: Floats) -> GammaMixture:
-    """Return the posterior where a fraction g of the source falls into the background region."""
-    source = _log_binomial(n, np.log(f / (f + g)), -np.log1p(1 / alpha))
-    outside = _log_binomial(b, np.log(g / (f + g)), -np.log1p(alpha), _most_spilt(n, b, alpha, f, g))
-    log_weight = convolve_logs(source, outside)
-    total = np.broadcast_to((n + b)[:, None], log_weight.shape)
-    t = np.arange(log_weight.shape[1])
-    log_weight += special.gammaln(np.maximum(total - t, 0) + 1) + special.gammaln(t + 1)
-    return normalised_mixture(np.zeros_like(n), np.where(t <= total, log_weight, -np.inf), f + g)
-
-
-def _most_spilt(n: Floats, b: Floats, alpha: Floats, f: Floats, g: Floats) -> Floats:
-    """Return how many of the background region's counts can come from the source: ten sigma, at most b."""
-    most = np.maximum(n - alpha * b, 0) + 10 * np.sqrt(n + 1 + alpha**2 * (b + 1)) + NEGLIGIBLE
-    spilt = g * most / np.maximum(f - alpha * g, 0.5 * f)
-    return np.where(alpha * g < 0.5 * f, np.minimum(b, np.ceil(spilt + 10 * np.sqrt(spilt) + NEGLIGIBLE)), b)
-
-
-def _log_binomial(n: Floats, log_x: Floats, log_y: Floats, most: Floats | None = None) -> Floats:
-    """Return the logarithms of the coefficients of (x z + y)^n in z, up to z^most, one row per element."""
-    k = np.arange(int(np.max(n if most is None else most)) + 1)
-    rest = n[:, None] - k
-    inside = rest >= 0
-    rest = np.where(inside, rest, 0.0)
-    logs = special.gammaln(n + 1)[:, None] - special.gammaln(k + 1) - special.gammaln(rest + 1)
-    logs = logs + k * log_x[:, None] + rest * log_y[:, None]
-    return np.where(inside, logs, -np.inf)
-
-
 def convolve_logs(first: Floats, second: Floats) -> Floats:
     """Return the logarithm of the convolution of two arrays of logarithms along their last axis."""
     if first.shape[1] < second.shape[1]:
@@ -267,35 +290,3 @@ def convolve_logs(first: Floats, second: Floats) -> Floats:
         part = result[:, shift : shift + width]
         np.logaddexp(part, first + second[:, shift : shift + 1], out=part)
     return result
-
-
-def require_on_off(
-    counts: ArrayLike, background: ArrayLike, alpha: ArrayLike, fractions: tuple[ArrayLike, ArrayLike]
-) -> tuple[Floats, ...]:
-    """Return counts, background, alpha, f and g as float64; refuse what no measurement can be."""
-    n, b = require_not_negative(counts, "counts"), require_not_negative(background, "background")
-    f = require_above_zero(fractions[0], "the fraction in the source region")
-    g = require_not_negative(fractions[1], "the fraction in the background region")
-    if np.any(n != np.floor(n), where=~np.isnan(n)):
-        raise InvalidRecord("the posterior is a sum over whole counts: counts must be whole numbers")
-    if np.any(g > 0) and np.any(b != np.floor(b), where=~np.isnan(b)):
-        raise InvalidRecord("with source light in the background region its counts must be whole numbers")
-    return n, b, require_above_zero(alpha, "alpha"), f, g
-
-
-def of_on_off(
-    function: Callable[[GammaMixture, Floats], tuple[Floats, ...]],
-    outputs: int,
-    measured: tuple[Floats, ...],
-    level: Floats,
-) -> tuple[Floats, ...]:
-    """Return what ``function(mixture, level)`` gives, in source counts, of measurements from `require_on_off`."""
-
-    def over_chunks(*flat: Floats) -> tuple[Floats, ...]:
-        results = tuple(np.empty_like(flat[0]) for _ in range(outputs))
-        for rows, mixture in on_off_mixtures(*flat[:5]):
-            for whole, part in zip(results, function(mixture, flat[5][rows]), strict=True):
-                whole[rows] = part / mixture.rate
-        return results
-
-    return over_valid(over_chunks, outputs, *measured, level)

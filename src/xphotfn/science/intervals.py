@@ -24,10 +24,9 @@ from xphotfn.science.gamma_mixture import (
     mixture_mode,
     mixture_quantile,
     mixture_shortest,
-    of_on_off,
-    require_on_off,
 )
 from xphotfn.science.limits import upper_limit
+from xphotfn.science.on_off import of_on_off, require_on_off
 
 __all__ = (
     "ONE_SIGMA",

@@ -11,7 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from xphotfn.science._numeric import Floats, broadcast, over_valid, require_inside, require_not_negative
-from xphotfn.science.gamma_mixture import mixture_quantile, of_on_off, require_on_off
+from xphotfn.science.gamma_mixture import mixture_quantile
+from xphotfn.science.on_off import of_on_off, require_on_off
 
 __all__ = (
     "detection_limit",

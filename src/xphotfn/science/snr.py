@@ -12,11 +12,18 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.records.measurement import Measurement
-from xphotfn.science.significance import li_ma_significance, mid_p_significance
+from xphotfn.science.significance import (
+    exact_significance,
+    gaussian_significance,
+    li_ma_significance,
+    mid_p_significance,
+)
 
 __all__ = (
     "DEFAULT_METHOD",
     "METHODS",
+    "ExactMethod",
+    "GaussianMethod",
     "LiMaMethod",
     "Method",
     "MidPMethod",
@@ -53,6 +60,36 @@ class LiMaMethod:
 
 @final
 @frozen(kw_only=True)
+class ExactMethod:
+    """The exact conditional binomial test: never more false alarms than nominal, -inf without counts."""
+
+    @property
+    def name(self) -> str:
+        """Name of the definition."""
+        return "exact"
+
+
+@final
+@frozen(kw_only=True)
+class GaussianMethod:
+    """Net counts over their Gaussian error.
+
+    Parameters
+    ----------
+    background_variance
+        Whether the error holds the variance of the background; without it every excess is overstated.
+    """
+
+    background_variance: bool = True
+
+    @property
+    def name(self) -> str:
+        """Name of the definition."""
+        return "gaussian" if self.background_variance else "gaussian-known-background"
+
+
+@final
+@frozen(kw_only=True)
 class XGAMethod:
     """XGA's signal-to-noise, to reproduce published values.
 
@@ -74,9 +111,20 @@ class XGAMethod:
         return "xga"
 
 
-Method = MidPMethod | LiMaMethod | XGAMethod
+Method = MidPMethod | ExactMethod | LiMaMethod | GaussianMethod | XGAMethod
 DEFAULT_METHOD = "mid-p"
-METHODS: dict[str, Method] = {"mid-p": MidPMethod(), "li-ma": LiMaMethod(), "xga": XGAMethod()}
+METHODS: dict[str, Method] = {
+    method.name: method
+    for method in (
+        MidPMethod(),
+        ExactMethod(),
+        LiMaMethod(),
+        GaussianMethod(),
+        GaussianMethod(background_variance=False),
+        XGAMethod(),
+    )
+}
+"""Every definition by its name."""
 
 
 def xga_method(*, exp_corr: bool = True, allow_negative: bool = False) -> XGAMethod:
@@ -98,7 +146,7 @@ def method_of(method: str | Method) -> Method:
     InvalidRecord
         If there is no such definition.
     """
-    if isinstance(method, (MidPMethod, LiMaMethod, XGAMethod)):
+    if isinstance(method, Method):
         return method
     if not isinstance(method, str) or method not in METHODS:
         raise InvalidRecord(f"no signal-to-noise is called {method!r}: use one of {', '.join(METHODS)}")
@@ -149,10 +197,8 @@ def signal_to_noise(
     alpha = exposure_source / exposure_background
     if isinstance(definition, XGAMethod):
         value = _xga(counts, exposure, (source, background), definition)
-    elif isinstance(definition, LiMaMethod):
-        value = float(li_ma_significance(n, b, alpha))
     else:
-        value = float(mid_p_significance(n, b, alpha))
+        value = _significance(definition, n, b, alpha)
     return Measurement(
         value=value,
         method=definition.name,
@@ -164,6 +210,17 @@ def signal_to_noise(
         background_exposure_s=exposure_background,
         alpha=alpha,
     )
+
+
+def _significance(method: Method, n: float, b: float, alpha: float) -> float:
+    """Return the significance by a definition that needs the counts of the regions and alpha alone."""
+    if isinstance(method, GaussianMethod):
+        return float(gaussian_significance(n, b, alpha, background_variance=method.background_variance))
+    if isinstance(method, ExactMethod):
+        return float(exact_significance(n, b, alpha))
+    if isinstance(method, LiMaMethod):
+        return float(li_ma_significance(n, b, alpha))
+    return float(mid_p_significance(n, b, alpha))
 
 
 def _xga(

@@ -52,17 +52,31 @@ class DigestCache:
             If the file is gone.
         """
         identity = _identity(path)
+        known = self._of(path, identity)
+        if known is not None:
+            return known
+        digest = digest_of(path)
+        if _identity(path) == identity:
+            self._keep(path, identity, digest)
+        return digest
+
+    def known(self, path: str) -> str | None:
+        """Return the digest of a file where it is known without reading the file, else None.
+
+        Raises
+        ------
+        InvalidFile
+            If the file is gone.
+        """
+        return self._of(path, _identity(path))
+
+    def _of(self, path: str, identity: _Identity) -> str | None:
         with self._lock:
             known = self._known.get(path)
             if known is None or known[0] != identity:
                 self._read_on()
                 known = self._known.get(path)
-        if known is not None and known[0] == identity:
-            return known[1]
-        digest = digest_of(path)
-        if _identity(path) == identity:
-            self._keep(path, identity, digest)
-        return digest
+        return known[1] if known is not None and known[0] == identity else None
 
     def _keep(self, path: str, identity: _Identity, digest: str) -> None:
         if time.time_ns() - max(identity.mtime_ns, identity.ctime_ns) < _SETTLED_NS:

@@ -4,7 +4,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -16,7 +16,7 @@ from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.messages import parse_messages
-from xphotfn.engines.processes import Cancelled
+from xphotfn.engines.processes import Cancelled, labelled
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import CommandFailed, InvalidFile, XphotfnError
 from xphotfn.io.fits import open_checked
@@ -26,7 +26,7 @@ from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
 from xphotfn.store.host import host
 from xphotfn.store.store import Store, digest_bytes
 
-__all__ = ("Work", "make", "make_together")
+__all__ = ("Work", "finished", "labelled_call", "make", "make_together")
 
 
 @final
@@ -55,6 +55,12 @@ class Work:
     tries: int = 1
 
 
+def labelled_call(label: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``function(*arguments)``; its processes can be ended by the label."""
+    with labelled(label):
+        return function(*arguments)
+
+
 def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcome:
     """Return the outcome of a step whose prerequisites ended as ``upstream``.
 
@@ -69,7 +75,7 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
     failure: Outcome = Failed(step=work.step, reason="not tried: tries must be at least 1")
     for _ in range(work.tries):
         try:
-            return _attempt(work, engine, store, _inputs(work, store, upstream))
+            return _attempt(work, engine, store, _inputs(work, _found(work, store), upstream))
         except Cancelled as error:
             return Failed(step=work.step, reason=error.problem)
         except CommandFailed as error:
@@ -88,6 +94,32 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
     return failure
 
 
+def finished(works: Iterable[Work], engine: Engine, store: Store) -> dict[str, Outcome]:
+    """Return the outcomes, by step, of the works whose products are in the store already; no file is read for it.
+
+    Parameters
+    ----------
+    works
+        In an order in which they could be made one after the other. One that reads a found file whose digest is not
+        known yet is left out, and so is all that waits for one that is left out.
+    """
+    done: dict[str, Outcome] = {}
+    for work in works:
+        if not all(step in done for _, step in work.made):
+            continue
+        try:
+            known = [(name, file.path, store.known_digest(file.path)) for name, file in work.found]
+            if all(digest for _, _, digest in known):
+                found = [Output(name=name, path=path, digest=digest) for name, path, digest in known if digest]
+                inputs = _inputs(work, found, tuple(done[step] for _, step in work.made))
+                outcome = _cached(work, _key(work, engine, inputs), store)
+                if outcome is not None:
+                    done[work.step] = outcome
+        except (XphotfnError, OSError):  # making it will say what is wrong
+            continue
+    return done
+
+
 def _with_own_path(error: InvalidFile, work: Work) -> InvalidFile:
     """Return the error with the path of the user's file, where the command saw that file as a link in scratch."""
     paths = {name: file.path for name, file in work.found}
@@ -103,7 +135,7 @@ def make_together(works: tuple[Work, ...], engine: Engine, store: Store, *upstre
     by_step = {outcome.step: outcome for outcome in upstream}
     before = [tuple(by_step[step] for step in dict.fromkeys(step for _, step in work.made)) for work in works]
     try:
-        inputs = [_inputs(work, store, outcomes) for work, outcomes in zip(works, before, strict=True)]
+        inputs = [_inputs(work, _found(work, store), outcomes) for work, outcomes in zip(works, before, strict=True)]
         keys = [_key(work, engine, found) for work, found in zip(works, inputs, strict=True)]
         jobs = [job for job in zip(works, keys, inputs, strict=True) if store.find(job[1]) is None]
         made = _in_one_pass(jobs, engine, store) if len(jobs) > 1 else {}
@@ -132,16 +164,20 @@ def _in_one_pass(jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: A
         return outcomes
 
 
-def _inputs(work: Work, store: Store, upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
-    """Return the files that the command reads, with their digests."""
+def _found(work: Work, store: Store) -> list[Output]:
+    """Return the found files that the command reads, with their digests."""
+    return [Output(name=name, path=file.path, digest=store.digest(file.path)) for name, file in work.found]
+
+
+def _inputs(work: Work, found: Sequence[Output], upstream: tuple[Outcome, ...]) -> tuple[Output, ...]:
+    """Return all files that the command reads; found ones have to be as they were when they were found."""
     made = {o.name: o for before in upstream if isinstance(before, Done) for o in before.outputs}
     for _, file in work.found:
-        now = Path(file.path).stat()
+        now = os.stat(file.path)  # noqa: PTH116 - a resume does this for every file
         if (now.st_size, now.st_mtime_ns) != (file.size, file.mtime_ns):
             raise CommandFailed(
                 work.command.argv, f"{file.path} has changed since it was found: run find_observations again"
             )
-    found = [Output(name=name, path=file.path, digest=store.digest(file.path)) for name, file in work.found]
     return (*found, *(made[name] for name, _ in work.made))
 
 
@@ -152,9 +188,9 @@ def _key(work: Work, engine: Engine, inputs: tuple[Output, ...]) -> str:
 
 def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...]) -> Outcome:
     key = _key(work, engine, inputs)
-    found = store.look_up(key)
-    if found is not None:
-        return Done(step=work.step, key=key, outputs=found.outputs, cached=True, log=found.log, warnings=found.warnings)
+    outcome = _cached(work, key, store)
+    if outcome is not None:
+        return outcome
     with store.scratch(key) as scratch:
         folder = scratch / "product"
         folder.mkdir()
@@ -165,6 +201,14 @@ def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...
         for link in links:
             link.unlink()
         return _publish(work, engine, store, (key, folder, inputs), printed, seconds)
+
+
+def _cached(work: Work, key: str, store: Store) -> Outcome | None:
+    """Return the outcome of a step whose products are in the store, else None."""
+    found = store.look_up(key)
+    if found is None:
+        return None
+    return Done(step=work.step, key=key, outputs=found.outputs, cached=True, log=found.log, warnings=found.warnings)
 
 
 def _publish(

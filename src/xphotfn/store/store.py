@@ -167,6 +167,16 @@ class Store:
         """
         return digests_of(self.path).get(path, digest_file)
 
+    def known_digest(self, path: str) -> str | None:
+        """Return the content digest of a file that was found where it is kept from before, else None.
+
+        Raises
+        ------
+        InvalidFile
+            If the file is gone.
+        """
+        return digests_of(self.path).known(path)
+
     def discard(self, key: str) -> None:
         """Remove the product of a key, whole by one rename; the next run that needs it makes it again."""
         with self.scratch(key) as aside, suppress(FileNotFoundError):
@@ -187,10 +197,14 @@ class Store:
         with publish(Path(self.path, "runs", f"{name}.json"), overwrite=True) as temporary:
             temporary.write_text(json.dumps(content) + "\n")
 
-    def last_run(self) -> Any:
-        """Return the content of the last run that was written, or None."""
-        runs = sorted(Path(self.path, "runs").glob("*.json"), key=lambda p: p.stat().st_mtime_ns)
-        return json.loads(runs[-1].read_bytes()) if runs else None
+    def read_runs(self, start: str = "") -> Iterator[Any]:
+        """Yield the content of the runs whose names begin with ``start``, the one that was written last first."""
+        for path in sorted(Path(self.path, "runs").glob(f"{start}*.json"), key=_written, reverse=True):
+            yield json.loads(path.read_bytes())
+
+
+def _written(path: Path) -> int:
+    return path.stat().st_mtime_ns
 
 
 def _content(path: str) -> bytes:

@@ -1,6 +1,7 @@
 """What tests and examples need: simulated observations and a tiny example field; shipped to users."""
 
 from xphotfn.testing.examples import example_field, example_rate_map
+from xphotfn.testing.scene import OUT_OF_TIME
 from xphotfn.testing.simulate import (
     CameraExposure,
     Cluster,
@@ -15,6 +16,7 @@ from xphotfn.testing.simulate import (
 )
 
 __all__ = (
+    "OUT_OF_TIME",
     "CameraExposure",
     "Cluster",
     "Pointing",

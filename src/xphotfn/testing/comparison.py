@@ -101,7 +101,7 @@ def _peak(truth: Truth, field: Field) -> Comparison:
 def _net_counts(item: RateMap, model: ModelCounts, masks: tuple[Any, Any]) -> tuple[Measurement, float]:
     """Return the measurement and the true net counts of the same masks."""
     measured = signal_to_noise(item.image.data, item.exposure.data, *masks)
-    counts = model.source + model.background
+    counts = model.total
     expected = [float(counts[m].sum()) for m in masks]
     return measured, expected[0] - measured.alpha * expected[1]
 
@@ -127,7 +127,7 @@ def _background(maps: Sequence[tuple[RateMap, ModelCounts]], field: Field) -> Co
         source, annulus = mask(item, field, "r200", background=(1.0, 3.0))
         outside = annulus & ~source
         recovered += float(item.image.data[outside].sum())
-        true += float((model.source + model.background)[outside].sum())
+        true += float(model.total[outside].sum())
     return Comparison(what="background counts outside R200, all maps", recovered=recovered, true=true, error=true**0.5)
 
 

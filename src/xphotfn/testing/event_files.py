@@ -1,7 +1,8 @@
 """Event lists and attitude files of simulated observations, with the blocks and headers that SAS gives them.
 
 A list is what a user has after cutting out flares: events lie inside good time intervals, which the header's data
-subspace names for each CCD, but its record holds neither flags nor patterns, so that the default selection of
+subspace names for each CCD. One that is not cleaned has one interval, and a file of good times beside it. The record
+of a list holds neither flags nor patterns, so that the default selection of
 :func:`~xphotfn.graph.recipes.plan_images` asks for both. CCDs are boxes: the RAW pixels around them are bad pixels.
 """
 
@@ -25,10 +26,24 @@ from xphotfn.testing.event_headers import (
     span_of,
     subspace_cards,
 )
-from xphotfn.testing.events import Events, ccds_read, drift_arcsec, good_intervals, mission_seconds
+from xphotfn.testing.events import (
+    Events,
+    ccds_read,
+    drift_arcsec,
+    good_intervals,
+    mission_seconds,
+    recorded_intervals,
+)
 from xphotfn.testing.scene import CameraExposure, Pointing
 
-__all__ = ("attitude_name", "event_list_name", "write_attitude", "write_event_list")
+__all__ = (
+    "attitude_name",
+    "event_list_name",
+    "good_time_name",
+    "write_attitude",
+    "write_event_list",
+    "write_good_time",
+)
 
 Card = tuple[str, Any, str]
 Which = tuple[Pointing, CameraExposure]
@@ -45,15 +60,26 @@ class _Column(NamedTuple):
     values: Any
 
 
-def event_list_name(obs_id: str, camera: str) -> str:
-    """Return the name of an event list.
+def event_list_name(obs_id: str, camera: str, *, cleaned: bool = True) -> str:
+    """Return the name of an event list, of which flares are cut out or not.
 
     Examples
     --------
-    >>> event_list_name("0999990101", "mos1")
-    '0999990101_mos1_clean_evts.fits'
+    >>> event_list_name("0999990101", "mos1"), event_list_name("0999990101", "mos1", cleaned=False)
+    ('0999990101_mos1_clean_evts.fits', '0999990101_mos1_evts.fits')
     """
-    return f"{obs_id}_{camera}_clean_evts.fits"
+    return f"{obs_id}_{camera}_{'clean_' if cleaned else ''}evts.fits"
+
+
+def good_time_name(obs_id: str, camera: str) -> str:
+    """Return the name of the file of good time intervals that comes with a list that is not cleaned.
+
+    Examples
+    --------
+    >>> good_time_name("0999990101", "mos1")
+    '0999990101_mos1_gti.fits'
+    """
+    return f"{obs_id}_{camera}_gti.fits"
 
 
 def attitude_name(obs_id: str) -> str:
@@ -122,7 +148,7 @@ def _events(events: Events, which: Which) -> Any:
         *TIME_CARDS,
         *flag_cards(which[1].instrument),
         ("TELAPSE", stop - start, "[s] Full time interval for the exposure"),
-        ("SLCTEXPR", "GTI(gti.fits,TIME)", "Filtering expression used by evselect"),
+        *((("SLCTEXPR", "GTI(gti.fits,TIME)", "Filtering expression used by evselect"),) if which[1].cleaned else ()),
         *_time_sums(which),
         *subspace_cards(which),
         *column_cards(which),
@@ -131,7 +157,7 @@ def _events(events: Events, which: Which) -> Any:
 
 
 def _on_time(which: Which) -> float:
-    return float(sum(stop - start for start, stop in good_intervals(*which)))
+    return float(sum(stop - start for start, stop in recorded_intervals(*which)))
 
 
 def _live_time(which: Which) -> float:
@@ -155,7 +181,7 @@ def _frame_columns(which: Which) -> tuple[NDArray[np.float64], NDArray[np.float3
     """Return the centres and durations of frames, whole numbers of which fill each good interval."""
     length = _FRAME_S[which[1].instrument] * _FRAMES_PER_ROW[which[1].instrument]
     centres, durations = [], []
-    for start, stop in good_intervals(*which):
+    for start, stop in recorded_intervals(*which):
         count = max(1, round((stop - start) / length))
         centres.append(start + (np.arange(count) + 0.5) * ((stop - start) / count))
         durations.append(np.full(count, (stop - start) / count * _SHORTER))
@@ -209,7 +235,17 @@ def _standard_gti(which: Which, number: int) -> Any:
 
 
 def _good_time(which: Which, place: int, number: int) -> Any:
-    return _intervals(gti_name(place), number, good_intervals(*which))
+    return _intervals(gti_name(place), number, recorded_intervals(*which))
+
+
+def write_good_time(path: Path, which: Which) -> None:
+    """Write the good time intervals between the flares, as tabgtigen does; what is there is replaced."""
+    from astropy.io import fits
+
+    with publish(path, overwrite=True) as temporary:
+        table = _intervals("STDGTI", 0, good_intervals(*which))
+        del table.header["CCDID"]
+        fits.HDUList([fits.PrimaryHDU(), table]).writeto(temporary, overwrite=True)
 
 
 def write_attitude(path: Path, pointing: Pointing) -> None:

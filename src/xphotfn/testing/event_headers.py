@@ -28,6 +28,7 @@ __all__ = (
 Card = tuple[str, Any, str]
 Which = tuple[Pointing, CameraExposure]
 _UNIT_DEG = UNIT_ARCSEC / 3600
+_DRIFT = 10  # how far the drift of the telescope leads off a CCD, in units of DETX
 _MARGIN_S = 40.0  # of the exposure around its good time
 
 _FLAGS = {
@@ -134,7 +135,8 @@ def column_cards(which: Which) -> Iterator[Card]:
     camera = camera_of(exposure)
     edges = np.array([0.5, camera.columns + 0.5]), np.array([0.5, camera.rows + 0.5])
     corners = np.array([raw_positions(c, x, y) for c in camera.chips for x in edges[0] for y in edges[1]])
-    low, high = np.floor(corners.min(axis=0)).astype(int), np.ceil(corners.max(axis=0)).astype(int)
+    low = np.floor(corners.min(axis=0)).astype(int) - _DRIFT
+    high = np.ceil(corners.max(axis=0)).astype(int) + _DRIFT
     most = 15000 if camera.is_mos else 20479
     ranges = {
         "RAWX": (1, camera.columns), "RAWY": (1, camera.rows), "DETX": (int(low[0]), int(high[0])),

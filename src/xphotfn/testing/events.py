@@ -30,9 +30,11 @@ __all__ = (
     "ccds_read",
     "drift_arcsec",
     "energy_parts",
+    "flare_intervals",
     "good_intervals",
     "mission_seconds",
     "random_of_list",
+    "recorded_intervals",
     "simulate_events",
 )
 
@@ -123,6 +125,26 @@ def good_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interv
     return tuple(intervals)
 
 
+def flare_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interval, ...]:
+    """Return the times of flares: what lies between the good time intervals.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.scene import default_scene
+    >>> pointing = default_scene().pointings[0]
+    >>> [round(stop - start) for start, stop in flare_intervals(pointing, pointing.exposure("pn"))]
+    [432, 792]
+    """
+    good = good_intervals(pointing, exposure)
+    return tuple((first[1], second[0]) for first, second in pairwise(good))
+
+
+def recorded_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interval, ...]:
+    """Return the times that an event list holds: the good intervals, or all of it where flares were not cut out."""
+    good = good_intervals(pointing, exposure)
+    return good if exposure.cleaned else ((good[0][0], good[-1][1]),)
+
+
 def drift_arcsec(seconds: Floats) -> tuple[Floats, Floats]:
     """Return how far the telescope looks off its pointing, to the east and the north, below 0.4 arcsec.
 
@@ -170,21 +192,28 @@ def simulate_events(scene: Scene, which: Which, random: np.random.Generator) -> 
     Notes
     -----
     Events that count have FLAG 0 and a pattern that the usual selection keeps. There are 3 % more that have a flag
-    which ``#XMMEA_EM`` or ``#XMMEA_EP`` rejects, and 3 % of high pattern: they are in no model.
+    which ``#XMMEA_EM`` or ``#XMMEA_EP`` rejects, and 3 % of high pattern: they are in no model. A list that is not
+    cleaned holds the time of the flares too: the sky as ever, and soft protons, not vignetted, whose rate rises to
+    ``scene.flare_rate`` in the middle of each flare and falls again.
     """
     pointing, exposure = which
-    photons = _joined(list(_good_photons(scene, which, random)))
-    good = len(photons.pi)
-    photons = _joined([photons, _extra_photons(which, good, random)])
+    parts = [_joined(list(_good_photons(scene, which, random)))]
+    parts.append(_extra_photons(which, len(parts[0].pi), random))
+    times = [_times(good_intervals(*which), len(part.pi), random) for part in parts]
+    if not exposure.cleaned:
+        for part, when in _during_flares(scene, which, random):
+            parts.append(part)
+            times.append(when)
+    photons, time = _joined(parts), np.concatenate(times)
+    bad = np.repeat([number == 1 for number in range(len(parts))], [len(part.pi) for part in parts])
     x, y = _sky(photons, which, random)
     ccd = _ccd_at(which, *_detector(which, x, y))
     kept = ccd > 0  # a few in 1e5 lie in slivers of a pixel that no try has met
-    good = int(np.count_nonzero(kept[:good]))
     photons, x, y, ccd = _Photons(*(values[kept] for values in photons)), x[kept], y[kept], ccd[kept]
-    time = _times(which, len(x), random)
+    time, bad = time[kept], bad[kept]
     east, north = drift_arcsec(time - mission_seconds(pointing))
     det = _detector(which, x + east / UNIT_ARCSEC, y - north / UNIT_ARCSEC)
-    flag, pattern = _quality(exposure.instrument, good, len(x) - good, random)
+    flag, pattern = _quality(exposure.instrument, bad, random)
     raw_x, raw_y = _raw_of_all(exposure.instrument, ccd, *det)
     order = np.lexsort((time, ccd))
     pha = np.rint(photons.pi / _EV_PER_PHA[exposure.instrument])
@@ -194,11 +223,10 @@ def simulate_events(scene: Scene, which: Which, random: np.random.Generator) -> 
 
 def _spectra(scene: Scene) -> Iterator[tuple[float, Scene]]:
     """Yield each slope of a spectrum with a scene that holds nothing else."""
-    empty = evolve(scene, cluster=None, sources=(), sky_rate=0.0, particle_rate=0.0)
-    cluster = scene.cluster
-    for slope in sorted({s.slope for s in scene.sources} | ({cluster.slope} if cluster else set())):
-        alike = [s for s in scene.sources if s.slope == slope]
-        yield slope, evolve(empty, sources=alike, cluster=cluster if cluster and cluster.slope == slope else None)
+    empty = evolve(scene, cluster=None, sources=(), extended=(), sky_rate=0.0, particle_rate=0.0)
+    for slope in sorted({s.slope for s in scene.all_sources}):
+        points, wide = ([s for s in items if s.slope == slope] for items in (scene.sources, scene.diffuse))
+        yield slope, evolve(empty, sources=points, extended=wide)
     yield scene.sky_slope, evolve(empty, sky_rate=scene.sky_rate)
     yield scene.particle_slope, evolve(empty, particle_rate=scene.particle_rate)
 
@@ -208,7 +236,7 @@ def _good_photons(scene: Scene, which: Which, random: np.random.Generator) -> It
     for band in energy_parts(scene):
         for slope, only in _spectra(scene):
             model = model_counts(only, pointing, exposure.instrument, band)
-            counts = random.poisson(model.source + model.background)
+            counts = random.poisson(model.total)
             yield _placed(np.repeat(np.arange(counts.size), counts.ravel()), which, (slope, band), random)
 
 
@@ -239,13 +267,34 @@ def _joined(parts: list[_Photons]) -> _Photons:
     return _Photons(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _times(which: Which, size: int, random: np.random.Generator) -> Floats:
-    """Return times that are even over the good intervals."""
-    start, stop = np.array(good_intervals(*which)).T
+def _during_flares(scene: Scene, which: Which, random: np.random.Generator) -> Iterator[tuple[_Photons, Floats]]:
+    """Yield photons and their times that a list which is not cleaned holds besides: the sky, and the flares."""
+    pointing, exposure = which
+    intervals = flare_intervals(*which)
+    lost = evolve(exposure, ontime_s=sum(stop - start for start, stop in intervals))
+    there = evolve(pointing, exposures=[lost]), lost
+    sky = _joined(list(_good_photons(scene, there, random)))
+    yield sky, _times(intervals, len(sky.pi), random)
+    protons = evolve(
+        scene, cluster=None, sources=(), extended=(), sky_rate=0.0, particle_rate=scene.flare_rate / 2,
+        particle_slope=scene.flare_slope,
+    )  # fmt: skip
+    flares = _joined(list(_good_photons(protons, there, random)))
+    yield flares, _times(intervals, len(flares.pi), random, rising=True)
+
+
+def _times(intervals: tuple[Interval, ...], size: int, random: np.random.Generator, *, rising: bool = False) -> Floats:
+    """Return times that are even over intervals, or whose rate rises and falls in each as a squared sine."""
+    start, stop = np.array(intervals).T
     ends = np.cumsum(stop - start)
     passed = random.random(size) * ends[-1]
     interval = np.searchsorted(ends, passed, side="right").clip(max=len(ends) - 1)
-    return np.asarray(np.clip(start[interval] + passed - (ends - (stop - start))[interval], None, stop[interval]))
+    length = (stop - start)[interval]
+    part = (passed - (ends - (stop - start))[interval]) / length
+    if rising:
+        steps = np.linspace(0, 1, 1001)
+        part = np.interp(part, steps - np.sin(2 * np.pi * steps) / (2 * np.pi), steps)
+    return np.asarray(np.clip(start[interval] + part * length, None, stop[interval]))
 
 
 def _sky(photons: _Photons, which: Which, random: np.random.Generator) -> tuple[Ints, Ints]:
@@ -288,14 +337,14 @@ def _raw_of_all(camera: str, ccd: Ints, det_x: Floats, det_y: Floats) -> tuple[I
     return raw[0], raw[1]
 
 
-def _quality(camera: str, good: int, extra: int, random: np.random.Generator) -> tuple[Ints, Ints]:
-    """Return FLAG and PATTERN: of the extra events half are flagged, half have a high pattern."""
+def _quality(camera: str, bad: NDArray[np.bool_], random: np.random.Generator) -> tuple[Ints, Ints]:
+    """Return FLAG and PATTERN: of the bad events half are flagged, half have a high pattern."""
     share = np.array(_PATTERNS[camera], dtype=np.float64)
-    pattern = random.choice(share.size, size=good + extra, p=share / share.sum())
-    flag = np.zeros(good + extra, dtype=np.int64)
-    flagged = good + extra // 2
-    flag[good:flagged] = 2 ** random.choice(_BAD_FLAGS[camera], size=extra // 2)
-    pattern[flagged:] = random.integers(*_HIGH_PATTERNS[camera], size=extra - extra // 2)
+    pattern = random.choice(share.size, size=bad.size, p=share / share.sum())
+    flag = np.zeros(bad.size, dtype=np.int64)
+    flagged, high = np.array_split(np.flatnonzero(bad), 2)
+    flag[flagged] = 2 ** random.choice(_BAD_FLAGS[camera], size=flagged.size)
+    pattern[high] = random.integers(*_HIGH_PATTERNS[camera], size=high.size)
     return flag, pattern
 
 

@@ -12,6 +12,8 @@ from xphotfn.records.region import Region
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.masks import read_only
 from xphotfn.testing.detector import geometry, response_image
+from xphotfn.testing.out_of_time import out_of_time_counts
+from xphotfn.testing.psf import King, blurred_beta_model, king_of, point_spread, radius_holding
 from xphotfn.testing.scene import EFFICIENCY, SOFT, Cluster, Pointing, Scene, Source, band_share
 
 __all__ = (
@@ -20,26 +22,31 @@ __all__ = (
     "detected_regions",
     "expected_counts",
     "model_counts",
-    "point_spread",
+    "source_counts",
 )
 
 Floats = NDArray[np.float64]
-PSF_CORE_ARCSEC = 7.0
-_REACH_ARCSEC = 300.0  # 99.9 % of a point source fall within it; the rest is left out, in the truth too
+_REACH_ARCSEC = 300.0  # all the light of a point source falls within it
 _REGION_ARCSEC = (14.0, 40.0)  # smallest and largest radius of a point source's region
 _DETECTED = 10.0  # counts that a source needs to get a region, and that its region leaves outside
 
 
 class ModelCounts(NamedTuple):
-    """What is expected in an image: three read-only arrays of shape (ny, nx), float64.
+    """What is expected in an image: read-only arrays of shape (ny, nx), float64.
 
-    ``source`` holds counts of the cluster and the point sources, ``background`` those of sky and particles,
-    ``exposure`` the exposure map in s.
+    ``source`` holds counts of clusters and point sources, ``background`` those of sky and particles, ``exposure`` the
+    exposure map in s, ``out_of_time`` the counts of both that arrive during the readout and lie elsewhere.
     """
 
     source: Floats
     background: Floats
     exposure: Floats
+    out_of_time: Floats
+
+    @property
+    def total(self) -> Floats:
+        """All counts that the image is expected to hold."""
+        return np.asarray(self.source + self.background + self.out_of_time)
 
 
 def model_counts(scene: Scene, pointing: Pointing, instrument: str, band: Band) -> ModelCounts:
@@ -67,8 +74,9 @@ def model_counts(scene: Scene, pointing: Pointing, instrument: str, band: Band) 
 
     Notes
     -----
-    Cluster, point sources and sky are multiplied by the exposure map (float32, as in its file), particles by live
-    time and coverage: they are not vignetted. The cluster is not blurred by the point spread function.
+    Sources and sky are multiplied by the exposure map (float32, as in its file), particles by live time and coverage:
+    they are not vignetted. Sources are blurred by the King profile of the camera at the middle of the band and their
+    angle from the pointing, see :mod:`xphotfn.testing.psf`.
 
     Examples
     --------
@@ -76,7 +84,7 @@ def model_counts(scene: Scene, pointing: Pointing, instrument: str, band: Band) 
     >>> scene = default_scene()
     >>> model = model_counts(scene, scene.pointings[0], "pn", scene.bands[0])
     >>> model.source.shape, round(float(model.source.sum())), round(float(model.exposure.max()))
-    ((512, 512), 4594, 6396)
+    ((512, 512), 4575, 6396)
     """
     camera, grid = pointing.exposure(instrument), pointing.grid
     seen = geometry(grid, instrument, pointing.pa_deg, camera.lost_chips)
@@ -87,7 +95,8 @@ def model_counts(scene: Scene, pointing: Pointing, instrument: str, band: Band) 
     particles = scene.particle_rate * band_share(scene.particle_slope, band) * pixel_arcmin2
     source = _source_rates(scene, grid, instrument, band) * exposure
     background = sky * exposure + particles * camera.live_s * seen.coverage
-    return ModelCounts(*(_read_only(array) for array in (source, background, exposure)))
+    late = out_of_time_counts(source + background, pointing, camera)
+    return ModelCounts(*(_read_only(array) for array in (source, background, exposure, late)))
 
 
 def _read_only(array: Floats) -> Floats:
@@ -95,13 +104,26 @@ def _read_only(array: Floats) -> Floats:
 
 
 def _source_rates(scene: Scene, grid: PixelGrid, instrument: str, band: Band) -> Floats:
-    """Return on-axis ct/s per pixel of the cluster and the point sources."""
+    """Return on-axis ct/s per pixel of all sources."""
     rates = np.zeros(grid.shape)
-    if scene.cluster is not None:
-        rates += scene.cluster.rate_in(instrument, band) * _beta_model(scene.cluster, grid)
-    for source in scene.sources:
-        _add_point(rates, grid, _pixel_of(source, grid), source.rate_in(instrument, band))
+    for item in scene.all_sources:
+        _add(rates, item, grid, instrument, band)
     return rates
+
+
+def _add(rates: Floats, item: Source | Cluster, grid: PixelGrid, instrument: str, band: Band) -> None:
+    """Add on-axis ct/s per pixel of one source to ``rates`` in place."""
+    pixel, rate = _pixel_of(item, grid), item.rate_in(instrument, band)
+    king = _king_at(pixel, grid, instrument, band)
+    if isinstance(item, Cluster):
+        rates += rate * blurred_beta_model(grid, pixel, item.core_arcsec, item.beta, king)
+    else:
+        _add_point(rates, grid, pixel, rate, king)
+
+
+def _king_at(pixel: tuple[float, float], grid: PixelGrid, instrument: str, band: Band) -> King:
+    offset = np.hypot(pixel[0] + 1 - grid.crpix1, pixel[1] + 1 - grid.crpix2) * grid.pixel_deg * 60
+    return king_of(instrument, (band.lo_ev + band.hi_ev) / 2, float(offset))
 
 
 def _pixel_of(item: Source | Cluster, grid: PixelGrid) -> tuple[float, float]:
@@ -109,16 +131,7 @@ def _pixel_of(item: Source | Cluster, grid: PixelGrid) -> tuple[float, float]:
     return float(x), float(y)
 
 
-def _beta_model(cluster: Cluster, grid: PixelGrid) -> Floats:
-    """Return the part of the flux that falls in each pixel, from the surface brightness at its centre."""
-    x, y = _pixel_of(cluster, grid)
-    core = cluster.core_arcsec / 3600 / grid.pixel_deg
-    squared = (np.arange(grid.nx) - x) ** 2 + (np.arange(grid.ny)[:, None] - y) ** 2
-    central = (3 * cluster.beta - 1.5) / (np.pi * core**2)
-    return np.asarray(central * (1 + squared / core**2) ** (0.5 - 3 * cluster.beta))
-
-
-def _add_point(rates: Floats, grid: PixelGrid, pixel: tuple[float, float], rate: float) -> None:
+def _add_point(rates: Floats, grid: PixelGrid, pixel: tuple[float, float], rate: float, king: King) -> None:
     """Add a point source to ``rates`` in place."""
     x, y = pixel
     reach = _REACH_ARCSEC / 3600 / grid.pixel_deg
@@ -128,39 +141,45 @@ def _add_point(rates: Floats, grid: PixelGrid, pixel: tuple[float, float], rate:
     rows = slice(max(0, round(y - reach)), min(grid.ny, round(y + reach) + 1))
     dx = np.arange(columns.start, columns.stop, dtype=np.float64) - x
     dy = np.arange(rows.start, rows.stop, dtype=np.float64)[:, None] - y
-    rates[rows, columns] += rate * point_spread(dx, dy, grid)
+    rates[rows, columns] += rate * point_spread(dx, dy, grid, king)
 
 
-def point_spread(dx: Floats, dy: Floats, grid: PixelGrid) -> Floats:
-    """Return the part of a point source that falls in pixels at an offset from it.
+def source_counts(scene: Scene, obs_id: str, instrument: str, band: Band) -> Floats:
+    """Return the counts in time that each source is expected to leave on the detector.
 
     Parameters
     ----------
-    dx, dy
-        Offsets of the pixel centres in pixels; broadcast against each other.
-    grid
-        Gives the pixel size.
+    scene
+        The scene.
+    obs_id, instrument, band
+        Which image.
 
-    Notes
-    -----
-    King profile ``p(r) = (1 + (r/c)**2)**-2 / (pi c**2)``, c = 7 arcsec, on axis and off it: ``1 - 1/(1 + (r/c)**2)``
-    of the counts fall within r, half of them within c. Each pixel is integrated with 3 x 3 Gauss-Legendre points.
+    Returns
+    -------
+    ndarray of float64
+        One number for each of ``scene.all_sources``.
+
+    Raises
+    ------
+    ProductMissing
+        If there is no such pointing or camera.
 
     Examples
     --------
-    >>> grid = PixelGrid.from_sky_range(10.0, 20.0)
-    >>> offsets = np.arange(-60.0, 61.0)
-    >>> round(float(point_spread(offsets, offsets[:, None], grid).sum()), 3)
-    0.999
+    >>> from xphotfn.testing.scene import default_scene
+    >>> source_counts(default_scene(), "0999990101", "pn", SOFT).round().astype(int).tolist()[:3]
+    [3927, 161, 59]
     """
-    core = PSF_CORE_ARCSEC / 3600 / grid.pixel_deg
-    places, weights = np.polynomial.legendre.leggauss(3)
-    total = np.zeros(np.broadcast_shapes(np.shape(dx), np.shape(dy)))
-    for place_y, weight_y in zip(places / 2, weights / 2, strict=True):
-        for place_x, weight_x in zip(places / 2, weights / 2, strict=True):
-            squared = (dx + place_x) ** 2 + (dy + place_y) ** 2
-            total += weight_x * weight_y * (1 + squared / core**2) ** -2
-    return np.asarray(total / (np.pi * core**2))
+    pointing = scene.pointing(obs_id)
+    camera, grid = pointing.exposure(instrument), pointing.grid
+    seen = geometry(grid, instrument, pointing.pa_deg, camera.lost_chips)
+    exposure = camera.live_s * response_image(seen, band)
+    found = []
+    for item in scene.all_sources:
+        rates = np.zeros(grid.shape)
+        _add(rates, item, grid, instrument, band)
+        found.append(float(np.sum(rates * exposure)))
+    return np.array(found)
 
 
 def expected_counts(
@@ -182,6 +201,7 @@ def expected_counts(
     Returns
     -------
     source, background : float
+        Out-of-time events count as background.
 
     Raises
     ------
@@ -205,7 +225,7 @@ def expected_counts(
     wanted = np.asarray(mask, dtype=bool)
     if wanted.shape != model.source.shape:
         raise ShapeMismatch(f"the mask has shape {wanted.shape}, the image {model.source.shape}")
-    return float(model.source[wanted].sum()), float(model.background[wanted].sum())
+    return float(model.source[wanted].sum()), float((model.background + model.out_of_time)[wanted].sum())
 
 
 def detected_regions(scene: Scene, pointing: Pointing) -> tuple[Region, ...]:
@@ -215,19 +235,21 @@ def detected_regions(scene: Scene, pointing: Pointing) -> tuple[Region, ...]:
     -------
     tuple of Region
         A red circle for each point source that leaves at least ten counts on the detectors, as large as it takes to
-        leave no more than about ten outside (14 to 40 arcsec), then a green one for the cluster.
+        leave no more than about ten outside (14 to 40 arcsec), then green ones for the cluster and other extended
+        sources.
     """
     regions = []
     for source in scene.sources:
         x, y = _pixel_of(source, pointing.grid)
         counts = _counts_at(source, pointing, (x, y))
         if counts >= _DETECTED:
-            core = PSF_CORE_ARCSEC * np.sqrt(counts / _DETECTED - 1)
-            radius = float(np.clip(core, *_REGION_ARCSEC)) / 3600 / pointing.grid.pixel_deg
+            king = _king_at((x, y), pointing.grid, "mos1", SOFT)
+            inner = radius_holding(1 - _DETECTED / counts, king)
+            radius = float(np.clip(inner, *_REGION_ARCSEC)) / 3600 / pointing.grid.pixel_deg
             regions.append(_ellipse(x, y, (radius, radius), 0.0, "red"))
-    if scene.cluster is not None:
-        x, y = _pixel_of(scene.cluster, pointing.grid)
-        size = 2 * scene.cluster.core_arcsec / 3600 / pointing.grid.pixel_deg
+    for cluster in scene.diffuse:
+        x, y = _pixel_of(cluster, pointing.grid)
+        size = 2 * cluster.core_arcsec / 3600 / pointing.grid.pixel_deg
         regions.append(_ellipse(x, y, (size, size), 0.0, "green"))
     return tuple(regions)
 

@@ -20,6 +20,7 @@ from xphotfn.records.target import Target, galaxy_cluster
 
 __all__ = (
     "EFFICIENCY",
+    "OUT_OF_TIME",
     "SOFT",
     "CameraExposure",
     "Cluster",
@@ -35,6 +36,10 @@ EFFICIENCY = {"pn": 1.0, "mos1": 0.34, "mos2": 0.35}
 
 SOFT = Band(lo_ev=500, hi_ev=2000)
 """The band that rates are given in."""
+
+
+OUT_OF_TIME = {"PrimeFullWindow": 0.063, "PrimeFullWindowExtended": 0.023}
+"""Part of the photons of pn that arrive while a CCD is read out, by mode (XMM-Newton Users' Handbook)."""
 
 
 def band_share(slope: float, band: Band) -> float:
@@ -181,6 +186,12 @@ class CameraExposure:
         As in the header.
     lost_chips
         CCDs that gave no data, from 1.
+    out_of_time
+        Part of the photons that arrive during the readout and are smeared along RAWY, pn only; 0 unless it is given.
+        :data:`OUT_OF_TIME` holds the real values.
+    cleaned
+        Whether flares are cut out of the event list. If not, it holds the whole exposure with the flares, and the good
+        time intervals lie in a file beside it.
     """
 
     instrument: str = field(validator=one_of(*EFFICIENCY))
@@ -190,6 +201,14 @@ class CameraExposure:
     filter: str = field(default="Thin1", validator=non_empty)
     submode: str = field(default="PrimeFullWindow", validator=non_empty)
     lost_chips: tuple[int, ...] = field(default=(), converter=_chips)
+    out_of_time: float = field(default=0.0, converter=float)
+    cleaned: bool = field(default=True, converter=bool)
+
+    def __attrs_post_init__(self) -> None:
+        if not 0 <= self.out_of_time < 0.5:
+            raise InvalidRecord(f"CameraExposure.out_of_time must lie from 0 to below 0.5, got {self.out_of_time!r}")
+        if self.out_of_time and self.instrument != "pn":
+            raise InvalidRecord(f"out_of_time is for pn, whose CCDs have no frame store, not for {self.instrument}")
 
     @property
     def live_s(self) -> float:
@@ -257,10 +276,15 @@ class Scene:
         The target, or None.
     sources
         Point sources.
+    extended
+        Extended sources besides the cluster.
     sky_rate, particle_rate
         Vignetted and unvignetted background, pn rate in 0.5-2.0 keV, ct/s/arcmin2.
     sky_slope, particle_slope
         Slopes of their count spectra.
+    flare_rate, flare_slope
+        Peak rate, in the same unit, and slope of the soft protons between the good time intervals. They are in lists
+        that are not cleaned, see :class:`CameraExposure`, and in no image.
     pointings
         The observations.
     bands
@@ -269,10 +293,13 @@ class Scene:
 
     cluster: Cluster | None = None
     sources: tuple[Source, ...] = field(default=(), converter=items)
+    extended: tuple[Cluster, ...] = field(default=(), converter=items)
     sky_rate: float = field(default=1.4e-3, **_rate)
     particle_rate: float = field(default=5e-4, **_rate)
     sky_slope: float = field(default=2.2, converter=float, validator=finite)
     particle_slope: float = field(default=0.5, converter=float, validator=finite)
+    flare_rate: float = field(default=0.02, **_rate)
+    flare_slope: float = field(default=0.8, converter=float, validator=finite)
     pointings: tuple[Pointing, ...] = field(converter=items)
     bands: tuple[Band, ...] = field(default=(SOFT,), converter=items)
 
@@ -282,6 +309,17 @@ class Scene:
             raise InvalidRecord(f"a scene needs pointings of different ObsIDs, got {names}")
         if not self.bands or len(set(self.bands)) != len(self.bands):
             raise InvalidRecord(f"a scene needs bands that differ, got {[str(b) for b in self.bands]}")
+
+    @property
+    def diffuse(self) -> tuple[Cluster, ...]:
+        """All extended sources, the cluster first."""
+        return (*(() if self.cluster is None else (self.cluster,)), *self.extended)
+
+    @property
+    def all_sources(self) -> tuple[Cluster | Source, ...]:
+        """The extended sources, then the point sources."""
+        both: tuple[Cluster | Source, ...] = self.diffuse
+        return both + self.sources
 
     def pointing(self, obs_id: str) -> Pointing:
         """Return the pointing with that ObsID.

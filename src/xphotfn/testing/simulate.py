@@ -5,9 +5,9 @@ touches the disk. Each image draws from a random generator of its own, made from
 the band: leaving a camera or band out changes no other image. So does each event list, for all its energies.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import astropy.units as u
 import numpy as np
@@ -17,10 +17,24 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.write import publish, write_image
 from xphotfn.records.band import Band
-from xphotfn.testing.event_files import attitude_name, event_list_name, write_attitude, write_event_list
+from xphotfn.testing.event_files import (
+    attitude_name,
+    event_list_name,
+    good_time_name,
+    write_attitude,
+    write_event_list,
+    write_good_time,
+)
 from xphotfn.testing.events import random_of_list, simulate_events
 from xphotfn.testing.files import exposure_cards, image_cards, product_name, region_text
-from xphotfn.testing.model import ModelCounts, blank_field, detected_regions, expected_counts, model_counts
+from xphotfn.testing.model import (
+    ModelCounts,
+    blank_field,
+    detected_regions,
+    expected_counts,
+    model_counts,
+    source_counts,
+)
 from xphotfn.testing.scene import (
     EFFICIENCY,
     SOFT,
@@ -94,6 +108,35 @@ class Truth:
         """Return the expected source and background counts under a mask; as :func:`expected_counts` of the scene."""
         return expected_counts(self.scene, obs_id, instrument, mask, band)
 
+    def table(self) -> Any:
+        """Return what every source is expected to leave in every image, as an astropy Table.
+
+        Columns ``source``, ``ra``, ``dec``, ``obs_id``, ``instrument``, ``band``, ``rate`` (on axis) and ``counts``
+        (on the detector, in time).
+        """
+        from astropy.table import QTable
+
+        rows = [
+            (item.name, item.ra_deg, item.dec_deg, pointing.obs_id, camera.instrument, str(band), rate, counts)
+            for pointing in self.scene.pointings
+            for camera in pointing.exposures
+            for band in self.scene.bands
+            for item, rate, counts in _of_sources(self.scene, pointing.obs_id, camera.instrument, band)
+        ]
+        names = ("source", "ra", "dec", "obs_id", "instrument", "band", "rate", "counts")
+        table = QTable(rows=rows, names=names, dtype=(str, float, float, str, str, str, float, float))
+        for name, unit in (("ra", u.deg), ("dec", u.deg), ("rate", u.ct / u.s), ("counts", u.ct)):
+            table[name].unit = unit
+        return table
+
+
+def _of_sources(
+    scene: Scene, obs_id: str, instrument: str, band: Band
+) -> Iterator[tuple[Source | Cluster, float, float]]:
+    counts = source_counts(scene, obs_id, instrument, band)
+    for item, number in zip(scene.all_sources, counts, strict=True):
+        yield item, item.rate_in(instrument, band), float(number)
+
 
 def simulate_observations(
     folder: str | Path,
@@ -138,6 +181,9 @@ def simulate_observations(
     intervals but no flags and patterns: the default selection, ``#XMMEA_EM && PATTERN <= 12`` (pn: ``#XMMEA_EP``,
     ``<= 4``), drops the 6 % of events that are in no model. An image and the list of an exposure are drawn
     separately: their counts agree with one model, not with each other.
+
+    The list of an exposure with ``cleaned=False`` holds the flares too, and its good time intervals lie beside it in
+    ``<obs_id>_<camera>_gti.fits``. Images and exposure maps are always those of the good time.
 
     Examples
     --------
@@ -197,7 +243,7 @@ def _write_products(
     model = model_counts(scene, pointing, camera.instrument, band)
     image_name, exposure_name = _product_names(*which)
     if "image" in wanted:
-        counts = _random(seed, *which).poisson(model.source + model.background).astype(np.int32)
+        counts = _random(seed, *which).poisson(model.total).astype(np.int32)
         write_image(root / image_name, counts, pointing.grid, image_cards(*which, _title(scene)), overwrite=True)
     if "exposure_map" in wanted:
         exposure, cards = model.exposure.astype(np.float32), exposure_cards(*which, _title(scene))
@@ -208,6 +254,8 @@ def _write_events(root: Path, scene: Scene, which: tuple[Pointing, CameraExposur
     """Write the event list of one camera."""
     events = simulate_events(scene, which, random_of_list(seed, *which))
     write_event_list(root / _event_list_path(*which), events, which, _title(scene))
+    for name in _good_time_paths(*which):
+        write_good_time(root / name, which)
 
 
 def _random(seed: int, pointing: Pointing, camera: CameraExposure, band: Band) -> np.random.Generator:
@@ -223,7 +271,8 @@ def _names(scene: Scene, wanted: tuple[str, ...]) -> tuple[str, ...]:
             for band in scene.bands:
                 kinds = zip(("image", "exposure_map"), _product_names(pointing, camera, band), strict=True)
                 names += [name for kind, name in kinds if kind in wanted]
-            names += [_event_list_path(pointing, camera)] if "events" in wanted else []
+            if "events" in wanted:
+                names += [_event_list_path(pointing, camera), *_good_time_paths(pointing, camera)]
         names += [_attitude_path(pointing)] if "events" in wanted else []
         names.append(_region_name(pointing))
     return tuple(names)
@@ -240,7 +289,11 @@ def _region_name(pointing: Pointing) -> str:
 
 
 def _event_list_path(pointing: Pointing, camera: CameraExposure) -> str:
-    return f"{pointing.obs_id}/{event_list_name(pointing.obs_id, camera.instrument)}"
+    return f"{pointing.obs_id}/{event_list_name(pointing.obs_id, camera.instrument, cleaned=camera.cleaned)}"
+
+
+def _good_time_paths(pointing: Pointing, camera: CameraExposure) -> tuple[str, ...]:
+    return () if camera.cleaned else (f"{pointing.obs_id}/{good_time_name(pointing.obs_id, camera.instrument)}",)
 
 
 def _attitude_path(pointing: Pointing) -> str:

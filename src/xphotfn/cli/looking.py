@@ -1,0 +1,108 @@
+"""Commands to look at things: ``view`` and ``report``."""
+
+import tempfile
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xphotfn.cli import options as shared, values
+from xphotfn.cli.group import Command
+from xphotfn.cli.output import wants_progress
+from xphotfn.cli.places import maps_of, product_of
+from xphotfn.errors import InvalidRecord, ProductMissing
+
+__all__ = ("report", "view")
+
+_KINDS = {"Image": "image", "ExposureMap": "exposure map", "RateMap": "rate map"}
+_WHICH = ("target", "obs_id", "instrument", "band")
+_STRETCHES = ("log", "linear", "sqrt", "asinh")
+
+
+@click.command(
+    cls=Command,
+    short_help="Draw a map into a picture.",
+    examples=(
+        "xphotfn view xphotfn-demo/combined_rate.fits -o combined.png --cross-hair 52.31,-33.72",
+        "xphotfn view xphotfn-demo/store -o pn.png --obs-id 0999990101 --instrument pn --band 0.5-2.0keV",
+    ),
+)
+@click.argument("what", type=shared.PATH)
+@click.option("-o", "--output", type=shared.PATH, required=True, metavar="PICTURE", help="Such as map.png or map.pdf.")
+@click.option("--exposure", type=shared.PATH, metavar="EXPMAP", help="Exposure map of an image: draw the rate.")
+@click.option(
+    "--cross-hair", "crosses", multiple=True, metavar="RA,DEC", help="Mark a position; may come twice."
+)  # fmt: skip
+@click.option("--stretch", type=click.Choice(_STRETCHES), default="log", show_default=True, help="Scale of colours.")
+@click.option("--zoom", is_flag=True, help="Show the part with data only.")
+@click.option("--obs-id", help="Which map of a store or folder; default the combined one.")
+@click.option("--instrument", help="Which map: pn, mos1, mos2.")
+@click.option("--band", metavar="LO-HI", help="Which map: its energy band.")
+@click.option("--target", help="Which map: its target.")
+@shared.overwrite
+@shared.quiet
+def view(
+    what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str, zoom: bool,
+    overwrite: bool, **which: str | None,
+) -> None:  # fmt: skip
+    """Draw an image, an exposure map or a rate map on the sky.
+
+    WHAT is a file, or a store or folder of which --obs-id, --instrument, --band and --target choose one map.
+    """
+    import astropy.units as u
+
+    import xphotfn as xp
+
+    marks = [values.position(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
+    with tempfile.TemporaryDirectory() as scratch:
+        if what.is_dir():
+            product = _chosen(what, which)
+        elif any(which.values()):
+            raise InvalidRecord(f"{what} is one file: --obs-id, --instrument, --band and --target choose from a folder")
+        else:
+            product = product_of(what, exposure, Path(scratch))
+        xp.save_view(output, product, cross_hair=marks, stretch=stretch, zoom_in=zoom, overwrite=overwrite)
+    who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
+    click.echo(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
+
+
+def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
+    """Return the one map that was asked for; where nothing tells several apart, the combined one."""
+    from xphotfn.records.instrument import instrument
+
+    bands = [values.band(which["band"])] if which["band"] else []
+    maps = maps_of(folder, bands, combined=True)
+    asked: dict[str, Any] = {n: v for n, v in which.items() if v and n != "band"}
+    if "instrument" in asked:
+        asked["instrument"] = instrument(asked["instrument"]).name
+    if "obs_id" not in asked and "instrument" not in asked and any(m.obs_id == "combined" for m in maps):
+        asked["obs_id"] = "combined"
+    fitting = [m for m in maps if all(getattr(m, name) == value for name, value in asked.items())]
+    if len(fitting) == 1:
+        return fitting[0]
+    there = {name: dict.fromkeys(str(getattr(m, name)) for m in fitting or maps) for name in _WHICH}
+    choices = [f"--{name.replace('_', '-')} ({', '.join(found)})" for name, found in there.items() if len(found) > 1]
+    raise ProductMissing(f"{len(fitting) or 'none'} of the maps of {folder} fit: choose with {', '.join(choices)}")
+
+
+@click.command(
+    cls=Command,
+    short_help="Write a report as web pages.",
+    examples=("xphotfn report xphotfn-demo/store -o report",),
+)
+@click.argument("store", type=shared.PATH)
+@click.option("-o", "--output", type=shared.PATH, required=True, metavar="FOLDER", help="Folder of the report.")
+@click.option("--region", metavar="R", help="Region to measure: r500, or a radius such as 3arcmin; default each own.")
+@shared.method("mid-p", "mid-p", "li-ma", "xga")
+@click.option("--title", help="Title of the report.")
+@shared.quiet
+@shared.progress
+def report(store: Path, output: Path, region: str | None, method: str, title: str | None) -> None:
+    """Write a report of a run, of one target or a sample, as web pages with pictures and tables."""
+    from xphotfn.graph.run import load_run
+
+    write = import_module("xphotfn.plot.report").report
+    chosen = None if region is None else values.region(region)
+    path = write(load_run(store), output, region=chosen, method=method, title=title, progress=wants_progress())
+    click.echo(str(path))

@@ -1,0 +1,176 @@
+"""Commands that make things: ``find``, ``plan``, ``run``, ``image``, ``task``."""
+
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xphotfn.cli import options as shared, values
+from xphotfn.cli.group import DONE_IN_PART, Command
+from xphotfn.cli.output import print_json, print_rows, say, say_notes, show, wants_progress
+from xphotfn.cli.running import engine_named, run_plan
+from xphotfn.cli.sample import end, sample_of
+
+__all__ = ("find", "image", "plan", "run", "task")
+
+
+@click.command(
+    cls=Command,
+    short_help="List the observations under a folder.",
+    examples=(
+        "xphotfn find xphotfn-demo/data",
+        "xphotfn find xphotfn-demo/data --json",
+    ),
+)
+@shared.root
+@shared.json_option
+@shared.quiet
+def find(root: Path, as_json: bool) -> None:
+    """List the observations under a folder; only headers are read.
+
+    What was left out, and why, is told on stderr.
+    """
+    from xphotfn.io.find import find_observations
+    from xphotfn.store.codec import to_plain
+
+    observations = find_observations(root, progress=wants_progress())
+    if as_json:
+        print_json([to_plain(o) for o in observations])
+        return
+    rows = [
+        {
+            "obs_id": o.obs_id,
+            "instrument": e.instrument,
+            "exposure_id": e.exposure_id,
+            "filter": e.filter,
+            "exposure_ks": f"{e.exposure_s / 1000:.1f}",
+            "events": "yes" if e.events else "no",
+            "images": _bands(e, "image"),
+            "exposure_maps": _bands(e, "exposure_map"),
+        }
+        for o in observations
+        for e in o.exposures
+    ]
+    show(rows)
+    say_notes(observations)
+
+
+def _bands(exposure: Any, kind: str) -> str:
+    return ", ".join(str(p.band) for p in exposure.products if p.kind == kind) or "none"
+
+
+@click.command(
+    cls=Command,
+    short_help="Show what would run; nothing runs.",
+    examples=(
+        "xphotfn plan xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin",
+        "xphotfn plan xphotfn-demo/data --targets xphotfn-demo/targets.csv --script",
+    ),
+)
+@shared.target_options
+@click.option("--script", is_flag=True, help="Print a shell script that makes everything with SAS's commands.")
+@shared.quiet
+def plan(root: Path, as_json: bool, script: bool, **options: Any) -> None:
+    """Show what would run for a target or a sample, command by command; nothing runs."""
+    from xphotfn.graph.describe import describe
+    from xphotfn.graph.export import to_shell
+    from xphotfn.store.codec import to_plain
+
+    sample = sample_of(root, options)
+    if as_json:
+        print_json(to_plain(sample.plan))
+    elif script:
+        click.echo(to_shell(sample.plan), nl=False)
+    else:
+        click.echo(describe(sample.plan))
+        for step in sample.plan.steps:
+            click.echo(shlex.join(step.command.argv))
+    end(sample.failures)
+
+
+@click.command(
+    cls=Command,
+    short_help="Make images, exposure maps and mosaics.",
+    examples=(
+        "xphotfn run xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin --store xphotfn-demo/store",
+        "xphotfn run xphotfn-demo/data --targets xphotfn-demo/targets.csv --store xphotfn-demo/store",
+    ),
+)
+@shared.target_options
+@shared.run_options
+def run(root: Path, as_json: bool, **options: Any) -> None:
+    """Make the images, exposure maps and mosaics of a target or a sample.
+
+    Products that are found, or are in the store already, are used. Ends with status 2 where a step failed.
+    """
+    sample = sample_of(root, options)
+    result = run_plan(sample.plan, **options)
+    table = result.table()
+    if as_json:
+        rows = [{name: str(row[name]) for name in row.colnames} for row in table]
+        print_json({"store": result.store, "steps": rows, "failures": dict(sample.failures)})
+    else:
+        print_rows(table.colnames, [tuple(row) for row in table])
+    say(str(result))
+    end(sample.failures)
+    if result.failed:
+        click.get_current_context().exit(DONE_IN_PART)
+
+
+@click.command(
+    cls=Command,
+    short_help="Make an image from an event list.",
+    examples=("xphotfn image xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits -o mos1_soft.fits",),
+)
+@click.argument("events", type=shared.PATH)
+@click.option("--band", default="0.5-2.0keV", show_default=True, metavar="LO-HI", help="Energy band.")
+@click.option("-o", "--output", type=shared.PATH, required=True, metavar="IMAGE", help="The image to make.")
+@click.option("--selection", metavar="EXPR", help="Event selection in SAS's language; default: flags and patterns.")
+@click.option(
+    "--bin", "bin_size", type=click.IntRange(min=1), default=87, show_default=True, help="Pixel, 0.05 arcsec."
+)
+@shared.engine
+@shared.overwrite
+@shared.quiet
+def image(
+    events: Path, band: str, output: Path, selection: str | None, bin_size: int, engine: str, overwrite: bool
+) -> None:
+    """Make an image from an event list, as evselect does."""
+    import xphotfn as xp
+    from xphotfn.measure.images import image_of_events
+
+    wanted = values.band(band)
+    grid = xp.ImageGrid(x_bin=bin_size, y_bin=bin_size)
+    chosen = engine_named(engine)
+    printed = image_of_events(
+        events, wanted, output, engine=chosen, selection=selection, grid=grid, overwrite=overwrite
+    )
+    for line in printed.splitlines():
+        if line.startswith("**"):
+            say(line)
+    click.echo(f"{output}: {grid.shape[1]} x {grid.shape[0]} pixels, {wanted}")
+
+
+@click.command(
+    cls=Command,
+    short_help="Run a SAS task without SAS.",
+    examples=(
+        "xphotfn task sasversion",
+        "xphotfn task evselect table=xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits \\",
+        "  imageset=mos1.fits xcolumn=X ycolumn=Y imagebinning=binSize ximagebinsize=87 yimagebinsize=87 \\",
+        "  expression='PI in [500:2000]'",
+    ),
+    add_help_option=False,
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+)
+@click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TASK NAME=VALUE...")
+@click.pass_context
+def task(ctx: click.Context, words: tuple[str, ...]) -> None:
+    """Run a SAS task without SAS: evselect, eexpmap, emosaic, cifbuild, sasversion, with SAS's own parameters."""
+    from xphotfn.engines.tasks import run_task
+
+    if not words or words[0] in ("-h", "--help"):
+        click.echo(ctx.get_help())
+        return
+    ctx.exit(run_task(words))

@@ -1,0 +1,226 @@
+"""Commands that measure: ``snr`` and ``photometry``."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xphotfn.cli import options as shared, values
+from xphotfn.cli.group import Command
+from xphotfn.cli.output import read_table, say, show, wants_progress, write_table
+from xphotfn.cli.places import maps_of
+from xphotfn.cli.running import run_plan
+from xphotfn.cli.sample import end, failed_fields, sample_of
+from xphotfn.errors import InvalidRecord, NoData, XphotfnError
+
+__all__ = ("photometry", "snr")
+
+_SHOWN = ("name", "ra", "dec", "obs_id", "instrument", "band", "counts", "net_counts", "rate", "rate_low", "rate_high",
+          "significance", "upper_limit", "flags")  # fmt: skip
+
+
+@click.command(
+    cls=Command,
+    short_help="Measure signal-to-noise of targets.",
+    examples=(
+        "xphotfn snr xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin --store xphotfn-demo/store",
+        "xphotfn snr xphotfn-demo/data --targets xphotfn-demo/targets.csv --store xphotfn-demo/store -o snr.ecsv",
+    ),
+)
+@shared.target_options
+@shared.run_options
+@shared.method("mid-p", "mid-p", "li-ma", "xga")
+@shared.background
+@click.option(
+    "--peak/--no-peak",
+    default=True,
+    show_default=True,
+    help="Centre on the X-ray peak of the combined map, or stay at the given position.",
+)
+@shared.output
+@shared.overwrite
+def snr(
+    root: Path, as_json: bool, method: str, background: str, peak: bool, output: Path | None, overwrite: bool,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Measure the signal-to-noise of a target, or of each target of a sample, on each map and on the combined one.
+
+    What is missing is made first, as by `xphotfn run`. A sample uses each target's r500, else its radius, unless
+    --radius is given; targets that fail have a note in the table and end the command with status 2.
+    """
+    import xphotfn as xp
+    from xphotfn.measure.maps import maps_by_field
+
+    ring = values.background(background)
+    if not all(isinstance(edge, float) for edge in ring):
+        raise InvalidRecord(f"--background of snr takes two factors of the radius such as 1.05,1.5, got {background!r}")
+    regions = [values.region(text) for text in options["radii"]]
+    sample = sample_of(root, options)
+    run = run_plan(sample.plan, **options)
+    failures = dict(sample.failures)
+    if sample.is_table:
+        failures |= failed_fields(run)
+    else:
+        xp.raise_for_failures(run)
+    maps = maps_by_field(run)
+    rows: list[dict[str, Any]] = []
+    for field in _counted(sample.plan.fields):
+        if field.name in failures:
+            continue
+        try:
+            rows += _rows_of(field, maps.get(field.name, ()), regions, peak, {"method": method, "background": ring})
+        except XphotfnError as error:
+            if not sample.is_table:
+                raise
+            failures[field.name] = str(error)
+    rows += [_row(name, note=why) for name, why in failures.items()]
+    show(rows, as_json=as_json, output=output, overwrite=overwrite)
+    end(failures.items())
+
+
+def _counted(fields: Sequence[Any]) -> Iterable[Any]:
+    """Return the fields, with a bar on a terminal where there are many."""
+    if len(fields) < 2 or not wants_progress():
+        return fields
+    from tqdm import tqdm
+
+    bar: Iterable[Any] = tqdm(fields, unit="target", disable=None, leave=False)
+    return bar
+
+
+def _rows_of(
+    field: Any, maps: Sequence[Any], regions: Sequence[Any], peak: bool, how: dict[str, Any]
+) -> Iterator[dict[str, Any]]:
+    import xphotfn as xp
+
+    for band in dict.fromkeys(m.band for m in maps):
+        mine = [m for m in maps if m.band == band]
+        combined = next(m for m in mine if m.obs_id == "combined")
+        centred = xp.with_centre(field, xp.find_peak(combined, field)) if peak else field
+        for region in regions or [_own_region(field.target)]:
+            for item in [m for m in mine if m is not combined] + [combined]:
+                yield _measured(item, centred, region, how)
+
+
+def _own_region(target: Any) -> Any:
+    """Return the region to measure of a target of a table: r500 where it is known, else what there is."""
+    known = dict(target.radii)
+    if not known:
+        raise InvalidRecord("has no radius: add a column r500 or radius to the table, or give --radius")
+    name = "r500" if "r500" in known else next(iter(known))
+    return name if name.startswith("r") else known[name]
+
+
+def _measured(item: Any, field: Any, region: Any, how: dict[str, Any]) -> dict[str, Any]:
+    import xphotfn as xp
+
+    ra, dec = (float(v) for v in field.centre.value)
+    who = {"obs_id": item.obs_id, "instrument": item.instrument, "band": str(item.band), "ra": ra, "dec": dec}
+    who |= {"radius": str(region), "method": how["method"]}
+    try:
+        found = xp.snr(item, field, region, **how)
+    except NoData as error:
+        return _row(field.name, **who, note=str(error))
+    numbers = {n: getattr(found, n) for n in ("counts", "net_counts", "background_counts")}
+    return _row(field.name, **who, snr=found.value, **numbers)
+
+
+def _row(target: str, **given: Any) -> dict[str, Any]:
+    """Return a row of the table; a number that is not there is None."""
+    texts = dict.fromkeys(("obs_id", "instrument", "band", "radius"), "")
+    numbers = dict.fromkeys(("ra", "dec", "snr", "counts", "net_counts", "background_counts"))
+    return {"target": target, **texts, **numbers, "method": "", "note": ""} | given
+
+
+@click.command(
+    cls=Command,
+    short_help="Measure positions on every map.",
+    examples=(
+        "xphotfn photometry xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec",
+        "xphotfn photometry xphotfn-demo/store --positions xphotfn-demo/positions.csv --radius 20arcsec -o psrc.ecsv",
+    ),
+)
+@click.argument("place", type=shared.PATH)
+@click.option("--positions", type=shared.PATH, metavar="TABLE", help=".csv, .ecsv or .fits with ra, dec (deg); name.")
+@click.option("--ra", help="RA of one position: degrees, or with a unit such as 9h58m22s.")
+@click.option("--dec", help="Dec of one position.")
+@click.option("--radius", metavar="R", help="Radius such as 20arcsec; default the table's column radius (arcsec).")
+@click.option("--band", "bands", multiple=True, metavar="LO-HI", help="Energy band; may be repeated; default all.")
+@shared.background
+@click.option(
+    "--overlap", type=click.Choice(["centre", "exact"]), default="centre", show_default=True,
+    help="Pixels whose centre is inside count whole, or each by its area inside.",
+)  # fmt: skip
+@shared.method("mid-p", "mid-p", "li-ma", "exact")
+@click.option("--confidence", type=float, default=0.6827, show_default=True, help="Of the interval of the rate.")
+@click.option("--limit-confidence", type=float, default=0.95, show_default=True, help="Of the upper limit.")
+@click.option("--psf", metavar="MODEL", help="Correct for light outside the circle, such as epic.")
+@shared.json_option
+@shared.output
+@shared.overwrite
+@shared.quiet
+def photometry(
+    place: Path, positions: Path | None, ra: str | None, dec: str | None, radius: str | None, bands: tuple[str, ...],
+    background: str, psf: str | None, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
+) -> None:  # fmt: skip
+    """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
+
+    PLACE is the store of a run, or a folder with images and exposure maps, which are used as they are.
+    """
+    import xphotfn as xp
+
+    names, where, radii = _where(positions, ra, dec, radius)
+    maps = maps_of(place, [values.band(text) for text in bands])
+    if psf is not None:
+        how["psf"] = psf
+    table = xp.photometry(maps, where, radii, background=values.background(background), **how)
+    if names is not None:
+        table.add_column([names[i] for i in table["position"]], name="name", index=0)
+    if output is not None:
+        write_table(table, output, overwrite=overwrite)
+        say(f"{output}: {len(table)} rows")
+        return
+    shown = table.colnames if as_json else [n for n in _SHOWN if n in table.colnames]
+    show([{n: _cell(n, row[n]) for n in shown} for row in table], as_json=as_json)
+
+
+def _cell(name: str, value: Any) -> Any:
+    from xphotfn.measure.apertures import ApertureFlag
+
+    if name == "flags":
+        return "+".join(str(flag.name) for flag in ApertureFlag(int(value))) or "none"
+    return getattr(value, "value", value)
+
+
+def _where(positions: Path | None, ra: str | None, dec: str | None, radius: str | None) -> tuple[Any, Any, Any]:
+    """Return names (or None), positions and radii."""
+    import astropy.units as u
+
+    if (positions is None) == (ra is None and dec is None):
+        raise click.UsageError("Give either --positions TABLE, or --ra and --dec.")
+    if positions is None:
+        if ra is None or dec is None or radius is None:
+            raise click.UsageError("One position needs --ra, --dec and --radius.")
+        return None, [values.angle(ra, "--ra"), values.angle(dec, "--dec")] * u.deg, values.radius(radius)
+    table = read_table(positions)
+    columns = {name.lower(): table[name] for name in table.colnames}
+    missing = [n for n in ("ra", "dec", *(() if radius else ("radius",))) if n not in columns]
+    if missing:
+        raise InvalidRecord(f"{positions} lacks {', '.join(missing)}; its columns are {', '.join(table.colnames)}")
+    sky = [_quantities(columns[name], u.deg) for name in ("ra", "dec")]
+    radii = values.radius(radius) if radius else _quantities(columns["radius"], u.arcsec)
+    names = [str(v) for v in columns["name"]] if "name" in columns else None
+    return names, u.Quantity(sky).T, radii
+
+
+def _quantities(column: Any, unit: Any) -> Any:
+    """Return a column with its unit, or with the one that is meant where it has none; blank cells are NaN."""
+    import astropy.units as u
+    import numpy as np
+
+    try:
+        numbers: Any = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
+    except ValueError as error:
+        raise InvalidRecord(f"column {column.name} must hold numbers ({error})") from error
+    return u.Quantity(numbers, column.unit or unit).to(unit)

@@ -1,0 +1,128 @@
+"""Options that several commands share."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xphotfn.cli.output import NO_PROGRESS, QUIET
+
+__all__ = ("PATH", "background", "bands", "engine", "json_option", "method", "output", "overwrite", "progress", "quiet",
+           "root", "run_options", "store", "target_options", "together", "workers")  # fmt: skip
+
+Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
+PATH = click.Path(path_type=Path)
+
+
+def together(*options: Decorator) -> Decorator:
+    """Return several options as one decorator, in the order in which the help shows them."""
+
+    def decorate(function: Callable[..., Any]) -> Callable[..., Any]:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
+    def keep(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+        ctx.meta[name] = value
+        return value
+
+    return keep
+
+
+quiet = click.option(
+    "-q", "--quiet", is_flag=True, expose_value=False, callback=_remember(QUIET), help="Say only errors on stderr."
+)  # fmt: skip
+progress = click.option(
+    "--no-progress", is_flag=True, expose_value=False, callback=_remember(NO_PROGRESS), help="Show no progress bar."
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+output = click.option("-o", "--output", type=PATH, metavar="TABLE", help="Write a .csv, .ecsv or .fits table instead.")
+overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
+workers = click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Threads; default 90 % of the cores.")
+bands = click.option(
+    "--band",
+    "bands",
+    multiple=True,
+    default=("0.5-2.0keV",),
+    show_default=True,
+    metavar="LO-HI",
+    help="Energy band such as 0.5-2.0keV; may be repeated.",
+)
+background = click.option(
+    "--background",
+    default="1.05,1.5",
+    show_default=True,
+    metavar="IN,OUT",
+    help="Edges of the background ring: factors of the radius, or radii such as 40arcsec,60arcsec.",
+)
+engine = click.option(
+    "--engine",
+    type=click.Choice(["auto", "native", "sas"]),
+    default="auto",
+    show_default=True,
+    help="What executes the commands: SAS, xphotfn's own interpreter, or SAS where it is ready (auto).",
+)
+store = click.option(
+    "--store",
+    type=PATH,
+    default=Path("xphotfn-store"),
+    show_default=True,
+    help="Folder of the products; what is there is used.",
+)
+root = click.argument("root", type=PATH)
+
+
+def method(default: str, *names: str) -> Decorator:
+    """Return the option that names the definition of the significance."""
+    choice = click.Choice(names)
+    return click.option("--method", default=default, show_default=True, type=choice, help="Definition of significance.")
+
+
+target_options = together(
+    root,
+    click.option("--ra", help="RA of the target: degrees, or with a unit such as 9h58m22s."),
+    click.option("--dec", help="Dec: degrees, or with a unit such as -11d03m35s."),
+    click.option(
+        "--radius",
+        "radii",
+        multiple=True,
+        metavar="R",
+        help="Radius such as 1200kpc, 5arcmin or 30arcsec; r500 and so on with --targets. May be repeated.",
+    ),
+    click.option("--redshift", type=float, help="Redshift; needed for a radius in kpc."),
+    click.option("--name", default="target", show_default=True, help="Name of the target."),
+    click.option(
+        "--targets",
+        type=PATH,
+        metavar="TABLE",
+        help="A sample instead of one target: .csv, .ecsv or .fits with name, ra, dec and, where known, redshift, "
+        "r500, r200, radius.",
+    ),
+    click.option(
+        "--within", default="30arcmin", show_default=True, metavar="R", help="Largest distance from a pointing."
+    ),
+    bands,
+    click.option("--reference", metavar="OBSID", help="ObsID whose image sets the mosaic's grid; default the lowest."),
+    json_option,
+)
+
+run_options = together(
+    store,
+    engine,
+    workers,
+    click.option(
+        "--scheduler",
+        default="threads",
+        show_default=True,
+        metavar="WHERE",
+        help="threads, synchronous, or the address of a dask scheduler such as tcp://host:8786.",
+    ),
+    click.option("--tries", type=click.IntRange(min=1), default=1, show_default=True, help="Tries for each command."),
+    quiet,
+    progress,
+)

@@ -1,0 +1,145 @@
+"""What commands print and write: tables for people, plain ones for pipes, JSON for programs, notes on stderr."""
+
+import json
+import math
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xphotfn.errors import InvalidFile
+
+__all__ = ("NO_PROGRESS", "QUIET", "as_table", "print_json", "print_rows", "read_table", "say", "say_notes", "show",
+           "wants_progress", "write_table")  # fmt: skip
+
+QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
+_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".fit": "fits", ".fits.gz": "fits"}
+_POSITIONS = ("ra", "dec")
+
+Row = Mapping[str, Any]
+
+
+def _is_set(name: str) -> bool:
+    return bool(click.get_current_context().meta.get(name))
+
+
+def say(text: str) -> None:
+    """Print a line for people on stderr, unless they want quiet."""
+    if not _is_set(QUIET):
+        click.echo(text, err=True)
+
+
+def wants_progress() -> bool:
+    """Whether bars may be shown; they appear on a terminal only."""
+    return not (_is_set(QUIET) or _is_set(NO_PROGRESS))
+
+
+def say_notes(observations: Iterable[Any]) -> None:
+    """Say what was left out of observations, and why."""
+    for observation in observations:
+        for note in observation.notes:
+            say(f"note: {observation.obs_id}: {note}")
+
+
+def print_json(value: Any) -> None:
+    """Print JSON; what is no number there (NaN, infinity) is null."""
+    click.echo(json.dumps(_plain(value), indent=1))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    value = value.item() if hasattr(value, "item") else value
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    return value if value is None or isinstance(value, str | int | float | bool) else str(value)
+
+
+def show(rows: Sequence[Row], *, as_json: bool = False, output: Path | None = None, overwrite: bool = False) -> None:
+    """Print rows as a table or as JSON, or write them to a file."""
+    if output is not None:
+        write_table(as_table(rows), output, overwrite=overwrite)
+        say(f"{output}: {len(rows)} rows")
+    elif as_json:
+        print_json(rows)
+    elif rows:
+        print_rows(tuple(rows[0]), [[_shown(n, v) for n, v in row.items()] for row in rows])
+
+
+def _shown(name: str, value: Any) -> str:
+    value = value.item() if hasattr(value, "item") else value
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return "nan"
+    if isinstance(value, float):
+        return f"{value:.6f}" if name in _POSITIONS else f"{value:.6g}"
+    return str(value)
+
+
+def print_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Print an aligned table on a terminal, and tab-separated values when piped."""
+    cells = [list(names), *([" ".join(str(c).split()) for c in row] for row in rows)]
+    if not _on_terminal():
+        for row in cells:
+            click.echo("\t".join(row))
+        return
+    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    for number, row in enumerate(cells):
+        line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        click.echo(line if number else click.style(line, bold=True))
+
+
+def _on_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
+def as_table(rows: Sequence[Row]) -> Any:
+    """Return rows as an astropy Table; what is missing is NaN in columns of numbers, and empty text elsewhere."""
+    from astropy.table import Table
+
+    return Table({name: _column([row[name] for row in rows]) for name in (rows[0] if rows else ())})
+
+
+def _column(values: list[Any]) -> list[Any]:
+    numbers = all(v is None or (isinstance(v, int | float) and not isinstance(v, bool)) for v in values)
+    if None not in values:
+        return values
+    return [(math.nan if numbers else "") if v is None else v for v in values]
+
+
+def _format_of(path: Path) -> str:
+    name = path.name.lower()
+    for ending, kind in _FORMATS.items():
+        if name.endswith(ending):
+            return kind
+    raise InvalidFile(str(path), f"a table ends with {', '.join(_FORMATS)}: give it such a name")
+
+
+def write_table(table: Any, path: Path, *, overwrite: bool = False) -> None:
+    """Write a table, whole or not at all; the ending says in which format."""
+    from xphotfn.io.write import publish
+
+    kind = _format_of(path)
+    with publish(path, overwrite=overwrite) as temporary:
+        table.write(temporary, format=kind, overwrite=True)
+
+
+def read_table(path: Path) -> Any:
+    """Return the table of a file; the ending says in which format it is."""
+    from astropy.table import Table
+
+    if not path.is_file():
+        raise InvalidFile(str(path), "there is no such file: check the path")
+    kind = _format_of(path)
+    try:
+        table = Table.read(path, format=kind)
+    except Exception as error:  # each reader of astropy has its own errors
+        reason = str(error).strip().splitlines() or [type(error).__name__]
+        raise InvalidFile(str(path), f"cannot be read as {kind} ({reason[0]})") from error
+    if not len(table):
+        raise InvalidFile(str(path), "holds no row: give a table of at least one")
+    table.convert_bytestring_to_unicode()
+    return table

@@ -1,0 +1,156 @@
+"""Maps in a place that the user names: the store of a run, a folder with images and exposure maps, or one file."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, ShapeMismatch
+
+__all__ = ("is_store", "maps_of", "product_of")
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is the store of runs."""
+    from xphotfn.io.tree import STORE_MARK
+
+    return (path / STORE_MARK).is_file()
+
+
+def maps_of(place: Path, bands: Sequence[Any] = (), *, combined: bool = False) -> tuple[Any, ...]:
+    """Return the rate maps of a store's last run, or of a folder, in bands or in all; each map once."""
+    found = list(_of_store(place, combined) if is_store(place) else _of_folder(place))
+    maps = [m for m in found if not bands or m.band in bands]
+    if not maps:
+        there = ", ".join(dict.fromkeys(str(m.band) for m in found))
+        what = f"maps of {there} only" if found else "no image with an exposure map of its band"
+        raise ProductMissing(f"{place} holds {what}: make what is missing with `xphotfn run`")
+    return tuple({(m.path, m.exposure.path): m for m in maps}.values())
+
+
+def _of_store(store: Path, combined: bool) -> Iterator[Any]:
+    import xphotfn as xp
+    from xphotfn.measure.maps import maps_by_field
+
+    for maps in maps_by_field(xp.load_run(store)).values():
+        yield from (m for m in maps if combined or m.obs_id != "combined")
+
+
+def _of_folder(folder: Path) -> Iterator[Any]:
+    """Yield the images of a folder with their exposure maps; pairs that do not fit are left out, and said."""
+    import xphotfn as xp
+    from xphotfn.cli.output import say, say_notes, wants_progress
+
+    observations = xp.find_observations(folder, progress=wants_progress())
+    say_notes(observations)
+    for observation in observations:
+        for exposure in observation.exposures:
+            for product in exposure.products:
+                other = exposure.found("exposure_map", product.band)
+                if product.kind == "image" and other is not None:
+                    try:
+                        yield xp.RateMap(
+                            image=_found(xp.Image, observation, exposure, product),
+                            exposure=_found(xp.ExposureMap, observation, exposure, other),
+                        )
+                    except ShapeMismatch as error:
+                        say(f"note: {observation.obs_id}: {error}")
+
+
+def _found(kind: Any, observation: Any, exposure: Any, product: Any) -> Any:
+    return kind(
+        path=product.file.path,
+        obs_id=observation.obs_id,
+        exposure_id=exposure.exposure_id,
+        instrument=exposure.instrument,
+        band=product.band,
+        grid=product.grid,
+    )
+
+
+def product_of(path: Path, exposure: Path | None, scratch: Path) -> Any:
+    """Return the image, exposure map or rate map of a file; an image with an exposure map is a rate map.
+
+    A file that xphotfn's write_fits made is split again into counts and exposure, in ``scratch``.
+    """
+    import xphotfn as xp
+    from xphotfn.io.cards import card
+    from xphotfn.io.fits import read_header
+
+    header = read_header(str(path))
+    if card(header, "CREATOR") == "xphotfn" and card(header, "BUNIT") == "ct/s":
+        image, other = (_extension(path, hdu, scratch) for hdu in (1, 2))
+        return xp.RateMap(image=_file(xp.Image, image, path), exposure=_file(xp.ExposureMap, other, path))
+    first = _file(None, path, path)
+    if exposure is None:
+        return first
+    second = _file(None, exposure, exposure)
+    if not (isinstance(first, xp.Image) and isinstance(second, xp.ExposureMap)):
+        raise InvalidRecord(f"a rate map is an image and its --exposure map, got {path} and {exposure}")
+    return xp.RateMap(image=first, exposure=second)
+
+
+def _extension(path: Path, hdu: int, scratch: Path) -> Path:
+    from xphotfn.io.fits import read_array
+    from xphotfn.io.headers import grid_of
+    from xphotfn.io.write import write_image
+
+    data, header = read_array(str(path), hdu)
+    cards = [(name, header[name], "") for name in ("OBJECT", "OBS_ID", "INSTRUME", "EXPIDSTR", "E_MIN", "E_MAX")]
+    target = scratch / f"{hdu}.fits"
+    write_image(target, data, grid_of(header, str(path)), cards)
+    return target
+
+
+def _file(kind: Any, path: Path, shown: Path) -> Any:
+    import xphotfn as xp
+    from xphotfn.io.cards import card
+    from xphotfn.io.fits import read_header
+    from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic
+
+    header = read_header(str(path))
+    try:
+        grid = grid_of(header, str(shown))
+    except InvalidFile as error:
+        remedy = "; of an event list make an image first: xphotfn image" if card(header, "NAXIS", 0) == 0 else ""
+        raise InvalidFile(error.path, error.problem + remedy) from error
+    is_map = is_exposure_map(header) or "_expmap" in path.name
+    mosaic = is_mosaic(header) or card(header, "OBS_ID") == "combined"
+    return (kind or (xp.ExposureMap if is_map else xp.Image))(
+        path=str(path),
+        target=card(header, "OBJECT", "") or None,
+        obs_id="combined" if mosaic else str(card(header, "OBS_ID", "")) or shown.name,
+        exposure_id="" if mosaic else str(card(header, "EXPIDSTR", "")),
+        instrument="combined" if mosaic else _camera(str(card(header, "INSTRUME", ""))),
+        band=_band(header, path, shown),
+        grid=grid,
+    )
+
+
+def _camera(text: str) -> str:
+    from xphotfn.records.instrument import instrument
+
+    try:
+        return instrument(text).name
+    except InvalidRecord:
+        return text or "unknown camera"
+
+
+def _band(header: Any, path: Path, shown: Path) -> Any:
+    """Return the band of a file: what its header says, else its name, where it is one of ours."""
+    from xphotfn.commands.names import parse_mosaic_name, parse_product_name
+    from xphotfn.io.cards import card
+    from xphotfn.io.headers import band_of_exposure_map, band_of_image
+    from xphotfn.records.band import Band
+
+    low, high = card(header, "E_MIN"), card(header, "E_MAX")
+    if isinstance(low, float) and isinstance(high, float):
+        return Band(lo_ev=round(1000 * low), hi_ev=round(1000 * high))
+    found = band_of_exposure_map(header) or band_of_image(header)
+    if found is not None:
+        return found
+    name = path.name.removesuffix(".gz")
+    for parse in (parse_product_name, parse_mosaic_name):
+        said = parse(name)
+        if said is not None:
+            return Band(lo_ev=said.lo_ev, hi_ev=said.hi_ev)
+    raise InvalidFile(str(shown), "names no energy band (SLCTEXPR, DSS, XPROC0, or our names): is it an EPIC image?")

@@ -1,0 +1,156 @@
+"""Where apertures lie: positions and radii in all the forms that users have them, and which circles overlap."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch, XphotfnError
+from xphotfn.records.field import Field
+from xphotfn.science.distances import radius_deg
+from xphotfn.units import quantity
+
+__all__ = ("Sky", "crowded", "sky_of")
+
+Floats = NDArray[np.float64]
+_RA, _DEC = ("ra", "ra_deg", "raj2000", "ra_icrs"), ("dec", "dec_deg", "dej2000", "dec_icrs", "de_icrs")
+
+
+class Sky(NamedTuple):
+    """Positions and radii in degrees, shape (n,); ``given`` holds the other columns of a table of positions."""
+
+    ra: Floats
+    dec: Floats
+    radius: Floats
+    inner: Floats
+    outer: Floats
+    given: Mapping[str, Any]
+
+
+def sky_of(positions: Any, radius: Any, background: Any, field: Field | None) -> Sky:
+    """Return positions, radii and background rings as :func:`~xphotfn.measure.apertures.photometry` takes them.
+
+    Raises
+    ------
+    UnitMismatch, ShapeMismatch, InvalidRecord
+        If a unit, a shape or a number is wrong.
+    """
+    (ra, dec), given = _positions(positions)
+    target = None if field is None else field.target
+    r = _angles(radius, target, ra.size)
+    try:
+        inner, outer = background
+        if isinstance(inner, u.Quantity) or isinstance(outer, u.Quantity):
+            low, high = _angles(inner, target, ra.size), _angles(outer, target, ra.size)
+        else:
+            low, high = r * float(inner), r * float(outer)
+    except (TypeError, ValueError) as error:
+        if isinstance(error, XphotfnError):
+            raise
+        raise InvalidRecord(f"background must be two factors or two Quantities, got {background!r}") from error
+    if not (np.all(r > 0) and np.all((r <= low) & (low < high) & np.isfinite(high))):
+        raise InvalidRecord(f"radii need 0 < radius <= inner < outer, got {radius} and background {background}")
+    return Sky(ra, dec, r, low, high, given)
+
+
+def _positions(positions: Any) -> tuple[tuple[Floats, Floats], Mapping[str, Any]]:
+    if hasattr(positions, "colnames") or (hasattr(positions, "columns") and hasattr(positions, "iloc")):
+        return _of_table(positions)
+    item = getattr(positions, "position", positions)
+    if hasattr(item, "icrs"):
+        given = np.stack([item.icrs.ra.to_value(u.deg), item.icrs.dec.to_value(u.deg)], axis=-1)
+    else:
+        try:
+            given = np.asarray(quantity(item, "positions", "[149.6, -11.1]*u.deg").to_value(u.deg), dtype=np.float64)
+        except u.UnitConversionError as error:
+            raise UnitMismatch(f"positions are angles [ra, dec], got {item.unit}; coord_conv gives degrees") from error
+    if given.ndim not in (1, 2) or given.shape[-1] != 2:
+        raise ShapeMismatch(f"positions must have shape (2,) or (N, 2), RA first, got {given.shape}")
+    ra, dec = given.reshape(-1, 2).T
+    return _checked(ra, dec), {}
+
+
+def _of_table(table: Any) -> tuple[tuple[Floats, Floats], Mapping[str, Any]]:
+    """Return the positions of a table, degrees where a column has no unit, and its other columns."""
+    from astropy.table import Table
+
+    rows = table if isinstance(table, Table) else Table.from_pandas(table)
+    for name in rows.colnames:
+        if hasattr(rows[name], "icrs"):
+            place = _checked(rows[name].icrs.ra.to_value(u.deg), rows[name].icrs.dec.to_value(u.deg))
+            return place, {n: rows[n] for n in rows.colnames if n != name}
+    found = []
+    for what, names in (("ra", _RA), ("dec", _DEC)):
+        fits = [name for name in rows.colnames if name.lower() in names]
+        if len(fits) != 1:
+            how = "no column" if not fits else f"several columns ({', '.join(fits)})"
+            raise InvalidRecord(
+                f"a table of positions needs columns ra and dec in degrees, or one SkyCoord; this one has {how} for "
+                f"{what}: its columns are {', '.join(rows.colnames)}"
+            )
+        found.append(fits[0])
+    return _checked(*(_column(rows[name], name) for name in found)), {
+        n: rows[n] for n in rows.colnames if n not in found
+    }
+
+
+def _column(column: Any, name: str) -> Floats:
+    unit = getattr(column, "unit", None)
+    try:
+        values = np.ma.filled(np.ma.asarray(getattr(column, "value", column), dtype=np.float64), np.nan)
+        return np.asarray(values if unit is None else u.Quantity(values, unit).to_value(u.deg), dtype=np.float64)
+    except u.UnitConversionError as error:
+        raise UnitMismatch(f"column {name} must be an angle, got {unit}") from error
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(
+            f"column {name} must hold numbers (degrees), got {column.dtype}: convert it with SkyCoord first"
+        ) from error
+
+
+def _checked(ra: Any, dec: Any) -> tuple[Floats, Floats]:
+    a, d = (np.ascontiguousarray(np.atleast_1d(v), dtype=np.float64) for v in (ra, dec))
+    if np.any(np.abs(d) > 90) or np.any(np.isinf(a)):
+        raise InvalidRecord("a position must have finite RA and Dec within +-90 deg (NaN is allowed and gives NaN)")
+    return a, d
+
+
+def _angles(radius: Any, target: Any, size: int) -> Floats:
+    """Return radii in degrees, shape (size,)."""
+    given = quantity(radius, "a radius", "30*u.arcsec or 300*u.kpc")
+    if given.isscalar:
+        return np.full(size, radius_deg(given, target))
+    if given.shape != (size,):
+        raise ShapeMismatch(f"radii must be one or one for each of the {size} positions, got shape {given.shape}")
+    if given.unit.is_equivalent(u.deg):
+        return np.asarray(given.to_value(u.deg), dtype=np.float64)
+    return np.asarray(given.value * radius_deg(1.0 * given.unit, target), dtype=np.float64)
+
+
+def crowded(sky: Sky) -> NDArray[np.bool_]:
+    """Return whether the circle of each position overlaps that of another."""
+    from scipy.spatial import cKDTree
+
+    known, result = np.flatnonzero(np.isfinite(sky.ra + sky.dec)), np.zeros(sky.ra.size, dtype=bool)
+    if known.size < 2:
+        return result
+    ra, dec, r = (np.deg2rad(v[known]) for v in (sky.ra, sky.dec, sky.radius))
+    points = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+    tree = cKDTree(points)
+    if np.ptp(r) == 0:
+        result[known] = tree.query(points, k=2)[0][:, 1] < 2 * np.sin(np.minimum(r, np.pi / 2))
+        return result
+    for part in range(0, known.size, _NEAR_CHUNK):
+        here = slice(part, part + _NEAR_CHUNK)
+        reach = 2 * np.sin(np.minimum(0.5 * (r[here] + r.max()), np.pi / 2))
+        near = tree.query_ball_point(points[here], reach)
+        first = np.repeat(np.arange(known.size)[here], [len(v) for v in near])
+        second = np.concatenate([np.asarray(v, dtype=np.intp) for v in near])
+        apart = np.linalg.norm(points[first] - points[second], axis=1)
+        close = (first != second) & (apart < 2 * np.sin(np.minimum(0.5 * (r[first] + r[second]), np.pi / 2)))
+        result[known[first[close]]] = True
+    return result
+
+
+_NEAR_CHUNK = 10_000  # positions whose neighbours are listed at a time

@@ -1,0 +1,98 @@
+"""The point spread function of the maps that are measured: which profile, at which energy and angle."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.io.products import RateMap
+from xphotfn.records.band import Band
+from xphotfn.science.coords import separation_deg
+from xphotfn.science.encircled_energy import (
+    EncircledEnergyTable,
+    PointSpread,
+    encircled_energy,
+    encircled_energy_systematic,
+)
+from xphotfn.science.king import EPIC_KING, KingModel, king_parameters
+
+__all__ = ("MapLight", "band_energy_ev", "light_of", "off_axis_arcmin")
+
+Floats = NDArray[np.float64]
+_HELP = 'psf must be "epic", a KingModel, an EncircledEnergyTable or a dict of these by camera'
+
+
+class MapLight(NamedTuple):
+    """How the light of point sources is spread on one map, at positions of shape (n,)."""
+
+    psf: PointSpread
+    energy_ev: float
+    angle_arcmin: Floats
+
+    def fraction(self, radius_arcsec: Floats) -> Floats:
+        """Return the part of the light within a radius around each position."""
+        return encircled_energy(
+            radius_arcsec, energy_ev=self.energy_ev, off_axis_arcmin=self.angle_arcmin, psf=self.psf
+        )
+
+    def systematic(self) -> Floats:
+        """Return the relative systematic error of the fractions."""
+        found = encircled_energy_systematic(energy_ev=self.energy_ev, off_axis_arcmin=self.angle_arcmin, psf=self.psf)
+        return np.broadcast_to(found, self.angle_arcmin.shape)
+
+    def profile(self, part: NDArray[np.intp]) -> EncircledEnergyTable | tuple[Floats, Floats]:
+        """Return the table, or core radius and slope at some of the positions."""
+        if isinstance(self.psf, EncircledEnergyTable):
+            return self.psf
+        core, slope, _ = king_parameters(self.psf, energy_ev=self.energy_ev, off_axis_arcmin=self.angle_arcmin[part])
+        return core, slope
+
+
+def band_energy_ev(band: Band) -> float:
+    """Return the energy at which the profile of a band is taken: the geometric mean of its ends.
+
+    It lies within some per cent of the mean energy of the counts of a spectrum ``E^-1.8`` (0.95 keV in 0.5-2 keV, 4.2
+    keV in 2-10 keV), which the arithmetic mean does not. A band from below 100 eV counts as one from 100 eV.
+
+    Examples
+    --------
+    >>> band_energy_ev(Band(lo_ev=500, hi_ev=2000))
+    1000.0
+    """
+    return float(np.sqrt(max(band.lo_ev, 100) * max(band.hi_ev, 100)))
+
+
+def off_axis_arcmin(item: RateMap, ra: Floats, dec: Floats) -> Floats:
+    """Return the angle of positions from the pointing of a map: RA_PNT and DEC_PNT, else the grid's reference."""
+    header = item.header
+    pointing = header.get("RA_PNT", item.grid.ra_deg), header.get("DEC_PNT", item.grid.dec_deg)
+    return 60 * separation_deg(ra, dec, *(float(v) for v in pointing))
+
+
+def light_of(psf: Any, item: RateMap, ra: Floats, dec: Floats) -> MapLight | None:
+    """Return the light of point sources on a map, or None where ``psf`` is.
+
+    Raises
+    ------
+    InvalidRecord
+        If there is no such profile, or none for the camera.
+    """
+    if psf is None:
+        return None
+    chosen = psf.get(item.instrument) if isinstance(psf, Mapping) else psf
+    if isinstance(chosen, str) and chosen == "epic":
+        if item.instrument not in EPIC_KING:
+            raise InvalidRecord(
+                f"{item} is of no single camera, so it has no published profile: measure the maps of each camera and "
+                "use joint_photometry, or give psf= of your own"
+            )
+        chosen = EPIC_KING[item.instrument]
+    if chosen is None:
+        raise InvalidRecord(f"psf has no entry for {item.instrument}: it has {', '.join(map(str, psf))}")
+    if isinstance(chosen, np.ndarray):
+        raise InvalidRecord(f"{_HELP}; make a table of an image with EncircledEnergyTable.from_image(image, arcsec)")
+    if not isinstance(chosen, KingModel | EncircledEnergyTable):
+        raise InvalidRecord(f"{_HELP}, got {chosen!r}")
+    return MapLight(chosen, band_energy_ev(item.band), off_axis_arcmin(item, ra, dec))

@@ -1,0 +1,247 @@
+"""Sums of many maps in many circles and rings: one pass over the positions for all maps of one grid."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidRecord, ShapeMismatch
+from xphotfn.io.products import ExposureMap, RateMap
+from xphotfn.measure.aperture_positions import Sky
+from xphotfn.measure.aperture_psf import MapLight
+from xphotfn.records.grid import PixelGrid
+from xphotfn.science import apertures as circles
+from xphotfn.science.aperture_sums import RowMinima, RowSums, minima, row_minima, row_sums, table_of_sums
+from xphotfn.science.apertures import DiscWeights, Overlap, disc_weights
+from xphotfn.science.coords import deg_to_pix
+from xphotfn.science.point_spread import light_exposure
+
+__all__ = ("SLIVER", "ApertureSums", "MapArrays", "Measured", "map_arrays", "measured_maps", "ratio")
+
+Floats = NDArray[np.float64]
+SLIVER = 1e-9  # pixels; a smaller area is rounding
+
+
+class MapArrays(NamedTuple):
+    """Counts, exposure (s), live and masked pixels, and background weights of one map; what is not live is 0."""
+
+    counts: NDArray[Any]
+    exposure: Floats
+    live: NDArray[np.bool_]
+    masked: NDArray[np.bool_]
+    weights: Floats
+
+
+class ApertureSums(NamedTuple):
+    """Sums of one map in circles and rings, in counts, s and pixels, shape (n,)."""
+
+    counts: Floats
+    exposure: Floats
+    live: Floats
+    masked: Floats
+    weights: Floats
+    ring_counts: Floats
+    ring_exposure: Floats
+    ring_live: Floats
+    ring_weights: Floats
+    area: Floats
+    inner_area: Floats
+    ring_area: Floats
+    held: Floats
+
+    @property
+    def alpha(self) -> Floats:
+        """Background expected in the circle over that in the ring, NaN without background."""
+        return ratio(self.weights, np.where(self.ring_live > SLIVER, self.ring_weights, 0.0))
+
+    @property
+    def mean_exposure(self) -> Floats:
+        """Exposure in s over the live part of the circle."""
+        return ratio(self.exposure, np.where(self.live > SLIVER, self.live, 0.0))
+
+
+class Measured(NamedTuple):
+    """Of one map: the sums that are shown, those of pixel centres, the smallest exposure, and that of a source's light.
+
+    ``light`` is the exposure of the circle weighed with a point source's profile, None without a profile.
+    """
+
+    shown: ApertureSums
+    centre: ApertureSums
+    least: Floats
+    light: Floats | None
+
+
+def ratio(over: Floats, under: Floats) -> Floats:
+    """Return the quotient, NaN where the denominator is not above 0."""
+    return np.asarray(over / np.where(under > 0, under, np.nan))
+
+
+def map_arrays(item: RateMap, free: NDArray[np.bool_] | None, weights: Any) -> MapArrays:
+    """Return the arrays of one map.
+
+    Parameters
+    ----------
+    item
+        The map.
+    free
+        False under interlopers; None for none.
+    weights
+        What the background of each pixel is proportional to, an array or an exposure map; None for the exposure.
+
+    Raises
+    ------
+    InvalidRecord, ShapeMismatch
+        If the counts are not whole, or the weights are negative or of another shape.
+    """
+    counts, exposure = item.image.data, item.exposure.data
+    with np.errstate(invalid="ignore"):
+        on = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)
+    live = on if free is None else on & free
+    if np.any(counts[live] < 0) or (counts.dtype.kind == "f" and np.any(counts[live] != np.floor(counts[live]))):
+        raise InvalidRecord(
+            f"{item.path} does not hold whole counts: an image that was resampled, smoothed or background-subtracted "
+            "has no Poisson statistics; measure the single maps and use joint_photometry"
+        )
+    seconds = np.where(live, exposure, 0.0).astype(np.float64)
+    expected = seconds if weights is None else _weights(weights, item, live)
+    return MapArrays(np.where(live, counts, 0), seconds, live, on & ~live, expected)
+
+
+def _weights(given: Any, item: RateMap, live: NDArray[np.bool_]) -> Floats:
+    try:
+        array = np.asarray(given.data if isinstance(given, ExposureMap) else given, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(
+            f"background_weights must be one image or exposure map for each map, got {type(given).__name__}"
+        ) from error
+    if array.shape != live.shape:
+        raise ShapeMismatch(f"background_weights have shape {array.shape}, {item} has {live.shape}")
+    used = np.where(live, array, 0.0)
+    if not np.all(np.isfinite(used) & (used >= 0)):
+        raise InvalidRecord(f"background_weights must be finite and not negative where {item} has exposure")
+    return np.asarray(used)
+
+
+def measured_maps(
+    grid: PixelGrid,
+    maps: Sequence[MapArrays],
+    lights: Sequence[MapLight | None],
+    sky: Sky,
+    overlap: Overlap,
+    tell: Callable[[int], Any],
+) -> list[Measured]:
+    """Return the sums of maps of one grid at all positions; ``tell`` gets the number of positions as they are done."""
+    x, y = deg_to_pix(grid, sky.ra, sky.dec)
+    order = np.argsort(y, kind="stable")  # neighbours share rows of the images, which are then still in the cache
+    x, y, radii = x[order], y[order], tuple(v[order] / grid.pixel_deg for v in (sky.radius, sky.inner, sky.outer))
+    stack = _stack(maps)
+    longest = min(grid.nx, int(2 * np.max(radii[0], initial=1.0)) + 3)
+    least = [row_minima(np.where(m.live, m.exposure, np.inf), longest) for m in maps]
+    border = _Border.around(maps, radii[0]) if any(light is not None for light in lights) else None
+    found: list[list[Measured]] = [[] for _ in maps]
+    for part in list(circles.position_chunks(np.max(radii[2], initial=1.0), x.size)) or [slice(0, 0)]:
+        at, cut = (x[part], y[part]), tuple(r[part] for r in radii)
+        chunk = _chunk(grid, at, cut, (stack, least), overlap)
+        light = _chunk_light(border, (order[part], at, cut[0]), lights, overlap, grid)
+        for columns, measured, shining in zip(found, chunk, light, strict=True):
+            columns.append(measured._replace(light=shining))
+        tell(part.stop - part.start)
+    return [_joined(parts, order) for parts in found]
+
+
+def _chunk(
+    grid: PixelGrid,
+    at: tuple[Floats, Floats],
+    radii: tuple[Floats, ...],
+    images: tuple["_Stack", list[RowMinima]],
+    overlap: Overlap,
+) -> Iterator[Measured]:
+    discs = tuple(disc_weights(grid.shape, *at, r) for r in radii)
+    centre = _sums(discs, images[0])
+    shown = centre
+    if overlap == "exact":
+        shown = _sums(tuple(disc_weights(grid.shape, *at, r, overlap="exact") for r in radii), images[0])
+    for one, other, least in zip(shown, centre, images[1], strict=True):
+        yield Measured(one, other, minima(discs[0], least), None)
+
+
+class _Stack(NamedTuple):
+    """All images that are summed, and which of them are the arrays of each map, shape (maps, 5)."""
+
+    images: RowSums
+    place: NDArray[np.intp]
+
+
+def _stack(maps: Sequence[MapArrays]) -> _Stack:
+    images: list[NDArray[Any]] = [np.zeros(maps[0].live.shape, dtype=bool)]  # stands for all masks without a pixel
+    place = []
+    for item in maps:
+        first = len(images)
+        images += [item.counts, item.exposure, item.live]
+        numbers = [first, first + 1, first + 2, 0, first + 1]
+        for column, array, new in (
+            (3, item.masked, item.masked.any()),
+            (4, item.weights, item.weights is not item.exposure),
+        ):
+            if new:
+                numbers[column] = len(images)
+                images.append(array)
+        place.append(numbers)
+    return _Stack(row_sums(*images), np.array(place, dtype=np.intp))
+
+
+def _sums(discs: tuple[DiscWeights, ...], stack: _Stack) -> list[ApertureSums]:
+    source, inner, outer = (table_of_sums(d, stack.images) for d in discs)
+    ring, (circle, low, high) = outer - inner, discs
+    areas = circle.area, low.area, high.area - low.area, circle.held
+    found = []
+    for place in stack.place:
+        rings = (ring[:, n] for n in place[[0, 1, 2, 4]])
+        found.append(ApertureSums._make((*(source[:, n] for n in place), *rings, *areas)))
+    return found
+
+
+class _Border(NamedTuple):
+    """Exposures with a border of zeros as wide as the largest circle."""
+
+    width: int
+    exposure: list[Floats]
+
+    @classmethod
+    def around(cls, maps: Sequence[MapArrays], radius: Floats) -> "_Border":
+        width = int(np.ceil(np.max(radius, initial=1.0))) + 1
+        return cls(width, [np.pad(m.exposure, width) for m in maps])
+
+
+def _chunk_light(
+    border: _Border | None,
+    where: tuple[NDArray[np.intp], tuple[Floats, Floats], Floats],
+    lights: Sequence[MapLight | None],
+    overlap: Overlap,
+    grid: PixelGrid,
+) -> list[Floats | None]:
+    if border is None:
+        return [None for _ in lights]
+    part, (x, y), radius = where
+    x, y, pixel = x + border.width, y + border.width, grid.pixel_deg * 3600
+    discs = disc_weights(border.exposure[0].shape, x, y, radius, overlap=overlap)
+    return [
+        None if light is None else light_exposure(discs, x, y, exposure, light.profile(part), pixel)
+        for light, exposure in zip(lights, border.exposure, strict=True)
+    ]
+
+
+def _joined(parts: list[Measured], order: NDArray[np.intp]) -> Measured:
+    """Return the parts together, in the order of the positions."""
+    back = np.argsort(order)
+
+    def whole(arrays: Iterable[Floats]) -> Floats:
+        return np.asarray(np.concatenate(list(arrays))[back])
+
+    shown = ApertureSums(*(whole(v) for v in zip(*(p.shown for p in parts), strict=True)))
+    same = all(p.shown is p.centre for p in parts)
+    centre = shown if same else ApertureSums(*(whole(v) for v in zip(*(p.centre for p in parts), strict=True)))
+    light = None if parts[0].light is None else whole(p.light for p in parts if p.light is not None)
+    return Measured(shown, centre, whole(p.least for p in parts), light)

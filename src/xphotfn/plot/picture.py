@@ -1,0 +1,223 @@
+"""One picture: what is drawn of a product, found out before any figure is made, and the drawing of it."""
+
+from typing import Any, NamedTuple
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
+from xphotfn.io.products import ExposureMap, Image, Product
+from xphotfn.measure.coordinates import coord_conv
+from xphotfn.measure.smoothing import smoothed
+from xphotfn.plot.overlays import Overlay, draw_overlay, overlay
+from xphotfn.records.field import Field
+from xphotfn.records.grid import PixelGrid
+
+__all__ = ("COLOUR_MAP", "Look", "Picture", "draw", "new_axes", "picture", "sky_wcs")
+
+STRETCHES = ("log", "linear", "sqrt", "asinh")
+COLOUR_MAP = "inferno"
+_CROSS_COLOUR, _VEIL = "#7fe3ff", (0.55, 0.55, 0.55, 0.82)
+_MARGIN_PIX = 3.0
+_FAINTEST_PERCENT, _FAINTEST_SMOOTHED_PERCENT = 1.0, 50.0
+
+
+class Look(NamedTuple):
+    """How a product is to be shown; the fields are the options of :func:`~xphotfn.plot.view.view`."""
+
+    cross_hair: Any = None
+    mask: Any = None
+    field: Field | None = None
+    circles: Any = ()
+    smooth: Any = None
+    stretch: Any = "log"
+    zoom_in: bool = False
+
+
+class Picture(NamedTuple):
+    """What is drawn: an error while it is found out leaves no half-made figure behind."""
+
+    grid: PixelGrid
+    values: NDArray[Any]
+    norm: Any
+    kept: NDArray[np.bool_] | None
+    crosses: NDArray[np.float64]  # pixels, shape (N, 2)
+    limits: tuple[float, float, float, float]  # x from, to, y from, to
+    overlay: Overlay
+    title: str
+    label: str
+
+
+def picture(product: Product, look: Look) -> Picture:
+    """Return what is drawn of a product; all errors of :func:`~xphotfn.plot.view.view` come from here."""
+    if not isinstance(product, Product):
+        raise InvalidRecord(f"what is drawn is an Image, ExposureMap or RateMap, got {type(product).__name__}")
+    values = product.data if look.smooth is None else smoothed(product, look.smooth)
+    kept = None if look.mask is None else _kept(look.mask, values.shape)
+    shown = values[np.isfinite(values) if kept is None else kept & np.isfinite(values)]
+    norm = _norm(shown, look.stretch, _FAINTEST_PERCENT if look.smooth is None else _FAINTEST_SMOOTHED_PERCENT)
+    wanted = np.ones(values.shape, dtype=bool)
+    if look.zoom_in:
+        wanted = _with_data(product.data) if kept is None else kept
+    crosses = _crosses(product, look.cross_hair)
+    return Picture(
+        grid=product.grid,
+        values=values if norm.vmin > 0 else np.maximum(values, norm.vmin),
+        norm=norm,
+        kept=kept,
+        crosses=crosses,
+        limits=_limits(wanted, margin=_MARGIN_PIX if look.zoom_in else 0.0),
+        overlay=overlay(product.grid, look.field, look.circles, crosses),
+        title=_title(product),
+        label=_label(product, look.smooth),
+    )
+
+
+def sky_wcs(grid: PixelGrid) -> Any:
+    """Return a grid as astropy WCS, for axes of one's own.
+
+    Examples
+    --------
+    >>> wcs = sky_wcs(PixelGrid.from_sky_range(149.591375, -11.0887222222222))
+    >>> [round(float(v), 6) for v in wcs.wcs_pix2world(100, 100, 0)]
+    [149.782975, -11.276563]
+    """
+    from astropy.wcs import WCS
+
+    wcs = WCS(naxis=2)
+    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.cunit = ["deg", "deg"]
+    wcs.wcs.crpix = [grid.crpix1, grid.crpix2]
+    wcs.wcs.crval = [grid.ra_deg, grid.dec_deg]
+    wcs.wcs.cdelt = [grid.cdelt1_deg, grid.cdelt2_deg]
+    wcs.array_shape = grid.shape
+    return wcs
+
+
+def new_axes(figure: Any, grid: PixelGrid, place: tuple[int, int, int] = (1, 1, 1)) -> Any:
+    """Return axes on the sky, or in pixels where the grid has no usable projection."""
+    from astropy.wcs import WcsError
+
+    try:
+        return figure.add_subplot(*place, projection=sky_wcs(grid))
+    except (WcsError, ValueError):
+        return figure.add_subplot(*place)
+
+
+def draw(ax: Any, drawn: Picture, *, title: str | None = None) -> None:
+    """Draw a picture into axes, whose title it sets."""
+    import matplotlib as mpl
+
+    colours = mpl.colormaps[COLOUR_MAP]
+    colours = colours.with_extremes(bad=colours(0.0), under=colours(0.0))
+    image = ax.imshow(drawn.values, origin="lower", norm=drawn.norm, cmap=colours)
+    if drawn.kept is not None:
+        veil = np.zeros((*drawn.kept.shape, 4), dtype=np.float32)
+        veil[~drawn.kept] = _VEIL
+        ax.imshow(veil, origin="lower", interpolation="nearest")
+    for (x, y), line in zip(drawn.crosses, ("-", "--"), strict=False):
+        ax.axvline(x, color=_CROSS_COLOUR, linewidth=0.8, linestyle=line)
+        ax.axhline(y, color=_CROSS_COLOUR, linewidth=0.8, linestyle=line)
+    ax.patch.set_in_layout(False)  # astropy fits it to a zoom only when it draws; until then it would take room
+    ax.set_xlim(drawn.limits[:2])
+    ax.set_ylim(drawn.limits[2:])
+    draw_overlay(ax, drawn.overlay, drawn.limits)
+    ax.set_title(drawn.title if title is None else title)
+    _name_axes(ax)
+    _add_colour_bar(ax, image, drawn.label)
+
+
+def _kept(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return the mask as bools; XGA's masks of 0 and 1 will do."""
+    array = np.asarray(mask)
+    if array.shape != shape:
+        raise ShapeMismatch(f"the mask has shape {array.shape}, the picture {shape}: make it from the same product")
+    if array.dtype != bool and not np.isin(array, (0, 1)).all():
+        raise InvalidRecord(f"a mask holds True where a pixel is kept and False elsewhere, got {array.dtype} values")
+    return array.astype(bool)
+
+
+def _with_data(values: NDArray[Any]) -> NDArray[np.bool_]:
+    return np.asarray(np.isfinite(values) & (values != 0))
+
+
+def _limits(wanted: NDArray[np.bool_], margin: float) -> tuple[float, float, float, float]:
+    """Return the pixel edges of the box around ``wanted``, with a margin that stays on the image."""
+    edges = []
+    for axis in (0, 1):
+        used = np.flatnonzero(wanted.any(axis=axis))
+        if not used.size:
+            raise NoData("zoom_in=True finds nothing to show: the mask keeps no pixel, or the image is empty")
+        edges += [max(used[0] - margin, 0) - 0.5, min(used[-1] + margin, wanted.shape[1 - axis] - 1) + 0.5]
+    return edges[0], edges[1], edges[2], edges[3]
+
+
+def _norm(shown: NDArray[Any], stretch: Any, faintest: float) -> Any:
+    """Return the matplotlib norm of the pixels that are shown."""
+    from astropy.visualization import AsinhStretch, BaseStretch, ImageNormalize, LinearStretch, SqrtStretch
+    from matplotlib.colors import LogNorm
+
+    positive = shown[shown > 0]
+    low, high = (float(v) for v in np.percentile(positive, (faintest, 99.9))) if positive.size else (1.0, 1.0)
+    if isinstance(stretch, str) and stretch == "log":
+        return LogNorm(vmin=low / 2, vmax=high)
+    known = {"linear": LinearStretch, "sqrt": SqrtStretch, "asinh": AsinhStretch}
+    if isinstance(stretch, str) and stretch in known:
+        stretch = known[stretch]()
+    if not isinstance(stretch, BaseStretch):
+        raise InvalidRecord(
+            f"no stretch is called {stretch!r}: use one of {', '.join(STRETCHES)} or a stretch of astropy.visualization"
+        )
+    return ImageNormalize(vmin=0.0, vmax=high, stretch=stretch)
+
+
+def _crosses(product: Product, positions: Any) -> NDArray[np.float64]:
+    if positions is None:
+        return np.empty((0, 2))
+    pixels = coord_conv(product, getattr(positions, "position", positions), "pix", rounded=False).value
+    pixels = np.atleast_2d(pixels)
+    if len(pixels) > 2:
+        raise ShapeMismatch(f"cross_hair takes one or two positions, got {len(pixels)}")
+    return np.asarray(pixels, dtype=np.float64)
+
+
+def _title(product: Product) -> str:
+    return f"{product.target}: {_short_title(product)}" if product.target else _short_title(product)
+
+
+def _short_title(product: Product) -> str:
+    who = product.obs_id if product.obs_id == product.instrument else f"{product.obs_id} {product.instrument}"
+    return f"{who}, {product.band}"
+
+
+def _label(product: Product, smooth: Any) -> str:
+    if isinstance(product, Image):
+        label = f"Counts per pixel ({u.ct})"
+    elif isinstance(product, ExposureMap):
+        label = f"Exposure ({u.s})"
+    else:
+        label = "Count rate per pixel (ct/s)"
+    return label if smooth is None else f"{label}, smoothed ($\\sigma$ = {u.Quantity(smooth):g})"
+
+
+def _add_colour_bar(ax: Any, image: Any, label: str) -> None:
+    """Add a colour bar as high as the axes; logarithmic ones get the ticks 1, 2 and 5 as plain numbers."""
+    from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator
+
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02, label=label)
+    if isinstance(image.norm, LogNorm):
+        bar.locator, bar.formatter = LogLocator(subs=(1.0, 2.0, 5.0)), "{x:g}"
+        bar.minorticks_off()
+
+
+def _name_axes(ax: Any) -> None:
+    if not hasattr(ax, "coords"):
+        ax.set_xlabel("x (pix)")
+        ax.set_ylabel("y (pix)")
+        return
+    for axis, name in ((0, "RA (deg)"), (1, "Dec (deg)")):
+        ax.coords[axis].set_axislabel(name)
+        ax.coords[axis].set_format_unit(u.deg, decimal=True, show_decimal_unit=True)
+        ax.coords[axis].tick_params(direction="in", color="0.8", length=5)

@@ -1,0 +1,232 @@
+"""The report of a run: a folder of static pages to look at, to keep and to send."""
+
+import csv
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from importlib.metadata import version
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from attrs import evolve
+
+from xphotfn.errors import InvalidRecord, PlanError, UnitMismatch
+from xphotfn.graph.describe import describe
+from xphotfn.graph.export import to_shell
+from xphotfn.graph.result import Run
+from xphotfn.graph.run import default_workers
+from xphotfn.plot.report_data import default_region, target_report
+from xphotfn.plot.report_folder import published_folder, slugs
+from xphotfn.plot.report_index import index_page
+from xphotfn.plot.report_pictures import BandPictures, band_pictures
+from xphotfn.plot.report_records import RunReport, StepReport, TargetReport
+from xphotfn.plot.report_steps import parts_of
+from xphotfn.plot.report_target import target_page
+from xphotfn.plot.view import MatplotlibMissing
+from xphotfn.science.snr import Method, method_of
+from xphotfn.units import quantity
+
+__all__ = ("report",)
+
+REGIONS = ("r500", "r200", "r2500", "point", "region")
+Made = tuple[TargetReport, tuple[BandPictures, ...]]
+Neighbour = tuple[str, str] | None
+
+
+def report(
+    run: Run,
+    output: str | Path,
+    *,
+    region: Any = None,
+    method: str | Method = "mid-p",
+    title: str | None = None,
+    progress: bool = True,
+) -> Path:
+    """Write the report of a run, of one target or a sample, as a folder of static pages.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` or :func:`load_run` returns it; one that failed in part will do.
+    output
+        Folder to write; an earlier report there is replaced. It appears whole or not at all.
+    region
+        The region to measure, as :func:`snr` takes it; default R500 of each target, else R200, R2500, its radius.
+    method
+        Definition of the signal-to-noise.
+    title
+        Title of the report; default the name of the target, or the number of targets.
+    progress
+        Show a progress bar on a terminal.
+
+    Returns
+    -------
+    Path
+        The first page, ``index.html``.
+
+    Raises
+    ------
+    InvalidRecord
+        If it is no run, or the method is unknown.
+    UnitMismatch
+        If the region is neither a name nor a radius.
+    InvalidFile
+        If the folder holds other things, which stay as they are, or cannot be written.
+    MatplotlibMissing
+        If matplotlib, which gives the colours, is not installed.
+
+    Notes
+    -----
+    A target that cannot be measured, a step that failed and a product that is gone are shown with their reason; they
+    are no errors. Masks and measurements are centred on the field's centre. The pages need no network, no server and,
+    but for sorting and filtering, no script; a policy in each page forbids everything else.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xphotfn.testing.examples import example_run
+    >>> first = report(example_run(), tempfile.mkdtemp(), progress=False)
+    >>> first.name, sorted(p.name for p in first.parent.iterdir())
+    ('index.html', ['index.html', 'pictures', 'targets', 'targets.csv', 'xphotfn-report.json'])
+    """
+    if not isinstance(run, Run):
+        raise InvalidRecord(f"report needs a run, as run() or load_run() returns it, got {type(run).__name__}")
+    name = method_of(method).name
+    if find_spec("matplotlib") is None:
+        raise MatplotlibMissing('a report needs matplotlib: pip install "xphotfn[plot]"')
+    final = Path(output).expanduser()
+    region = _region(region)
+    with published_folder(final) as folder:
+        for part in ("targets", "pictures"):
+            (folder / part).mkdir()
+        made, facts = _write_targets(folder, run, region, method, progress)
+        shown = _run_report(run, [target for target, _ in made], facts, name, title)
+        (folder / "index.html").write_text(index_page(shown, [pics for _, pics in made]), encoding="utf-8")
+        _write_csv(folder / "targets.csv", shown)
+    return final / "index.html"
+
+
+def _region(region: Any) -> Any:
+    """Return a region by its name or as a Quantity; None stays None."""
+    if region is None or region in REGIONS:
+        return region
+    radius = quantity(region, "region", f"'r500' (of {', '.join(REGIONS)}) or 300*u.kpc")
+    if not (radius.isscalar and radius.value > 0 and radius.unit.physical_type in ("angle", "length")):
+        raise UnitMismatch(f"region must be a name ({', '.join(REGIONS)}) or one radius above 0, got {region}")
+    return radius
+
+
+def _write_targets(
+    folder: Path, run: Run, region: Any, method: Any, progress: bool
+) -> tuple[list[Made], list[StepReport]]:
+    """Write the pages and pictures of all targets; return what the first page shows, and all steps."""
+    names = slugs(f.name for f in run.plan.fields)
+    around = _neighbours([f.name for f in run.plan.fields], names)
+    work = partial(_write_target, folder, region, method)
+    made: list[Made] = []
+    steps: dict[str, StepReport] = {}
+    with ThreadPoolExecutor(max_workers=default_workers()) as pool:
+        results = pool.map(work, parts_of(run), names, around)
+        for target, pics in _shown(results, len(names), progress):
+            steps |= {s.id: evolve(s, log="", command="") for s in target.steps}
+            slim = tuple(evolve(p, large=None, singles=()) for p in pics)
+            made.append((evolve(target, steps=[s for s in target.steps if not s.is_good]), slim))
+    return made, list(steps.values())
+
+
+def _shown(results: Iterator[Made], total: int, progress: bool) -> Iterator[Made]:
+    if not progress:
+        return results
+    from tqdm import tqdm
+
+    bar: Iterator[Made] = iter(tqdm(results, total=total, unit="target", disable=None, leave=False))
+    return bar
+
+
+def _neighbours(names: Sequence[str], safe: Sequence[str]) -> list[tuple[Neighbour, Neighbour]]:
+    pairs: list[Neighbour] = [None, *zip(names, safe, strict=True), None]
+    return list(zip(pairs[:-2], pairs[2:], strict=True))
+
+
+def _write_target(
+    folder: Path, region: Any, method: Any, part: Run, slug: str, around: tuple[Neighbour, Neighbour]
+) -> Made:
+    """Write the page, the pictures and the shell script of one target."""
+    (field,) = part.plan.fields
+    wanted = default_region(field) if region is None else region
+    target = target_report(part, slug, region=region, method=method)
+    pics = tuple(
+        band_pictures(folder / "pictures", f"{slug}-{band.band.name}", band, field, wanted) for band in target.bands
+    )
+    script = _write_script(folder / "targets" / f"{slug}.sh", part)
+    text = target_page(target, pics, before=around[0], after=around[1], script=script)
+    (folder / "targets" / f"{slug}.html").write_text(text, encoding="utf-8")
+    return target, pics
+
+
+def _write_script(path: Path, part: Run) -> str:
+    """Write the commands of a target as a shell script and return its name; empty where there can be none."""
+    if not part.plan.steps:
+        return ""
+    try:
+        path.write_text(to_shell(part.plan), encoding="utf-8")
+    except (PlanError, InvalidRecord):
+        return ""
+    return path.name
+
+
+def _run_report(
+    run: Run, targets: Sequence[TargetReport], steps: Sequence[StepReport], method: str, title: str | None
+) -> RunReport:
+    made = sorted(s.made for s in steps if s.made)
+    one = f"{targets[0].name}" if len(targets) == 1 else f"{len(targets)} targets"
+    return RunReport(
+        title=title or f"{one}: X-ray photometry",
+        targets=targets,
+        plan=describe(run.plan),
+        counts=sorted(Counter(s.state for s in steps).items()),
+        observations=len({o for f in run.plan.fields for o in f.obs_ids}),
+        store=run.store,
+        engine=run.engine,
+        method=method,
+        first=made[0] if made else "",
+        last=made[-1] if made else "",
+        versions=sorted({pair for s in steps for pair in s.versions}),
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        version=version("xphotfn"),
+    )
+
+
+_CSV = ("target", "ra_deg", "dec_deg", "redshift", "band_kev", "region", "snr", "method", "net_rate_ct_s",
+        "net_rate_error_ct_s", "counts", "background_counts", "alpha", "exposure_s", "on_chip", "masked",
+        "peak_ra_deg", "peak_dec_deg", "peak_offset_arcsec", "peak_offset_kpc", "observations", "flags", "problem",
+        "page")  # fmt: skip
+
+
+def _write_csv(path: Path, shown: RunReport) -> None:
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(_CSV)
+        for row in _csv_rows(shown):
+            writer.writerow("" if isinstance(v, float) and not math.isfinite(v) else v for v in row)
+
+
+def _csv_rows(shown: RunReport) -> Iterator[tuple[Any, ...]]:
+    for target in shown.targets:
+        t = target.field.target
+        where = ("", "", "") if t is None else (t.ra_deg, t.dec_deg, t.redshift)
+        for band in target.bands:
+            c, p, m = band.combined, band.peak, band.combined.measurement
+            keys = ("value", "counts", "background_counts", "alpha")
+            value, counts, background, alpha = ("",) * 4 if m is None else (getattr(m, k) for k in keys)
+            measured = (value, shown.method, c.net_rate, c.net_rate_error, counts, background, alpha, c.exposure_s)
+            peak = ("", "") if p is None else (p.ra_deg, p.dec_deg)
+            yield (
+                target.name, *where, str(band.band).removesuffix(" keV"), target.region, *measured, c.on_chip,
+                c.masked, *peak, band.offset_arcsec, band.offset_kpc, " ".join(target.field.obs_ids),
+                "; ".join(band.flags), c.problem, f"targets/{target.slug}.html",
+            )  # fmt: skip

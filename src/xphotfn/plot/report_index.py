@@ -1,0 +1,283 @@
+"""The first page of a report: summary, failures, the table of targets, plan and provenance."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from xphotfn.plot.report_html import DASH, Html, element, number, page, with_error
+from xphotfn.plot.report_pictures import BandPictures, Picture
+from xphotfn.plot.report_records import FLAGS, BandReport, RunReport, StepReport, TargetReport
+
+__all__ = ("failure", "flag_words", "index_page", "sky")
+
+_SHOWN_FAILURES = 6
+_HEADINGS = (  # key, words, unit, title
+    ("name", "Target", "", "sort by name"),
+    ("band", "Band", "keV", "sort by energy band"),
+    ("snr", "SNR", "\u03c3", "signal-to-noise in the region, in Gaussian sigma; a deficit is negative"),
+    ("rate", "Net rate", "ct/s", "net counts over the mean exposure of the region: an average over cameras"),
+    ("counts", "Counts", "ct", "counts in the region, source and background"),
+    ("offset", "Peak offset", "arcsec", "distance of the X-ray peak from the position that was given"),
+    ("exposure", "Exposure", "ks", "mean exposure of the region, summed over cameras"),
+    ("onchip", "On-chip", "%", "part of the region that was exposed"),
+    ("obs", "Obs", "", "observations"),
+    ("flags", "Flags", "", "sort by number of flags"),
+)  # fmt: skip
+
+
+def index_page(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) -> str:
+    """Return the first page.
+
+    Parameters
+    ----------
+    report
+        The run.
+    pictures
+        For each target the pictures of each of its bands.
+    """
+    rows = [
+        (target, band, pics)
+        for target, of_target in zip(report.targets, pictures, strict=True)
+        for band, pics in zip(target.bands, of_target, strict=True)
+    ]
+    rows.sort(key=lambda row: not _is_bad(row[1]))
+    several = len({band.band for _, band, _ in rows}) > 1
+    main = element(
+        "main",
+        _summary(report),
+        _failures(report),
+        _targets(report, rows, several),
+        _plan(report),
+        _provenance(report),
+    )
+    return page(report.title, element("header", element("h1", report.title), _subtitle(report)), main)
+
+
+def _is_bad(band: BandReport) -> bool:
+    return bool({"failed steps", "not measured"}.intersection(band.flags))
+
+
+def _subtitle(report: RunReport) -> Html:
+    bands = dict.fromkeys(str(b.band) for t in report.targets for b in t.bands)
+    regions = dict.fromkeys(t.region.partition(" = ")[0] for t in report.targets)
+    words = [", ".join(bands), f"within {', '.join(regions)}" if regions else "", f"{report.method} significance"]
+    return element("p", " \u00b7 ".join(w for w in words if w), class_="lead")
+
+
+def _summary(report: RunReport) -> Html:
+    counts = dict(report.counts)
+    bad = [(state, counts[state]) for state in ("failed", "skipped", "not run") if counts.get(state)]
+    when = report.first[:10] if report.first[:10] == report.last[:10] else f"{report.first[:10]} to {report.last[:10]}"
+    facts: list[tuple[str, Any, str]] = [
+        ("Targets", len(report.targets), ""),
+        ("Observations", report.observations, ""),
+        ("Steps done", counts.get("done", 0), ""),
+        *((f"Steps {state}", n, "bad" if state == "failed" else "warn") for state, n in bad),
+        ("Products made", when or DASH, ""),
+        ("Engine", report.engine, ""),
+    ]
+    cells = [element("div", element("dt", n), element("dd", v, class_=c or None)) for n, v, c in facts]
+    return element("dl", *cells, class_="facts")
+
+
+def _failures(report: RunReport) -> Html | None:
+    steps = {s.id: (s, t) for t in report.targets for s in t.steps if not s.is_good}
+    failed = [(s, t) for s, t in steps.values() if s.state == "failed"]
+    waiting = Counter(s.state for s, _ in steps.values() if s.state != "failed")
+    missing = [(t, b) for t in report.targets for b in t.bands if "not measured" in b.flags]
+    if not (failed or waiting or missing):
+        return None
+    listed = [failure(s, t.name) for s, t in failed]
+    also = [f"{n} step{'' if n == 1 else 's'} {_WAITED[state]}" for state, n in waiting.items()]
+    return element(
+        "section",
+        element("h2", "Failures", id="failures-title"),
+        element("p", "; ".join(also).capitalize() + ".") if also else None,
+        *_folded(listed),
+        *_folded([_missing(t, b) for t, b in missing]),
+        id="failures",
+        aria_labelledby="failures-title",
+    )
+
+
+_WAITED = {"skipped": "waited for one of these and did not run", "not run": "did not run: the run ended before"}
+
+
+def _folded(items: list[Html]) -> Iterable[Html]:
+    yield from items[:_SHOWN_FAILURES]
+    rest = items[_SHOWN_FAILURES:]
+    if rest:
+        yield element("details", element("summary", f"{len(rest)} more"), *rest, class_="more")
+
+
+def failure(step: StepReport, name: str = "") -> Html:
+    """Return a step that is not done, with its reason, command line and log."""
+    who = " \u00b7 ".join(w for w in (name, step.obs_id, step.task, *step.products[:1]) if w)
+    return element(
+        "details",
+        element("summary", element("span", step.state, class_=f"pill {_COLOURS[step.state]}"), " ", element("b", who),
+                " ", element("span", step.reason, class_="why")),
+        element("p", "Command", class_="label"),
+        element("pre", step.command, tabindex="0"),
+        element("p", "Last lines of its log", class_="label"),
+        element("pre", step.log.strip() or "it printed nothing", tabindex="0"),
+        class_="failure",
+    )  # fmt: skip
+
+
+_COLOURS = {"failed": "bad", "skipped": "warn", "not run": "warn", "done": "good"}
+
+
+def _missing(target: TargetReport, band: BandReport) -> Html:
+    link = element("a", target.name, href=f"targets/{target.slug}.html")
+    pill = element("span", "not measured", class_="pill warn")
+    return element("p", pill, " ", link, f" ({band.band}): {band.combined.problem}", class_="failure")
+
+
+def _targets(report: RunReport, rows: list[tuple[TargetReport, BandReport, BandPictures]], several: bool) -> Html:
+    heads = [element("th", element("span", "Picture", class_="hidden"), scope="col", class_="pic")]
+    heads += [_heading(*h) for h in _HEADINGS if several or h[0] != "band"]
+    body = [_row(target, band, pics, several) for target, band, pics in rows]
+    table = element(
+        "table",
+        element("caption", _caption(report), class_="hidden"),
+        element("thead", element("tr", *heads)),
+        element("tbody", *body),
+        id="targets",
+    )
+    counts = Counter(flag for _, band, _ in rows for flag in band.flags)
+    return element(
+        "section",
+        element("h2", "Targets", id="targets-title"),
+        _controls(counts, len(rows)),
+        element("div", table, class_="scroll", tabindex="0", role="region", aria_labelledby="targets-title"),
+        element(
+            "p",
+            "Pictures: count rate, smoothed for looking, the more the fewer counts there are; each has colours of "
+            "its own. The circle is the measured region, the cross the X-ray peak. Errors of rates are 1 \u03c3, from ",
+            element("i", "N"), " + \u03b1\u00b2", element("i", "B"), ". ",
+            element("a", "The table as CSV", href="targets.csv", download="targets.csv"),
+            class_="note",
+        ),
+        aria_labelledby="targets-title",
+    )  # fmt: skip
+
+
+def _caption(report: RunReport) -> str:
+    return f"{len(report.targets)} targets; the buttons in the first row sort"
+
+
+def _heading(key: str, words: str, unit: str, title: str) -> Html:
+    shown = [words, element("small", unit)] if unit else [words]
+    button = element("button", *shown, type="button", title=title)
+    return element("th", button, scope="col", data_key=key, class_=key)
+
+
+def _controls(counts: Counter[str], total: int) -> Html:
+    chips = [
+        element("button", flag, element("span", counts[flag]), type="button", data_flag=_word(flag),
+                aria_pressed="false", title=FLAGS[flag], class_="chip")
+        for flag in FLAGS if counts[flag]
+    ]  # fmt: skip
+    box = element("input", type="search", id="filter", placeholder="name, ObsID, flag", autocomplete="off",
+                  spellcheck="false", aria_describedby="shown")  # fmt: skip
+    return element(
+        "div",
+        element("label", "Filter", for_="filter"),
+        element("span", box, element("kbd", "/"), class_="box"),
+        element("span", *chips, class_="chips", role="group", aria_label="Only targets with these flags"),
+        element("button", "Gallery", type="button", id="gallery", aria_pressed="false", class_="chip"),
+        element("output", _rows(total), id="shown", for_="filter"),
+        class_="controls",
+    )
+
+
+def _rows(number_of: int) -> str:
+    return f"{number_of} row" if number_of == 1 else f"{number_of} rows"
+
+
+def _row(target: TargetReport, band: BandReport, pics: BandPictures, several: bool) -> Html:
+    combined, href = band.combined, f"targets/{target.slug}.html"
+    m = combined.measurement
+    cells = [
+        element("td", sky(pics.thumbnail, "", folder="pictures/", href=href), class_="pic"),
+        element("th", element("a", target.name, href=href), element("small", _where(target)), scope="row",
+                class_="name"),
+        *([_cell("band", band.band.lo_ev, str(band.band).removesuffix(" keV"))] if several else []),
+        _cell("snr", None if m is None else m.value, number(None if m is None else m.value, 1)),
+        _cell("rate", combined.net_rate, with_error(combined.net_rate, combined.net_rate_error)),
+        _cell("counts", None if m is None else m.counts, number(None if m is None else m.counts, 0)),
+        _cell("offset", band.offset_arcsec, number(band.offset_arcsec, 1),
+              f"{band.offset_kpc:.0f} kpc" if math.isfinite(band.offset_kpc) else ""),
+        _cell("exposure", combined.exposure_s, number(combined.exposure_s / 1000, 1)),
+        _cell("onchip", combined.on_chip, number(combined.on_chip * 100, 0)),
+        _cell("obs", len(target.field.members), str(len(target.field.members))),
+        element("td", flag_words(band.flags), class_="flags", data_v=len(band.flags)),
+    ]  # fmt: skip
+    words = " ".join([target.name, *target.field.obs_ids, *band.flags, str(band.band)]).lower()
+    return element("tr", *cells, data_q=words, data_f=" ".join(_word(f) for f in band.flags))
+
+
+def _where(target: TargetReport) -> str:
+    t = target.field.target
+    if t is None:
+        return "bulk field"
+    z = "" if t.redshift is None else f"z {t.redshift:g} \u00b7 "
+    return f"{z}{t.ra_deg:.4f} {number(t.dec_deg, 4)}"
+
+
+def _cell(key: str, value: float | None, shown: str, more: str = "") -> Html:
+    known = value is not None and math.isfinite(value)
+    small = element("small", more) if more else None
+    return element("td", shown, small, class_=key, data_v=f"{value:.6g}" if known else "")
+
+
+def _word(flag: str) -> str:
+    return flag.replace(" ", "-")
+
+
+def flag_words(flags: Iterable[str]) -> Html | None:
+    """Return flags as small labels, or None."""
+    serious = ("failed steps", "not measured")
+    labels = [element("span", f, class_="pill bad" if f in serious else "pill warn", title=FLAGS[f]) for f in flags]
+    return Html(" ".join(labels)) if labels else None
+
+
+def sky(picture: Picture | None, alt: str, *, folder: str, href: str = "") -> Html:
+    """Return a picture under its overlay; a hint where there is none."""
+    if picture is None:
+        return element("span", "no map", class_="sky none")
+    image = element("img", src=folder + picture.file, alt=alt, width=picture.width, height=picture.height,
+                    loading="lazy", decoding="async")  # fmt: skip
+    if not href:
+        return element("span", image, picture.overlay, class_="sky")
+    return element("a", image, picture.overlay, class_="sky", href=href, tabindex="-1", aria_hidden="true")
+
+
+def _plan(report: RunReport) -> Html:
+    return element(
+        "section",
+        element("h2", "Plan", id="plan-title"),
+        element("pre", report.plan, tabindex="0"),
+        element("p", "The page of each target gives its commands, and a shell script that runs them.", class_="note"),
+        aria_labelledby="plan-title",
+    )
+
+
+def _provenance(report: RunReport) -> Html:
+    versions = ", ".join(f"{name} {version}" for name, version in report.versions) or DASH
+    facts = [
+        ("Store", report.store),
+        ("Engine", report.engine),
+        ("Made with", versions),
+        ("Products made", f"{report.first} to {report.last}" if report.first else DASH),
+        ("Report made", f"{report.made} by xphotfn {report.version}"),
+    ]
+    rows = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in facts]
+    return element(
+        "section",
+        element("h2", "Provenance", id="provenance-title"),
+        element("div", element("table", element("tbody", *rows), class_="plain"), class_="scroll"),
+        aria_labelledby="provenance-title",
+    )

@@ -1,0 +1,49 @@
+"""Hypothesis strategies for records, arrays, selections and plans, for the tests of users as well as our own.
+
+Every value is valid by construction: nothing is drawn and thrown away. Arrays are drawn as a seed and a few
+parameters, never pixel by pixel, so they are cheap to make, and a failing example names what it was made of.
+:func:`records` gives the strategy of any public record. Only this package imports hypothesis, which comes with the
+``test`` extra.
+"""
+
+from xphotfn.testing.strategies.arrays import count_maps, encircled_energy_tables, event_mosaics, exposure_maps, masks
+from xphotfn.testing.strategies.found import exposures, field_observations, fields, observations
+from xphotfn.testing.strategies.language import expressions, selections
+from xphotfn.testing.strategies.measured import measurements, peaks, products
+from xphotfn.testing.strategies.of_records import records
+from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, steps
+from xphotfn.testing.strategies.sas import commands
+from xphotfn.testing.strategies.shapes import region_sets, regions
+from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, positions, targets
+
+__all__ = (
+    "bands",
+    "commands",
+    "count_maps",
+    "encircled_energy_tables",
+    "event_mosaics",
+    "exposure_maps",
+    "exposures",
+    "expressions",
+    "field_observations",
+    "fields",
+    "grids",
+    "image_grids",
+    "instruments",
+    "masks",
+    "measurements",
+    "observations",
+    "outcomes",
+    "peaks",
+    "plan_diffs",
+    "plans",
+    "positions",
+    "products",
+    "records",
+    "region_sets",
+    "regions",
+    "runs",
+    "selections",
+    "steps",
+    "targets",
+)

@@ -1,0 +1,108 @@
+"""Strategies for products and for what is measured on them."""
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from xphotfn.io.products import ExposureMap, Image, Product, RateMap
+from xphotfn.records.measurement import Measurement, Peak
+from xphotfn.science.significance import (
+    exact_significance,
+    gaussian_significance,
+    li_ma_significance,
+    mid_p_significance,
+)
+from xphotfn.testing.strategies.parts import CAMERAS, DIGESTS, EXPOSURE_IDS, NAME, OBS_IDS, PATHS, one_of_kinds
+from xphotfn.testing.strategies.sky import bands, grids, positions
+
+__all__ = (
+    "measurements",
+    "peaks",
+    "products",
+)
+
+_SIGNIFICANCES = {
+    "mid-p": mid_p_significance,
+    "exact": exact_significance,
+    "li-ma": li_ma_significance,
+    "gaussian": gaussian_significance,
+}
+
+
+@st.composite
+def measurements(draw: st.DrawFn) -> Measurement:
+    """Return a strategy for signal-to-noise measurements whose value follows from their counts and exposures.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(measurements(), lambda measured: measured.value > 3).net_counts > 0
+    True
+    """
+    counts, background = draw(st.integers(0, 10**5)), draw(st.integers(0, 10**5))
+    source_s, background_s = draw(st.floats(1.0, 1e8)), draw(st.floats(1.0, 1e8))
+    method = draw(st.sampled_from(("mid-p", "li-ma")))
+    significance = mid_p_significance if method == "mid-p" else li_ma_significance
+    alpha = source_s / background_s
+    return Measurement(
+        value=float(significance(counts, background, alpha)), method=method, counts=float(counts),
+        background_counts=float(background), area_pix=draw(st.integers(1, 10**6)),
+        background_area_pix=draw(st.integers(1, 10**6)), exposure_s=source_s, background_exposure_s=background_s,
+        alpha=alpha,
+    )  # fmt: skip
+
+
+@st.composite
+def peaks(draw: st.DrawFn) -> Peak:
+    """Return a strategy for peaks.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=10, deadline=None)
+    ... @given(peaks())
+    ... def test_its_position_has_two_coordinates(peak):
+    ...     assert peak.position.shape == (2,)
+    >>> test_its_position_has_two_coordinates()
+    """
+    ra, dec = draw(positions())
+    return Peak(
+        ra_deg=ra, dec_deg=dec, near_edge=draw(st.booleans()), method=draw(st.sampled_from(("clustering", "simple"))),
+        converged=draw(st.booleans()),
+    )  # fmt: skip
+
+
+@st.composite
+def products(draw: st.DrawFn, *, kind: str | None = None) -> Product:
+    """Return a strategy for products: references to files that need not exist, so ask them for no data.
+
+    Parameters
+    ----------
+    kind
+        ``image``, ``exposure_map`` or ``rate_map``; any of them if None.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=20, deadline=None)
+    ... @given(products(kind="rate_map"))
+    ... def test_image_and_exposure_map_share_a_grid(product):
+    ...     assert product.image.grid == product.exposure.grid
+    >>> test_image_and_exposure_map_share_a_grid()
+    """
+    chosen = one_of_kinds(draw, kind, ("image", "exposure_map", "rate_map"))
+    single = draw(st.booleans())
+    shared: dict[str, Any] = {
+        "obs_id": draw(OBS_IDS) if single else "combined",
+        "exposure_id": draw(EXPOSURE_IDS) if single else "",
+        "instrument": draw(st.sampled_from(CAMERAS)) if single else "combined",
+        "band": draw(bands()),
+        "grid": draw(grids(sky=None if single else False)),
+        "target": draw(st.none() | NAME),
+    }
+    if chosen == "image":
+        return Image(path=draw(PATHS), digest=draw(DIGESTS), **shared)
+    exposure = ExposureMap(path=draw(PATHS), digest=draw(DIGESTS), **shared)
+    if chosen == "exposure_map":
+        return exposure
+    return RateMap(image=Image(path=draw(PATHS), digest=draw(DIGESTS), **shared), exposure=exposure)

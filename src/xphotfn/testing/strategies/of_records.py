@@ -1,0 +1,88 @@
+"""The strategy of every public record, by its class."""
+
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+
+from xphotfn.commands.command import Command
+from xphotfn.commands.image_grid import ImageGrid
+from xphotfn.errors import InvalidRecord
+from xphotfn.graph.compare import PlanDiff
+from xphotfn.graph.plan import Plan, Step
+from xphotfn.graph.result import Run
+from xphotfn.io.products import ExposureMap, Image, RateMap
+from xphotfn.measure.event_mosaics import EventMosaic
+from xphotfn.records.band import Band
+from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import Instrument
+from xphotfn.records.measurement import Measurement, Peak
+from xphotfn.records.observation import Exposure, Observation
+from xphotfn.records.outcome import Done, Failed, Skipped
+from xphotfn.records.region import Region
+from xphotfn.records.target import Target
+from xphotfn.science.encircled_energy import EncircledEnergyTable
+from xphotfn.testing.strategies.arrays import encircled_energy_tables, event_mosaics
+from xphotfn.testing.strategies.found import exposures, field_observations, fields, observations
+from xphotfn.testing.strategies.measured import measurements, peaks, products
+from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, steps
+from xphotfn.testing.strategies.sas import commands
+from xphotfn.testing.strategies.shapes import regions
+from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, targets
+
+__all__ = ("records",)
+
+Strategy = st.SearchStrategy[Any]
+_STRATEGIES: dict[type, Callable[[], Strategy]] = {
+    Band: bands,
+    Command: commands,
+    Done: lambda: outcomes(kind="done"),
+    EncircledEnergyTable: encircled_energy_tables,
+    EventMosaic: event_mosaics,
+    Exposure: exposures,
+    ExposureMap: lambda: products(kind="exposure_map"),
+    Failed: lambda: outcomes(kind="failed"),
+    Field: fields,
+    FieldObservation: field_observations,
+    Image: lambda: products(kind="image"),
+    ImageGrid: image_grids,
+    Instrument: instruments,
+    Measurement: measurements,
+    Observation: observations,
+    Peak: peaks,
+    PixelGrid: grids,
+    Plan: plans,
+    PlanDiff: plan_diffs,
+    RateMap: lambda: products(kind="rate_map"),
+    Region: regions,
+    Run: runs,
+    Skipped: lambda: outcomes(kind="skipped"),
+    Step: steps,
+    Target: targets,
+}
+
+
+def records(kind: type) -> Strategy:
+    """Return the strategy of a public record.
+
+    Parameters
+    ----------
+    kind
+        Its class, such as ``xphotfn.Band``.
+
+    Raises
+    ------
+    InvalidRecord
+        If it is no record that xphotfn exports.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(records(Band), lambda band: band.lo_ev >= 500)
+    Band(lo_ev=500, hi_ev=501)
+    """
+    if kind not in _STRATEGIES:
+        names = ", ".join(sorted(known.__name__ for known in _STRATEGIES))
+        raise InvalidRecord(f"no strategy for {kind!r}: it must be one of {names}")
+    return _STRATEGIES[kind]()
