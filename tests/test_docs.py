@@ -106,12 +106,6 @@ def test_every_raise_has_a_message_with_a_remedy(error_messages):
             assert all(m.error in error_messages.INTERNAL or error_messages.bare(m.text) for m in texts), (module, line)
 
 
-def test_no_remedy_is_left_over(error_messages):
-    texts = [error_messages.bare(m.text) for m in error_messages.messages()]
-    by_words, _ = error_messages.remedies()
-    assert [words for words in by_words if not any(words in text for text in texts)] == []
-
-
 def test_messages_read_from_source_are_those_that_are_raised(error_messages):
     """The reader of the source against real errors, so that the page shows what a user sees."""
     texts = {(m.error, m.text) for m in error_messages.messages()}
