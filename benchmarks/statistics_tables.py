@@ -1,11 +1,14 @@
 """Coverage of intervals and limits, and false alarms on blank sky, by exact enumeration over Poisson counts.
 
 Nothing is drawn at random: probabilities of all counts (or pairs of counts) that can matter are added up. Prints the
-tables; ``--write`` puts them into docs/statistics.md and draws docs/pictures/coverage.png and blank_sky.png. The tests
-of the same statements take their sums from here.
+tables; ``--write`` puts them into docs/statistics.md, the numbers of the pictures into docs/tables, and draws
+docs/pictures/coverage.png and blank_sky.png. The tests of the same statements take their sums from here.
 """
 
 import argparse
+import csv
+import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +24,7 @@ from xphotfn.science.significance import (
 )
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
+TABLES = DOCS / "tables"
 CONFIDENCES = (0.68, 0.90, 0.95, 0.99)
 RATES = (0.01, 0.02, 0.03, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)
 SOURCE_PIX, BACKGROUND_PIX = 600, 700
@@ -194,38 +198,89 @@ def between(text, mark, table):
     return text[: text.index(begin) + len(begin)] + "\n" + table + "\n" + text[text.index(end) :]
 
 
-def draw_coverage(path, found):
+BINS = np.geomspace(0.05, 1000, 121)
+BLANK_RATES = np.geomspace(0.01, 3, 41)
+
+
+def shown(name):
+    return not any(word in name for word in ("B = 0", "B = 30", "central", "simple"))
+
+
+def coverage_rows(found):
+    """Yield rows of the picture: name, source counts, least and greatest coverage within bins of source counts."""
+    for name in filter(shown, found):
+        for low, high in itertools.pairwise(BINS):
+            ends = []
+            for confidence in CONFIDENCES:
+                means, values = found[name].get(confidence, (np.empty(0), np.empty(0)))
+                inside = values[(means >= low) & (means < high)]
+                ends += [f"{inside.min():.4f}", f"{inside.max():.4f}"] if inside.size else ["", ""]
+            yield name, f"{math.sqrt(low * high):.5g}", *ends
+
+
+def blank_rows():
+    """Yield rows of the picture: counts per pixel, means of mid-p, Li & Ma and XGA's default, and false alarms."""
+    for rate in BLANK_RATES:
+        rows = {name: false_alarms(function, rate) for name, function in SIGNIFICANCES.items()}
+        means = rows["mid-p"][0], rows["Li & Ma"][0], xga_mean(rate)
+        alarms = [row[1] / NOMINAL for row in rows.values()]
+        yield (f"{value:.5g}" for value in (rate, *means, *alarms))
+
+
+def write_rows(path, head, rows):
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(head)
+        writer.writerows(rows)
+
+
+def read_rows(path):
+    with Path(path).open(encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def column(rows, name):
+    return np.array([float(row[name] or "nan") for row in rows])
+
+
+def draw_coverage(path, table=TABLES / "coverage.csv"):
+    """Draw the coverage of intervals and limits from the numbers that ``--write`` has put into ``table``."""
     from matplotlib.figure import Figure
 
-    names = [n for n in found if "B = 0" not in n and "B = 30" not in n and "central" not in n and "simple" not in n]
+    rows = read_rows(table)
+    names = list(dict.fromkeys(row["name"] for row in rows))
     figure = Figure(figsize=(10, 6.5), layout="constrained")
     panels = figure.subplots(2, -(-len(names) // 2), sharex=True, sharey=True).flat
     for spare in panels[len(names) :]:
         spare.set_visible(False)
     for panel, name in zip(panels, names, strict=False):
-        for confidence, (means, values) in found[name].items():
-            (line,) = panel.plot(means, 100 * values, lw=0.6)
-            panel.axhline(100 * confidence, color=line.get_color(), lw=0.8, ls=":")
+        mine = [row for row in rows if row["name"] == name]
+        for number, confidence in enumerate(CONFIDENCES):
+            least, most = (100 * column(mine, f"{end} {confidence:g}") for end in ("least", "most"))
+            panel.fill_between(column(mine, "source counts"), least, most, color=f"C{number}", alpha=0.8, lw=0.5)
+            panel.axhline(100 * confidence, color=f"C{number}", lw=0.8, ls=":")
         panel.set(xscale="log", xlim=(0.05, 1000), ylim=(50, 101))
         panel.set_title(name.replace(", ", "\n", 1), fontsize=8)
     figure.supxlabel("true source counts")
-    figure.supylabel("coverage (%), nominal dotted")
+    figure.supylabel("least to greatest coverage (%), nominal dotted")
     figure.savefig(path, dpi=80)
 
 
-def draw_blank_sky(path):
+def draw_blank_sky(path, table=TABLES / "blank_sky.csv"):
+    """Draw means and false alarms on blank sky from the numbers that ``--write`` has put into ``table``."""
     from matplotlib.figure import Figure
 
-    rates = np.geomspace(0.01, 3, 41)
+    rows = read_rows(table)
+    rates = column(rows, "ct/pixel")
     figure = Figure(figsize=(9, 4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    for name in ("mid-p", "Li & Ma"):
-        left.plot(rates, [false_alarms(SIGNIFICANCES[name], r)[0] for r in rates], label=name)
-    left.plot(rates, [xga_mean(r) for r in rates], label="XGA's default")
-    left.set(xscale="log", yscale="symlog", xlabel="background (ct/pixel)", ylabel="mean significance on blank sky")
+    for name in ("mid-p", "Li & Ma", "XGA's default"):
+        left.plot(rates, column(rows, f"mean: {name}"), label=name)
+    left.set(xscale="log", xlabel="background (ct/pixel)", ylabel="mean significance on blank sky")
     left.set_yscale("symlog", linthresh=0.05)
-    for name, function in SIGNIFICANCES.items():
-        right.plot(rates, [false_alarms(function, r)[1] / NOMINAL for r in rates], label=name)
+    for name in SIGNIFICANCES:
+        right.plot(rates, column(rows, f"3 sigma: {name}"), label=name)
     right.axhline(1, color="0.5", lw=0.8, ls=":")
     right.set(xscale="log", yscale="log", ylim=(0.02, 20), xlabel="background (ct/pixel)")
     right.set_ylabel("false alarms at 3 sigma / nominal")
@@ -248,8 +303,13 @@ def main():
         for mark, table in tables.items():
             text = between(text, mark, table)
         page.write_text(text, encoding="utf-8")
+        ends = [f"{end} {confidence:g}" for confidence in CONFIDENCES for end in ("least", "most")]
+        write_rows(TABLES / "coverage.csv", ["name", "source counts", *ends], coverage_rows(found))
+        means = [f"mean: {name}" for name in ("mid-p", "Li & Ma", "XGA's default")]
+        alarms = [f"3 sigma: {name}" for name in SIGNIFICANCES]
+        write_rows(TABLES / "blank_sky.csv", ["ct/pixel", *means, *alarms], blank_rows())
         (DOCS / "pictures").mkdir(exist_ok=True)
-        draw_coverage(DOCS / "pictures" / "coverage.png", found)
+        draw_coverage(DOCS / "pictures" / "coverage.png")
         draw_blank_sky(DOCS / "pictures" / "blank_sky.png")
 
 

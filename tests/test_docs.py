@@ -106,12 +106,6 @@ def test_every_raise_has_a_message_with_a_remedy(error_messages):
             assert all(m.error in error_messages.INTERNAL or error_messages.bare(m.text) for m in texts), (module, line)
 
 
-def test_no_remedy_is_left_over(error_messages):
-    texts = [error_messages.bare(m.text) for m in error_messages.messages()]
-    by_words, _ = error_messages.remedies()
-    assert [words for words in by_words if not any(words in text for text in texts)] == []
-
-
 def test_messages_read_from_source_are_those_that_are_raised(error_messages):
     """The reader of the source against real errors, so that the page shows what a user sees."""
     texts = {(m.error, m.text) for m in error_messages.messages()}
@@ -135,6 +129,19 @@ def test_the_commands_of_a_page_do_what_it_says(docs, pages, name, tmp_path, mon
     assert len(ran) == sum(1 for _ in run_pages.blocks(pages[name]))
     assert "console" in ran
     run_pages.save_figures(tmp_path, "figure")
+
+
+@pytest.mark.slow
+def test_the_python_of_the_readme_runs(project_root, tmp_path, monkeypatch):
+    """With the position of the simulated cluster in the place of Abell 907's."""
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    code = re.search(r"^```python\n(.*?)^```", (project_root / "README.md").read_text(), re.MULTILINE | re.DOTALL)[1]
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    xp.testing.simulate_observations("my_xmm_data")
+    exec(code.replace("149.59209", "52.31").replace("-11.05972", "-33.72"), {})  # noqa: S102 - our own page
+    assert pyplot.get_fignums()
+    pyplot.close("all")
 
 
 def test_code_that_does_not_do_what_the_page_says_is_noticed(docs, tmp_path, monkeypatch):

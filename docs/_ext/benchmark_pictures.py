@@ -1,4 +1,4 @@
-"""Draw the pictures that the scripts in benchmarks/ make, into docs/pictures, where they are missing or older.
+"""Draw the pictures that the scripts in benchmarks/ make, into docs/pictures.
 
 Those of the exposure maps need the real observations. Where they are not at hand a picture says so, so that the
 pages build everywhere.
@@ -12,7 +12,7 @@ from typing import Any
 DOCS = Path(__file__).resolve().parents[1]
 BENCHMARKS = DOCS.parent / "benchmarks"
 PACKAGE = DOCS.parent / "src" / "xphotfn"
-ROOMS = ("science", "engines/native", "data")
+ROOMS = ("engines/native", "data")
 
 
 def newest() -> float:
@@ -27,16 +27,20 @@ def fresh(*paths: Path) -> bool:
 
 
 def draw_statistics(folder: Path) -> None:
-    """Draw coverage and blank sky."""
-    coverage, blank_sky = folder / "coverage.png", folder / "blank_sky.png"
-    if fresh(coverage, blank_sky):
-        return
-    import numpy as np
+    """Draw coverage, blank sky and blank fields from the tables of numbers in docs/tables."""
+    import blank_fields
     import statistics_tables
 
-    means = np.unique(np.concatenate([np.linspace(0, 20, 161), np.geomspace(20, 1000, 240)]))
-    statistics_tables.draw_coverage(coverage, statistics_tables.curves(means))
-    statistics_tables.draw_blank_sky(blank_sky)
+    drawings = {
+        "coverage": statistics_tables.draw_coverage,
+        "blank_sky": statistics_tables.draw_blank_sky,
+        "blank_fields": blank_fields.draw_blank_fields,
+    }
+    for name, draw in drawings.items():
+        if (DOCS / "tables" / f"{name}.csv").is_file():
+            draw(folder / f"{name}.png")
+        else:
+            draw_note(folder / f"{name}.png", f"this picture needs docs/tables/{name}.csv, which --write makes")
 
 
 def draw_exposure_ratios(folder: Path) -> None:

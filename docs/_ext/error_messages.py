@@ -25,7 +25,9 @@ WHICH = {"InvalidFile": 1, "CommandFailed": 1, "TaskError": 1}
 INTERNAL = {
     "AttributeError",  # Python's own protocol of modules
     "Cancelled",  # a run that the user stopped
+    "Exit",  # how click ends a command
     "KeyboardInterrupt",  # the same
+    "Reschedule",  # how dask is told to try elsewhere
     "NotWholeError",  # caught where it is raised for
     "TypeError",  # a node that no parser makes
     "ValueError",  # caught and given a file's name
@@ -235,6 +237,7 @@ def document() -> str:
 
 
 TITLES = {
+    "UsageError": "`UsageError` of the command line",
     "MatplotlibMissing": "`ImportError` of matplotlib",
     "TaskError": "`xphotfn task`, printed in SAS's form",
     "error": "Errors of a table's row, of any class",

@@ -28,7 +28,7 @@ THEMES = (
         "finding",
         "Finding and matching",
         "From a folder and a position to a field: which observations see a target, and which regions belong to it.",
-        ("io.find", "io.match", "io.tables"),
+        ("io.find", "io.match", "io.tables", "io.regions", "io.region_export"),
     ),
     Theme(
         "records",
@@ -49,7 +49,7 @@ THEMES = (
         "plans",
         "Plans and runs",
         "What is to be made, as data, and what came of it.",
-        ("graph", "records.outcome", "commands.command", "commands.image_grid"),
+        ("graph", "records.outcome", "records.event", "commands.command", "commands.image_grid"),
     ),
     Theme(
         "engines-and-stores",

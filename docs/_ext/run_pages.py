@@ -40,7 +40,10 @@ def run_examples(code: str, names: dict[str, Any], *, page: str, line: int) -> s
 
 
 def run_console(code: str) -> str:
-    """Run each command of a console block in the present folder and return what went wrong, or nothing."""
+    """Run each command of a console block in the present folder and return what went wrong, or nothing.
+
+    What a page shows is what a command prints to its standard output, or to both.
+    """
     wrong = []
     paths = {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])}
     for part in re.split(r"^\$ ", code, flags=re.MULTILINE)[1:]:
@@ -48,8 +51,9 @@ def run_console(code: str) -> str:
         ran = subprocess.run(
             ["bash", "-c", command], env=os.environ | paths, capture_output=True, text=True, check=False, timeout=300
         )
-        printed = ran.stdout + ran.stderr
-        if wanted.strip() and not doctest.OutputChecker().check_output(wanted.strip() + "\n", printed, FLAGS):
+        printed, check = ran.stdout + ran.stderr, doctest.OutputChecker().check_output
+        fits = any(check(wanted.strip() + "\n", text, FLAGS) for text in (ran.stdout, printed))
+        if wanted.strip() and not fits:
             wrong.append(f"$ {command}\nexpected:\n{wanted}\ngot:\n{printed}")
         elif not wanted.strip() and ran.returncode:
             wrong.append(f"$ {command}\nended with status {ran.returncode}:\n{printed}")
