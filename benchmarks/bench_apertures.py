@@ -1,11 +1,14 @@
-"""Sums over circles and rings of 10,000 positions on three maps, exact overlap, against photutils.
+"""Circles and rings of 10,000 positions on three maps, exact overlap, against photutils; and a million positions.
 
-The peer is photutils' best: masks made once and multiplied with every map (``do_photometry`` of each map, its usual
-form, takes several times as long and is timed too). The whole of ``photometry``, with intervals and limits, is timed
-for information. Positions change from call to call.
+Bare sums meet the sums of photutils: in its fastest form, masks made once that are multiplied with every map in a loop
+of one's own, and in its usual one, ``do_photometry`` of each map. The whole of ``photometry``, with intervals,
+significances and limits, meets ``do_photometry``, which gives sums only; its ratio to the masks is told too. Positions
+change from call to call. A million positions on one map have no peer: their time and memory are printed.
 """
 
+import resource
 import tempfile
+import time
 from pathlib import Path
 
 import astropy.units as u
@@ -88,12 +91,38 @@ def main():
         products = rate_maps(Path(folder), maps)
         ring = (INNER * 4.35 * u.arcsec, OUTER * 4.35 * u.arcsec)
 
-        def whole_table(pixels):
+        def whole_table(pixels, psf=None):
             places = u.Quantity(np.stack(pix_to_deg(products[0].grid, *pixels.T), axis=-1), u.deg)
-            return photometry(products, places, RADIUS * 4.35 * u.arcsec, background=ring, overlap="exact")
+            return photometry(products, places, RADIUS * 4.35 * u.arcsec, background=ring, overlap="exact", psf=psf)
 
-        whole = "  for information: photometry(), limits and all"
-        compare(whole, whole_table, lambda p: their_sums(maps, p), inputs[:2], limit=np.inf)
+        whole, sums_only = "photometry(), limits and all", lambda p: their_sums(maps, p)
+        compare(f"{whole}, against do_photometry", whole_table, sums_only, inputs, limit=limit, check=options.check)
+        compare('  the same with psf="epic"', lambda p: whole_table(p, "epic"), sums_only, inputs, limit=np.inf)
+        once = "  for information: against masks made once"
+        compare(once, whole_table, lambda p: masks_made_once(maps, p), inputs, limit=np.inf)
+        if not options.small:
+            a_million_positions(products[0], check=options.check)
+
+
+def a_million_positions(product, *, check):
+    places = u.Quantity(
+        np.stack(pix_to_deg(product.grid, *np.random.default_rng(8).uniform(0, SIZE - 1, (2, 1_000_000))), axis=-1),
+        u.deg,
+    )
+    for psf in (None, "epic"):
+        before, start = peak_mb(), time.perf_counter()
+        table = photometry(product, places, 20 * u.arcsec, background=(60 * u.arcsec, 90 * u.arcsec), psf=psf)
+        seconds, size = time.perf_counter() - start, sum(table[name].nbytes for name in table.colnames) / 2**20
+        print(
+            f"a million positions, one map, psf {psf}: {seconds:.0f} s; a table of {size:.0f} MB; the process held "
+            f"{peak_mb():.0f} MB at most ({before:.0f} MB before)"
+        )
+        if check and peak_mb() > 3000:
+            raise SystemExit("a million positions took more than 3 GB")
+
+
+def peak_mb():
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 if __name__ == "__main__":

@@ -236,7 +236,7 @@ def write_histograms(path, found):
 
 
 def draw_blank_fields(path, table=DOCS / "tables" / "blank_fields.csv"):
-    """Draw the histograms of the significances that ``--write`` has put into ``table``."""
+    """Draw the histograms of the significances, from the numbers that ``--write`` has put into ``table``."""
     from matplotlib.figure import Figure
 
     with Path(table).open(encoding="utf-8") as file:
@@ -258,7 +258,8 @@ def draw_blank_fields(path, table=DOCS / "tables" / "blank_fields.csv"):
         for name in shown[kind]:
             numbers = np.array([int(row[name]) for row in mine])
             label = labels[kind].get(name, {"xga": "XGA's default"}.get(name, name))
-            panel.stairs(numbers / numbers.sum() / step, [*low, low[-1] + step], label=label)
+            inner = slice(1, -1)  # the outermost bins hold what lies beyond
+            panel.stairs((numbers / numbers.sum() / step)[inner], low[1:], label=label)
         sigma = np.linspace(-8, 30, 400)
         panel.plot(sigma, stats.norm.pdf(sigma), color="0.4", lw=0.8, ls=":", label="unit normal")
         panel.set(yscale="log", ylim=(1e-4, 1), xlabel="significance of blank sky (sigma)", title=titles[kind])

@@ -1,5 +1,6 @@
 """The command line: help whose examples work, exit codes, and no traceback for a user's mistake."""
 
+import doctest
 import importlib.util
 import inspect
 import json
@@ -87,6 +88,22 @@ def test_examples_of_the_help_work_as_printed(line, after_demo, monkeypatch):
     for option in ("-o", "imageset"):
         if option in expanded:
             assert (folder / expanded[expanded.index(option) + 1]).exists()
+
+
+@pytest.mark.slow
+def test_commands_of_the_documentation_print_what_the_page_says(after_demo, project_root, tmp_path):
+    """The page is run command by command, with pipes, as a reader would; only the demo is not made again."""
+    folder, _ = after_demo
+    shutil.copytree(folder / "xphotfn-demo", tmp_path / "xphotfn-demo")
+    blocks = re.findall(r"```console\n(.*?)```", (project_root / "docs" / "command-line.md").read_text(), re.DOTALL)
+    lines = [part.split("\n", 1) for block in blocks for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]]
+    assert len(lines) > 8
+    for command, said in lines:
+        if not command.startswith("xphotfn demo"):
+            words = command.replace("xphotfn ", f"{shlex.quote(sys.executable)} -m xphotfn ", 1)
+            ran = subprocess.run(["/bin/sh", "-c", words], cwd=tmp_path, text=True, capture_output=True)
+            flags = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+            assert doctest.OutputChecker().check_output(said, ran.stdout + ran.stderr, flags), (command, ran)
 
 
 def test_find(data):
@@ -312,6 +329,11 @@ def test_a_sample_gives_one_table_and_a_failing_target_sinks_nothing(data, tmp_p
     assert rows["note"][-1].startswith("no observation within")
     alone = call("snr", data, *WHERE, "--store", store, "--no-peak", "--json")
     assert list(rows["snr"][7:14]) == [row["snr"] for row in json.loads(alone.stdout)]
+    sky = ["--ra", "52.31", "--dec", "-33.72", "--radius", "20arcsec"]
+    assert call("snr", data, "--targets", table, "--store", store, "--quiet").exit_code == 2
+    assert len(json.loads(call("photometry", store, *sky, "--json").stdout)) == 6, "both targets have the same maps"
+    for name, which in enumerate((["--target", "here"], ["--obs-id", "0999990101", "--instrument", "pn"], [])):
+        assert call("view", store, "-o", tmp_path / f"{name}.png", *which).exit_code == 0
     for command in ("plan", "run"):
         extra = ["--store", store] if command == "run" else []
         partly = call(command, data, "--targets", table, *extra)

@@ -247,7 +247,7 @@ def command_pages() -> str:
     for name in main.list_commands(top):
         command = main.get_command(top, name)
         if command is not None and not command.hidden:
-            parts.append(f"## xphotfn {name}\n\n```text\n{help_of(command, name, top)}\n```\n")
+            parts.append(f"### xphotfn {name}\n\n```text\n{help_of(command, name, top)}\n```\n")
     return "\n".join(parts)
 
 

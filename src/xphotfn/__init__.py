@@ -47,6 +47,7 @@ _WHERE = {
     "graph.describe": "describe",
     "graph.result": "Run raise_for_failures",
     "graph.run": "load_run retry_failed run runs",
+    "graph.survivors": "surviving_plan",
     "graph.delayed": "to_delayed",
     "measure.apertures": "ApertureFlag photometry",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",

@@ -31,6 +31,7 @@ from xphotfn.graph.recipes import (
 )
 from xphotfn.graph.result import Run as Run, raise_for_failures as raise_for_failures
 from xphotfn.graph.run import load_run as load_run, retry_failed as retry_failed, run as run, runs as runs
+from xphotfn.graph.survivors import surviving_plan as surviving_plan
 from xphotfn.io.find import find_observations as find_observations
 from xphotfn.io.match import bulk_field as bulk_field, match_observations as match_observations
 from xphotfn.io.products import ExposureMap as ExposureMap, Image as Image, RateMap as RateMap

@@ -20,11 +20,12 @@ from astropy.io import fits
 from attrs import evolve
 
 import xphotfn as xp
-from xphotfn.commands.builders import eexpmap, evselect_image, with_environment
+from xphotfn.commands.builders import eexpmap, emosaic, evselect_image, with_environment
 from xphotfn.engines import processes
 from xphotfn.engines.processes import Cancelled, accept, cancel, cancel_all, labelled
 from xphotfn.engines.sas import SasEngine, sas_engine
 from xphotfn.engines.tasks import write_shims
+from xphotfn.graph.plan import Plan, Step
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed
 from xphotfn.store.kernel import Work, make
@@ -205,6 +206,8 @@ def test_scratch_of_an_interrupted_run_is_in_nobodys_way(outcome, tmp_path, inst
         (left / "product").mkdir()
         assert isinstance(make(Work(step="s", command=evolve(COMMAND, inputs=())),
                                sas_engine(env=install(evselect=GOOD)), store), Done)  # fmt: skip
+        assert open_store(store).sweep() == 0, "its process, this one, is alive"
+        assert left.exists()
 
 
 def test_one_failure_of_many_sinks_nothing_else(outcome, install, tmp_path):
@@ -215,6 +218,19 @@ def test_one_failure_of_many_sinks_nothing_else(outcome, install, tmp_path):
         command = evselect_image("e.fits", "image.fits", expression=f"(PI in [{low}:2000])", grid=GRID)
         results.append(make(Work(step=str(low), command=evolve(command, inputs=())), engine, store))
     assert [type(r) for r in results] == [Done, Failed, Done]
+
+
+def test_a_run_of_which_one_task_fails_keeps_the_rest_and_raises_when_asked(install, tmp_path):
+    engine = sas_engine(env=install(evselect=f'case "$*" in *1000:2000*) echo oh >&2; exit 5;; esac; {GOOD}'))
+    lows = (500, 1000, 1500)
+    commands = [evselect_image("e.fits", "image.fits", expression=f"(PI in [{n}:2000])", grid=GRID) for n in lows]
+    plan = Plan(steps=[Step(command=evolve(command, inputs=())) for command in commands])
+    run = xp.run(plan, engine=engine, store=tmp_path / "run", progress=False)
+    assert list(run.table()["state"]) == ["failed", "done", "done"]
+    with pytest.raises(xp.CommandFailed, match=r"1 of 3 steps failed .* the others are done and kept(.|\n)*status 5"):
+        xp.raise_for_failures(run)
+    engine = sas_engine(env=install(evselect=GOOD))
+    assert [d.cached for d in xp.retry_failed(run, engine=engine, progress=False).done] == [True, False, True]
 
 
 def test_a_command_is_tried_again_when_asked(outcome, tmp_path):
@@ -326,6 +342,50 @@ def test_names_that_could_leave_the_folder_are_refused(name):
         xp.Command(task=name)
 
 
+@pytest.mark.parametrize(
+    "place", ["a b", "it's", 'say "hi"', "a;touch pwned", "$(touch pwned)", "new\nline", "a:b", "-rf"]
+)
+def test_stores_and_found_files_may_lie_anywhere(install, tmp_path, place):
+    store = open_store(tmp_path / place / "store")
+    events = tmp_path / place / f"{place}.fits"
+    events.write_text("events")
+    stat = events.stat()
+    file = FoundFile(path=str(events), size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+    script = f"""
+[ "$(cat events.fits)" = events ] && [ -e "$SAS_CCF" ] && : > "$TMPDIR/a" && [ -d "${{PFILES%%;*}}" ] || exit 9
+{GOOD}"""
+    command = with_environment(COMMAND, calindexset="ccf.cif")
+    command = evolve(command, inputs=("events.fits", "ccf.cif"))
+    engine = SasEngine(version="20.0.0", env=install(evselect=script).items())
+    work = Work(step="s", command=command, found=[("events.fits", file), ("ccf.cif", file)])
+    done = make(work, engine, store)
+    assert isinstance(done, Done), done
+    assert make(work, engine, store).cached
+    assert list(Path(store.path, "scratch").iterdir()) == []
+    assert not list(tmp_path.rglob("*pwned.fits.*"))
+    assert not (tmp_path / "pwned").exists()
+
+
+def test_a_store_cannot_lie_under_a_regular_file(tmp_path):
+    (tmp_path / "file").write_text("x")
+    with pytest.raises(xp.InvalidFile, match=r"cannot be a store \(Not a directory\): give a folder"):
+        open_store(tmp_path / "file" / "store")
+    assert (tmp_path / "file").read_text() == "x"
+
+
+@pytest.mark.parametrize("target", ["good.fits", "nowhere.fits"])
+def test_an_output_that_is_a_link_beforehand_is_never_written_through(install, tmp_path, target):
+    engine = sas_engine(env=install(evselect=GOOD))
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    (folder / "image.fits").symlink_to(tmp_path / target)
+    before = (tmp_path / "good.fits").read_bytes()
+    with pytest.raises(xp.CommandFailed, match="image.fits exists already"):
+        engine.execute(COMMAND, folder)
+    assert (tmp_path / "good.fits").read_bytes() == before
+    assert not (tmp_path / "nowhere.fits").exists()
+
+
 def test_no_shell_reads_the_words(outcome, tmp_path):
     words = [w for w in NASTY if "\0" not in w]
     command = xp.Command(
@@ -428,7 +488,22 @@ def test_the_engine_is_a_value(install):
 
 def test_a_command_line_that_no_system_takes_is_a_failure(outcome):
     failed = outcome(GOOD, command=evolve(COMMAND, parameters=(("expression", "PI>500 " * 400_000),)))
-    assert failed.reason == "cannot be started: Argument list too long"
+    assert failed.reason.startswith(
+        "cannot be started: Argument list too long; expression has 2800011 letters, and most systems take 131071 for "
+        "one word: split the work"
+    )
+
+
+def test_as_many_images_as_emosaic_takes_reach_it(install, tmp_path):
+    folder = tmp_path / "scratch"
+    folder.mkdir()
+    names = [f"{n:010d}_mos1_S001_500-2000_img.fits.gz" for n in range(999)]
+    for name in names:
+        (folder / name).symlink_to(tmp_path / "good.fits")
+    script = """set -- ${1#imagesets=}; [ $# = 999 ] || exit 1; for name in "$@"; do [ -e "$name" ] || exit 2; done
+cp "$GOOD" m.fits"""
+    engine = sas_engine(env=install(emosaic=script))
+    assert engine.execute(emosaic(names, "m.fits"), folder) == ""
 
 
 def test_a_task_that_is_not_installed_is_said(outcome):

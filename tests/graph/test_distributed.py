@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 from types import SimpleNamespace
 
 import attrs
@@ -249,11 +250,12 @@ def test_a_task_that_is_wanted_again_at_once_is_done_after_all(scripted, tools, 
     plan = Plan(steps=[tools.made_of("evselect", 0)])
     client.register_plugin(on_cluster.EndWithTask())
     delayed = xp.to_delayed(plan, engine=engine, store=tmp_path / "s")[plan.steps[0].id]
-    future = client.compute(delayed)
+    worker = next(iter(client.scheduler_info()["workers"]))
+    future = client.compute(delayed, workers=[worker])
     pids = tools.lines_of(tmp_path / "pids", 2)
     client.cancel(future)
     time.sleep(0.1)  # for dask to tell the client; the old process is still there: it does not heed SIGTERM
-    again = client.compute(delayed)
+    again = client.compute(delayed, workers=[worker])
     assert isinstance(again.result(timeout=20), xp.Done)
     assert all(tools.gone(pid) for pid in pids)
 
@@ -274,6 +276,7 @@ def test_a_client_that_is_closed_ends_its_run(two_observations, scripted, tools,
 
 DRIVER = """
 import sys
+
 import xphotfn as xp
 from distributed import Client
 from xphotfn.commands.command import Command
@@ -283,25 +286,30 @@ address, path, good, notes = sys.argv[1:]
 engine = SasEngine(version="20.0.0", env=(("PATH", path), ("GOOD", good), ("NOTES", notes)))
 steps = [Step(command=Command(task="evselect", parameters=(("number", n),), outputs=(f"p{n}.fits",))) for n in "012"]
 with Client(address, timeout=30) as client:
-    xp.run(Plan(steps=steps), engine=engine, store=notes + "/s", scheduler=client, progress=False, tries=3)
+    def tell(event):
+        with open(notes + "/events", "a") as file:
+            print(event.state, file=file)
+
+    xp.run(Plan(steps=steps), engine=engine, store=notes + "/s", scheduler=client, progress=tell, tries=3)
 """
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize(
+    "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
+)
 def test_when_the_driver_ends_its_tasks_end(scripted, tools, tmp_path, cluster, number):
     env = dict(scripted(f'[ "$number" = 0 ] || {{ {SLEEP}; }}').env)
     words = [cluster.scheduler_address, env["PATH"], env["GOOD"], env["NOTES"]]
     driver = subprocess.Popen([sys.executable, "-c", DRIVER, *words], stderr=subprocess.PIPE)
     try:
         pids = tools.lines_of(tmp_path / "pids", 4)
-        while not list((tmp_path / "s" / "products").glob("*/*")):
-            time.sleep(0.02)
-        time.sleep(0.2)
+        assert "done" in tools.lines_of(tmp_path / "events", 4)
         driver.send_signal(number)
         assert all(tools.gone(pid) for pid in pids)
         said = driver.communicate(timeout=20)[1].decode()
     finally:
         driver.kill()
+        driver.communicate()
     assert ("KeyboardInterrupt" in said) == (number != signal.SIGKILL)
     if number != signal.SIGKILL:
         assert "the same run() again makes only what is missing" in said
@@ -377,6 +385,26 @@ def test_an_error_of_dask_fails_its_own_step_and_skips_those_that_wait(two_obser
     )
     assert found[steps[4].id] == found[steps[6].id].__class__(step=steps[4].id, because=steps[1].id)
     assert found[steps[6].id].because == steps[1].id
+
+
+def test_a_worker_that_is_killed_costs_its_own_tasks_only(scripted, tools, tmp_path, client):
+    """Last of those on the common cluster: its second worker may still be coming back."""
+    plan = Plan(steps=[tools.made_of("evselect", n) for n in range(8)])
+    once = '[ "$number" != 0002 ] || ! mkdir "$NOTES/once" 2> /dev/null || kill -9 $PPID'
+    engine = scripted(f'echo "$number $$" >> "$NOTES/calls"; {once}; sleep 0.05')
+    there = xp.run(plan, engine=engine, store=tmp_path / "cluster", scheduler=client, progress=False)
+    here = xp.run(plan, engine=scripted(), store=tmp_path / "threads", progress=False)
+    assert (tmp_path / "once").exists()
+    assert len(there.done) == 8
+    for one, other in zip(there.done, here.done, strict=True):
+        assert Path(one.outputs[0].path).read_bytes() == Path(other.outputs[0].path).read_bytes()
+    calls = [line.split() for line in (tmp_path / "calls").read_text().splitlines()]
+    assert 9 <= len(calls) <= 8 + 4, "the tasks of the worker that was killed, of which it had four at most"
+    assert max([number for number, _ in calls].count(f"{n:04d}") for n in range(8)) == 2
+    assert all(tools.gone(pid) for _, pid in calls)
+    assert xp.verify(tmp_path / "cluster").is_good
+    open_store(tmp_path / "cluster")
+    assert not list((tmp_path / "cluster" / "scratch").iterdir())
 
 
 @pytest.mark.slow

@@ -125,3 +125,17 @@ def test_more_images_than_sas_takes_at_once_are_chained(field, band, monkeypatch
     assert (maps[0].image.data == maps[1].image.data).all()
     assert (maps[0].exposure.data == maps[1].exposure.data).all()
     assert maps[0].grid == maps[1].grid
+
+
+@pytest.mark.parametrize("letters", [5 * 81, 6 * 81 - 1])
+def test_a_list_of_images_that_no_command_line_takes_is_split(field, band, monkeypatch, letters):
+    monkeypatch.setattr("xphotfn.graph.parts.MOST_LETTERS", letters)
+    assert [len(s.command.inputs) for s in xp.plan_mosaics(field, band).steps] == [5, 2, 5, 2]
+    monkeypatch.setattr("xphotfn.graph.parts.MOST_LETTERS", 6 * 81)
+    assert [len(s.command.inputs) for s in xp.plan_mosaics(field, band).steps] == [6, 6]
+
+
+def test_as_many_images_as_emosaic_takes_fit_on_a_command_line(field, band):
+    """999 names of ours are one word of less than 131072 bytes, the limit of Linux."""
+    name = max((p.name for p in xp.plan_photometry(field, band).products), key=len)
+    assert 999 * (len(name) + 1) < 131072

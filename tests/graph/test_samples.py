@@ -84,3 +84,18 @@ def test_commands_of_a_sample_share_equal_parameters(sample):
 def test_two_targets_of_one_name_are_refused(sample):
     with pytest.raises(xp.PlanError, match="several fields are called a: give each target a name of its own"):
         xp.plan_photometry((sample[0], sample[1], sample[0]), BANDS)
+
+
+def test_a_field_names_the_nearest_of_what_it_leaves_out():
+    pool = [observation(number) for number in range(1, 201)]
+    target = xp.point_source("a", 10.0, 20.0, radius="30 arcsec")
+    found = xp.match_observations(target, pool[::-1])
+    from astropy.coordinates import SkyCoord
+
+    away = [SkyCoord(10, 20, unit="deg").separation(SkyCoord(o.ra_deg, o.dec_deg, unit="deg")).arcmin for o in pool]
+    near = [o.obs_id for o, d in zip(pool, away, strict=True) if d <= 30]
+    assert [m.obs_id for m in found.members] == near
+    assert [m.separation_arcmin for m in found.members] == pytest.approx(away[: len(near)])
+    assert [obs_id for obs_id, _ in found.left_out] == [o.obs_id for o in pool[len(near) : len(near) + 50]]
+    with pytest.raises(xp.PlanError, match="the nearest of 200 is 0000000001 at 2.8 arcmin"):
+        xp.match_observations(target, pool, within=2 / 60)

@@ -393,9 +393,10 @@ def test_radii_for_each_position_are_those_of_single_calls(tmp_path):
     for number in range(3):
         single = photometry(item, places[number], radii[number])
         assert np.allclose(plain(together[number : number + 1]), plain(single), rtol=1e-10)
-    lengths = photometry(item, places, [30, 60, 45] * u.kpc, field=evolve(field, members=()))
+    item, places = example_rate_map(), at_pixels(example_rate_map().grid, [250.0, 300, 200], [250.0, 220, 280])
+    lengths = photometry(item, places, [30, 60, 45] * u.kpc, field=field)
     angles = u.Quantity([radius_deg(v * u.kpc, field.target) for v in (30, 60, 45)], u.deg)
-    assert np.array_equal(plain(lengths), plain(photometry(item, places, angles)))
+    assert np.array_equal(plain(lengths), plain(photometry(item, places, angles, field=field)))
 
 
 @pytest.mark.parametrize(

@@ -165,6 +165,19 @@ def test_title_says_what_it_is(rate_map):
     assert view(mosaic).get_title() == "example: combined, 0.5-2 keV"
 
 
+def test_labels_of_ticks_do_not_run_into_each_other_in_a_small_figure(rate_map):
+    mask = disc((512, 512), 255.5, 255.5, 220.0)
+    ax = view(rate_map.exposure, mask=mask, zoom_in=True, figsize=(4, 3.4))
+    ax.figure.canvas.draw()
+    rgba = np.asarray(ax.figure.canvas.buffer_rgba())
+    box = ax.get_window_extent()
+    strip = rgba[rgba.shape[0] - int(box.y0) + 4 : rgba.shape[0] - int(box.y0) + 20, int(box.x0) : int(box.x1), :3]
+    ink = np.flatnonzero(strip.min(axis=(0, 2)) < 128)
+    words = np.split(ink, np.flatnonzero(np.diff(ink) > 6) + 1)
+    assert len(words) >= 2
+    assert max(np.ptp(word) for word in words) < 55  # one label; two that touch would be 90
+
+
 def test_log_colour_bar_has_plain_numbers(rate_map):
     ax = view(rate_map.image)
     ax.figure.canvas.draw()
@@ -332,6 +345,14 @@ def test_plain_axes_keep_pixels(rate_map):
     ax = view(rate_map, ax=figure.add_subplot(), cross_hair=example_field().centre)
     assert (ax.get_xlabel(), ax.get_ylabel()) == ("x (pix)", "y (pix)")
     FigureCanvasAgg(figure).draw()
+
+
+def test_axes_of_a_subfigure_are_drawn_into(rate_map):
+    figure = Figure(layout="constrained")
+    part, _ = figure.subfigures(1, 2)
+    ax = view(rate_map, ax=part.add_subplot(projection=sky_wcs(rate_map.grid)), field=example_field())
+    FigureCanvasAgg(figure).draw()
+    assert len(ax.patches) == 6
 
 
 def test_pixel_axes_where_no_projection_can_be_made(rate_map, monkeypatch):

@@ -10,7 +10,7 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
 from xphotfn.cli.output import wants_progress
-from xphotfn.cli.places import maps_of, product_of
+from xphotfn.cli.places import maps_of, product_of, unique
 from xphotfn.errors import InvalidRecord, ProductMissing
 
 __all__ = ("report", "view")
@@ -78,7 +78,7 @@ def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
         asked["instrument"] = instrument(asked["instrument"]).name
     if "obs_id" not in asked and "instrument" not in asked and any(m.obs_id == "combined" for m in maps):
         asked["obs_id"] = "combined"
-    fitting = [m for m in maps if all(getattr(m, name) == value for name, value in asked.items())]
+    fitting = unique(m for m in maps if all(getattr(m, name) == value for name, value in asked.items()))
     if len(fitting) == 1:
         return fitting[0]
     there = {name: dict.fromkeys(str(getattr(m, name)) for m in fitting or maps) for name in _WHICH}

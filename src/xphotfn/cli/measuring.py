@@ -8,8 +8,8 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
-from xphotfn.cli.output import read_table, say, show, wants_progress, write_table
-from xphotfn.cli.places import maps_of
+from xphotfn.cli.output import read_table, show, wants_progress, write_table
+from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, sample_of
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
@@ -171,7 +171,7 @@ def photometry(
     import xphotfn as xp
 
     names, where, radii = _where(positions, ra, dec, radius)
-    maps = maps_of(place, [values.band(text) for text in bands])
+    maps = unique(maps_of(place, [values.band(text) for text in bands]))
     if psf is not None:
         how["psf"] = psf
     table = xp.photometry(maps, where, radii, background=values.background(background), **how)
@@ -179,7 +179,7 @@ def photometry(
         table.add_column([names[i] for i in table["position"]], name="name", index=0)
     if output is not None:
         write_table(table, output, overwrite=overwrite)
-        say(f"{output}: {len(table)} rows")
+        click.echo(f"{output}: {len(table)} rows")
         return
     shown = table.colnames if as_json else [n for n in _SHOWN if n in table.colnames]
     show([{n: _cell(n, row[n]) for n in shown} for row in table], as_json=as_json)

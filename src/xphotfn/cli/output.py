@@ -63,7 +63,7 @@ def show(rows: Sequence[Row], *, as_json: bool = False, output: Path | None = No
     """Print rows as a table or as JSON, or write them to a file."""
     if output is not None:
         write_table(as_table(rows), output, overwrite=overwrite)
-        say(f"{output}: {len(rows)} rows")
+        click.echo(f"{output}: {len(rows)} rows")
     elif as_json:
         print_json(rows)
     elif rows:

@@ -1,12 +1,12 @@
 """Maps in a place that the user names: the store of a run, a folder with images and exposure maps, or one file."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, ShapeMismatch
 
-__all__ = ("is_store", "maps_of", "product_of")
+__all__ = ("is_store", "maps_of", "product_of", "unique")
 
 
 def is_store(path: Path) -> bool:
@@ -17,13 +17,18 @@ def is_store(path: Path) -> bool:
 
 
 def maps_of(place: Path, bands: Sequence[Any] = (), *, combined: bool = False) -> tuple[Any, ...]:
-    """Return the rate maps of a store's last run, or of a folder, in bands or in all; each map once."""
+    """Return the rate maps of a store's last run, or of a folder, in bands or in all."""
     found = list(_of_store(place, combined) if is_store(place) else _of_folder(place))
     maps = [m for m in found if not bands or m.band in bands]
     if not maps:
         there = ", ".join(dict.fromkeys(str(m.band) for m in found))
         what = f"maps of {there} only" if found else "no image with an exposure map of its band"
         raise ProductMissing(f"{place} holds {what}: make what is missing with `xphotfn run`")
+    return tuple(maps)
+
+
+def unique(maps: Iterable[Any]) -> tuple[Any, ...]:
+    """Return each map once: targets that share an observation share its maps."""
     return tuple({(m.path, m.exposure.path): m for m in maps}.values())
 
 

@@ -33,7 +33,7 @@ def _plain_names(record: object, attribute: object, value: tuple[str, ...]) -> N
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Command:
     """One call of a SAS task, with the files it reads and writes.
 
@@ -78,6 +78,12 @@ class Command:
         if default is None:
             raise InvalidRecord(f"{self.task} has no parameter {name!r}; it has {[k for k, _ in self.parameters]}")
         return default
+
+    def __repr__(self) -> str:
+        return (
+            f"Command(task={self.task!r}, parameters={len(self.parameters)}, inputs={len(self.inputs)}, "
+            f"outputs={self.outputs[:3]}{' and more' if len(self.outputs) > 3 else ''})"
+        )
 
     def _repr_html_(self) -> str:
         return block(f"Command {self.task}", command_facts(self))

@@ -5,6 +5,7 @@ there, new, not empty and, for images and exposure maps, of the grid that was as
 and decides nothing. Neither the environment nor the working directory of this Python process is ever changed.
 """
 
+import errno
 import os
 import shutil
 import signal
@@ -105,6 +106,8 @@ class SasEngine:
             problem = f"cannot be started: {error.strerror or error}"
             if isinstance(error, FileNotFoundError):
                 problem = "is no program on PATH: is this task part of the installed SAS?"
+            if error.errno == errno.E2BIG:
+                problem += f"; {_longest_word(command)}"
             raise CommandFailed(command.argv, problem) from error
         return ended.status, path.read_text(encoding="utf-8", errors="replace")
 
@@ -115,7 +118,7 @@ class SasEngine:
             (private / name).mkdir()
         system = f"{env['HEADAS']}/syspfiles" if env.get("HEADAS") else ""
         env |= {
-            "PFILES": f"{private / 'pfiles'};{system}",
+            "PFILES": f"{_own_pfiles(folder, private)};{system}",
             "TMPDIR": str(private / "tmp"),
             "HEADASNOQUERY": "1",
             "HEADASPROMPT": "/dev/null",
@@ -125,6 +128,22 @@ class SasEngine:
         env.setdefault("SAS_RAND_SEED", "1")  # else SAS seeds by the clock, and no product could be made again
         named = {*command.inputs, *command.outputs}
         return env | {name: str(folder / value) if value in named else value for name, value in command.env}
+
+
+def _own_pfiles(folder: Path, private: Path) -> str:
+    """Return the folder of parameter files, where it runs if its whole path cannot stand in PFILES, a list of paths."""
+    own = private / "pfiles"
+    return str(own.relative_to(folder)) if set(":; ").intersection(str(own)) else str(own)
+
+
+def _longest_word(command: Command) -> str:
+    """Return which word of a command line is the longest, and what to do where that is too long."""
+    word = max(command.argv, key=len)
+    name = word.partition("=")[0]
+    return (
+        f"{name} has {len(word)} letters, and most systems take 131071 for one word: split the work, as the plan_* "
+        "functions do with mosaics of many images, or shorten the expression"
+    )
 
 
 def _refuse_what_is_there(command: Command, names: Iterable[str]) -> None:

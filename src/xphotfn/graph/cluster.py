@@ -20,10 +20,11 @@ from xphotfn.graph.plan import Step
 from xphotfn.records.outcome import Failed, Outcome, Skipped
 from xphotfn.store.store import MARKER, Store
 
-__all__ = ("EndWithTask", "compute_on", "declares", "on_worker", "prepare")
+__all__ = ("EndWithTask", "compute_on", "declares", "on_worker", "on_worker_telling", "prepare")
 
 _STARTED = "xphotfn-started"  # dask's topic on which workers say what they start
 _PATIENCE_S = 1.0  # how often to see whether the scheduler is still there when nothing arrives
+_TOGETHER_S = 0.1  # what arrives within this time is dealt with at once: each question to the scheduler takes a while
 _SHARED_WITHIN_S = 5.0  # a network file system may show a new file to other machines this much later
 _LISTENERS: dict[str, list["queue.SimpleQueue[Any]"]] = {}
 
@@ -55,20 +56,24 @@ class EndWithTask(WorkerPlugin):  # type: ignore[misc]
 
 
 def on_worker(key: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return ``function(*arguments)``, on a worker: it says that it has started, and its processes end with it.
+    """Return ``function(*arguments)``, on a worker; its processes end with its task.
 
     Raises
     ------
     Reschedule
         If it was cancelled meanwhile. Dask drops it, or runs it again where somebody has asked for it since.
     """
-    worker = get_worker()
-    worker.log_event(_STARTED, key)
     with labelled(key) as block:
         result = function(*arguments)
     if block.cancelled:
         raise Reschedule(f"{key} was cancelled")
     return result
+
+
+def on_worker_telling(key: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Do as :func:`on_worker`, and say first that the task has started."""
+    get_worker().log_event(_STARTED, key)
+    return on_worker(key, function, *arguments)
 
 
 def prepare(client: Any, store: Store) -> None:
@@ -157,7 +162,7 @@ def compute_on(
             for future in futures:
                 future.add_done_callback(arrivals.put)
             while len(outcomes) < len(futures):
-                started, ended = _next(arrivals)
+                started, ended = _next(arrivals, len(futures) - len(outcomes) - len(lost))
                 for key in started:
                     for step in executed.get(key, ()):
                         observe(step, None)
@@ -201,14 +206,24 @@ def _arrivals(client: Any) -> Iterator["queue.SimpleQueue[Any]"]:
                 client.unsubscribe_topic(_STARTED)
 
 
-def _next(arrivals: "queue.SimpleQueue[Any]") -> tuple[list[str], list[Any]]:
-    """Return the keys of tasks that have started and the futures that have ended, at least one unless nothing comes."""
-    items: list[Any] = []
+def _next(arrivals: "queue.SimpleQueue[Any]", most: int) -> tuple[list[str], list[Any]]:
+    """Return the keys of tasks that have started and the futures that have ended, at least one unless nothing comes.
+
+    Parameters
+    ----------
+    most
+        How many futures are still to end.
+    """
+    started: list[str] = []
+    ended: list[Any] = []
+    stop = time.monotonic() + _PATIENCE_S
     with suppress(queue.Empty):
-        items.append(arrivals.get(timeout=_PATIENCE_S))
-        while True:
-            items.append(arrivals.get_nowait())
-    return [i for i in items if isinstance(i, str)], [i for i in items if not isinstance(i, str)]
+        while len(ended) < most:
+            item = arrivals.get(timeout=max(0.0, stop - time.monotonic()))
+            if not started and not ended:
+                stop = time.monotonic() + _TOGETHER_S
+            (started if isinstance(item, str) else ended).append(item)
+    return started, ended
 
 
 def _results(client: Any, futures: Sequence[Any]) -> Iterator[tuple[str, Any]]:

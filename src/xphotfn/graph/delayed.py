@@ -67,6 +67,7 @@ class _Job(NamedTuple):
     tries: int
     known: Mapping[str, Outcome]
     observe: Observe
+    starts: bool = True
 
     @property
     def keys(self) -> dict[str, str]:
@@ -193,7 +194,15 @@ def _handles(layer: dict[str, Any], keys: Sequence[str], annotations: Mapping[st
 
 
 def compute(
-    plan: Plan, engine: Engine, store: Store, *, scheduler: Any, workers: int, tries: int, observe: Observe
+    plan: Plan,
+    engine: Engine,
+    store: Store,
+    *,
+    scheduler: Any,
+    workers: int,
+    tries: int,
+    observe: Observe,
+    starts: bool = True,
 ) -> tuple[Outcome, ...]:
     """Run every step of a plan and return its outcomes in the order of the steps.
 
@@ -205,6 +214,8 @@ def compute(
         Number of threads; a Client has its own.
     observe
         Called with a step's id and None when it starts, and with its outcome when it ends; always by this thread.
+    starts
+        Whether anybody wants to know of starts: on a cluster each is a message.
 
     Raises
     ------
@@ -220,7 +231,7 @@ def compute(
     for step, outcome in known.items():
         observe(step, outcome)
     if len(known) < len(plan.steps):
-        job = _Job(plan, engine, store, tries, known, observe)
+        job = _Job(plan, engine, store, tries, known, observe, starts)
         known = known | (_on_client(job, scheduler) if on_client else _here(job, scheduler, workers))
     return tuple(known[step.id] for step in plan.steps)
 
@@ -255,7 +266,7 @@ def _on_client(job: _Job, client: Any) -> dict[str, Outcome]:
     from xphotfn.graph import cluster
 
     cluster.prepare(client, job.store)
-    keys, layer = job.keys, _layer_in_passes(job, cluster.on_worker)
+    keys, layer = job.keys, _layer_in_passes(job, cluster.on_worker_telling if job.starts else cluster.on_worker)
     executed = _steps_of_tasks(layer, keys)
     annotations = _annotations(job, executed)
     resource = getattr(job.engine, "resource", "")

@@ -28,6 +28,10 @@ from xphotfn.science.mosaic import mosaic_batches
 
 __all__ = ("Part", "Wish", "exposure_map_part", "exposures_of", "image_part", "join", "mosaic_part")
 
+MOST_LETTERS = 120_000  # of a list of files: Linux takes no word of 131072 bytes or more on a command line
+_FEWEST_IMAGES = 5  # what mosaic_batches needs at least
+_LONGEST_MOSAIC = "m" * 80  # the mosaic of the portions before is one of the images
+
 _WITHOUT_EVENTS = (
     "is made without an event list, which only the native engine can: lost frames and bad pixels are not known, "
     "so it is too high (pn by 13 to 18 %)"
@@ -176,7 +180,7 @@ def _mosaic_of(target: Field, inputs: Sequence[PlannedProduct], kind: str, short
     grids = {m.obs_id: m.observation.grid for m in target.members}
     steps: list[Step] = []
     members: list[str] = []
-    for portion in _portions([p.grid or grids[p.obs_id] for p in inputs]):
+    for portion in _portions([p.grid or grids[p.obs_id] for p in inputs], [p.name for p in inputs]):
         added = [_input(inputs[n]) for n in portion]
         members += [f"{inputs[n].obs_id}_{inputs[n].instrument}_{inputs[n].exposure_id}" for n in portion]
         if steps:
@@ -195,10 +199,11 @@ def _mosaic_of(target: Field, inputs: Sequence[PlannedProduct], kind: str, short
     return Part(steps=steps, products=(product,))
 
 
-def _portions(grids: Sequence[PixelGrid]) -> tuple[tuple[int, ...], ...]:
-    if len(grids) <= MOST_IMAGES:
-        return (tuple(range(len(grids))),)
-    return mosaic_batches(grids, most=MOST_IMAGES)
+def _portions(grids: Sequence[PixelGrid], names: Sequence[str]) -> tuple[tuple[int, ...], ...]:
+    """Return the portions in which one emosaic after the other takes images: as many as it, and the system, allow."""
+    longest = max(len(name) for name in (*names, _LONGEST_MOSAIC))
+    most = min(MOST_IMAGES, max(_FEWEST_IMAGES, MOST_LETTERS // (longest + 1)))
+    return (tuple(range(len(grids))),) if len(grids) <= most else mosaic_batches(grids, most=most)
 
 
 def _input(product: PlannedProduct) -> StepInput:

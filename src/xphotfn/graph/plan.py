@@ -48,7 +48,7 @@ class StepInput:
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, repr=False)
 class Step:
     """One command with its inputs.
 
@@ -93,6 +93,10 @@ class Step:
     def needs(self) -> tuple[str, ...]:
         """Ids of the steps that it waits for, each once."""
         return tuple(dict.fromkeys(i.step for i in self.inputs if i.step))
+
+    def __repr__(self) -> str:
+        outputs = self.command.outputs
+        return f"Step(id={self.id!r}, obs_id={self.obs_id!r}, outputs={outputs[:3]}, needs={len(self.needs)})"
 
     def _repr_html_(self) -> str:
         sources = [(i.name, i.step if i.file is None else file_name(i.file.path)) for i in self.inputs]

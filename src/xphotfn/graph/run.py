@@ -11,7 +11,7 @@ from xphotfn.graph.plan import Plan
 from xphotfn.graph.progress import Progress, telling
 from xphotfn.graph.result import Run
 from xphotfn.records.outcome import Failed, Outcome
-from xphotfn.store.codec import from_plain, to_plain
+from xphotfn.store.codec import from_plain, to_json
 from xphotfn.store.store import MARKER, Store, digest_bytes, open_store
 
 __all__ = ("default_workers", "load_run", "retry_failed", "run", "runs")
@@ -109,6 +109,7 @@ def run(
                 workers=workers or default_workers(),
                 tries=tries,
                 observe=observe,
+                starts=callable(progress),
             )
     except BaseException as error:
         if ended:
@@ -121,7 +122,7 @@ def run(
 
 
 def _keep(store: Store, result: Run) -> Run:
-    store.write_run(f"{result.plan.id}-{digest_bytes(result.engine.encode())[:8]}", to_plain(result))
+    store.write_run(f"{result.plan.id}-{digest_bytes(result.engine.encode())[:8]}", to_json(result))
     return result
 
 

@@ -27,6 +27,7 @@ __all__ = (
     "band_of_exposure_map",
     "band_of_image",
     "card",
+    "check_whole",
     "grid_of",
     "is_exposure_map",
     "is_mosaic",
@@ -42,6 +43,7 @@ _GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _CARD = re.compile(r"(?:COMMENT |HISTORY |CONTINUE|HIERARCH|END     )|[A-Z0-9_-]{1,8} *(?<=.{8})= ")
 _SIZE = re.compile(rb"(BITPIX|NAXIS|NAXIS\d{1,3}|PCOUNT|GCOUNT|GROUPS) *= *([-+]?\d+|T)")
+_START = re.compile(rb".{80}BITPIX  = +(?:8|16|32|64|-32|-64) [^E]*NAXIS   = +\d{1,3} ", re.DOTALL)
 _ABSURD = 2**43  # bytes: more than a file holds, and still a position that file systems allow
 _AGAIN = "get it again"
 
@@ -173,6 +175,35 @@ def read_array(path: Path_, hdu: int | str = 0) -> tuple[NDArray[Any], "Header"]
     kind = fits.ImageHDU if "XTENSION" in header else fits.PrimaryHDU
     data = kind.fromstring(raw + bytes(-len(raw) % BLOCK)).data
     return np.array(data, dtype=data.dtype.newbyteorder("=")), header
+
+
+def check_whole(path: Path_) -> None:
+    """Make sure that a file is FITS from its first HDU to its last, as :func:`open_checked` does, without astropy.
+
+    Raises
+    ------
+    InvalidFile
+        If the file is missing, empty, not FITS, truncated or fails its checksum of compression.
+
+    References
+    ----------
+    FITS standard 4.0, tables 7 and 10: the mandatory keywords and their order.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> path = Path(tempfile.mkdtemp(), "image.fits")
+    >>> _ = path.write_text("SIMPLE  =                    T")
+    >>> check_whole(path)
+    Traceback (most recent call last):
+    xphotfn.errors.InvalidFile: ...image.fits: ends inside a header, after 30 bytes: it was cut short, get it again
+    """
+    with _whole(path) as stream:
+        for number, unit in enumerate(_units(stream, str(path))):
+            if not _START.match(unit.header):
+                problem = f"has no BITPIX and NAXIS of the FITS standard in HDU {number}: it is damaged, {_AGAIN}"
+                raise InvalidFile(str(path), problem)
 
 
 @contextmanager

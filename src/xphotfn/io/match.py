@@ -1,10 +1,12 @@
 """Targets meet observations: a Field holds a target, what covers it and its regions."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, overload
+from typing import Any, NamedTuple, overload
 
 import astropy.units as u
+import numpy as np
 from attrs import evolve
+from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, PlanError
 from xphotfn.records.field import Field, FieldObservation
@@ -20,6 +22,7 @@ from xphotfn.units import angle_deg
 __all__ = ("bulk_field", "match_observations")
 
 CORE_FRACTION = 0.15  # of R500: regions inside belong to a cluster
+MOST_LEFT_OUT = 50  # observations named per field: a sample of thousands would hold millions
 
 
 @overload
@@ -51,7 +54,8 @@ def match_observations(
     Returns
     -------
     Field or tuple of Field
-        One for one target; for several a tuple in their order. What was left out and why is in ``left_out``.
+        One for one target; for several a tuple in their order. What was left out and why is in ``left_out``: the 50
+        nearest of what is beyond ``within``.
 
     Raises
     ------
@@ -79,12 +83,25 @@ def match_observations(
     >>> field.obs_ids
     ('0999990101',)
     """
-    pool = sorted(observations, key=lambda o: o.obs_id)
+    pool = _pool(observations)
     limit = angle_deg(within, "within")
     if isinstance(target_or_targets, Target):
         return _match(target_or_targets, pool, limit)
     cache: dict[str, tuple[Region, ...]] = {}
     return tuple(_match(target, pool, limit, cache) for target in target_or_targets)
+
+
+class _Pool(NamedTuple):
+    """Observations sorted by ObsID, and their pointings in degrees."""
+
+    observations: tuple[Observation, ...]
+    ra: NDArray[np.float64]
+    dec: NDArray[np.float64]
+
+
+def _pool(observations: Iterable[Observation]) -> _Pool:
+    found = tuple(sorted(observations, key=lambda o: o.obs_id))
+    return _Pool(found, np.array([o.ra_deg for o in found]), np.array([o.dec_deg for o in found]))
 
 
 def bulk_field(observations: Iterable[Observation]) -> Field:
@@ -125,15 +142,15 @@ def _regions(observation: Observation, cache: dict[str, tuple[Region, ...]] | No
     return cache[path]
 
 
-def _match(
-    target: Target, pool: Sequence[Observation], limit_deg: float, cache: dict[str, tuple[Region, ...]] | None = None
-) -> Field:
-    distances = [60 * float(separation_deg(target.ra_deg, target.dec_deg, o.ra_deg, o.dec_deg)) for o in pool]
-    near = [(o, d) for o, d in zip(pool, distances, strict=True) if d <= 60 * limit_deg]
-    if not near:
+def _match(target: Target, pool: _Pool, limit_deg: float, cache: dict[str, tuple[Region, ...]] | None = None) -> Field:
+    distances = 60 * separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
+    near = np.flatnonzero(distances <= 60 * limit_deg)
+    if not near.size:
         raise PlanError(_nobody_near(target, pool, distances, limit_deg))
-    members = [_member(target, o, d, _regions(o, cache)) for o, d in near]
-    far = [(o.obs_id, d) for o, d in zip(pool, distances, strict=True) if d > 60 * limit_deg]
+    found = [(pool.observations[n], float(distances[n])) for n in near]
+    members = [_member(target, o, distance, _regions(o, cache)) for o, distance in found]
+    by_distance = np.argsort(distances, kind="stable")[near.size :][:MOST_LEFT_OUT]
+    far = [(pool.observations[n].obs_id, float(distances[n])) for n in sorted(by_distance)]
     return Field(
         target=target,
         members=_keep_overlaps(members) if target.kind == "cluster" else members,
@@ -143,15 +160,13 @@ def _match(
     )
 
 
-def _nobody_near(target: Target, pool: Sequence[Observation], distances: list[float], limit_deg: float) -> str:
+def _nobody_near(target: Target, pool: _Pool, distances: NDArray[np.float64], limit_deg: float) -> str:
     start = f"no observation within {60 * limit_deg:g} arcmin of {target.name} ({target.ra_deg}, {target.dec_deg})"
-    if not pool:
+    if not pool.observations:
         return f"{start}: no observation was given; does find_observations(root) find any?"
-    nearest = min(range(len(pool)), key=distances.__getitem__)
-    return (
-        f"{start}: the nearest of {len(pool)} is {pool[nearest].obs_id} at {distances[nearest]:.1f} arcmin; "
-        "check the position or give within="
-    )
+    least = int(np.argmin(distances))
+    nearest = f"{pool.observations[least].obs_id} at {distances[least]:.1f} arcmin"
+    return f"{start}: the nearest of {len(distances)} is {nearest}; check the position or give within="
 
 
 def _member(

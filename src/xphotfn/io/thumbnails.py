@@ -38,7 +38,7 @@ def palette() -> Bytes:
     return np.rint(np.stack(colours, axis=1)).astype(np.uint8)
 
 
-def png(levels: Bytes, colours: Bytes) -> bytes:
+def png(levels: Bytes, colours: Bytes, *, alpha: tuple[int, ...] = ()) -> bytes:
     r"""Return an image as a PNG file of indexed colours.
 
     Parameters
@@ -47,10 +47,12 @@ def png(levels: Bytes, colours: Bytes) -> bytes:
         Shape (ny, nx): the row of ``colours`` of each pixel. The first row is the top of the picture.
     colours
         Shape (N, 3), at most 256 colours as red, green and blue.
+    alpha
+        Opacity of the first colours, 0 to 255; the others are opaque.
 
     References
     ----------
-    W3C, Portable Network Graphics (PNG) Specification, sections 5 and 11.2.
+    W3C, Portable Network Graphics (PNG) Specification, sections 5, 9, 11.2 and 11.3.
 
     Examples
     --------
@@ -58,10 +60,12 @@ def png(levels: Bytes, colours: Bytes) -> bytes:
     b'\x89PNG'
     """
     height, width = levels.shape
-    rows = np.zeros((height, width + 1), dtype=np.uint8)  # each row starts with its filter: 0, none
+    rows = np.full((height, width + 1), 2, dtype=np.uint8)  # each row starts with its filter; 2: less the row above
     rows[:, 1:] = levels
+    rows[1:, 1:] -= levels[:-1]
     header = struct.pack(">IIBBBBB", width, height, 8, 3, 0, 0, 0)  # 8 bits, colour type 3: a palette
-    chunks = ((b"IHDR", header), (b"PLTE", colours.tobytes()), (b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b""))
+    chunks = [(b"IHDR", header), (b"PLTE", colours.tobytes()), *([(b"tRNS", bytes(alpha))] if alpha else [])]
+    chunks += [(b"IDAT", zlib.compress(rows.tobytes())), (b"IEND", b"")]
     return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, content) for name, content in chunks)
 
 

@@ -20,6 +20,7 @@ STRETCHES = ("log", "linear", "sqrt", "asinh")
 COLOUR_MAP = "inferno"
 _CROSS_COLOUR, _VEIL = "#7fe3ff", (0.55, 0.55, 0.55, 0.82)
 _MARGIN_PIX = 3.0
+_NARROW_INCHES = 4.5
 _FAINTEST_PERCENT, _FAINTEST_SMOOTHED_PERCENT = 1.0, 50.0
 
 
@@ -221,3 +222,5 @@ def _name_axes(ax: Any) -> None:
         ax.coords[axis].set_axislabel(name)
         ax.coords[axis].set_format_unit(u.deg, decimal=True, show_decimal_unit=True)
         ax.coords[axis].tick_params(direction="in", color="0.8", length=5)
+    if ax.get_window_extent().width < _NARROW_INCHES * ax.figure.dpi:
+        ax.coords[0].set_ticks(number=3)  # or their labels run into each other

@@ -105,7 +105,7 @@ def report(
             (folder / part).mkdir()
         made, facts = _write_targets(folder, run, region, method, progress)
         shown = _run_report(run, [target for target, _ in made], facts, name, title)
-        (folder / "index.html").write_text(index_page(shown, [pics for _, pics in made]), encoding="utf-8")
+        _write(folder / "index.html", index_page(shown, [pics for _, pics in made]))
         _write_csv(folder / "targets.csv", shown)
     return final / "index.html"
 
@@ -164,8 +164,13 @@ def _write_target(
     )
     script = _write_script(folder / "targets" / f"{slug}.sh", part)
     text = target_page(target, pics, before=around[0], after=around[1], script=script)
-    (folder / "targets" / f"{slug}.html").write_text(text, encoding="utf-8")
+    _write(folder / "targets" / f"{slug}.html", text)
     return target, pics
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a page; a byte of a path that is no letter of any language is shown by its number."""
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def _write_script(path: Path, part: Run) -> str:
@@ -173,7 +178,7 @@ def _write_script(path: Path, part: Run) -> str:
     if not part.plan.steps:
         return ""
     try:
-        path.write_text(to_shell(part.plan), encoding="utf-8")
+        path.write_text(to_shell(part.plan), encoding="utf-8", errors="surrogateescape")
     except (PlanError, InvalidRecord):
         return ""
     return path.name
@@ -208,7 +213,7 @@ _CSV = ("target", "ra_deg", "dec_deg", "redshift", "band_kev", "region", "snr", 
 
 
 def _write_csv(path: Path, shown: RunReport) -> None:
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    with path.open("w", encoding="utf-8", errors="backslashreplace", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(_CSV)
         for row in _csv_rows(shown):

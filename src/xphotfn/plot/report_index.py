@@ -11,7 +11,7 @@ from xphotfn.plot.report_records import FLAGS, BandReport, RunReport, StepReport
 
 __all__ = ("failure", "flag_words", "index_page", "sky")
 
-_SHOWN_FAILURES = 6
+_SHOWN_FAILURES, _SHOWN_OF_REASON, _MOST_LISTED = 6, 3, 200
 _HEADINGS = (  # key, words, unit, title
     ("name", "Target", "", "sort by name"),
     ("band", "Band", "keV", "sort by energy band"),
@@ -88,14 +88,13 @@ def _failures(report: RunReport) -> Html | None:
     missing = [(t, b) for t in report.targets for b in t.bands if "not measured" in b.flags]
     if not (failed or waiting or missing):
         return None
-    listed = [failure(s, t.name) for s, t in failed]
     also = [f"{n} step{'' if n == 1 else 's'} {_WAITED[state]}" for state, n in waiting.items()]
     return element(
         "section",
         element("h2", "Failures", id="failures-title"),
         element("p", "; ".join(also).capitalize() + ".") if also else None,
-        *_folded(listed),
-        *_folded([_missing(t, b) for t, b in missing]),
+        *_by_reason(failed),
+        *_folded([_missing(t, b) for t, b in missing], _SHOWN_FAILURES, "more targets were not measured"),
         id="failures",
         aria_labelledby="failures-title",
     )
@@ -104,11 +103,27 @@ def _failures(report: RunReport) -> Html | None:
 _WAITED = {"skipped": "waited for one of these and did not run", "not run": "did not run: the run ended before"}
 
 
-def _folded(items: list[Html]) -> Iterable[Html]:
-    yield from items[:_SHOWN_FAILURES]
-    rest = items[_SHOWN_FAILURES:]
+def _by_reason(failed: list[tuple[StepReport, TargetReport]]) -> Iterable[Html]:
+    """Yield the first failures of each reason in full, and the names of the others."""
+    groups: dict[str, list[tuple[StepReport, TargetReport]]] = {}
+    for step, target in failed:
+        groups.setdefault(step.reason, []).append((step, target))
+    for reason, members in groups.items():
+        yield from (failure(s, t.name) for s, t in members[:_SHOWN_OF_REASON])
+        names = [
+            element("p", element("a", t.name, href=f"targets/{t.slug}.html"), f" {s.obs_id} {s.task} {s.products[0]}")
+            for s, t in members[_SHOWN_OF_REASON:]
+        ]
+        yield from _folded(names, 0, f"more failed for this reason: {reason}")
+
+
+def _folded(items: list[Html], shown: int, words: str) -> Iterable[Html]:
+    """Yield the first items, and the others folded up; of very many, only how many there are."""
+    yield from items[:shown]
+    rest = items[shown:]
     if rest:
-        yield element("details", element("summary", f"{len(rest)} more"), *rest, class_="more")
+        end = [element("p", f"and {len(rest) - _MOST_LISTED} more")] if len(rest) > _MOST_LISTED else []
+        yield element("details", element("summary", f"{len(rest)} {words}"), *rest[:_MOST_LISTED], *end, class_="more")
 
 
 def failure(step: StepReport, name: str = "") -> Html:

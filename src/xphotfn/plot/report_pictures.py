@@ -121,7 +121,8 @@ def _thumbnail(path: Path, rate_map: RateMap, band: BandReport, target: Field, r
     grid = rate_map.grid
     place = position(grid, target.centre_ra_deg, target.centre_dec_deg)
     radius = region_radius_deg(target, region)
-    half = max(_LEAST_HALF_DEG, 1.4 * radius if math.isfinite(radius) else 0.2) / grid.pixel_deg
+    wanted = max(_LEAST_HALF_DEG, 1.4 * radius if math.isfinite(radius) else 0.2) / grid.pixel_deg
+    half = min(wanted, max(grid.nx, grid.ny))
     box = box_of(rate_map.exposure.data) if place is None else box_around(*place, half)
     return _picture(path, rate_map, box, THUMBNAIL, small_svg(target, grid, box, region, band.peak))
 

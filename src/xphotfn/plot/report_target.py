@@ -65,6 +65,9 @@ def _lead(target: TargetReport) -> Html:
     if t is not None:
         z = [] if t.redshift is None else [f"z = {t.redshift:g}"]
         words = [t.kind, f"{t.ra_deg:.5f} {number(t.dec_deg, 5)} deg", *z, *words]
+        if not target.field.is_centred_on_target:
+            ra, dec = target.field.centre_ra_deg, target.field.centre_dec_deg
+            words.append(f"centred on {number(ra, 5)} {number(dec, 5)} deg")
     return element("p", " \u00b7 ".join(words), class_="lead")
 
 

@@ -1,7 +1,5 @@
 """Small pictures of maps straight from arrays to PNG: no figure, no axes, a few milliseconds each."""
 
-import struct
-import zlib
 from functools import cache
 from typing import final
 
@@ -10,6 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from xphotfn.io.thumbnails import png as indexed_png
 from xphotfn.plot.picture import COLOUR_MAP
 
 __all__ = ("LEVELS", "Box", "box_around", "box_of", "colours", "png", "rate_levels", "veil_png")
@@ -177,18 +176,7 @@ def png(levels: NDArray[np.uint8], palette: NDArray[np.uint8], alpha: tuple[int,
     >>> png(np.zeros((2, 3), dtype=np.uint8), np.array([[255, 0, 0]], dtype=np.uint8))[1:4]
     b'PNG'
     """
-    ny, nx = levels.shape
-    rows = np.full((ny, nx + 1), 2, dtype=np.uint8)  # each row starts with its filter; 2: less the row above
-    rows[:, 1:] = levels[::-1]
-    rows[1:, 1:] -= levels[::-1][:-1]
-    parts = [(b"IHDR", struct.pack(">IIBBBBB", nx, ny, 8, 3, 0, 0, 0)), (b"PLTE", palette.tobytes())]
-    parts += [(b"tRNS", bytes(alpha))] if alpha else []
-    parts += [(b"IDAT", zlib.compress(rows.tobytes(), 6)), (b"IEND", b"")]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(_chunk(name, content) for name, content in parts)
-
-
-def _chunk(name: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+    return indexed_png(levels[::-1], palette, alpha=alpha)
 
 
 def veil_png(hidden: NDArray[np.bool_], box: Box) -> bytes:

@@ -5,6 +5,7 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.records._fields import non_empty, one_of
+from xphotfn.records._html import record_html
 
 __all__ = ("StepEvent",)
 
@@ -55,3 +56,6 @@ class StepEvent:
     def __str__(self) -> str:
         head = f"[{self.ended}/{self.total}] {self.state} {self.task} {self.obs_id} {self.product}"
         return head + (f": {self.why}" if self.why else "")
+
+    def _repr_html_(self) -> str:
+        return record_html(self)

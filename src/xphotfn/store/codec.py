@@ -1,5 +1,7 @@
 """Records as JSON and back: the form in which a store keeps runs."""
 
+import json
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -7,9 +9,26 @@ import attrs
 
 from xphotfn.errors import InvalidRecord
 
-__all__ = ("from_plain", "to_plain")
+__all__ = ("from_plain", "to_json", "to_plain")
 
 _ROOMS = ("records", "commands", "graph", "science", "io")
+
+
+def to_json(value: Any) -> str:
+    """Return a record as JSON; :func:`from_plain` of what ``json`` reads from it is the record again.
+
+    Raises
+    ------
+    InvalidRecord
+        If it holds something that is neither a record nor a tuple, list, str, number, bool or None.
+
+    Examples
+    --------
+    >>> from xphotfn.records import Band
+    >>> to_json((Band(lo_ev=500, hi_ev=2000), 1))
+    '[{"#": "xphotfn.records.band:Band", "lo_ev": 500, "hi_ev": 2000}, 1]'
+    """
+    return json.dumps(value, default=_shallow)
 
 
 def to_plain(value: Any) -> Any:
@@ -21,17 +40,25 @@ def to_plain(value: Any) -> Any:
     >>> to_plain(Band(lo_ev=500, hi_ev=2000))
     {'#': 'xphotfn.records.band:Band', 'lo_ev': 500, 'hi_ev': 2000}
     """
-    if attrs.has(type(value)):
-        kind = type(value)
-        return {
-            "#": f"{kind.__module__}:{kind.__name__}",
-            **{a.alias: to_plain(getattr(value, a.name)) for a in attrs.fields(kind) if a.init},
-        }
-    if isinstance(value, tuple | list):
-        return [to_plain(v) for v in value]
-    if value is None or isinstance(value, str | int | float | bool):
-        return value
-    raise InvalidRecord(f"a {type(value).__name__} cannot be kept as JSON: {value!r}")
+    return json.loads(to_json(value))
+
+
+def _shallow(value: Any) -> dict[str, Any]:
+    """Return a record as a dict, and leave what it holds to ``json``, which is faster at it."""
+    kind: Any = type(value)
+    fields = _fields(kind)
+    if fields is None:
+        raise InvalidRecord(f"a {type(value).__name__} cannot be kept as JSON: {value!r}")
+    return {**fields[0], **{alias: getattr(value, name) for alias, name in fields[1]}}
+
+
+@cache
+def _fields(kind: Any) -> tuple[dict[str, str], tuple[tuple[str, str], ...]] | None:
+    """Return how a record's class is named, and pairs of what its fields are called in the constructor and in it."""
+    if not attrs.has(kind):
+        return None
+    pairs = tuple((str(a.alias), str(a.name)) for a in attrs.fields(kind) if a.init)
+    return {"#": f"{kind.__module__}:{kind.__name__}"}, pairs
 
 
 def from_plain(value: Any) -> Any:

@@ -19,7 +19,7 @@ from xphotfn.commands.messages import parse_messages
 from xphotfn.engines.processes import Cancelled, labelled
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import CommandFailed, InvalidFile, XphotfnError
-from xphotfn.io.fits import open_checked
+from xphotfn.io.fits import check_whole
 from xphotfn.records._fields import items
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
@@ -105,18 +105,17 @@ def finished(works: Iterable[Work], engine: Engine, store: Store) -> dict[str, O
     """
     done: dict[str, Outcome] = {}
     for work in works:
-        if not all(step in done for _, step in work.made):
-            continue
         try:
             known = [(name, file.path, store.known_digest(file.path)) for name, file in work.found]
-            if all(digest for _, _, digest in known):
-                found = [Output(name=name, path=path, digest=digest) for name, path, digest in known if digest]
-                inputs = _inputs(work, found, tuple(done[step] for _, step in work.made))
-                outcome = _cached(work, _key(work, engine, inputs), store)
-                if outcome is not None:
-                    done[work.step] = outcome
+            if any(step not in done for _, step in work.made) or any(digest is None for _, _, digest in known):
+                continue
+            found = [Output(name=name, path=path, digest=digest or "") for name, path, digest in known]
+            inputs = _inputs(work, found, tuple(done[step] for _, step in work.made))
+            outcome = _cached(work, _key(work, engine, inputs), store)
         except (XphotfnError, OSError):  # making it will say what is wrong
             continue
+        if outcome is not None:
+            done[work.step] = outcome
     return done
 
 
@@ -191,9 +190,7 @@ def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...
     outcome = _cached(work, key, store)
     if outcome is not None:
         return outcome
-    with store.scratch(key) as scratch:
-        folder = scratch / "product"
-        folder.mkdir()
+    with store.scratch(key) as folder:  # which becomes the product's own
         links = _link(inputs, folder)
         start = time.perf_counter()
         printed = engine.execute(work.command, folder)
@@ -264,5 +261,4 @@ def _check(command: Command, folder: Path) -> None:
         path = folder / name
         if not path.is_file() or path.is_symlink() or path.stat().st_size == 0:
             raise CommandFailed(command.argv, f"{command.task} ended well but did not make {name}")
-        with open_checked(str(path)):
-            pass
+        check_whole(path)

