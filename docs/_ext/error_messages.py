@@ -5,6 +5,7 @@ itself say what to do, ``remedies.toml`` does, by the words that the message sta
 """
 
 import ast
+import itertools
 import re
 import tomllib
 from collections.abc import Iterator
@@ -16,11 +17,25 @@ HERE = Path(__file__).resolve().parent
 SOURCE = HERE.parents[1] / "src" / "xphotfn"
 MADE = HERE.parent / "_made"
 
+PASSED_ON = {
+    "cli.group": "the sentence of any error",
+    "commands.selection.macros": "what is wrong with a macro, raised below in the same file",
+    "engines.native.selection_functions": "a mark without a message",
+    "engines.task_line": "the rule that a parameter breaks, of commands.parameters",
+    "engines.tasks": "the message of the command",
+    "io.regions": "what is wrong with a shape, raised below in the same file",
+    "measure.images": "the message of the reader of the file",
+}
+"""Modules with a ``raise`` that passes a message on which is raised, and listed, elsewhere."""
+
 FILLED = re.compile("‹[^›]*›")
 """What is filled in at run time."""
 
 WHICH = {"InvalidFile": 1, "CommandFailed": 1, "TaskError": 1}
 """The argument that is the message, where it is not the first."""
+
+RAISED_AS = {"_UnusableError": "ExpressionError"}
+"""What a user sees of an exception that is caught and given a place in the text."""
 
 INTERNAL = {
     "AttributeError",  # Python's own protocol of modules
@@ -31,7 +46,6 @@ INTERNAL = {
     "NotWholeError",  # caught where it is raised for
     "TypeError",  # a node that no parser makes
     "ValueError",  # caught and given a file's name
-    "_UnusableError",  # caught and given a place in the text
 }
 """Exceptions that never reach a user as they are."""
 
@@ -55,35 +69,96 @@ class Message(NamedTuple):
     line: int
 
 
-def shown(node: ast.expr, functions: dict[str, ast.FunctionDef], inside: ast.AST, depth: int = 0) -> list[str]:
+class Scope(NamedTuple):
+    """What the names of a module mean: its functions, its texts, and who calls what, from where."""
+
+    functions: dict[str, ast.FunctionDef]
+    texts: dict[str, str]
+    calls: list[tuple[str, ast.Call, ast.AST]]
+
+
+def scope_of(tree: ast.Module) -> Scope:
+    """Return the functions, texts and calls of a module."""
+    functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+    texts = {
+        target.id: node.value.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+    }
+    calls = [
+        (node.func.id, node, function)
+        for function in functions.values()
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    ]
+    return Scope(functions, texts, calls)
+
+
+def part(node: ast.expr, scope: Scope, inside: ast.AST, depth: int) -> list[str]:
+    """Return what may stand in a place of an f-string: a text of the module or of those who call, else ‹name›."""
+    if isinstance(node, ast.Name) and node.id in scope.texts:
+        return [scope.texts[node.id]]
+    if isinstance(node, ast.Name) and isinstance(inside, ast.FunctionDef) and depth < 2:
+        passed = [
+            (given, caller)
+            for name, call, caller in scope.calls
+            if name == inside.name and (given := parameter(node, inside, call)) is not None
+        ]
+        said = [t for given, caller in passed for t in shown(given, scope, caller, depth + 1) if words(t)]
+        if said:
+            return list(dict.fromkeys(said))
+    return [filled(node)]
+
+
+def spelled_out(node: ast.JoinedStr, scope: Scope, inside: ast.AST, depth: int) -> list[str]:
+    """Return an f-string of nothing but names, with what is assigned to the names in its function."""
+    parts = [
+        [str(p.value)]
+        if isinstance(p, ast.Constant)
+        else (followed(p.value, scope, inside, depth + 1) or [filled(p.value)])
+        for p in node.values
+        if isinstance(p, ast.Constant | ast.FormattedValue)
+    ]
+    return ["".join(texts) for texts in itertools.product(*parts)]
+
+
+def shown(node: ast.expr, scope: Scope, inside: ast.AST, depth: int = 0) -> list[str]:
     """Return the texts that an expression may be, with ‹names› for what is filled in."""
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
     if isinstance(node, ast.JoinedStr):
-        return ["".join(part.value if isinstance(part, ast.Constant) else filled(part.value) for part in node.values)]
+        parts = [
+            [str(p.value)] if isinstance(p, ast.Constant) else part(p.value, scope, inside, depth)
+            for p in node.values
+            if isinstance(p, ast.Constant | ast.FormattedValue)
+        ]
+        texts = ["".join(texts) for texts in itertools.product(*parts)]
+        return texts if any(map(words, texts)) else spelled_out(node, scope, inside, depth)
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        pairs = shown(node.left, functions, inside, depth), shown(node.right, functions, inside, depth)
+        pairs = shown(node.left, scope, inside, depth), shown(node.right, scope, inside, depth)
         return [a + b for a in pairs[0] for b in pairs[1]]
     if isinstance(node, ast.IfExp):
-        return [*shown(node.body, functions, inside, depth), *shown(node.orelse, functions, inside, depth)]
+        return [*shown(node.body, scope, inside, depth), *shown(node.orelse, scope, inside, depth)]
     if isinstance(node, ast.BoolOp):
-        return [text for value in node.values for text in shown(value, functions, inside, depth)]
+        return [text for value in node.values for text in shown(value, scope, inside, depth)]
     if depth < 4:
-        return followed(node, functions, inside, depth) or [filled(node)]
+        return followed(node, scope, inside, depth) or [filled(node)]
     return [filled(node)]
 
 
-def followed(node: ast.expr, functions: dict[str, ast.FunctionDef], inside: ast.AST, depth: int) -> list[str]:
+def followed(node: ast.expr, scope: Scope, inside: ast.AST, depth: int) -> list[str]:
     """Return the texts of a variable or of a call: what is assigned to it, or what the function returns."""
     if isinstance(node, ast.Call):
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if name == "str" and node.args:
-            return followed(node.args[0], functions, inside, depth)
-        function = functions.get(name)
+            return followed(node.args[0], scope, inside, depth)
+        function = scope.functions.get(name)
         if function is None or function is inside:
             return []
         values = [n.value for n in ast.walk(function) if isinstance(n, ast.Return) and n.value is not None]
-        return [t for value in values for t in shown(value, functions, function, depth + 1) if words(t)]
+        return [t for value in values for t in shown(value, scope, function, depth + 1) if words(t)]
     if isinstance(node, ast.Name):
         values = [
             n.value
@@ -94,7 +169,7 @@ def followed(node: ast.expr, functions: dict[str, ast.FunctionDef], inside: ast.
                 for t in (n.targets if isinstance(n, ast.Assign) else [n.target])
             )
         ]
-        return [t for value in values for t in shown(value, functions, inside, depth + 1) if words(t)]
+        return [t for value in values for t in shown(value, scope, inside, depth + 1) if words(t)]
     return []
 
 
@@ -130,22 +205,22 @@ def raises(tree: ast.Module) -> Iterator[tuple[ast.Raise, ast.AST]]:
 
 
 def built(
-    node: ast.expr, functions: dict[str, ast.FunctionDef], inside: ast.AST, depth: int = 0
+    node: ast.expr, scope: Scope, inside: ast.AST, depth: int = 0
 ) -> Iterator[tuple[str, ast.expr | None, ast.AST]]:
     """Yield the class of an error, the expression of its message and the function it stands in."""
     if isinstance(node, ast.Name):
         for n in ast.walk(inside):
             if isinstance(n, ast.Assign) and any(isinstance(t, ast.Name) and t.id == node.id for t in n.targets):
-                yield from built(n.value, functions, inside, depth)
+                yield from built(n.value, scope, inside, depth)
         return
     if not isinstance(node, ast.Call):
         return
     name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-    function = functions.get(name)
+    function = scope.functions.get(name)
     if function is not None and depth < 3:
         for n in ast.walk(function):
             if isinstance(n, ast.Return) and n.value is not None:
-                for error, message, where in built(n.value, functions, function, depth + 1):
+                for error, message, where in built(n.value, scope, function, depth + 1):
                     passed = parameter(message, function, node)
                     yield (error, passed, inside) if passed is not None else (error, message, where)
         return
@@ -168,13 +243,15 @@ def sites() -> tuple[tuple[str, int, tuple[Message, ...]], ...]:
     found = []
     for path in sorted(SOURCE.rglob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        functions = {n.name: n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef)}
+        scope = scope_of(tree)
         module = ".".join(path.relative_to(SOURCE).with_suffix("").parts)
         for node, inside in raises(tree):
             texts = []
-            for error, message, where in built(node.exc, functions, inside):
-                given = shown(message, functions, where) if message is not None else [""]
-                texts += [Message(error, " ".join(text.split()), module, node.lineno) for text in given]
+            for error, message, where in built(node.exc, scope, inside):
+                given = shown(message, scope, where) if message is not None else [""]
+                texts += [
+                    Message(RAISED_AS.get(error, error), " ".join(text.split()), module, node.lineno) for text in given
+                ]
             found.append((module, node.lineno, tuple(texts)))
     return tuple(found)
 

@@ -137,7 +137,8 @@ def directive_of(value: Any) -> list[str]:
     if isinstance(value, ModuleType):
         return ["automodule"]
     if inspect.isclass(value):
-        return ["autoclass", "   :members:", "   :show-inheritance:"]
+        bases = ["   :show-inheritance:"] if issubclass(value, Exception) else []
+        return ["autoclass", "   :members:", *bases]
     return ["autofunction"] if inspect.isroutine(value) else ["autodata", "   :no-value:"]
 
 
@@ -184,7 +185,7 @@ def module_page(module: str) -> str:
     if parent.__name__ != "xphotfn":
         elsewhere += [n for n in public_names() if n in names]
     hidden = [f"   :exclude-members: {', '.join(sorted(set(elsewhere)))}"] if elsewhere else []
-    return page(module, f".. automodule:: {module}", "   :members:", "   :show-inheritance:", *hidden)
+    return page(module, f".. automodule:: {module}", "   :members:", *hidden)
 
 
 def modules_page() -> str:
@@ -226,6 +227,28 @@ def write(app: Any = None, config: Any = None) -> None:
         target = FOLDER / path
         if not target.exists() or target.read_text(encoding="utf-8") != text:
             target.write_text(text, encoding="utf-8")
+    made = FOLDER.parent / "_made"
+    made.mkdir(exist_ok=True)
+    (made / "commands.md").write_text(command_pages(), encoding="utf-8")
+
+
+def command_pages() -> str:
+    """Return what ``xphotfn --help`` says, and the help of every command, in Markdown."""
+    import click
+
+    from xphotfn.cli import main
+
+    def help_of(command: click.Command, name: str, parent: click.Context | None = None) -> str:
+        context = click.Context(command, info_name=name, parent=parent, terminal_width=100, max_content_width=100)
+        return command.get_help(context)
+
+    top = click.Context(main, info_name="xphotfn")
+    parts = [f"```text\n{help_of(main, 'xphotfn')}\n```\n"]
+    for name in main.list_commands(top):
+        command = main.get_command(top, name)
+        if command is not None and not command.hidden:
+            parts.append(f"### xphotfn {name}\n\n```text\n{help_of(command, name, top)}\n```\n")
+    return "\n".join(parts)
 
 
 def drop_return_types(app: Any, doctree: Any) -> None:
