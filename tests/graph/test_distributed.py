@@ -403,7 +403,9 @@ def test_an_engine_that_workers_cannot_load_is_refused(plan, client, tmp_path):
 
 
 def test_what_workers_answer_is_put_into_words():
-    assert "cannot import xphotfn (No module" in on_cluster._problem(ModuleNotFoundError("No module"), "/s")
+    missing = ModuleNotFoundError("No module")
+    assert "cannot import xphotfn (No module" in on_cluster._problem(missing, "/s")
+    assert "cannot import xphotfn (ModuleNotFoundError('No" in on_cluster._problem(Exception(repr(missing)), "/s")
     assert "does not answer (OSError: timed out)" in on_cluster._problem(OSError("timed out"), "/s")
     assert on_cluster._problem(on_cluster._Seen(xp.__version__, "", True, ()), "/s") == ""
 

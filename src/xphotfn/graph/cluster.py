@@ -134,7 +134,7 @@ def _look(engine: bytes, marker: str, dask_worker: Any) -> _Seen:
 
 def _problem(answer: Any, store: str) -> str:
     """Return why a worker cannot run tasks, or nothing."""
-    if isinstance(answer, ImportError):
+    if isinstance(answer, BaseException) and "ModuleNotFoundError" in repr(answer):  # dask wraps it in an Exception
         return f"cannot import xphotfn ({answer}): install it there, version {__version__} as here"
     if isinstance(answer, BaseException):
         return f"does not answer ({type(answer).__name__}: {answer})"
