@@ -37,6 +37,16 @@ def client(cluster):
         yield client
 
 
+@attrs.frozen
+class HereOnly:
+    """An engine that workers cannot load: this file is on nobody's path."""
+
+    identity: str = "here"
+
+    def execute(self, command, folder):
+        raise NotImplementedError
+
+
 def in_thread(function):
     found = []
     thread = threading.Thread(target=lambda: found.append(function()), daemon=True)
@@ -151,9 +161,28 @@ def test_only_so_many_sas_tasks_run_as_workers_declare(scripted, tools, tmp_path
     assert len(running) == 2
 
 
-def test_what_no_worker_declares_is_not_asked_for(two_observations, tmp_path, client):
-    assert on_cluster.declares(client, "sas")
-    assert not on_cluster.declares(client, "moon")
+def test_what_no_worker_declares_is_not_asked_for(tools, scripted, tmp_path, client):
+    """It would wait for ever."""
+
+    @attrs.frozen
+    class OnTheMoon:  # defined here, it is sent to the workers with its code
+        inner: object
+        resource: str = "moon"
+        identity: str = "moon"
+
+        def execute(self, command, folder):
+            return self.inner.execute(command, folder)
+
+    assert on_cluster.prepare(client, scripted(), open_store(tmp_path / "s")) == {"sas"}
+    plan, keys = Plan(steps=[tools.made_of("evselect", 0)]), []
+    engine = OnTheMoon(inner=scripted())
+
+    def look(event):
+        if event.state == "started":
+            keys.extend(seen_by(client, keys_of(plan, engine, open_store(tmp_path / "s")).values()).values())
+
+    xp.raise_for_failures(xp.run(plan, engine=engine, store=tmp_path / "s", scheduler=client, progress=look))
+    assert keys == [(0, {})]
 
 
 def test_delayed_takes_what_dask_annotate_says(two_observations, scripted, tmp_path, client):
@@ -285,22 +314,33 @@ from xphotfn.graph.plan import Plan, Step
 address, path, good, notes = sys.argv[1:]
 engine = SasEngine(version="20.0.0", env=(("PATH", path), ("GOOD", good), ("NOTES", notes)))
 steps = [Step(command=Command(task="evselect", parameters=(("number", n),), outputs=(f"p{n}.fits",))) for n in "012"]
-with Client(address, timeout=30) as client:
-    def tell(event):
-        with open(notes + "/events", "a") as file:
-            print(event.state, file=file)
 
-    xp.run(Plan(steps=steps), engine=engine, store=notes + "/s", scheduler=client, progress=tell, tries=3)
+
+def main():
+    own = {} if address != "own" else {"n_workers": 2, "threads_per_worker": 2, "dashboard_address": ":0"}
+    with Client(**own) if own else Client(address, timeout=30) as client:
+        def tell(event):
+            with open(notes + "/events", "a") as file:
+                print(event.state, file=file)
+
+        xp.run(Plan(steps=steps), engine=engine, store=notes + "/s", scheduler=client, progress=tell, tries=3)
+
+
+if __name__ == "__main__":
+    main()
 """
 
 
 @pytest.mark.parametrize(
     "number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL]
 )
-def test_when_the_driver_ends_its_tasks_end(scripted, tools, tmp_path, cluster, number):
+@pytest.mark.parametrize("whose", ["common", pytest.param("own", marks=pytest.mark.slow)])
+def test_when_the_driver_ends_its_tasks_end(scripted, tools, tmp_path, cluster, number, whose):
     env = dict(scripted(f'[ "$number" = 0 ] || {{ {SLEEP}; }}').env)
-    words = [cluster.scheduler_address, env["PATH"], env["GOOD"], env["NOTES"]]
-    driver = subprocess.Popen([sys.executable, "-c", DRIVER, *words], stderr=subprocess.PIPE)
+    script = tmp_path / "driver.py"
+    script.write_text(DRIVER)
+    words = [cluster.scheduler_address if whose == "common" else "own", env["PATH"], env["GOOD"], env["NOTES"]]
+    driver = subprocess.Popen([sys.executable, str(script), *words], stderr=subprocess.PIPE)
     try:
         pids = tools.lines_of(tmp_path / "pids", 4)
         assert "done" in tools.lines_of(tmp_path / "events", 4)
@@ -352,15 +392,22 @@ def test_a_worker_that_does_not_see_the_store_is_refused(client, tmp_path, monke
     client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 0.0)
     try:
         with pytest.raises(xp.XphotfnError, match="does not see the store .*/nowhere: it has to be on a file system"):
-            on_cluster.prepare(client, Store(tmp_path / "nowhere"))
+            on_cluster.prepare(client, xp.native_engine(), Store(tmp_path / "nowhere"))
     finally:
         client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 5.0)
 
 
+def test_an_engine_that_workers_cannot_load_is_refused(plan, client, tmp_path):
+    with pytest.raises(xp.XphotfnError, match=r"cannot load the engine \(ModuleNotFoundError: No module named"):
+        xp.run(plan, engine=HereOnly(), store=tmp_path / "s", scheduler=client, progress=False)
+
+
 def test_what_workers_answer_is_put_into_words():
-    assert "cannot import xphotfn (No module" in on_cluster._problem(ModuleNotFoundError("No module"), "/s")
+    missing = ModuleNotFoundError("No module")
+    assert "cannot import xphotfn (No module" in on_cluster._problem(missing, "/s")
+    assert "cannot import xphotfn (ModuleNotFoundError('No" in on_cluster._problem(Exception(repr(missing)), "/s")
     assert "does not answer (OSError: timed out)" in on_cluster._problem(OSError("timed out"), "/s")
-    assert on_cluster._problem((xp.__version__, True), "/s") == ""
+    assert on_cluster._problem(on_cluster._Seen(xp.__version__, "", True, ()), "/s") == ""
 
 
 def test_a_client_that_is_closed_or_asynchronous_is_refused(plan, tmp_path, cluster):

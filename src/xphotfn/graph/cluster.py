@@ -9,18 +9,20 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from distributed import KilledWorker, Reschedule, WorkerPlugin, get_worker
+from distributed.protocol.pickle import dumps, loads
 
 from xphotfn import __version__
 from xphotfn.engines.processes import cancel, labelled
+from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord, XphotfnError
 from xphotfn.graph.plan import Step
 from xphotfn.records.outcome import Failed, Outcome, Skipped
 from xphotfn.store.store import MARKER, Store
 
-__all__ = ("EndWithTask", "compute_on", "declares", "on_worker", "on_worker_telling", "prepare")
+__all__ = ("EndWithTask", "compute_on", "on_worker", "on_worker_telling", "prepare")
 
 _STARTED = "xphotfn-started"  # dask's topic on which workers say what they start
 _PATIENCE_S = 1.0  # how often to see whether the scheduler is still there when nothing arrives
@@ -76,54 +78,73 @@ def on_worker_telling(key: str, function: Callable[..., Any], *arguments: Any) -
     return on_worker(key, function, *arguments)
 
 
-def prepare(client: Any, store: Store) -> None:
-    """See to it that the workers of a Client can run tasks and end what these start.
+class _Seen(NamedTuple):
+    """What a worker has: its xphotfn, what keeps it from loading the engine, whether it sees a file, its resources."""
+
+    version: str
+    unloadable: str
+    sees: bool
+    resources: tuple[str, ...]
+
+
+def prepare(client: Any, engine: Engine, store: Store) -> frozenset[str]:
+    """See to it that the workers of a Client can run tasks and end what these start, and return what they declare.
+
+    Returns
+    -------
+    frozenset
+        The resources of which a worker has one or more: a task must not ask for what nobody has, it would wait for
+        ever.
 
     Raises
     ------
     InvalidRecord
         If the Client is asynchronous or closed.
     XphotfnError
-        If a worker has no xphotfn, another version of it, or does not see the store.
+        If a worker has no xphotfn, another version of it, cannot load the engine, or does not see the store.
+
+    Notes
+    -----
+    A worker that cannot load a task does not say so, it is lost, comes back and is given the task again, for ever: so
+    it is asked beforehand.
     """
     if getattr(client, "asynchronous", False) or client.status != "running":
         raise InvalidRecord(f"scheduler must be a running, not asynchronous Client, got {client!r}")
-    try:
-        found = client.run(_look, str(Path(store.path, MARKER)), on_error="return")
-    except ImportError as error:
-        raise XphotfnError(
-            f"the workers cannot import xphotfn ({error}): install it, of this version, there"
-        ) from error
+    found = client.run(_look, dumps(engine), str(Path(store.path, MARKER)), on_error="return")
     problems = [f"  {address}: {text}" for address, answer in found.items() if (text := _problem(answer, store.path))]
     if problems:
         raise XphotfnError("workers of the cluster cannot run this plan:\n" + "\n".join(problems))
     client.register_plugin(EndWithTask())
+    return frozenset(name for seen in found.values() for name in seen.resources)
 
 
-def _look(marker: str) -> tuple[str, bool]:
-    """Return what a worker has: its xphotfn, and whether it sees a file."""
+def _look(engine: bytes, marker: str, dask_worker: Any) -> _Seen:
+    """Return what this worker has; ``dask_worker`` is dask's name for it."""
+    unloadable = ""
+    try:
+        loads(engine)
+    except Exception as error:
+        unloadable = f"{type(error).__name__}: {error}"
     stop = time.monotonic() + _SHARED_WITHIN_S
     while not Path(marker).exists() and time.monotonic() < stop:
         time.sleep(0.1)
-    return __version__, Path(marker).exists()
+    resources = tuple(name for name, count in dask_worker.state.total_resources.items() if count >= 1)
+    return _Seen(__version__, unloadable, Path(marker).exists(), resources)
 
 
 def _problem(answer: Any, store: str) -> str:
     """Return why a worker cannot run tasks, or nothing."""
-    if isinstance(answer, ImportError):
+    if isinstance(answer, BaseException) and "ModuleNotFoundError" in repr(answer):  # dask wraps it in an Exception
         return f"cannot import xphotfn ({answer}): install it there, version {__version__} as here"
     if isinstance(answer, BaseException):
         return f"does not answer ({type(answer).__name__}: {answer})"
-    version, sees = answer
-    if version != __version__:
-        return f"has xphotfn {version}, this process {__version__}: install one version everywhere"
-    return "" if sees else f"does not see the store {store}: it has to be on a file system that all machines share"
-
-
-def declares(client: Any, resource: str) -> bool:
-    """Return whether a worker of the Client has that resource; a task must not ask for what nobody has."""
-    workers = client.scheduler_info()["workers"].values()
-    return any(worker.get("resources", {}).get(resource, 0) >= 1 for worker in workers)
+    if answer.version != __version__:
+        return f"has xphotfn {answer.version}, this process {__version__}: install one version everywhere"
+    if answer.unloadable:
+        return f"cannot load the engine ({answer.unloadable}): its class must be importable on the workers"
+    return (
+        "" if answer.sees else f"does not see the store {store}: it has to be on a file system that all machines share"
+    )
 
 
 def compute_on(

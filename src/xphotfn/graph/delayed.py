@@ -265,12 +265,12 @@ def _on_client(job: _Job, client: Any) -> dict[str, Outcome]:
     """Run the steps that are not known on the workers of a distributed Client."""
     from xphotfn.graph import cluster
 
-    cluster.prepare(client, job.store)
+    declared = cluster.prepare(client, job.engine, job.store)
     keys, layer = job.keys, _layer_in_passes(job, cluster.on_worker_telling if job.starts else cluster.on_worker)
     executed = _steps_of_tasks(layer, keys)
     annotations = _annotations(job, executed)
     resource = getattr(job.engine, "resource", "")
-    if resource and cluster.declares(client, resource):
+    if resource in declared:
         annotations["resources"] = {resource: 1}
     with dask.config.set(_NO_WARNING):
         tasks = _handles(layer, list(keys.values()), annotations)

@@ -178,16 +178,12 @@ def read_array(path: Path_, hdu: int | str = 0) -> tuple[NDArray[Any], "Header"]
 
 
 def check_whole(path: Path_) -> None:
-    """Make sure that a file is FITS from its first HDU to its last, as :func:`open_checked` does, without astropy.
+    """Make sure that a file is FITS from its first HDU to its last (FITS standard 4.0, tables 7, 10), without astropy.
 
     Raises
     ------
     InvalidFile
-        If the file is missing, empty, not FITS, truncated or fails its checksum of compression.
-
-    References
-    ----------
-    FITS standard 4.0, tables 7 and 10: the mandatory keywords and their order.
+        As :func:`open_checked`.
 
     Examples
     --------
