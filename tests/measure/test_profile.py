@@ -38,7 +38,7 @@ def written(folder, pointing, counts, exposure, name="a"):
 def simulated(tmp_path_factory):
     """Two pointings of a bright cluster without point sources: maps, expected counts, field."""
     folder, rng = tmp_path_factory.mktemp("profile"), np.random.default_rng(21)
-    scene = evolve(default_scene(), sources=())
+    scene = evolve(default_scene(), sources=(), cluster=evolve(default_scene().cluster, blurred=False))
     maps, models = [], []
     for pointing in scene.pointings:
         model = model_counts(scene, pointing, "pn", SOFT)

@@ -66,7 +66,7 @@ def test_averages_over_fields(script):
 @pytest.mark.slow
 def test_a_thousand_fields(script):
     """Mean, width and false alarms of the default: within three errors of exact sums, and of a unit normal."""
-    found = script["fields"]("sky", 1000, seed=1, workers=2)
+    found = script["fields"]("sky", 1000, seed=1)
     assert len(found) == 1000
     mean, width, alarms, number = script["statistics"](found, "mid-p")
     assert number == 6000

@@ -88,6 +88,20 @@ def test_cluster_is_a_blurred_beta_model(beta, core, camera):
     assert np.allclose(rates[seen], 0.7 * EFFICIENCY[camera] * again[seen], rtol=1e-3)
 
 
+def test_a_cluster_that_is_not_blurred_is_the_beta_model():
+    cluster = Cluster(ra_deg=30, dec_deg=40, rate=0.7, core_arcsec=50, beta=0.7, blurred=False)
+    scene = on_axis("mos1", cluster=cluster)
+    rates, grid = rate_image(scene, "mos1"), scene.pointings[0].grid
+    x, y = (float(v) for v in deg_to_pix(grid, 30, 40))
+    radius = np.hypot(np.arange(512) - x, np.arange(512)[:, None] - y) * grid.pixel_deg * 3600
+    seen = np.isfinite(rates)
+    brightness = rates[seen] / (1 + (radius[seen] / 50) ** 2) ** (0.5 - 2.1)
+    assert brightness.max() == pytest.approx(brightness.min(), rel=1e-6)
+    central = float(brightness.mean()) / (grid.pixel_deg * 3600) ** 2
+    found, _ = integrate.quad(lambda r: central * (1 + (r / 50) ** 2) ** (0.5 - 2.1) * 2 * math.pi * r, 0, 200)
+    assert found == pytest.approx(0.7 * EFFICIENCY["mos1"] * cluster.fraction_within(200), rel=1e-6)
+
+
 def test_extended_sources_add_up():
     one, two = (Cluster(ra_deg=30 + d, dec_deg=40, rate=0.2, core_arcsec=30 + 200 * d) for d in (0.0, 0.1))
     scene = on_axis(cluster=one)

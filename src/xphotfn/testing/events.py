@@ -199,21 +199,21 @@ def simulate_events(scene: Scene, which: Which, random: np.random.Generator) -> 
     pointing, exposure = which
     parts = [_joined(list(_good_photons(scene, which, random)))]
     parts.append(_extra_photons(which, len(parts[0].pi), random))
-    times = [_times(good_intervals(*which), len(part.pi), random) for part in parts]
-    if not exposure.cleaned:
-        for part, when in _during_flares(scene, which, random):
-            parts.append(part)
-            times.append(when)
-    photons, time = _joined(parts), np.concatenate(times)
-    bad = np.repeat([number == 1 for number in range(len(parts))], [len(part.pi) for part in parts])
+    parts += [] if exposure.cleaned else _during_flares(scene, which, random)
+    photons, number = _joined(parts), np.repeat(np.arange(len(parts)), [len(part.pi) for part in parts])
     x, y = _sky(photons, which, random)
     ccd = _ccd_at(which, *_detector(which, x, y))
     kept = ccd > 0  # a few in 1e5 lie in slivers of a pixel that no try has met
     photons, x, y, ccd = _Photons(*(values[kept] for values in photons)), x[kept], y[kept], ccd[kept]
-    time, bad = time[kept], bad[kept]
+    good, extra, sky, flares = np.bincount(number[kept], minlength=4).tolist()
+    times = [_times(good_intervals(*which), good + extra, random)]
+    if not exposure.cleaned:
+        lost = flare_intervals(*which)
+        times += [_times(lost, sky, random), _times(lost, flares, random, rising=True)]
+    time = np.concatenate(times)
     east, north = drift_arcsec(time - mission_seconds(pointing))
     det = _detector(which, x + east / UNIT_ARCSEC, y - north / UNIT_ARCSEC)
-    flag, pattern = _quality(exposure.instrument, bad, random)
+    flag, pattern = _quality(exposure.instrument, number[kept] == 1, random)
     raw_x, raw_y = _raw_of_all(exposure.instrument, ccd, *det)
     order = np.lexsort((time, ccd))
     pha = np.rint(photons.pi / _EV_PER_PHA[exposure.instrument])
@@ -267,20 +267,16 @@ def _joined(parts: list[_Photons]) -> _Photons:
     return _Photons(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _during_flares(scene: Scene, which: Which, random: np.random.Generator) -> Iterator[tuple[_Photons, Floats]]:
-    """Yield photons and their times that a list which is not cleaned holds besides: the sky, and the flares."""
+def _during_flares(scene: Scene, which: Which, random: np.random.Generator) -> list[_Photons]:
+    """Return what a list that is not cleaned holds besides: the sky during flares, and the flares."""
     pointing, exposure = which
-    intervals = flare_intervals(*which)
-    lost = evolve(exposure, ontime_s=sum(stop - start for start, stop in intervals))
+    lost = evolve(exposure, ontime_s=sum(stop - start for start, stop in flare_intervals(*which)))
     there = evolve(pointing, exposures=[lost]), lost
-    sky = _joined(list(_good_photons(scene, there, random)))
-    yield sky, _times(intervals, len(sky.pi), random)
     protons = evolve(
         scene, cluster=None, sources=(), extended=(), sky_rate=0.0, particle_rate=scene.flare_rate / 2,
         particle_slope=scene.flare_slope,
     )  # fmt: skip
-    flares = _joined(list(_good_photons(protons, there, random)))
-    yield flares, _times(intervals, len(flares.pi), random, rising=True)
+    return [_joined(list(_good_photons(one, there, random))) for one in (scene, protons)]
 
 
 def _times(intervals: tuple[Interval, ...], size: int, random: np.random.Generator, *, rising: bool = False) -> Floats:
@@ -342,7 +338,8 @@ def _quality(camera: str, bad: NDArray[np.bool_], random: np.random.Generator) -
     share = np.array(_PATTERNS[camera], dtype=np.float64)
     pattern = random.choice(share.size, size=bad.size, p=share / share.sum())
     flag = np.zeros(bad.size, dtype=np.int64)
-    flagged, high = np.array_split(np.flatnonzero(bad), 2)
+    extra = np.flatnonzero(bad)
+    flagged, high = extra[: extra.size // 2], extra[extra.size // 2 :]
     flag[flagged] = 2 ** random.choice(_BAD_FLAGS[camera], size=flagged.size)
     pattern[high] = random.integers(*_HIGH_PATTERNS[camera], size=high.size)
     return flag, pattern

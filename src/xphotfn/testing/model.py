@@ -13,7 +13,7 @@ from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.masks import read_only
 from xphotfn.testing.detector import geometry, response_image
 from xphotfn.testing.out_of_time import out_of_time_counts
-from xphotfn.testing.psf import King, blurred_beta_model, king_of, point_spread, radius_holding
+from xphotfn.testing.psf import King, beta_model, blurred_beta_model, king_of, point_spread, radius_holding
 from xphotfn.testing.scene import EFFICIENCY, SOFT, Cluster, Pointing, Scene, Source, band_share
 
 __all__ = (
@@ -115,8 +115,10 @@ def _add(rates: Floats, item: Source | Cluster, grid: PixelGrid, instrument: str
     """Add on-axis ct/s per pixel of one source to ``rates`` in place."""
     pixel, rate = _pixel_of(item, grid), item.rate_in(instrument, band)
     king = _king_at(pixel, grid, instrument, band)
-    if isinstance(item, Cluster):
+    if isinstance(item, Cluster) and item.blurred:
         rates += rate * blurred_beta_model(grid, pixel, item.core_arcsec, item.beta, king)
+    elif isinstance(item, Cluster):
+        rates += rate * beta_model(grid, pixel, item.core_arcsec, item.beta)
     else:
         _add_point(rates, grid, pixel, rate, king)
 

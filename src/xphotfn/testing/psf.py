@@ -13,7 +13,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.science.king import OUTER_ARCSEC, king_parameters, king_radius
 from xphotfn.science.masks import read_only
 
-__all__ = ("King", "blurred_beta_model", "king_of", "point_spread", "radius_holding")
+__all__ = ("King", "beta_model", "blurred_beta_model", "king_of", "point_spread", "radius_holding")
 
 Floats = NDArray[np.float64]
 King = tuple[float, float]
@@ -76,11 +76,10 @@ def point_spread(dx: Floats, dy: Floats, grid: PixelGrid, king: King) -> Floats:
     return np.asarray((slope - 1) / (np.pi * core**2 * whole) * light)
 
 
-@lru_cache(maxsize=16)
-def blurred_beta_model(
-    grid: PixelGrid, pixel: tuple[float, float], core_arcsec: float, beta: float, king: King
+def beta_model(
+    grid: PixelGrid, pixel: tuple[float, float], core_arcsec: float, beta: float, *, margin: int = 0
 ) -> Floats:
-    """Return the part of a beta model's flux that falls in each pixel, blurred by the point spread function.
+    """Return the part of a beta model's flux that falls in each pixel, from the surface brightness at its centre.
 
     Parameters
     ----------
@@ -90,22 +89,34 @@ def blurred_beta_model(
         Column and row of the centre.
     core_arcsec, beta
         Of ``S(r) = S0 [1 + (r/core)**2]**(0.5 - 3 beta)``, whose integral to infinity is 1.
+    margin
+        Pixels around the grid that are returned too.
+    """
+    core = core_arcsec / 3600 / grid.pixel_deg
+    x, y = pixel
+    columns, rows = np.arange(-margin, grid.nx + margin) - x, np.arange(-margin, grid.ny + margin)[:, None] - y
+    central = (3 * beta - 1.5) / (np.pi * core**2)
+    return np.asarray(central * (1 + (columns**2 + rows**2) / core**2) ** (0.5 - 3 * beta))
+
+
+@lru_cache(maxsize=16)
+def blurred_beta_model(
+    grid: PixelGrid, pixel: tuple[float, float], core_arcsec: float, beta: float, king: King
+) -> Floats:
+    """Return :func:`beta_model` convolved with :func:`point_spread`, also of what lies 300 arcsec around the grid.
+
+    Parameters
+    ----------
+    grid, pixel, core_arcsec, beta
+        As :func:`beta_model`.
     king
         As :func:`king_of`, of the centre.
-
-    Notes
-    -----
-    The model is taken at pixel centres, also 300 arcsec around the grid, and convolved with :func:`point_spread`.
     """
     from scipy.signal import fftconvolve
 
     reach = int(np.ceil(OUTER_ARCSEC / 3600 / grid.pixel_deg))
     offsets = np.arange(-reach, reach + 1.0)
     kernel = point_spread(offsets, offsets[:, None], grid, king)
-    core = core_arcsec / 3600 / grid.pixel_deg
-    x, y = pixel
-    columns, rows = np.arange(-reach, grid.nx + reach) - x, np.arange(-reach, grid.ny + reach)[:, None] - y
-    central = (3 * beta - 1.5) / (np.pi * core**2)
-    model = central * (1 + (columns**2 + rows**2) / core**2) ** (0.5 - 3 * beta)
+    model = beta_model(grid, pixel, core_arcsec, beta, margin=reach)
     blurred = fftconvolve(model, kernel / kernel.sum(), mode="valid")
     return np.asarray(read_only(np.maximum(blurred, 0.0)), dtype=np.float64)

@@ -127,6 +127,8 @@ class Cluster:
         Core radius, and slope above 0.5: ``S(r) = S0 (1 + (r/core)**2)**(0.5 - 3 beta)``.
     slope
         Slope of its count spectrum.
+    blurred
+        Whether the point spread function blurs it; without it images hold the beta model as it is.
     """
 
     name: str = field(default="simulated", validator=non_empty)
@@ -139,6 +141,7 @@ class Cluster:
     core_arcsec: float = field(default=60.0, converter=float, validator=positive)
     beta: float = field(default=2 / 3, converter=float, validator=finite)
     slope: float = field(default=1.8, converter=float, validator=finite)
+    blurred: bool = field(default=True, converter=bool)
 
     def __attrs_post_init__(self) -> None:
         if self.beta <= 0.5:
