@@ -25,7 +25,7 @@ from xphotfn.science.encircled_energy import (
     radius_of_fraction,
 )
 from xphotfn.science.intervals import on_off_interval
-from xphotfn.science.king import EPIC_KING, PN_KING_2002, king_parameters, king_radius
+from xphotfn.science.king import EPIC_KING, PN_KING_2002, king_fraction, king_parameters, king_radius
 from xphotfn.science.limits import upper_limit_on_off
 from xphotfn.testing.detector import geometry, response_image
 
@@ -178,9 +178,9 @@ def test_fractions_rate_interval_and_limit(tmp_path, psf, overlap):
     assert angle == pytest.approx(np.hypot(300.2 - ON_AXIS, 260.7 - ON_AXIS) * PIXEL / 60, rel=1e-4)
     how = {"energy_ev": 1000, "off_axis_arcmin": angle, "psf": model}
     near, inner, outer = encircled_energy([20, 40, 70], **how)
-    close = 1e-9 if overlap == "exact" else 0.02  # of pixel centres: the circle is not round
+    close = 0.006 if overlap == "exact" else 0.02  # light is blurred by pixels; a circle of pixels is not round
     assert row["enclosed_fraction"] == pytest.approx(near, rel=close)
-    assert row["ring_fraction"] == pytest.approx(outer - inner, rel=2.5 * close)
+    assert row["ring_fraction"] == pytest.approx(outer - inner, rel=0.05)
     assert row["enclosed_systematic"] == encircled_energy_systematic(**how)
     f, g, alpha = row["enclosed_fraction"], row["ring_fraction"], row["alpha"]
     assert row["rate"].value == pytest.approx(row["net_counts"].value / (2000 * (f - alpha * g)), rel=1e-12)
@@ -214,7 +214,7 @@ def test_counts_and_significance_do_not_know_the_profile(tmp_path):
 
 
 @in_a_folder
-@given(st.floats(0.0, 1.0), st.floats(5.0, 40.0))
+@given(st.floats(0.0, 1.0), st.floats(10.0, 40.0))
 def test_half_a_circle_holds_half_the_light(tmp_path, along, radius):
     """A border along a row of pixels through the centre leaves half of the light, whatever the radius."""
     exposure = np.full(GRID.shape, 500.0, np.float32)
@@ -224,7 +224,7 @@ def test_half_a_circle_holds_half_the_light(tmp_path, along, radius):
         item, at_pixels(250 + along, 255.5), radius * u.arcsec, background=RING, psf="epic", overlap="exact"
     )
     whole = encircled_energy(radius, psf=EPIC_KING["pn"], energy_ev=1000, off_axis_arcmin=0)
-    assert row["enclosed_fraction"] == pytest.approx(whole / 2, rel=1e-6)
+    assert row["enclosed_fraction"] == pytest.approx(whole / 2, rel=0.03)  # light is blurred by pixels
 
 
 def test_radii_that_hold_a_fraction_of_the_light(tmp_path):
@@ -236,7 +236,26 @@ def test_radii_that_hold_a_fraction_of_the_light(tmp_path):
     radii = radius_of_fraction(0.7, instrument="mos1", energy_ev=band_energy_ev(SOFT), off_axis_arcmin=angle)
     table = photometry(item, places, radii * u.arcsec, background=(3, 5), psf="epic", overlap="exact")
     assert np.ptp(radii) > 0.2
-    assert np.allclose(table["enclosed_fraction"], 0.7, rtol=1e-3)
+    assert np.allclose(table["enclosed_fraction"], 0.7, rtol=0.01)
+
+
+@pytest.mark.parametrize("overlap", ["centre", "exact"])
+def test_no_light_is_lost_between_pixels(tmp_path, overlap):
+    """Forty sources of 100,000 photons, wherever they lie on their pixels: the mean rate to a part in a thousand."""
+    rng = np.random.default_rng(6)
+    x, y = (
+        v.ravel() + rng.uniform(-0.5, 0.5, v.size)
+        for v in np.meshgrid(np.arange(40, 480, 66.0), np.arange(40, 480, 66.0))
+    )
+    counts = np.zeros(GRID.shape, np.int32)
+    fine = np.linspace(0.5, 100, 400)
+    table = EncircledEnergyTable(radii_arcsec=fine, fractions=king_fraction(fine, 9.0, 3.0))
+    np.add.at(counts, photons(rng, x, y, np.full(x.size, 1e5), 9.0, 3.0)[::-1], 1)
+    item = a_map(tmp_path, counts, np.full(GRID.shape, 1000.0, np.float32))
+    rates = photometry(item, at_pixels(x, y), 12 * u.arcsec, background=(5, 8), psf=table, overlap=overlap)[
+        "rate"
+    ].value
+    assert rates.mean() / 100 == pytest.approx(1, abs=1e-3 + 4 * rates.std() / 100 / np.sqrt(x.size))
 
 
 def test_the_angle_is_that_from_the_pointing_in_the_header(tmp_path):

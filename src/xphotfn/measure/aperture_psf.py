@@ -31,11 +31,24 @@ class MapLight(NamedTuple):
     energy_ev: float
     angle_arcmin: Floats
 
-    def fraction(self, radius_arcsec: Floats) -> Floats:
-        """Return the part of the light within a radius around each position."""
-        return encircled_energy(
-            radius_arcsec, energy_ev=self.energy_ev, off_axis_arcmin=self.angle_arcmin, psf=self.psf
+    def fraction(self, radius_arcsec: Floats, pixel_arcsec: float, blurs: int) -> Floats:
+        """Return the part of the light that pixels of a size place within a radius around each position.
+
+        An image holds the profile blurred by its pixels: once where whole pixels are counted, twice where their counts
+        are taken as spread evenly over them. To second order that is ``F + blurs pixel^2/24 (F'' - F'/r)``, with the
+        derivatives of the enclosed light F from half a pixel to both sides; below a pixel F alone.
+        """
+        step = pixel_arcsec / 2
+        inside, here, outside = (
+            encircled_energy(
+                np.maximum(r, 0.0), energy_ev=self.energy_ev, off_axis_arcmin=self.angle_arcmin, psf=self.psf
+            )
+            for r in (radius_arcsec - step, radius_arcsec, radius_arcsec + step)
         )
+        wide = radius_arcsec >= pixel_arcsec
+        r = np.where(wide, radius_arcsec, pixel_arcsec)
+        blur = (outside - 2 * here + inside) / step**2 - (outside - inside) / (2 * step * r)
+        return np.asarray(np.clip(here + np.where(wide, blurs * pixel_arcsec**2 / 24 * blur, 0.0), 0.0, 1.0))
 
     def systematic(self) -> Floats:
         """Return the relative systematic error of the fractions."""

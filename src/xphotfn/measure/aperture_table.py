@@ -77,7 +77,8 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
     n, b = np.where(live, shown.counts, np.nan), np.where(shown.ring_live > SLIVER, shown.ring_counts, np.nan)
     alpha, exposure = shown.alpha, shown.mean_exposure
     net = n - alpha * b
-    shares, centre_shares = (_shares(s, measured.light, light, grid) for s in (shown, centre))
+    centre_shares = _shares(centre, measured.light, light, (grid, 1))
+    shares = _shares(shown, measured.light, light, (grid, 2)) if rules.overlap == "exact" else centre_shares
     found: dict[str, Any] = {
         "counts": n,
         "background_counts": np.where(live, b, np.nan),
@@ -118,7 +119,9 @@ def _positive(values: Floats) -> Floats:
     return np.where(values > 0, values, np.nan)
 
 
-def _shares(s: ApertureSums, light_exposure: Floats | None, light: MapLight | None, grid: PixelGrid) -> _Shares:
+def _shares(
+    s: ApertureSums, light_exposure: Floats | None, light: MapLight | None, pixels: tuple[PixelGrid, int]
+) -> _Shares:
     """Return 1 and 0 without a profile: the rate is then that of the light inside the circle.
 
     The circle's share is that of the whole circle times the exposure weighed with the light, so what gaps, masks and
@@ -126,15 +129,15 @@ def _shares(s: ApertureSums, light_exposure: Floats | None, light: MapLight | No
     """
     if light is None or light_exposure is None:
         return _Shares(np.ones_like(s.area), np.zeros_like(s.area))
-    pixel = grid.pixel_deg * 3600
+    pixel, blurs = pixels[0].pixel_deg * 3600, pixels[1]
     known = ~np.isnan(s.area)
-    whole = light.fraction(np.where(known, np.sqrt(s.area / np.pi), np.nan) * pixel)
-    return _Shares(ratio(whole * light_exposure, s.mean_exposure), _ring_share(s, light, pixel))
+    whole = light.fraction(np.where(known, np.sqrt(s.area / np.pi), np.nan) * pixel, pixel, blurs)
+    return _Shares(ratio(whole * light_exposure, s.mean_exposure), _ring_share(s, light, pixel, blurs))
 
 
-def _ring_share(s: ApertureSums, light: MapLight, pixel_arcsec: float) -> Floats:
+def _ring_share(s: ApertureSums, light: MapLight, pixel_arcsec: float, blurs: int) -> Floats:
     inner, outer = (np.sqrt(area / np.pi) * pixel_arcsec for area in (s.inner_area, s.inner_area + s.ring_area))
-    part = light.fraction(outer) - light.fraction(inner)
+    part = light.fraction(outer, pixel_arcsec, blurs) - light.fraction(inner, pixel_arcsec, blurs)
     return ratio(part * ratio(s.ring_exposure, s.ring_area), s.mean_exposure)
 
 

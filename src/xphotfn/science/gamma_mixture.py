@@ -246,9 +246,11 @@ def _level_pair(mixture: GammaMixture, confidence: Floats, mode: Floats) -> tupl
             determinant = at_x[1] * slopes[1] - at_y[1] * slopes[0]
             step_x = (mass * slopes[1] + level * at_y[1]) / determinant
             step_y = (level * at_x[1] + mass * slopes[0]) / determinant
-        new_x, new_y = np.clip(x + step_x, 0.2 * x, 0.5 * (x + top)), np.clip(y + step_y, 0.5 * (y + top), 3 * y)
+        good = np.isfinite(step_x) & np.isfinite(step_y)  # the others are left to the search that cannot fail
+        new_x = np.where(good, np.clip(x + step_x, 0.2 * x, 0.5 * (x + top)), x)
+        new_y = np.where(good, np.clip(y + step_y, 0.5 * (y + top), 3 * y), y)
         low[which], high[which] = new_x, new_y
-        done[which] = (np.abs(new_x - x) <= 1e-9 * x) & (np.abs(new_y - y) <= 1e-9 * y)
+        done[which] = good & (np.abs(new_x - x) <= 1e-9 * x) & (np.abs(new_y - y) <= 1e-9 * y)
     return low, high, done
 
 
