@@ -122,7 +122,7 @@ def test_messages_read_from_source_are_those_that_are_raised(error_messages):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["start.md", "errors.md", "how-to/own-script.md"])
+@pytest.mark.parametrize("name", ["start.md", "errors.md", "command-line.md", "how-to/own-script.md"])
 def test_the_commands_of_a_page_do_what_it_says(docs, pages, name, tmp_path, monkeypatch):
     run_pages = extension(docs, "run_pages")
     monkeypatch.chdir(tmp_path)
