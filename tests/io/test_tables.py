@@ -57,7 +57,7 @@ def test_masked_and_nan_cells_are_not_given():
     [
         (Table({"name": ["a"], "ra": [1.0]}), "lacks dec; its columns are name, ra"),
         (Table({"name": ["a"], "ra": [1.0], "RAJ2000": [1.0], "dec": [1.0]}), "mean ra: keep one"),
-        (Table({"name": ["a"], "ra": [400.0], "dec": [1.0], "radius": [30.0]}), "row 0 of the table: a: RA must lie"),
+        (Table({"name": ["a"], "ra": [400.0], "dec": [1.0], "radius": [30.0]}), "row 1 of the table: a: RA must lie"),
     ],
 )
 def test_errors_name_the_column_or_the_row(table, words):

@@ -92,7 +92,8 @@ target_options = together(
         "radii",
         multiple=True,
         metavar="R",
-        help="Radius such as 1200kpc, 5arcmin or 30arcsec; r500 and so on with --targets. May be repeated.",
+        help="Radius such as 1200kpc, 5arcmin or 30arcsec; r500 and so on with --targets. May be repeated. Needed to "
+        "measure one target; what is made does not depend on it.",
     ),
     click.option("--redshift", type=float, help="Redshift; needed for a radius in kpc."),
     click.option("--name", default="target", show_default=True, help="Name of the target."),

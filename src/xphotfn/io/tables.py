@@ -6,11 +6,11 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from xphotfn.errors import InvalidRecord
+from xphotfn.errors import InvalidRecord, XphotfnError
 from xphotfn.records.target import Target
 from xphotfn.units import quantity
 
-__all__ = ("targets_from_table",)
+__all__ = ("target_rows", "targets_from_table")
 
 _RADII = ("r200", "r500", "r2500", "radius")
 _KNOWN = ("name", "kind", "ra", "dec", "redshift", "cosmology", *_RADII)
@@ -46,6 +46,18 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
     >>> target.r500, target.extra
     (<Quantity 1200. kpc>, (('richness', 71),))
     """
+    found = target_rows(table)
+    for _, target in found:
+        if isinstance(target, Exception):
+            raise target
+    return tuple(target for _, target in found if isinstance(target, Target))
+
+
+def target_rows(table: Any) -> tuple[tuple[str, Target | XphotfnError], ...]:
+    """Return each row's name with its target, or with the error that says what is wrong with the row.
+
+    Parameters and errors of the table as a whole are those of :func:`targets_from_table`.
+    """
     from astropy.table import Table
 
     if not isinstance(table, Table):  # which has columns and iloc too, as a DataFrame has
@@ -54,15 +66,26 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
     names = {c: _ALIASES.get(c.lower(), c.lower()) for c in rows.colnames}
     missing = [n for n in ("name", "ra", "dec") if n not in names.values()]
     if missing:
-        raise InvalidRecord(f"the table lacks {', '.join(missing)}; its columns are {', '.join(rows.colnames)}")
+        there = ", ".join(rows.colnames)
+        raise InvalidRecord(f"the table lacks {', '.join(missing)}; its columns are {there}: add or rename")
     twice = sorted({n for n in names.values() if list(names.values()).count(n) > 1})
     if twice:
         raise InvalidRecord(f"several columns of the table mean {', '.join(twice)}: keep one of each")
     units = {c: getattr(rows[c], "unit", None) for c in rows.colnames}
-    return tuple(_target(i, row, names, units) for i, row in enumerate(rows))
+    return tuple(_target_or_error(i, row, names, units) for i, row in enumerate(rows, 1))
 
 
-def _target(index: int, row: Any, names: Mapping[str, str], units: Mapping[str, Any]) -> Target:
+def _target_or_error(
+    number: int, row: Any, names: Mapping[str, str], units: Mapping[str, Any]
+) -> tuple[str, Target | XphotfnError]:
+    name = str(row[next(old for old, new in names.items() if new == "name")])
+    try:
+        return name, _target(number, row, names, units)
+    except XphotfnError as error:
+        return name, error
+
+
+def _target(number: int, row: Any, names: Mapping[str, str], units: Mapping[str, Any]) -> Target:
     cells = {new: _cell(row[old], units[old]) for old, new in names.items()}
     known = {n: v for n, v in cells.items() if n in _KNOWN and v is not None}
     kind = str(known.pop("kind", _guess_kind(known)))
@@ -80,7 +103,7 @@ def _target(index: int, row: Any, names: Mapping[str, str], units: Mapping[str, 
             **known,
         )
     except (ValueError, TypeError) as error:
-        raise type(error)(f"row {index} of the table: {error}") from error
+        raise type(error)(f"row {number} of the table: {error}") from error
 
 
 def _cell(value: Any, unit: Any) -> Any:
