@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.group import Command
+from xphotfn.cli.group import Command, as_options
 from xphotfn.cli.output import check_output, read_table, show, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.running import run_plan
@@ -77,7 +77,7 @@ def snr(
             if not sample.is_table:
                 raise
             failures[field.name] = str(error)
-    rows += [_row(name, note=why) for name, why in failures.items()]
+    rows += [_row(name, note=as_options(why)) for name, why in failures.items()]
     show(rows, as_json=as_json, output=output, overwrite=overwrite)
     end((failures | _without_numbers(rows, failures)).items())
 

@@ -101,7 +101,7 @@ target_options = together(
         "--targets",
         type=PATH,
         metavar="TABLE",
-        help="A sample instead of one target: .csv, .ecsv or .fits with name, ra, dec and, where known, redshift, "
+        help="A sample instead of one target: .csv, .ecsv or .fits with name, ra, dec and, where known, redshift (z), "
         "r500, r200, radius.",
     ),
     click.option(

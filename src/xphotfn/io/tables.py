@@ -6,7 +6,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from xphotfn.errors import InvalidRecord, XphotfnError
+from xphotfn.errors import InvalidRecord, UnitMismatch, XphotfnError
 from xphotfn.records.target import Target
 from xphotfn.units import quantity
 
@@ -24,9 +24,10 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
     ----------
     table
         An astropy Table, a pandas DataFrame, a list of dicts, or anything that ``astropy.table.Table`` takes. Columns,
-        in any case: ``name``, ``ra``, ``dec`` (degrees unless they have a unit), and where known ``redshift`` (``z``),
-        ``r200``, ``r500``, ``r2500``, ``radius`` (kpc for clusters and arcsec for others unless they have a unit),
-        ``kind`` (``cluster``, ``extended``, ``point``) and ``cosmology``. All other columns go to ``extra``.
+        in any case: ``name``, ``ra``, ``dec`` (degrees unless they have a unit; ``9h58m22s`` too), and where known
+        ``redshift`` (``z``), ``r200``, ``r500``, ``r2500``, ``radius`` (kpc for clusters and arcsec for others unless
+        they have a unit), ``kind`` (``cluster``, ``extended``, ``point``) and ``cosmology``. All other columns go to
+        ``extra``.
 
     Returns
     -------
@@ -92,6 +93,10 @@ def _target(number: int, row: Any, names: Mapping[str, str], units: Mapping[str,
     for name in _RADII:
         if name in known and not isinstance(known[name], u.Quantity):
             known[name] = _bare_radius(known[name], kind)
+    try:
+        known |= {n: _degrees(n, known[n]) for n in ("ra", "dec") if isinstance(known.get(n), str)}
+    except UnitMismatch as error:
+        raise UnitMismatch(f"row {number} of the table: {error}") from error
     extra = {old: cells[new] for old, new in names.items() if new not in _KNOWN and cells[new] is not None}
     try:
         return Target(
@@ -114,6 +119,20 @@ def _cell(value: Any, unit: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
     value = value.decode() if isinstance(value, bytes) else value
     return value * unit if unit is not None and isinstance(value, int | float) else value
+
+
+def _degrees(name: str, text: str) -> float:
+    """Return degrees from a text: a number of degrees, or an angle with its unit such as ``9h58m22s``."""
+    from astropy.coordinates import Angle
+
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        return float(Angle(text).to_value(u.deg))
+    except (ValueError, u.UnitsError) as error:
+        raise UnitMismatch(f"{name} must be degrees or have its unit such as 9h58m22s, got {text!r}") from error
 
 
 def _guess_kind(known: Mapping[str, Any]) -> str:
