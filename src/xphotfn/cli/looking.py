@@ -62,7 +62,7 @@ def view(
             raise InvalidRecord(f"{what} is one file: --obs-id, --instrument, --band and --target choose from a folder")
         else:
             product = product_of(what, exposure, Path(scratch))
-        xp.save_view(output, product, cross_hair=marks, stretch=stretch, zoom_in=zoom, overwrite=overwrite)
+        xp.save_view(product, output, cross_hair=marks, stretch=stretch, zoom_in=zoom, overwrite=overwrite)
     who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
     click.echo(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
 
