@@ -135,6 +135,9 @@ def xga_method(*, exp_corr: bool = True, allow_negative: bool = False) -> XGAMet
     >>> xga_method(allow_negative=True)
     XGAMethod(exp_corr=True, allow_negative=True)
     """
+    for name, value in (("exp_corr", exp_corr), ("allow_negative", allow_negative)):
+        if not isinstance(value, (bool, np.bool_)):
+            raise InvalidRecord(f"{name} must be True or False, got {value!r}")
     return XGAMethod(exp_corr=bool(exp_corr), allow_negative=bool(allow_negative))
 
 

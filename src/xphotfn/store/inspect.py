@@ -113,7 +113,7 @@ class Pruned:
         return f"{did} {what} of {self.size / 2**20:.1f} MiB from {self.store}; {self.kept} products stay"
 
 
-def verify(store: Any, *, remove: bool = True) -> Verified:
+def verify(store: Any, *, remove: bool = False) -> Verified:
     """Read every product of a store and compare it with the digest under which it was published.
 
     Parameters
@@ -121,7 +121,7 @@ def verify(store: Any, *, remove: bool = True) -> Verified:
     store
         Its folder.
     remove
-        Take damaged products out, so that the next run makes them again.
+        Take damaged products out, so that the next run makes them again; by default nothing is changed.
 
     Returns
     -------
