@@ -454,6 +454,39 @@ def test_a_worker_that_is_killed_costs_its_own_tasks_only(scripted, tools, tmp_p
     assert not list((tmp_path / "cluster" / "scratch").iterdir())
 
 
+def test_a_result_that_is_lost_after_all_is_waited_for():
+    """Its worker died between the message that it was done and the question for it."""
+    arrivals = on_cluster.queue.SimpleQueue()
+
+    def future(key, status):
+        return SimpleNamespace(
+            key=key, status=status, add_done_callback=lambda put: put(key), exception=lambda: ValueError(key)
+        )
+
+    futures = [future(key, key.rstrip("12")) for key in ("finished1", "pending1", "lost1", "finished2", "cancelled1")]
+    client = SimpleNamespace(gather=lambda some: [f"result of {f.key}" for f in some])
+    found = dict(on_cluster._results(client, futures, arrivals))
+    assert found == {
+        "cancelled1": "cancelled, or the connection to the scheduler was lost",
+        "finished1": "result of finished1",
+        "finished2": "result of finished2",
+    }
+    assert [arrivals.get_nowait(), arrivals.get_nowait()] == ["pending1", "lost1"]
+    assert arrivals.empty()
+
+    def no_answer(_some):
+        raise OSError("gone")
+
+    def gone():
+        raise OSError("gone too")
+
+    for one in futures:
+        one.result = gone if one.key == "finished2" else one.key.upper
+    found = dict(on_cluster._results(SimpleNamespace(gather=no_answer), futures, arrivals))
+    assert found["finished1"] == "FINISHED1"
+    assert str(found["finished2"]) == "gone too"
+
+
 @pytest.mark.slow
 def test_a_task_that_kills_its_workers_is_a_failure(two_observations, scripted, tmp_path):
     import dask

@@ -243,7 +243,7 @@ def _damage(folder: Path) -> Damage | None:
 def _needed(store: Store) -> set[str]:
     """Return the keys that the kept runs name."""
     keys: set[str] = set()
-    for path in Path(store.path, "runs").glob("*.json"):
+    for path in Path(store.path, "runs").glob("[!.]*.json"):  # a name with a dot is being written
         try:
             outcomes = json.loads(path.read_bytes())["outcomes"]
             keys |= {str(outcome["key"]) for outcome in outcomes if "key" in outcome}
