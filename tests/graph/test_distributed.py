@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,7 +40,7 @@ def client(cluster):
 
 @attrs.frozen
 class HereOnly:
-    """An engine that workers cannot load: this file is on nobody's path."""
+    """An engine; a test puts it into a module that only this process has, so that workers cannot load it."""
 
     identity: str = "here"
 
@@ -397,7 +398,11 @@ def test_a_worker_that_does_not_see_the_store_is_refused(client, tmp_path, monke
         client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 5.0)
 
 
-def test_an_engine_that_workers_cannot_load_is_refused(plan, client, tmp_path):
+def test_an_engine_that_workers_cannot_load_is_refused(plan, client, tmp_path, monkeypatch):
+    module = types.ModuleType("in_this_process_only")
+    module.HereOnly = HereOnly
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(HereOnly, "__module__", module.__name__)
     with pytest.raises(xp.XphotfnError, match=r"cannot load the engine \(ModuleNotFoundError: No module named"):
         xp.run(plan, engine=HereOnly(), store=tmp_path / "s", scheduler=client, progress=False)
 

@@ -55,7 +55,7 @@ def test_the_journey_gives_the_same_numbers(from_events, a907):
 def test_bands_of_one_list_are_made_in_one_pass(from_events):
     from xphotfn.graph.delayed import _passes
 
-    groups = _passes(from_events.plan)
+    groups = _passes(from_events.plan.steps)
     assert [len(g) for g in groups] == [2] * 6
 
 
