@@ -413,6 +413,7 @@ PLANS = (
             grid=st.none() | st.just(ImageGrid()),
             selection=st.none() | WORDS,
             reference=st.none() | OBS_IDS,
+            vignetting=st.booleans(),
         ),
         None,
     ),
