@@ -31,7 +31,7 @@ def thumbnails(folder, options):
         (folder / "ours.png").write_bytes(png(levels, colours()))
 
     def theirs(_number):
-        save_view(folder / "theirs.png", rate_map, mask=mask, zoom_in=True, figsize=(2.5, 2.5), dpi=100)
+        save_view(rate_map, folder / "theirs.png", mask=mask, zoom_in=True, figsize=(2.5, 2.5), dpi=100, overwrite=True)
 
     ours(0)
     theirs(0)  # fonts and colours are found once

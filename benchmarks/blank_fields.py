@@ -26,10 +26,6 @@ import numpy as np
 from scipy import stats
 
 import xphotfn as xp
-from xphotfn.commands.builders import eexpmap
-from xphotfn.engines.native.eexpmap import eexpmap as execute
-from xphotfn.io.fits import read_array
-from xphotfn.science.background import mixed_alpha
 from xphotfn.science.significance import mid_p_significance
 from xphotfn.testing import CameraExposure, Pointing, Scene, model_counts, simulate_observations
 from xphotfn.testing.scene import EFFICIENCY, SOFT
@@ -85,13 +81,13 @@ def measure(kind, number, seed):
     with tempfile.TemporaryDirectory() as folder:
         simulate_observations(folder, seed=number, scene=scene, products="events")
         observations = xp.find_observations(folder)
-        plan = xp.plan_exposure_maps(xp.bulk_field(observations), SOFT)
-        how = {"engine": xp.native_engine(), "store": Path(folder, "store"), "scheduler": "synchronous"}
-        (rate_map,) = xp.rate_maps(xp.raise_for_failures(xp.run(plan, progress=False, **how)))
-        flat = unvignetted(rate_map, observations[0], Path(folder)) if kind == "cluster" else None
+        (rate_map,), weights = maps(observations, Path(folder, "store"), vignetting=True), None
+        if kind == "cluster":
+            (flat,) = maps(observations, Path(folder, "store"), vignetting=False)
+            weights = xp.background_weights(rate_map.exposure.data, flat.exposure.data, VIGNETTED[kind])
         for target, radius in places(kind, scene, random):
             try:
-                found.append(one_place(rate_map, xp.match_observations(target, observations), radius, model, flat))
+                found.append(one_place(rate_map, xp.match_observations(target, observations), radius, model, weights))
             except xp.NoData:  # in a gap or off the field of view
                 continue
             if len(found) == PLACES[kind]:
@@ -99,30 +95,24 @@ def measure(kind, number, seed):
     return found
 
 
-def one_place(rate_map, field, radius, model, flat):
+def maps(observations, store, *, vignetting):
+    """Return the rate maps of observations, their exposure with or without vignetting."""
+    plan = xp.plan_exposure_maps(xp.bulk_field(observations), SOFT, vignetting=vignetting)
+    run = xp.run(plan, engine=xp.native_engine(), store=store, scheduler="synchronous", progress=False)
+    return xp.rate_maps(xp.raise_for_failures(run))
+
+
+def one_place(rate_map, field, radius, model, weights):
     """Return expected counts in the circle, exact moments of mid-p, its false alarms, and the values by method."""
     measured = {name: xp.snr(rate_map, field, radius, method=name) for name in METHODS}
     values = {name: float(m) for name, m in measured.items()}
     source, background = xp.mask(rate_map, field, radius)
     one = measured["mid-p"]
     expected = [float(model.background[mask & (rate_map.exposure.data > 0)].sum()) for mask in (source, background)]
-    alpha = one.alpha
-    if flat is not None:
-        exposures = [(image[source], image[background]) for image in (rate_map.exposure.data, flat)]
-        alpha = mixed_alpha(*exposures[0], *exposures[1], VIGNETTED["cluster"])
-        values[MIXED] = float(mid_p_significance(one.counts, one.background_counts, alpha))
-    return expected[0], moments(*expected, alpha), values
-
-
-def unvignetted(rate_map, observation, folder):
-    """Return the exposure map without vignetting, from the same events and image."""
-    links = {"image.fits": rate_map.image.path, "attitude.fits": observation.attitude.path}
-    links["events.fits"] = observation.exposures[0].events.path
-    for name, path in links.items():
-        (folder / name).symlink_to(path)
-    how = {"band": (SOFT.lo_ev, SOFT.hi_ev), "withvignetting": False}
-    execute(eexpmap("image.fits", "attitude.fits", "events.fits", "flat.fits", **how), folder)
-    return read_array(folder / "flat.fits")[0]
+    if weights is not None:
+        one = xp.snr(rate_map, field, radius, background_weights=weights)
+        values[MIXED] = float(one)
+    return expected[0], moments(*expected, one.alpha), values
 
 
 def moments(source, background, alpha):

@@ -65,6 +65,7 @@ _WHERE = {
     "science.significance": "exact_significance gaussian_significance li_ma_significance mid_p_significance",
     "science.intervals": "garwood_interval kraft_interval on_off_interval",
     "science.limits": "detection_limit detection_probability upper_limit upper_limit_on_off",
+    "science.background": "background_weights",
     "science.encircled_energy": "EncircledEnergyTable encircled_energy radius_of_fraction",
     "measure.profile": "concentration curve_of_growth surface_brightness_profile",
     "measure.sensitivity": "sensitivity_map sky_coverage upper_limit_map",

@@ -93,6 +93,7 @@ from xphotfn.records.target import (
     galaxy_cluster as galaxy_cluster,
     point_source as point_source,
 )
+from xphotfn.science.background import background_weights as background_weights
 from xphotfn.science.encircled_energy import (
     EncircledEnergyTable as EncircledEnergyTable,
     encircled_energy as encircled_energy,

@@ -5,6 +5,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -39,7 +40,7 @@ def client(cluster):
 
 @attrs.frozen
 class HereOnly:
-    """An engine that workers cannot load: this file is on nobody's path."""
+    """An engine; a test puts it into a module that only this process has, so that workers cannot load it."""
 
     identity: str = "here"
 
@@ -397,7 +398,11 @@ def test_a_worker_that_does_not_see_the_store_is_refused(client, tmp_path, monke
         client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 5.0)
 
 
-def test_an_engine_that_workers_cannot_load_is_refused(plan, client, tmp_path):
+def test_an_engine_that_workers_cannot_load_is_refused(plan, client, tmp_path, monkeypatch):
+    module = types.ModuleType("in_this_process_only")
+    module.HereOnly = HereOnly
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    monkeypatch.setattr(HereOnly, "__module__", module.__name__)
     with pytest.raises(xp.XphotfnError, match=r"cannot load the engine \(ModuleNotFoundError: No module named"):
         xp.run(plan, engine=HereOnly(), store=tmp_path / "s", scheduler=client, progress=False)
 
@@ -452,6 +457,39 @@ def test_a_worker_that_is_killed_costs_its_own_tasks_only(scripted, tools, tmp_p
     assert xp.verify(tmp_path / "cluster").is_good
     open_store(tmp_path / "cluster")
     assert not list((tmp_path / "cluster" / "scratch").iterdir())
+
+
+def test_a_result_that_is_lost_after_all_is_waited_for():
+    """Its worker died between the message that it was done and the question for it."""
+    arrivals = on_cluster.queue.SimpleQueue()
+
+    def future(key, status):
+        return SimpleNamespace(
+            key=key, status=status, add_done_callback=lambda put: put(key), exception=lambda: ValueError(key)
+        )
+
+    futures = [future(key, key.rstrip("12")) for key in ("finished1", "pending1", "lost1", "finished2", "cancelled1")]
+    client = SimpleNamespace(gather=lambda some: [f"result of {f.key}" for f in some])
+    found = dict(on_cluster._results(client, futures, arrivals))
+    assert found == {
+        "cancelled1": "cancelled, or the connection to the scheduler was lost",
+        "finished1": "result of finished1",
+        "finished2": "result of finished2",
+    }
+    assert [arrivals.get_nowait(), arrivals.get_nowait()] == ["pending1", "lost1"]
+    assert arrivals.empty()
+
+    def no_answer(_some):
+        raise OSError("gone")
+
+    def gone():
+        raise OSError("gone too")
+
+    for one in futures:
+        one.result = gone if one.key == "finished2" else one.key.upper
+    found = dict(on_cluster._results(SimpleNamespace(gather=no_answer), futures, arrivals))
+    assert found["finished1"] == "FINISHED1"
+    assert str(found["finished2"]) == "gone too"
 
 
 @pytest.mark.slow

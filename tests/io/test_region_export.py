@@ -47,7 +47,7 @@ def painted(regions, grid, rate_map, field):
 @pytest.mark.parametrize("frame", ["fk5", "image"])
 @pytest.mark.parametrize("region", SHAPES, ids=lambda r: f"{r.shape}-{r.frame}")
 def test_a_change_of_frame_keeps_the_pixels(tmp_path, rate_map, field, region, frame):
-    path = write_regions(tmp_path / "a.reg", [region], frame=frame, product=rate_map)
+    path = write_regions([region], tmp_path / "a.reg", frame=frame, product=rate_map)
     (again,) = read_regions(path)
     assert (again.shape, again.frame, again.colour, again.name, again.include) == (
         region.shape, frame, region.colour, region.name, region.include,
@@ -60,7 +60,7 @@ def test_a_change_of_frame_keeps_the_pixels(tmp_path, rate_map, field, region, f
 @pytest.mark.parametrize("region", [r for r in SHAPES if r.include and r.shape != "point"], ids=lambda r: r.shape)
 def test_regions_reads_the_same_sky(tmp_path, rate_map, field, region):
     """The ``regions`` package, with the WCS of the image, masks the pixels that we mask (but for a few on the rim)."""
-    path = write_regions(tmp_path / "a.reg", [region], frame="fk5", product=rate_map)
+    path = write_regions([region], tmp_path / "a.reg", frame="fk5", product=rate_map)
     (theirs,) = Regions.read(path, format="ds9")
     mask = theirs.to_pixel(sky_wcs(rate_map.grid)).to_mask(mode="center").to_image(rate_map.grid.shape).astype(bool)
     ours = painted([region], rate_map.grid, rate_map, field)
@@ -69,7 +69,7 @@ def test_regions_reads_the_same_sky(tmp_path, rate_map, field, region):
 
 
 def test_regions_reads_the_same_pixels(tmp_path, rate_map):
-    path = write_regions(tmp_path / "a.reg", SHAPES, frame="image", product=rate_map)
+    path = write_regions(SHAPES, tmp_path / "a.reg", frame="image", product=rate_map)
     theirs = Regions.read(path, format="ds9")
     assert len(theirs) == len(SHAPES)
     assert (theirs[0].center.x, theirs[0].center.y, theirs[0].radius) == pytest.approx((300.2, 201.7, 20))
@@ -78,13 +78,13 @@ def test_regions_reads_the_same_pixels(tmp_path, rate_map):
 
 
 def test_regions_stay_in_their_frames_by_default(tmp_path):
-    path = write_regions(tmp_path / "a.reg", SHAPES)
+    path = write_regions(SHAPES, tmp_path / "a.reg")
     assert [r.frame for r in read_regions(path)] == [r.frame for r in SHAPES]
 
 
 def test_a_field_is_written_whole(tmp_path, rate_map, field):
     moved = with_centre(field, [149.61, -11.07])
-    path = write_regions(tmp_path / "a.reg", moved, circles=2 * u.arcmin)
+    path = write_regions(moved, tmp_path / "a.reg", circles=2 * u.arcmin)
     again = read_regions(path)
     sources, circles = again[:4], again[4:]
     assert {r.frame for r in again} == {"fk5"}
@@ -110,7 +110,7 @@ def test_every_observation_has_pixels_of_its_own(tmp_path, rate_map, field):
     grid = PixelGrid.from_sky_range(149.65, -11.02)
     other = evolve(member, observation=evolve(member.observation, obs_id="0999990201"), region_grid=grid)
     both = evolve(field, members=[member, other])
-    regions = read_regions(write_regions(tmp_path / "a.reg", both, frame="image", product=rate_map))
+    regions = read_regions(write_regions(both, tmp_path / "a.reg", frame="image", product=rate_map))
     assert len(regions) == 2 * 4 + 2
     expected = ~interloper_mask(rate_map, both)
     assert np.array_equal(painted([r for r in regions if r.colour == "red"], rate_map.grid, rate_map, field), expected)
@@ -118,26 +118,26 @@ def test_every_observation_has_pixels_of_its_own(tmp_path, rate_map, field):
 
 def test_a_bulk_field_has_no_circles(tmp_path, field):
     bulk = evolve(field, target=None, centre_ra_deg=None, centre_dec_deg=None)
-    assert len(read_regions(write_regions(tmp_path / "a.reg", bulk))) == 4
+    assert len(read_regions(write_regions(bulk, tmp_path / "a.reg"))) == 4
     with pytest.raises(InvalidRecord, match="bulk"):
-        write_regions(tmp_path / "b.reg", bulk, circles=1 * u.arcmin)
+        write_regions(bulk, tmp_path / "b.reg", circles=1 * u.arcmin)
 
 
 def test_what_is_refused(tmp_path, rate_map, field):
     path = tmp_path / "a.reg"
     with pytest.raises(InvalidRecord, match="galactic"):
-        write_regions(path, field, frame="galactic")
+        write_regions(field, path, frame="galactic")
     with pytest.raises(InvalidRecord, match="product="):
-        write_regions(path, field, frame="image")
+        write_regions(field, path, frame="image")
     with pytest.raises(InvalidRecord, match="product="):
-        write_regions(path, SHAPES[:1], frame="fk5")
+        write_regions(SHAPES[:1], path, frame="fk5")
     with pytest.raises(InvalidRecord, match="give the field"):
-        write_regions(path, SHAPES, circles=1 * u.arcmin)
+        write_regions(SHAPES, path, circles=1 * u.arcmin)
     with pytest.raises(UnitMismatch):
-        write_regions(path, field, circles=[3])
+        write_regions(field, path, circles=[3])
     with pytest.raises(InvalidRecord, match="other side"):
-        write_regions(path, [evolve(SHAPES[-1], x=329.6, y=11.1)], frame="image", product=rate_map)
+        write_regions([evolve(SHAPES[-1], x=329.6, y=11.1)], path, frame="image", product=rate_map)
     assert not path.exists()
-    write_regions(path, field)
+    write_regions(field, path)
     with pytest.raises(InvalidFile, match="exists"):
-        write_regions(path, field)
+        write_regions(field, path)

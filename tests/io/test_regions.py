@@ -315,7 +315,7 @@ def some_region(draw):
 @given(st.lists(some_region(), max_size=4))
 def test_writing_and_reading_are_inverse(tmp_path, regions):
     path = tmp_path / "written.reg"
-    write_regions(path, regions, overwrite=True)
+    write_regions(regions, path, overwrite=True)
     again = read_regions(path)
     assert len(again) == len(regions)
     for before, after in zip(regions, again, strict=True):
@@ -332,11 +332,11 @@ def test_existing_files_are_kept(tmp_path):
     path.write_text("precious")
     region = Region(shape="circle", frame="image", x=1, y=1, size=(1,))
     with pytest.raises(InvalidFile, match="exists"):
-        write_regions(path, [region])
+        write_regions([region], path)
     with pytest.raises(InvalidRecord, match="name"):
-        write_regions(path, [evolve(region, name="two\nlines")], overwrite=True)
+        write_regions([evolve(region, name="two\nlines")], path, overwrite=True)
     assert path.read_text() == "precious"
-    write_regions(path, [region], overwrite=True)
+    write_regions([region], path, overwrite=True)
     assert read_regions(path)[0].size == (1.0,)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.reg"]
 
@@ -344,7 +344,7 @@ def test_existing_files_are_kept(tmp_path):
 @pytest.mark.parametrize("name", ["a}b", 'a}b"c', "don't", "{x", "# ; x"])
 def test_awkward_names(tmp_path, name):
     path = tmp_path / "named.reg"
-    write_regions(path, [Region(shape="circle", frame="image", x=1, y=1, size=(1,), name=name)])
+    write_regions([Region(shape="circle", frame="image", x=1, y=1, size=(1,), name=name)], path)
     assert read_regions(path)[0].name == name
 
 
@@ -352,7 +352,7 @@ def test_awkward_names(tmp_path, name):
 def test_what_cannot_be_written(tmp_path, name, colour):
     region = Region(shape="circle", frame="image", x=1, y=1, size=(1,), name=name, colour=colour)
     with pytest.raises(InvalidRecord):
-        write_regions(tmp_path / "never.reg", [region])
+        write_regions([region], tmp_path / "never.reg")
     assert not list(tmp_path.iterdir())
 
 

@@ -43,7 +43,7 @@ def test_unknown_coordinate_system():
     [
         ("r2500", xp.ProductMissing, "example has no r2500 .it has r200=1700.0 kpc, r500=1200.0 kpc"),
         ("point", xp.ProductMissing, "has no point"),
-        ("r1000", xp.UnitMismatch, "no region is called 'r1000': use r500"),
+        ("r1000", xp.InvalidRecord, "no region is called 'r1000': use r500"),
         (30, xp.UnitMismatch, "needs a unit"),
         (-3 * u.arcsec, xp.InvalidRecord, "must not be negative"),
         (0 * u.arcsec, xp.InvalidRecord, "must be above 0"),
@@ -175,3 +175,10 @@ def test_a_written_rate_map_reads_back(tmp_path):
         assert np.array_equal(hdus["EXPOSURE"].data, rate_map.exposure.data)
         assert hdus[0].header["BUNIT"] == "ct/s"
         assert hdus[0].header["CRVAL1L"] == 3692
+
+
+@pytest.mark.parametrize("switch", ["exp_corr", "allow_negative"])
+@pytest.mark.parametrize("value", ["yes", 1, None])
+def test_switches_of_xga_are_true_or_false(switch, value):
+    with pytest.raises(xp.InvalidRecord, match=f"{switch} must be True or False, got"):
+        xp.xga_method(**{switch: value})

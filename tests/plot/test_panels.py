@@ -104,7 +104,7 @@ def test_what_panels_refuse(rate_map):
 
 
 def test_panels_in_a_file(rate_map, tmp_path):
-    path = save_view(tmp_path / "both.png", [rate_map, rate_map.image], dpi=40)
+    path = save_view([rate_map, rate_map.image], tmp_path / "both.png", dpi=40)
     height, width = plt.imread(path).shape[:2]
     assert (height, width) == (124, 320)
     assert plt.get_fignums() == []

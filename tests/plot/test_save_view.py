@@ -30,25 +30,25 @@ def core():
 
 @pytest.mark.parametrize(("name", "magic"), [("a.png", b"\x89PNG"), ("a.PDF", b"%PDF"), ("a.svg", b"<?xml")])
 def test_saved_pictures(rate_map, core, tmp_path, name, magic):
-    path = save_view(tmp_path / name, rate_map, mask=core, zoom_in=True, cross_hair=[250, 250] * u.pix, dpi=50)
+    path = save_view(rate_map, tmp_path / name, mask=core, zoom_in=True, cross_hair=[250, 250] * u.pix, dpi=50)
     assert path == tmp_path / name
     content = path.read_bytes()
     assert content.startswith(magic)
-    save_view(path, rate_map, mask=core, zoom_in=True, cross_hair=[250, 250] * u.pix, dpi=50)
+    save_view(rate_map, path, mask=core, zoom_in=True, cross_hair=[250, 250] * u.pix, dpi=50, overwrite=True)
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
     assert plt.get_fignums() == []
 
 
 def test_size_of_a_saved_picture(rate_map, tmp_path):
-    path = save_view(tmp_path / "a.png", rate_map, figsize=(4, 3), dpi=50)
+    path = save_view(rate_map, tmp_path / "a.png", figsize=(4, 3), dpi=50)
     assert plt.imread(path).shape[:2] == (150, 200)
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "a", "a.fits", "png"])
 def test_unknown_suffixes_are_refused(rate_map, tmp_path, name):
     with pytest.raises(InvalidFile, match=r"\.png, \.pdf, \.svg"):
-        save_view(tmp_path / name, rate_map)
+        save_view(rate_map, tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -56,19 +56,19 @@ def test_a_failure_leaves_what_was_there(rate_map, tmp_path, monkeypatch):
     path = tmp_path / "a.png"
     path.write_bytes(b"old")
     with pytest.raises(InvalidFile, match="overwrite=True"):
-        save_view(path, rate_map, overwrite=False)
+        save_view(rate_map, path)
 
     def fail(*_, **__):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(InvalidFile, match="No space"):
-        save_view(path, rate_map)
+        save_view(rate_map, path, overwrite=True)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("draw", [view, lambda product: save_view("never.png", product)])
+@pytest.mark.parametrize("draw", [view, lambda product: save_view(product, "never.png")])
 def test_missing_matplotlib_says_what_to_install(rate_map, monkeypatch, draw):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(MatplotlibMissing, match=r'pip install "xphotfn\[plot\]"') as caught:

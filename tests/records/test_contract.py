@@ -167,18 +167,7 @@ RECORDS = (
     case(Skipped, st.builds(Skipped, step=WORDS, because=WORDS), None),
     case(
         StepEvent,
-        st.builds(
-            StepEvent,
-            step=WORDS,
-            task=WORDS,
-            obs_id=WORDS,
-            product=WORDS,
-            state=st.sampled_from(("started", "done", "cached", "failed", "skipped")),
-            seconds=SIZES,
-            why=TEXTS,
-            ended=st.integers(0, 9),
-            total=st.integers(0, 9),
-        ),
+        xst.step_events(),
         {"state": "lost"},
     ),
 )
@@ -424,6 +413,7 @@ PLANS = (
             grid=st.none() | st.just(ImageGrid()),
             selection=st.none() | WORDS,
             reference=st.none() | OBS_IDS,
+            vignetting=st.booleans(),
         ),
         None,
     ),
@@ -445,6 +435,7 @@ PLANS = (
         Run,
         st.builds(Run, plan=xst.plans(max_steps=1), outcomes=st.lists(OUTCOMES, max_size=2), store=WORDS, engine=WORDS),
         None,
+        examples=20,
     ),
 )
 PRODUCT_REFERENCES = (

@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 from scipy import integrate, special, stats
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
-from xphotfn.science.gamma_mixture import mixture_density, mixture_survival, normalised_mixture
+from xphotfn.science.gamma_mixture import mixture_density, mixture_shortest, mixture_survival, normalised_mixture
 from xphotfn.science.intervals import (
     ONE_SIGMA,
     garwood_interval,
@@ -21,6 +21,8 @@ from xphotfn.science.intervals import (
     on_off_interval,
     on_off_quantile,
 )
+from xphotfn.science.limits import upper_limit_on_off
+from xphotfn.science.on_off import on_off_mixtures
 
 CLOSE = {"rel": 1e-9, "abs": 1e-9}
 CONFIDENCES = (0.68, 0.90, 0.95, 0.99)
@@ -323,3 +325,33 @@ def test_arrays_of_1e5():
     for lower, upper in (kraft_interval(n, 0.1 * b), on_off_interval(n, b, 0.1)):
         assert lower.shape == (100_000,)
         assert np.all((lower >= 0) & (upper > lower))
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("on_off.RANGE", -1.0), ("gamma_mixture.FEW", 0), ("gamma_mixture.FEW", 10**9),
+                        ("gamma_mixture.BLOCK", 16), ("gamma_mixture.ROUNDS_OF_NEWTON", 0), ("on_off.ELEMENTS", 50)],
+)  # fmt: skip
+def test_every_way_to_the_posterior_gives_the_same(monkeypatch, name, value):
+    """Numbers or logarithms, one polynomial or many, Newton's method or the search: intervals and limits agree."""
+    rng = np.random.default_rng(8)
+    n, b = (np.floor(10 ** rng.uniform(0, 2.2, 60)) for _ in range(2))
+    alpha, f, g = 10 ** rng.uniform(-2, 0.5, 60), rng.uniform(0.2, 1, 60), rng.uniform(0, 0.2, 60)
+    g[::3] = 0
+    measured = n, b, alpha
+    before = *on_off_interval(*measured, fractions=(f, g)), upper_limit_on_off(*measured, fractions=(f, g))
+    monkeypatch.setattr(f"xphotfn.science.{name}", value)
+    after = *on_off_interval(*measured, fractions=(f, g)), upper_limit_on_off(*measured, fractions=(f, g))
+    for one, other in zip(before, after, strict=True):
+        assert np.allclose(one, other, rtol=1e-8, atol=1e-9)
+
+
+def test_shortest_intervals_hold_their_probability_between_points_of_equal_density():
+    rng = np.random.default_rng(9)
+    n, b, alpha = rng.poisson(60, 400).astype(float), rng.poisson(150, 400).astype(float), rng.uniform(0.1, 0.5, 400)
+    for rows, mixture in on_off_mixtures(n, b, alpha, np.ones(400), np.full(400, 0.03)):
+        low, high = mixture_shortest(mixture, np.full(rows.size, 0.9))
+        (above_low, at_low), (above_high, at_high) = (mixture_survival(mixture, x) for x in (low, high))
+        assert np.allclose(above_low - above_high, 0.9, rtol=0, atol=1e-12)
+        assert np.allclose(at_low[low > 0], at_high[low > 0], rtol=1e-10)
+        assert np.any(low > 0)
+        assert np.any(low == 0)

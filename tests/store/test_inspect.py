@@ -52,11 +52,11 @@ def test_a_changed_byte_is_found_and_the_product_is_made_again(made, plan, tmp_p
     path = Path(made.done[0].outputs[0].path)
     whole = path.read_bytes()
     spoil(path)
-    seen = verify(store, remove=False)
+    seen = verify(store)
     assert [(d.key, d.problem) for d in seen.damaged] == [(made.done[0].key, "is not what was published")]
     assert "1 damaged (still there)" in str(seen)
     assert path.exists()
-    removed = verify(store)
+    removed = verify(store, remove=True)
     assert removed.removed
     assert str(path) in str(removed)
     assert not path.exists()
@@ -85,7 +85,7 @@ def test_every_kind_of_damage_is_found(made, tmp_path, damage):
         other = tmp_path / "elsewhere.fits"
         path.rename(other)
         path.symlink_to(other)
-    found = verify(tmp_path / "s")
+    found = verify(tmp_path / "s", remove=True)
     assert [d.key for d in found.damaged] == [made.done[0].key]
     assert verify(tmp_path / "s").products == 1
 
@@ -104,7 +104,7 @@ def test_what_cannot_be_read_is_reported_and_stays(made, tmp_path, monkeypatch, 
             raise xp.InvalidFile(path, f"cannot be read: {error.strerror}") from error
 
     monkeypatch.setattr(inspect, "digest_file", unread if kind == "digest" else unreadable)
-    found = verify(tmp_path / "s")
+    found = verify(tmp_path / "s", remove=True)
     assert [d.certain for d in found.damaged] == [False, False]
     assert not found.is_good
     assert not found.removed

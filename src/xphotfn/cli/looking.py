@@ -62,7 +62,7 @@ def view(
             raise InvalidRecord(f"{what} is one file: --obs-id, --instrument, --band and --target choose from a folder")
         else:
             product = product_of(what, exposure, Path(scratch))
-        xp.save_view(output, product, cross_hair=marks, stretch=stretch, zoom_in=zoom, overwrite=overwrite)
+        xp.save_view(product, output, cross_hair=marks, stretch=stretch, zoom_in=zoom, overwrite=overwrite)
     who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
     click.echo(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
 
@@ -94,7 +94,7 @@ def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
 @click.argument("store", type=shared.PATH)
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="FOLDER", help="Folder of the report.")
 @click.option("--region", metavar="R", help="Region to measure: r500, or a radius such as 3arcmin; default each own.")
-@shared.method("mid-p", "mid-p", "li-ma", "xga")
+@shared.method("mid-p", *shared.DEFINITIONS)
 @click.option("--title", help="Title of the report.")
 @shared.quiet
 @shared.progress

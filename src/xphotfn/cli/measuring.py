@@ -30,7 +30,7 @@ _SHOWN = ("name", "ra", "dec", "obs_id", "instrument", "band", "counts", "net_co
 )
 @shared.target_options
 @shared.run_options
-@shared.method("mid-p", "mid-p", "li-ma", "xga")
+@shared.method("mid-p", *shared.DEFINITIONS)
 @shared.background
 @click.option(
     "--peak/--no-peak",

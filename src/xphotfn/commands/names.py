@@ -29,7 +29,7 @@ __all__ = (
     "product_name",
 )
 
-_KINDS = ("img", "expmap", "evts")
+_KINDS = ("img", "expmap", "expmap_novig", "evts")
 _MOSAIC_KINDS = ("img", "expmap")
 _INSTRUMENTS = ("pn", "mos1", "mos2")
 
@@ -73,7 +73,7 @@ class ProductName:
     lo_ev, hi_ev
         Band in eV.
     kind
-        ``img``, ``expmap`` or ``evts``.
+        ``img``, ``expmap``, ``expmap_novig`` (without vignetting) or ``evts``.
 
     Examples
     --------
@@ -151,7 +151,7 @@ def product_name(obs_id: str, instrument: str, exposure_id: str, lo_ev: int, hi_
     lo_ev, hi_ev
         Band in eV.
     kind
-        ``img``, ``expmap`` or ``evts``.
+        ``img``, ``expmap``, ``expmap_novig`` (without vignetting) or ``evts``.
 
     Returns
     -------

@@ -190,7 +190,7 @@ def compute_on(
                 if not ended and client.status in ("closing", "closed"):
                     left = [step.id for step in steps if step.id not in outcomes]
                     lost |= dict.fromkeys(left, "its Client was closed")
-                for key, result in _results(client, ended):
+                for key, result in _results(client, ended, arrivals):
                     if isinstance(result, Outcome):
                         settle(of_key[key], result)
                     else:
@@ -247,19 +247,33 @@ def _next(arrivals: "queue.SimpleQueue[Any]", most: int) -> tuple[list[str], lis
     return started, ended
 
 
-def _results(client: Any, futures: Sequence[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield keys and what their futures hold: a result, an exception, or words where it was cancelled."""
-    finished = [f for f in futures if f.status == "finished"]
+def _results(client: Any, futures: Sequence[Any], arrivals: "queue.SimpleQueue[Any]") -> Iterator[tuple[str, Any]]:
+    """Yield keys and what their futures hold: a result, an exception, or words where it was cancelled.
+
+    A result that was lost with its worker is being made again: that future comes into the queue once more.
+    """
+    finished = []
     for future in futures:
-        if future.status == "error":
+        if future.status == "finished":
+            finished.append(future)
+        elif future.status == "error":
             yield future.key, future.exception()
-        elif future.status != "finished":
+        elif future.status == "cancelled":
             yield future.key, "cancelled, or the connection to the scheduler was lost"
+        else:
+            future.add_done_callback(arrivals.put)
     try:
         yield from zip([f.key for f in finished], client.gather(finished), strict=True)
-    except Exception as error:
+    except Exception:  # one of them is the reason, and must not be that of the others
         for future in finished:
-            yield future.key, error
+            yield future.key, _result(future)
+
+
+def _result(future: Any) -> Any:
+    try:
+        return future.result()
+    except Exception as error:
+        return error
 
 
 def _of_lost(

@@ -47,6 +47,7 @@ class Wish:
     grid: ImageGrid | None
     selection: str | None
     reference: str | None
+    vignetting: bool = True
 
 
 @final
@@ -119,15 +120,13 @@ def _fits(found: FoundProduct, grid: ImageGrid | None) -> bool:
     return g.shape == grid.shape and (g.x0_sky, g.y0_sky) == first and (g.dx_sky, g.dy_sky) == (x_bin, y_bin)
 
 
-def exposure_map_part(
-    image: PlannedProduct, observation: Observation, exposure: Exposure, grid: ImageGrid | None
-) -> Part:
+def exposure_map_part(image: PlannedProduct, observation: Observation, exposure: Exposure, wish: Wish) -> Part:
     """Return the exposure map of an image: found, or the steps that make it, or a note that says why not."""
-    name = product_name(image.obs_id, image.instrument, image.exposure_id, image.band.lo_ev, image.band.hi_ev, "expmap")
+    kind = "expmap" if wish.vignetting else "expmap_novig"
+    name = product_name(image.obs_id, image.instrument, image.exposure_id, image.band.lo_ev, image.band.hi_ev, kind)
     product = evolve(image, kind="exposure_map", name=name, file=None, grid=None, step="")
-    found = exposure.found("exposure_map", image.band)
-    same = found is not None and (_fits(found, grid) if image.grid is None else not image.grid.difference(found.grid))
-    if found is not None and same:
+    found = exposure.found("exposure_map", image.band) if wish.vignetting else None
+    if found is not None and _is_of(found, image, wish.grid):
         return Part(products=(evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid),))
     if observation.attitude is None:
         why = (
@@ -142,7 +141,8 @@ def exposure_map_part(
     if exposure.events is not None:
         table = _link_name(f"{image.obs_id}_{image.instrument}_{image.exposure_id}_evts.fits", exposure.events)
         inputs.append(StepInput(name=table, file=exposure.events))
-    command = eexpmap(image.name, attitude, table, name, band=(image.band.lo_ev, image.band.hi_ev))
+    band = (image.band.lo_ev, image.band.hi_ev)
+    command = eexpmap(image.name, attitude, table, name, band=band, withvignetting=wish.vignetting)
     step = Step(
         command=with_environment(command, calindexset=index.name),
         inputs=inputs,
@@ -150,6 +150,11 @@ def exposure_map_part(
     )
     notes = () if table else (f"{_who(product)}: {_WITHOUT_EVENTS}",)
     return Part(steps=(*steps, step), products=(evolve(product, step=step.id),), notes=notes)
+
+
+def _is_of(found: FoundProduct, image: PlannedProduct, grid: ImageGrid | None) -> bool:
+    """Return whether a found exposure map has the pixels of an image, which itself is found or is to be made."""
+    return _fits(found, grid) if image.grid is None else not image.grid.difference(found.grid)
 
 
 def _calibration_index(observation: Observation) -> tuple[StepInput, tuple[Step, ...]]:

@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from itertools import chain
 
+from attrs import evolve
+
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import PlanError
 from xphotfn.graph.parts import Part, Wish, exposure_map_part, exposures_of, image_part, join, mosaic_part
@@ -71,8 +73,18 @@ def plan_exposure_maps(
     grid: ImageGrid | None = None,
     selection: str | None = None,
     reference: str | None = None,
+    vignetting: bool = True,
 ) -> Plan:
-    """Return the plan of one exposure map per image, with the images; parameters and errors as :func:`plan_images`.
+    """Return the plan of one exposure map per image, with the images.
+
+    Parameters
+    ----------
+    field_or_fields, band_or_bands, grid, selection, reference
+        As :func:`plan_images`, with its errors.
+    vignetting
+        False: maps without the vignetting of the telescope, by which particles are spread. Found maps have it, so all
+        are made. :func:`rate_maps` of that run pairs them with the images; their ``exposure`` is what
+        :func:`background_weights` takes.
 
     Examples
     --------
@@ -82,7 +94,7 @@ def plan_exposure_maps(
     >>> [p.kind for p in plan.products]
     ['image', 'exposure_map']
     """
-    wish = _wish(band_or_bands, grid, selection, reference)
+    wish = evolve(_wish(band_or_bands, grid, selection, reference), vignetting=vignetting)
     return _plan(field_or_fields, wish, _exposure_maps)
 
 
@@ -196,7 +208,7 @@ def _exposure_maps(target: Field, wish: Wish) -> Part:
     images = _images(target, wish)
     by_what = {p.what: p for p in images.products}
     maps = [
-        exposure_map_part(by_what[(target.name, o.obs_id, e.exposure_id, e.instrument, band)], o, e, wish.grid)
+        exposure_map_part(by_what[(target.name, o.obs_id, e.exposure_id, e.instrument, band)], o, e, wish)
         for o, e in exposures_of(target)
         for band in wish.bands
         if (target.name, o.obs_id, e.exposure_id, e.instrument, band) in by_what

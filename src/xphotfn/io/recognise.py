@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from xphotfn.commands.pps_names import parse_pps_name
 from xphotfn.errors import InvalidFile, InvalidRecord
-from xphotfn.io.cards import Cards
+from xphotfn.io.cards import Cards, card
 from xphotfn.io.fits import read_headers
 from xphotfn.io.headers import band_of_exposure_map, band_of_image, grid_of, is_exposure_map, is_mosaic
 from xphotfn.io.layout import Hint
@@ -24,6 +24,7 @@ _OBS_ID = re.compile(r"(?<![0-9])[0-9]{10}(?![0-9])")
 _FITS_NAME = re.compile(r".*\.(?:fits?|fts|ftz|ds|cif|img|evts?)(?:\.gz)?", re.IGNORECASE)
 _REGION_NAME = re.compile(r".*\.(?:reg|ds9)", re.IGNORECASE)
 _OUT_OF_TIME = re.compile(r"OOEVLI|evcoot|[-_]oot(?:[-_.]|\Z)", re.IGNORECASE)
+_WITHOUT_VIGNETTING = re.compile(r"\bwithvignetting=['\"]?[nf]", re.IGNORECASE)
 _NO_COUNTS = ("emask", "esplinemap", "esensmap", "easmooth", "asmooth", "eboxdetect", "emldetect", "cheese")
 _EMPTY_FILTERS = ("closed", "calclosed")
 
@@ -212,6 +213,8 @@ def _product(found: Recognised, header: Cards, hint: Hint) -> Recognised:
         grid = grid_of(header, found.file.file.path)
     except InvalidFile as error:
         return evolve(found, problem=error.problem)
+    if found.kind == "exposure_map" and _WITHOUT_VIGNETTING.search(str(card(header, "XPROC0", ""))):
+        return evolve(found, problem="is without vignetting, by which no rate of the sky is made")
     band = (band_of_exposure_map if found.kind == "exposure_map" else band_of_image)(header) or hint.band
     if band is None:
         return evolve(found, problem="names no energy band: neither SLCTEXPR, DSS nor XPROC0 has PI; give layout=")

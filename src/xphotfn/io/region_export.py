@@ -34,18 +34,18 @@ class _Marked(NamedTuple):
 
 
 def write_regions(
-    path: str | Path, regions_or_field: Iterable[Region] | Field, *, frame: str | None = None,
+    regions_or_field: Iterable[Region] | Field, path: str | Path, *, frame: str | None = None,
     product: Product | None = None, circles: Any = (), overwrite: bool = False,
 ) -> Path:  # fmt: skip
     """Write regions, or all regions and radii of a field, as a DS9 file, whole or not at all.
 
     Parameters
     ----------
-    path
-        The file to write.
     regions_or_field
         Regions in any frames, written in their order; or a field, of which all regions are written, the matched ones
         with a thick line, and the target's radii as dashed white circles around its centre.
+    path
+        The file to write.
     frame
         ``"fk5"`` or ``"image"``. By default a field is written in fk5, since the pixels of its observations differ,
         and regions stay in their own frames.
@@ -83,11 +83,11 @@ def write_regions(
     >>> import tempfile
     >>> from xphotfn.testing.examples import example_field, example_rate_map
     >>> path = Path(tempfile.mkdtemp(), "sources.reg")
-    >>> print(write_regions(path, [Region(shape="circle", frame="image", x=9, y=19, size=(3,))]).read_text())
+    >>> print(write_regions([Region(shape="circle", frame="image", x=9, y=19, size=(3,))], path).read_text())
     # Region file format: DS9
     image
     circle(10.0,20.0,3.0) # color=green
-    >>> _ = write_regions(path, example_field(), frame="image", product=example_rate_map(), overwrite=True)
+    >>> _ = write_regions(example_field(), path, frame="image", product=example_rate_map(), overwrite=True)
     >>> print(path.read_text().splitlines()[-1])
     circle(256.5057...,256.5057...,96.9001...) # color=white text={r500} dash=1
     """

@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord, ShapeMismatch
-from xphotfn.io.products import ExposureMap, RateMap
+from xphotfn.errors import InvalidRecord
+from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_positions import Sky
 from xphotfn.measure.aperture_psf import MapLight
+from xphotfn.measure.weights import weights_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science import apertures as circles
 from xphotfn.science.aperture_sums import RowMinima, RowSums, minima, row_minima, row_sums, table_of_sums
@@ -105,23 +106,8 @@ def map_arrays(item: RateMap, free: NDArray[np.bool_] | None, weights: Any) -> M
             "has no Poisson statistics; measure the single maps and use joint_photometry"
         )
     seconds = np.where(live, exposure, 0.0).astype(np.float64)
-    expected = seconds if weights is None else _weights(weights, item, live)
+    expected = seconds if weights is None else weights_image(weights, item, live)
     return MapArrays(np.where(live, counts, 0), seconds, live, on & ~live, expected)
-
-
-def _weights(given: Any, item: RateMap, live: NDArray[np.bool_]) -> Floats:
-    try:
-        array = np.asarray(given.data if isinstance(given, ExposureMap) else given, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InvalidRecord(
-            f"background_weights must be one image or exposure map for each map, got {type(given).__name__}"
-        ) from error
-    if array.shape != live.shape:
-        raise ShapeMismatch(f"background_weights have shape {array.shape}, {item} has {live.shape}")
-    used = np.where(live, array, 0.0)
-    if not np.all(np.isfinite(used) & (used >= 0)):
-        raise InvalidRecord(f"background_weights must be finite and not negative where {item} has exposure")
-    return np.asarray(used)
 
 
 def measured_maps(

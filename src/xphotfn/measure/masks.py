@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
+from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.io.products import Product
 from xphotfn.records.field import Field
 from xphotfn.records.region import Region
@@ -89,7 +89,7 @@ def source_mask(
     UnitMismatch
         If a radius in kpc meets a target without redshift.
     InvalidRecord
-        If the background's edges do not grow outwards from 1.
+        If no region has that name, or the background's edges do not grow outwards from 1.
 
     Notes
     -----
@@ -271,7 +271,7 @@ def _named_radius(field: Field, name: str) -> u.Quantity:
         try:
             return u.Quantity(name)
         except (TypeError, ValueError) as error:
-            raise UnitMismatch(
+            raise InvalidRecord(
                 f"no region is called {name!r}: use {', '.join(RADII)}, region or a Quantity such as 300*u.kpc"
             ) from error
     radius = target.radius if name == "point" else getattr(target, name)

@@ -8,7 +8,8 @@ import numpy as np
 
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap
-from xphotfn.measure.masks import custom_mask, mask
+from xphotfn.measure.masks import custom_mask, mask, sensor_mask
+from xphotfn.measure.weights import weights_image
 from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
@@ -27,6 +28,7 @@ def snr(
     *,
     method: str | Method = DEFAULT_METHOD,
     background: tuple[float, float] = (1.05, 1.5),
+    background_weights: Any = None,
 ) -> Measurement:
     """Return the signal-to-noise of the target.
 
@@ -43,6 +45,10 @@ def snr(
         a record such as :func:`xga_method` returns.
     background
         Edges of the background annulus in units of the source radius.
+    background_weights
+        What the background of each pixel is proportional to: an image of the map's shape, or an exposure map. Default:
+        the exposure, right for a background that is vignetted like the source. :func:`background_weights` makes that
+        of a background vignetted in part; the method ``"xga"`` takes none.
 
     Returns
     -------
@@ -54,14 +60,14 @@ def snr(
     NoData
         If source or background have no pixel on the detector.
     ProductMissing, UnitMismatch, InvalidRecord
-        As :func:`source_mask`.
+        As :func:`source_mask`; or if the weights are no image of the map.
 
     Notes
     -----
-    The default is the mid-p conditional binomial test with ``alpha`` = exposure summed over the source region / over
-    the background region: on blank sky it averages 0 with width 1. ``"exact"`` is -inf where the source region holds
-    no count. ``"xga"`` follows XGA in every step, also in its masks: a radius given as Quantity then has its centre and
-    radii rounded to whole pixels.
+    The default is the mid-p conditional binomial test with ``alpha`` = exposure (or weights) summed over the source
+    region / over the background region: on blank sky it averages 0 with width 1. ``"exact"`` is -inf where the source
+    region holds no count. ``"xga"`` follows XGA in every step, also in its masks: a radius given as Quantity then has
+    its centre and radii rounded to whole pixels.
 
     References
     ----------
@@ -81,7 +87,11 @@ def snr(
         source, back = _xga_rings(rate_map, field, region, background)
     else:
         source, back = mask(rate_map, field, region, background=background)
-    return signal_to_noise(rate_map.image.data, rate_map.exposure.data, source, back, definition)
+    counts, exposure = rate_map.image.data, rate_map.exposure.data
+    weights = None
+    if background_weights is not None:
+        weights = weights_image(background_weights, rate_map, (source | back) & sensor_mask(rate_map))
+    return signal_to_noise(counts, exposure, source, back, definition, weights=weights)
 
 
 def _xga_rings(rate_map: RateMap, field: Field, region: Any, background: tuple[float, float]) -> Any:

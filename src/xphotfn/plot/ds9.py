@@ -75,7 +75,7 @@ def ds9_command(
         if isinstance(product, RateMap):
             shown = str(write_fits(product, root / f"{name}-rate.fits", overwrite=True))
         if field is not None:
-            written = write_regions(root / f"{name}.reg", field, circles=circles, overwrite=True)
+            written = write_regions(field, root / f"{name}.reg", circles=circles, overwrite=True)
             regions = str(written)
     return ("ds9", shown, *_LOOK, *(("-regions", regions) if regions else ()))
 

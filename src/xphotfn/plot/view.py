@@ -126,18 +126,18 @@ def view(
 
 
 def save_view(
-    path: str | Path, product: Product | Sequence[Product], *, cross_hair: Any = None, mask: Any = None,
+    product: Product | Sequence[Product], path: str | Path, *, cross_hair: Any = None, mask: Any = None,
     field: Field | None = None, circles: Any = (), smooth: Any = None, stretch: Any = "log", zoom_in: bool = False,
-    figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = True,
+    figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = False,
 ) -> Path:  # fmt: skip
     """Draw a product, or several side by side, into a file.
 
     Parameters
     ----------
-    path
-        The picture; its suffix, ``.png``, ``.pdf`` or ``.svg``, says which kind.
     product, cross_hair, mask, field, circles, smooth, stretch, zoom_in, figsize
         As :func:`view`.
+    path
+        The picture; its suffix, ``.png``, ``.pdf`` or ``.svg``, says which kind.
     dpi
         Pixels per inch.
     overwrite
@@ -163,7 +163,7 @@ def save_view(
     --------
     >>> import tempfile
     >>> from xphotfn.testing.examples import example_rate_map
-    >>> save_view(Path(tempfile.mkdtemp(), "map.png"), example_rate_map(), zoom_in=True).name
+    >>> save_view(example_rate_map(), Path(tempfile.mkdtemp(), "map.png"), zoom_in=True).name
     'map.png'
     """
     _need_matplotlib()

@@ -66,10 +66,10 @@ def light_exposure(
     --------
     >>> from xphotfn.science.apertures import disc_weights
     >>> centre = np.array([10.0])
-    >>> half = np.where(np.arange(21)[:, None] < 10, 100.0, 0.0) * np.ones(21)
+    >>> seconds = np.ones((21, 1)) * np.linspace(0, 200, 21)  # a slope: its mean is the value at the centre
     >>> profile = (np.array([6.0]), np.array([1.5]))
-    >>> light_exposure(disc_weights((21, 21), centre, centre, 8.0), centre, centre, half, profile, 4.0).round(1)
-    array([43.9])
+    >>> light_exposure(disc_weights((21, 21), centre, centre, 8.0), centre, centre, seconds, profile, 4.0).round(9)
+    array([100.])
     """
     disc, pixel, weight = weights.pixels()
     row, column = np.divmod(pixel, weights.shape[1])

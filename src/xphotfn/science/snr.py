@@ -135,6 +135,9 @@ def xga_method(*, exp_corr: bool = True, allow_negative: bool = False) -> XGAMet
     >>> xga_method(allow_negative=True)
     XGAMethod(exp_corr=True, allow_negative=True)
     """
+    for name, value in (("exp_corr", exp_corr), ("allow_negative", allow_negative)):
+        if not isinstance(value, (bool, np.bool_)):
+            raise InvalidRecord(f"{name} must be True or False, got {value!r}")
     return XGAMethod(exp_corr=bool(exp_corr), allow_negative=bool(allow_negative))
 
 
@@ -159,6 +162,8 @@ def signal_to_noise(
     source: NDArray[np.bool_],
     background: NDArray[np.bool_],
     method: str | Method = DEFAULT_METHOD,
+    *,
+    weights: NDArray[Any] | None = None,
 ) -> Measurement:
     """Return the signal-to-noise of a source region against a background region.
 
@@ -170,6 +175,8 @@ def signal_to_noise(
         Masks of shape (ny, nx), True = used. Only pixels on the detector (exposure above 0) count.
     method
         Name or record of the definition.
+    weights
+        What the background of each pixel is proportional to, shape (ny, nx); None for the exposure.
 
     Returns
     -------
@@ -178,9 +185,13 @@ def signal_to_noise(
     Raises
     ------
     NoData
-        If a region has no pixel on the detector.
+        If a region has no pixel on the detector, or the background region no weight.
+    InvalidRecord
+        If XGA's definition, which knows no weights, is given some.
     """
     definition = method_of(method)
+    if weights is not None and isinstance(definition, XGAMethod):
+        raise InvalidRecord("the method xga scales the background by exposure or area: it takes no background_weights")
     with np.errstate(invalid="ignore"):
         on_source, on_background = source & (exposure > 0), background & (exposure > 0)
     areas = int(np.count_nonzero(on_source)), int(np.count_nonzero(on_background))
@@ -194,7 +205,7 @@ def signal_to_noise(
     if not all(math.isfinite(v) for v in sums):
         raise NoData("counts or exposure under a region are not finite: mend the image, or mask those pixels")
     n, b, exposure_source, exposure_background = sums
-    alpha = exposure_source / exposure_background
+    alpha = exposure_source / exposure_background if weights is None else _alpha(weights, on_source, on_background)
     if isinstance(definition, XGAMethod):
         value = _xga(counts, exposure, (source, background), definition)
     else:
@@ -210,6 +221,13 @@ def signal_to_noise(
         background_exposure_s=exposure_background,
         alpha=alpha,
     )
+
+
+def _alpha(weights: NDArray[Any], source: NDArray[np.bool_], background: NDArray[np.bool_]) -> float:
+    over, under = (float(np.sum(weights[m], dtype=np.float64)) for m in (source, background))
+    if not under > 0:
+        raise NoData("the background weights are 0 in the whole background region: no background can be scaled from it")
+    return over / under
 
 
 def _significance(method: Method, n: float, b: float, alpha: float) -> float:

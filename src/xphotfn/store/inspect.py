@@ -113,7 +113,7 @@ class Pruned:
         return f"{did} {what} of {self.size / 2**20:.1f} MiB from {self.store}; {self.kept} products stay"
 
 
-def verify(store: Any, *, remove: bool = True) -> Verified:
+def verify(store: Any, *, remove: bool = False) -> Verified:
     """Read every product of a store and compare it with the digest under which it was published.
 
     Parameters
@@ -121,7 +121,7 @@ def verify(store: Any, *, remove: bool = True) -> Verified:
     store
         Its folder.
     remove
-        Take damaged products out, so that the next run makes them again.
+        Take damaged products out, so that the next run makes them again; by default nothing is changed.
 
     Returns
     -------
@@ -243,7 +243,7 @@ def _damage(folder: Path) -> Damage | None:
 def _needed(store: Store) -> set[str]:
     """Return the keys that the kept runs name."""
     keys: set[str] = set()
-    for path in Path(store.path, "runs").glob("*.json"):
+    for path in Path(store.path, "runs").glob("[!.]*.json"):  # a name with a dot is being written
         try:
             outcomes = json.loads(path.read_bytes())["outcomes"]
             keys |= {str(outcome["key"]) for outcome in outcomes if "key" in outcome}

@@ -200,7 +200,7 @@ class Store:
 
     def read_runs(self, start: str = "") -> Iterator[Any]:
         """Yield the content of the runs whose names begin with ``start``, the one that was written last first."""
-        found = [p for p in Path(self.path, "runs").glob(f"{start}*.json") if not p.name.startswith(".")]
+        found = Path(self.path, "runs").glob(f"{start}*.json" if start else "[!.]*.json")  # dots: being written
         for path in sorted(found, key=_written, reverse=True):
             yield json.loads(path.read_bytes())
 

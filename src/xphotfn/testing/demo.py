@@ -123,8 +123,8 @@ def _pictures(folder: Path, field: Field, combined: RateMap, maps: tuple[RateMap
 
     folder.mkdir()
     source, background = mask(combined, field, REGION)
-    save_view(folder / "combined.png", combined, cross_hair=field.centre)
-    save_view(folder / "combined_masked.png", combined, mask=source | background, zoom_in=True)
+    save_view(combined, folder / "combined.png", cross_hair=field.centre, field=field)
+    save_view(combined, folder / "combined_masked.png", mask=source | background, zoom_in=True)
     for item in maps:
-        save_view(folder / f"{item.obs_id}_{item.instrument}.png", item, cross_hair=field.centre)
+        save_view(item, folder / f"{item.obs_id}_{item.instrument}.png", cross_hair=field.centre)
     return f"{folder}  ({len(maps) + 2} PNG files)"

@@ -11,7 +11,7 @@ from xphotfn.testing.strategies.found import exposures, field_observations, fiel
 from xphotfn.testing.strategies.language import expressions, selections
 from xphotfn.testing.strategies.measured import measurements, peaks, products
 from xphotfn.testing.strategies.of_records import records
-from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, steps
+from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import region_sets, regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, positions, targets
@@ -44,6 +44,7 @@ __all__ = (
     "regions",
     "runs",
     "selections",
+    "step_events",
     "steps",
     "targets",
 )

@@ -14,6 +14,7 @@ from xphotfn.graph.result import Run
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.measure.event_mosaics import EventMosaic
 from xphotfn.records.band import Band
+from xphotfn.records.event import StepEvent
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
@@ -26,7 +27,7 @@ from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.testing.strategies.arrays import encircled_energy_tables, event_mosaics
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, observations
 from xphotfn.testing.strategies.measured import measurements, peaks, products
-from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, steps
+from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, targets
@@ -59,6 +60,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Run: runs,
     Skipped: lambda: outcomes(kind="skipped"),
     Step: steps,
+    StepEvent: step_events,
     Target: targets,
 }
 

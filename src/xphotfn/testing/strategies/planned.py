@@ -6,6 +6,7 @@ from xphotfn.commands.builders import emosaic
 from xphotfn.graph.compare import PlanDiff, diff_plans
 from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.graph.result import Run
+from xphotfn.records.event import StepEvent
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
 from xphotfn.testing.strategies.found import fields
 from xphotfn.testing.strategies.parts import CAMERAS, IMAGES, NUMBERS, OBS_IDS, TEXT, TEXTS, WORD, one_of_kinds
@@ -17,6 +18,7 @@ __all__ = (
     "plan_diffs",
     "plans",
     "runs",
+    "step_events",
     "steps",
 )
 
@@ -172,3 +174,32 @@ def plan_diffs() -> st.SearchStrategy[PlanDiff]:
     >>> test_an_empty_one_lists_nothing()
     """
     return st.builds(diff_plans, plans(), plans())
+
+
+@st.composite
+def step_events(draw: st.DrawFn) -> StepEvent:
+    """Return a strategy for what a run tells of its steps while it goes on.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=10, deadline=None)
+    ... @given(step_events())
+    ... def test_no_more_steps_end_than_there_are(event):
+    ...     assert event.ended <= event.total
+    >>> test_no_more_steps_end_than_there_are()
+    """
+    step = draw(steps())
+    state = draw(st.sampled_from(("started", "done", "cached", "failed", "skipped")))
+    total = draw(st.integers(1, 99))
+    return StepEvent(
+        step=step.id,
+        task=step.command.task,
+        obs_id=step.obs_id,
+        product=next(iter(step.command.outputs), ""),
+        state=state,
+        seconds=draw(st.floats(0.0, 1e4)) if state == "done" else 0.0,
+        why=draw(TEXT) if state in ("failed", "skipped") else "",
+        ended=draw(st.integers(0 if state == "started" else 1, total)),
+        total=total,
+    )
