@@ -95,6 +95,20 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(data, tmp_path, monkeypatch):
     assert "made in" not in again.stdout
 
 
+def test_a_store_that_may_only_be_read_is_enough_where_nothing_is_made(data, tmp_path, monkeypatch):
+    words = ("snr", data, *WHERE, "--radius", "3arcmin", "--store", tmp_path / "s", "-q")
+    first = call(*words)
+
+    def refuse(self, name, _text):
+        raise xp.InvalidFile(name, "cannot be written")
+
+    monkeypatch.setattr("xphotfn.store.store.Store.write_run", refuse)
+    again = call(*words)
+    assert (again.exit_code, again.stdout) == (0, first.stdout)
+    fresh = call(*words[:-2], tmp_path / "other", "-q")
+    assert (fresh.exit_code, "cannot be written" in fresh.stderr) == (1, True)
+
+
 def test_a_table_too_wide_for_the_terminal_says_once_what_is_the_same_in_all_rows(monkeypatch, capsys):
     monkeypatch.setattr("xphotfn.cli.output._on_terminal", lambda: True)
     monkeypatch.setattr(shutil, "get_terminal_size", lambda: shutil.os.terminal_size((40, 24)))
@@ -114,6 +128,9 @@ def test_an_exposure_map_that_cannot_be_made_says_what_to_get(tmp_path):
     simulate_observations(tmp_path / "data", products=("events",))
     for path in (tmp_path / "data").rglob("*ATTTSR*"):
         path.unlink()
+    found = call("find", tmp_path / "data")
+    assert found.exit_code == 0
+    assert "note: 0999990101: no attitude file (in the archive P*ATTTSR*)" in found.stderr
     result = call("plan", tmp_path / "data", *WHERE)
     assert result.exit_code == 1
     assert "put it beside (in the archive P*ATTTSR*), or make images alone with `xphotfn image`" in result.stderr

@@ -54,6 +54,9 @@ def find(root: Path, as_json: bool) -> None:
     ]
     show(rows)
     say_notes(observations)
+    for o in observations:
+        if o.attitude is None and any(e.events and _bands(e, "exposure_map") == "none" for e in o.exposures):
+            say(f"note: {o.obs_id}: no attitude file (in the archive P*ATTTSR*), without which no exposure map is made")
 
 
 def _bands(exposure: Any, kind: str) -> str:

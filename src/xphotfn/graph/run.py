@@ -6,11 +6,11 @@ from typing import Any
 
 from xphotfn.engines.processes import stopping_at_the_end
 from xphotfn.engines.protocol import Engine
-from xphotfn.errors import InvalidRecord, ProductMissing
+from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.progress import Progress, telling
 from xphotfn.graph.result import Run
-from xphotfn.records.outcome import Failed, Outcome
+from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.store.codec import from_plain, to_json
 from xphotfn.store.store import MARKER, Store, digest_bytes, open_store
 
@@ -122,7 +122,12 @@ def run(
 
 
 def _keep(store: Store, result: Run) -> Run:
-    store.write_run(f"{result.plan.id}-{digest_bytes(result.engine.encode())[:8]}", to_json(result))
+    """Keep a run in its store; where nothing was made, one that may only be read will do."""
+    try:
+        store.write_run(f"{result.plan.id}-{digest_bytes(result.engine.encode())[:8]}", to_json(result))
+    except InvalidFile:
+        if not all(isinstance(outcome, Done) and outcome.cached for outcome in result.outcomes):
+            raise
     return result
 
 
