@@ -19,6 +19,7 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
     "sphinx.ext.napoleon",
+    "sphinx_copybutton",
     "reference",
     "error_messages",
     "benchmark_pictures",
@@ -44,6 +45,9 @@ add_module_names = False
 toc_object_entries = False
 python_use_unqualified_type_names = True
 python_maximum_signature_line_length = 100
+
+copybutton_prompt_text = r">>> |\.\.\. |\$ "  # copied code is without prompts and output, ready to paste
+copybutton_prompt_is_regexp = True
 
 html_theme = "pydata_sphinx_theme"
 html_title = f"xphotfn {release}"

@@ -189,7 +189,7 @@ def test_a_mistake_is_one_sentence_and_exit_status_1(data, tmp_path, words, mess
         (["nonsense"], "No such command 'nonsense'"),
         (["photomety"], "Did you mean 'photometry'?"),
         (["run", "x", "--rdius", "3arcmin"], "'--radius'"),
-        (["run", "x"], "Missing --ra, --dec, --radius: give them, or a table of a sample with --targets."),
+        (["run", "x"], "Missing --ra, --dec: give them, or a table of a sample with --targets."),
         (["run", "x", "--targets", "t.csv", "--ra", "3"], "--ra and --targets exclude each other"),
         (["photometry", "x"], "Give either --positions TABLE, or --ra and --dec."),
         (["photometry", "x", "--ra", "3", "--dec", "2"], "One position needs --ra, --dec and --radius."),
@@ -505,6 +505,7 @@ def test_quiet_says_nothing_on_stderr_and_json_is_json(data, tmp_path):
 
 def test_a_terminal_gets_an_aligned_table(data, monkeypatch):
     monkeypatch.setattr("xphotfn.cli.output._on_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", "200")
     head, *rows = call("find", data).stdout.splitlines()
     assert "\t" not in head
     assert {row.index("Thin1") for row in rows} == {head.index("filter")}

@@ -24,6 +24,7 @@ PASSED_ON = {
     "engines.task_line": "the rule that a parameter breaks, of commands.parameters",
     "engines.tasks": "the message of the command",
     "io.regions": "what is wrong with a shape, raised below in the same file",
+    "io.tables": "what is wrong with a row of the table, raised below in the same file",
     "measure.images": "the message of the reader of the file",
 }
 """Modules with a ``raise`` that passes a message on which is raised, and listed, elsewhere."""

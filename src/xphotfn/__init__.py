@@ -88,10 +88,17 @@ def __getattr__(name: str) -> Any:
     elif name in _MODULES:
         value = import_module(f"xphotfn.{name}")
     else:
-        raise AttributeError(f"module 'xphotfn' has no attribute {name!r}")
+        raise AttributeError(f"module 'xphotfn' has no attribute {name!r}{_nearest(name)}")
     globals()[name] = value
     return value
 
 
+def _nearest(name: str) -> str:
+    from difflib import get_close_matches
+
+    near = [] if name.startswith("_") else get_close_matches(name, __all__, n=3)
+    return f". Did you mean {' or '.join(near)}?" if near else ""
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*(name for name in globals() if name.startswith("__")), *__all__})

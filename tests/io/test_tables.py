@@ -41,6 +41,15 @@ def test_columns_with_units_keep_them():
     assert target.radius == 2 * u.arcmin
 
 
+def test_positions_may_be_texts_with_or_without_a_unit():
+    table = Table({"name": ["a", "b"], "ra": ["149.592", "9h58m22.08s"], "dec": ["-11.06", "-11d03m36s"]})
+    for target in xp.targets_from_table(table):
+        assert target.position.to_value(u.deg) == pytest.approx([149.592, -11.06], abs=1e-9)
+    table["ra"][1] = "9:58:22"
+    with pytest.raises(xp.UnitMismatch, match="row 2 of the table: ra must be degrees or have its unit such as 9h58m2"):
+        xp.targets_from_table(table)
+
+
 def test_masked_and_nan_cells_are_not_given():
     table = Table(ROWS)
     table["r200"] = MaskedColumn([1700.0, 0.0], mask=[False, True])
@@ -57,7 +66,7 @@ def test_masked_and_nan_cells_are_not_given():
     [
         (Table({"name": ["a"], "ra": [1.0]}), "lacks dec; its columns are name, ra"),
         (Table({"name": ["a"], "ra": [1.0], "RAJ2000": [1.0], "dec": [1.0]}), "mean ra: keep one"),
-        (Table({"name": ["a"], "ra": [400.0], "dec": [1.0], "radius": [30.0]}), "row 0 of the table: a: RA must lie"),
+        (Table({"name": ["a"], "ra": [400.0], "dec": [1.0], "radius": [30.0]}), "row 1 of the table: a: RA must lie"),
     ],
 )
 def test_errors_name_the_column_or_the_row(table, words):

@@ -91,4 +91,4 @@ def test_the_command_line_makes_the_same_image(data_root, tmp_path):
     assert "exists already" in again.stderr
     wrong = CliRunner().invoke(main, ["image", str(output), "-o", str(tmp_path / "x.fits")])
     assert wrong.exit_code == 1
-    assert "is no event list (it is image)" in wrong.stderr
+    assert "is no event list but an image" in wrong.stderr

@@ -15,13 +15,17 @@ __all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "Command", "Group", "as_options
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 MISTAKE = 1
 DONE_IN_PART = 2
+STOPPED = 130  # as shells have it after Ctrl-C
 
 
 # What messages of the library advise, where it is a keyword of Python, as the option that does the same.
 _ADVICE = (
     (re.compile(r"overwrite=True \(--overwrite\)"), "--overwrite"),
     (re.compile(r"run\(\.\.\., store=\)"), "`xphotfn run --store`"),
+    (re.compile(r", or layout= where headers do not say what a file is"), ""),
+    (re.compile(r"\breference='([^']*)'"), r"--reference \1"),
     (re.compile(r"\b(within|redshift|reference|band|target)=(?=[\s,;:.)]|\Z)"), r"--\1"),
+    (re.compile(r"use plan_images for images alone"), "make images alone with `xphotfn image`"),
     (re.compile(r"run\.table\(\)"), "the table of `xphotfn run`"),
 )
 
@@ -93,6 +97,10 @@ class Group(click.Group):
         except XphotfnError as error:
             click.echo(f"xphotfn: {as_options(str(error))}", err=True)
             ctx.exit(MISTAKE)
+        except KeyboardInterrupt as stop:
+            kept = "; ".join(getattr(stop, "__notes__", ())).replace("the same run() again", "the same command again")
+            click.echo(f"\nxphotfn: stopped. {kept}".rstrip(), err=True)
+            ctx.exit(STOPPED)
 
     def resolve_command(self, ctx: click.Context, args: list[str]) -> Any:
         """Find a command; for a typo name the nearest, which old versions of click do not."""

@@ -1,14 +1,14 @@
 """Commands that measure: ``snr`` and ``photometry``."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.group import Command
-from xphotfn.cli.output import read_table, show, wants_progress, write_table
+from xphotfn.cli.group import Command, as_options
+from xphotfn.cli.output import check_output, read_table, show, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, sample_of
@@ -55,8 +55,11 @@ def snr(
     ring = values.background(background)
     if not all(isinstance(edge, float) for edge in ring):
         raise InvalidRecord(f"--background of snr takes two factors of the radius such as 1.05,1.5, got {background!r}")
+    if not 1 <= ring[0] < ring[1]:
+        raise InvalidRecord(f"--background of snr needs 1 <= inner < outer, factors of the radius, got {background!r}")
     regions = [values.region(text) for text in options["radii"]]
-    sample = sample_of(root, options)
+    check_output(output, overwrite=overwrite)
+    sample = sample_of(root, options, needs_radius=True)
     run = run_plan(sample.plan, **options)
     failures = dict(sample.failures)
     if sample.is_table:
@@ -74,9 +77,15 @@ def snr(
             if not sample.is_table:
                 raise
             failures[field.name] = str(error)
-    rows += [_row(name, note=why) for name, why in failures.items()]
+    rows += [_row(name, note=as_options(why)) for name, why in failures.items()]
     show(rows, as_json=as_json, output=output, overwrite=overwrite)
-    end(failures.items())
+    end((failures | _without_numbers(rows, failures)).items())
+
+
+def _without_numbers(rows: Iterable[dict[str, Any]], failures: Collection[str]) -> dict[str, str]:
+    """Return the targets that no map could measure, with the reason of the last: the combined one."""
+    measured = {row["target"] for row in rows if row["snr"] is not None}
+    return {row["target"]: row["note"] for row in rows if row["target"] not in measured | set(failures)}
 
 
 def _counted(fields: Sequence[Any]) -> Iterable[Any]:
@@ -170,6 +179,7 @@ def photometry(
     """
     import xphotfn as xp
 
+    check_output(output, overwrite=overwrite)
     names, where, radii = _where(positions, ra, dec, radius)
     maps = unique(maps_of(place, [values.band(text) for text in bands]))
     if psf is not None:

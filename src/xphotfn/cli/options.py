@@ -93,7 +93,8 @@ target_options = together(
         "radii",
         multiple=True,
         metavar="R",
-        help="Radius such as 1200kpc, 5arcmin or 30arcsec; r500 and so on with --targets. May be repeated.",
+        help="Radius such as 1200kpc, 5arcmin or 30arcsec; r500 and so on with --targets. May be repeated. Needed to "
+        "measure one target; what is made does not depend on it.",
     ),
     click.option("--redshift", type=float, help="Redshift; needed for a radius in kpc."),
     click.option("--name", default="target", show_default=True, help="Name of the target."),
@@ -101,7 +102,7 @@ target_options = together(
         "--targets",
         type=PATH,
         metavar="TABLE",
-        help="A sample instead of one target: .csv, .ecsv or .fits with name, ra, dec and, where known, redshift, "
+        help="A sample instead of one target: .csv, .ecsv or .fits with name, ra, dec and, where known, redshift (z), "
         "r500, r200, radius.",
     ),
     click.option(

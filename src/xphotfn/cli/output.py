@@ -2,7 +2,9 @@
 
 import json
 import math
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,8 @@ import click
 
 from xphotfn.errors import InvalidFile
 
-__all__ = ("NO_PROGRESS", "QUIET", "as_table", "print_json", "print_rows", "read_table", "say", "say_notes", "show",
-           "wants_progress", "write_table")  # fmt: skip
+__all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "read_table", "say",
+           "say_notes", "show", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
 _FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".fit": "fits", ".fits.gz": "fits"}
@@ -86,10 +88,26 @@ def print_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
         for row in cells:
             click.echo("\t".join(row))
         return
-    widths = [max(len(row[i]) for row in cells) for i in range(len(names))]
+    cells, told = _narrowed(cells)
+    for line in told:
+        click.echo(line)
+    widths = [max(len(row[i]) for row in cells) for i in range(len(cells[0]))]
     for number, row in enumerate(cells):
         line = "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         click.echo(line if number else click.style(line, bold=True))
+
+
+def _narrowed(cells: list[list[str]]) -> tuple[list[list[str]], list[str]]:
+    """Return a table that fits the terminal: what is the same in all its rows stands before it, in lines of its own."""
+    width = shutil.get_terminal_size().columns
+    columns = list(zip(*cells, strict=True))
+    if len(cells) < 3 or sum(2 + max(map(len, column)) for column in columns) - 2 <= width:
+        return cells, []
+    same = [column for column in columns if len(set(column[1:])) == 1]
+    others = [column for column in columns if len(set(column[1:])) > 1]
+    told = ", ".join(f"{name} {value}" for name, value, *_ in same if value)
+    rows = [list(row) for row in zip(*others, strict=True)]
+    return (rows, textwrap.wrap(told, width)) if rows else (cells, [])
 
 
 def _on_terminal() -> bool:
@@ -116,6 +134,15 @@ def _format_of(path: Path) -> str:
         if name.endswith(ending):
             return kind
     raise InvalidFile(str(path), f"a table ends with {', '.join(_FORMATS)}: give it such a name")
+
+
+def check_output(path: Path | None, *, overwrite: bool) -> None:
+    """Refuse a table that could not be written, before the work is done."""
+    from xphotfn.io.write import check_free
+
+    if path is not None:
+        _format_of(path)
+        check_free(path, overwrite=overwrite)
 
 
 def write_table(table: Any, path: Path, *, overwrite: bool = False) -> None:

@@ -24,11 +24,11 @@ class Sample(NamedTuple):
     is_table: bool
 
 
-def sample_of(root: Path, options: Mapping[str, Any]) -> Sample:
+def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = False) -> Sample:
     """Return the plan of the target or targets that the options name."""
     import xphotfn as xp
 
-    targets = _targets(options)
+    targets, unusable = _targets(options, needs_radius)
     within = values.radius(options["within"], "--within")
     bands = [values.band(text) for text in options["bands"]]
     observations = xp.find_observations(root, progress=wants_progress())
@@ -44,9 +44,9 @@ def sample_of(root: Path, options: Mapping[str, Any]) -> Sample:
         return Sample(plan(match(targets[0])), (), False)
     fields, far = _each(match, targets)
     good, unplanned = _each(lambda some: (plan(some), some)[1], fields)
-    failures = (*far, *unplanned)
+    failures = (*unusable, *far, *unplanned)
     if not good:
-        raise PlanError(f"none of the {len(targets)} targets can be measured:\n{_listed(failures)}")
+        raise PlanError(f"none of the {len(failures)} targets can be measured:\n{_listed(failures)}")
     return Sample(plan(tuple(good)), failures, True)
 
 
@@ -56,7 +56,8 @@ def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, 
         return tuple(make(tuple(items))), []
     except XphotfnError:
         pass
-    made, failures = [], []
+    made: list[Any] = []
+    failures: list[tuple[str, str]] = []
     for item in items:
         try:
             made.append(make(item))
@@ -65,20 +66,34 @@ def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, 
     return tuple(made), failures
 
 
-def _targets(options: Mapping[str, Any]) -> tuple[Any, ...]:
-    import xphotfn as xp
+def _targets(options: Mapping[str, Any], needs_radius: bool) -> tuple[tuple[Any, ...], tuple[tuple[str, str], ...]]:
+    """Return the targets, and those of a table whose row is wrong: pairs of name and reason."""
+    from xphotfn.io.tables import target_rows
+    from xphotfn.records.target import Target
 
     if options["targets"] is not None:
         given = [f"--{name}" for name in _OF_ONE if options[name] is not None]
         if given:
             raise click.UsageError(f"{', '.join(given)} and --targets exclude each other: the table holds positions.")
-        return xp.targets_from_table(read_table(options["targets"]))
-    missing = [f"--{name}" for name in _OF_ONE if options[name] is None] + ([] if options["radii"] else ["--radius"])
+        rows = target_rows(read_table(options["targets"]))
+        wrong = tuple((name, str(found)) for name, found in rows if isinstance(found, XphotfnError))
+        return tuple(found for _, found in rows if isinstance(found, Target)), wrong
+    missing = [f"--{name}" for name in _OF_ONE if options[name] is None]
+    if needs_radius and not options["radii"]:
+        missing.append("--radius")
     if missing:
-        raise click.UsageError(f"Missing {', '.join(missing)}: give them, or a table of a sample with --targets.")
+        what = "it" if len(missing) == 1 else "them"
+        raise click.UsageError(f"Missing {', '.join(missing)}: give {what}, or a table of a sample with --targets.")
     ra, dec = (values.angle(options[name], f"--{name}") for name in _OF_ONE)
-    first = values.radius(options["radii"][0])
-    return (xp.extended_source(options["name"], ra, dec, radius=first, redshift=options["redshift"]),)
+    radius = values.radius(options["radii"][0]) if options["radii"] else None
+    return (_one(options["name"], ra, dec, radius, options["redshift"]),), ()
+
+
+def _one(name: str, ra: float, dec: float, radius: Any, redshift: float | None) -> Any:
+    """Return an extended source; what is made does not depend on its radius, which may be missing."""
+    from xphotfn.records.target import Target
+
+    return Target(name=name, kind="extended", ra_deg=ra, dec_deg=dec, radius=radius, redshift=redshift)
 
 
 def failed_fields(run: Any) -> dict[str, str]:

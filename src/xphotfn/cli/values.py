@@ -7,7 +7,8 @@ from xphotfn.errors import InvalidRecord, UnitMismatch
 
 __all__ = ("angle", "background", "band", "pair", "position", "radius", "region")
 
-_NAMED = ("r200", "r500", "r2500", "point", "region")
+_OVERDENSITY = ("r200", "r500", "r2500")
+_NAMED = (*_OVERDENSITY, "point", "region")
 
 
 def angle(text: str, option: str) -> float:
@@ -29,6 +30,8 @@ def radius(text: str, option: str = "--radius") -> Any:
     """Return a radius as Quantity."""
     from xphotfn.units import quantity
 
+    if text in _OVERDENSITY:
+        raise UnitMismatch(f"{option} {text} needs --targets, a table with that radius; here give one such as 1200kpc")
     return quantity(text, option, "1200kpc or 30arcsec")
 
 
@@ -43,7 +46,7 @@ def band(text: str) -> Any:
 
     found = re.fullmatch(r"\s*([\d.]+)\s*([A-Za-z]*)\s*-\s*([\d.]+)\s*([A-Za-z]+)\s*", text)
     if not found:
-        raise UnitMismatch(f"--band must be such as 0.5-2.0keV, got {text!r}")
+        raise UnitMismatch(f"--band must be such as 0.5-2.0keV, two energies with their unit, got {text!r}")
     lo, lo_unit, hi, hi_unit = found.groups()
     return energy_band(f"{lo} {lo_unit or hi_unit}", f"{hi} {hi_unit}")
 

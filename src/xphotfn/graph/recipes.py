@@ -10,6 +10,7 @@ from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import PlanError
 from xphotfn.graph.parts import Part, Wish, exposure_map_part, exposures_of, image_part, join, mosaic_part
 from xphotfn.graph.plan import Plan
+from xphotfn.records._fields import one_or_several
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 
@@ -162,7 +163,7 @@ def plan_photometry(
 
 
 def _wish(bands: Bands, grid: ImageGrid | None, selection: str | None, reference: str | None) -> Wish:
-    wanted = (bands,) if isinstance(bands, Band) else tuple(bands)
+    wanted = one_or_several(bands, Band, "energy_band(0.5*u.keV, 2*u.keV)")
     if not wanted:
         raise PlanError("no energy band was given: use energy_band(0.5*u.keV, 2*u.keV)")
     unique = tuple(sorted(set(wanted), key=lambda b: (b.lo_ev, b.hi_ev)))
@@ -170,7 +171,7 @@ def _wish(bands: Bands, grid: ImageGrid | None, selection: str | None, reference
 
 
 def _plan(fields: Fields, wish: Wish, recipe: "type | object") -> Plan:
-    wanted = (fields,) if isinstance(fields, Field) else tuple(fields)
+    wanted = one_or_several(fields, Field, "match_observations(target, observations)")
     if not wanted:
         raise PlanError("no field was given: use match_observations(target, observations)")
     twice = sorted(name for name, count in Counter(f.name for f in wanted).items() if count > 1)

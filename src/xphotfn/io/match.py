@@ -9,6 +9,7 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.records._fields import one_or_several
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
@@ -83,12 +84,13 @@ def match_observations(
     >>> field.obs_ids
     ('0999990101',)
     """
-    pool = _pool(observations)
+    targets = one_or_several(target_or_targets, Target, "galaxy_cluster(...) or another of the targets")
+    pool = _pool(one_or_several(observations, Observation, "find_observations(root)"))
     limit = angle_deg(within, "within")
     if isinstance(target_or_targets, Target):
         return _match(target_or_targets, pool, limit)
     cache: dict[str, tuple[Region, ...]] = {}
-    return tuple(_match(target, pool, limit, cache) for target in target_or_targets)
+    return tuple(_match(target, pool, limit, cache) for target in targets)
 
 
 class _Pool(NamedTuple):

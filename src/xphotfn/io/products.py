@@ -237,7 +237,7 @@ class RateMap:
         return f"{self.image.digest}+{self.exposure.digest}"
 
     def __str__(self) -> str:
-        return f"RateMap {self.obs_id} {self.instrument} {self.band}"
+        return f"RateMap {' '.join(dict.fromkeys((self.obs_id, self.instrument)))} {self.band}"
 
     def __repr__(self) -> str:
         return _short(self)

@@ -14,9 +14,19 @@ from xphotfn.errors import InvalidFile
 from xphotfn.io.products import RateMap
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("grid_cards", "publish", "write_fits", "write_image")
+__all__ = ("check_free", "grid_cards", "publish", "write_fits", "write_image")
 
 Card = tuple[str, Any, str]
+
+
+def check_free(path: str | Path, *, overwrite: bool = False) -> None:
+    """Raise InvalidFile where a file is there already and may not be replaced, or its folder is missing."""
+    final = Path(path)
+    if not overwrite and (final.exists() or final.is_symlink()):
+        what = "exists already and is left as it was: give another name or overwrite=True (--overwrite)"
+        raise InvalidFile(str(path), what)
+    if not final.parent.exists():
+        raise InvalidFile(str(path), f"cannot be written: there is no folder {final.parent}: make it first")
 
 
 @contextmanager
@@ -29,15 +39,14 @@ def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         If the file exists already (and ``overwrite`` is False), its folder is missing, or it cannot be written; then
         nothing is left behind and what was there stays as it was.
     """
+    check_free(path, overwrite=overwrite)
     final = Path(path)
-    if not overwrite and (final.exists() or final.is_symlink()):
-        what = "exists already and is left as it was: give another name or overwrite=True (--overwrite)"
-        raise InvalidFile(str(path), what)
     try:
         handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=final.suffix, dir=final.parent)
         os.close(handle)
     except OSError as error:
-        raise InvalidFile(str(path), f"cannot be written: {error.strerror or error}") from error
+        why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
+        raise InvalidFile(str(path), why) from error
     temporary = Path(name)
     try:
         yield temporary

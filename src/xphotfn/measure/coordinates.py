@@ -101,8 +101,9 @@ def _to_pixels(grid: PixelGrid, values: NDArray[np.float64], unit: str) -> tuple
 def _off_image_message(product: Product, given: NDArray[np.float64], on: NDArray[np.bool_]) -> str:
     off = np.atleast_2d(given)[~np.atleast_1d(on)]
     shown = ", ".join(f"({x:g}, {y:g})" for x, y in off[:3]) + (", ..." if len(off) > 3 else "")
+    name = " ".join(dict.fromkeys((product.obs_id, product.instrument)))  # once for a mosaic: both are "combined"
     return (
-        f"{len(off)} of {np.size(on)} positions lie off the image of {product.obs_id} {product.instrument} "
+        f"{len(off)} of {np.size(on)} positions lie off the image of {name} "
         f"({product.grid.nx} x {product.grid.ny} pixels): {shown}"
     )
 

@@ -80,13 +80,17 @@ def image_of_events(
     return printed
 
 
+def _instead(found: Recognised | None) -> str:
+    what = "" if found is None else found.kind.replace("_", " ")
+    return f" but {'an' if what[0] in 'aeiou' else 'a'} {what}" if what else ""
+
+
 def _event_list(path: Path) -> Recognised:
     key = file_key(str(path.absolute()))
     file = TreeFile(path.name, FoundFile(path=key[0], size=key[3], mtime_ns=key[2]))
     found = recognise(file, Hint())
     if found is None or found.kind not in ("events", ""):
-        what = "nothing known here" if found is None else found.kind.replace("_", " ")
-        raise InvalidFile(str(path), f"is no event list (it is {what}): give a file with an EVENTS table")
+        raise InvalidFile(str(path), f"is no event list{_instead(found)}: give a file with an EVENTS table")
     if found.problem:
         raise InvalidFile(str(path), found.problem)
     if not found.instrument:

@@ -9,6 +9,7 @@ from xphotfn.graph.result import Run
 from xphotfn.io.fits import read_header
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
+from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
@@ -160,6 +161,7 @@ def select(
 
 def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[tuple[What, RateMap]]:
     """Yield the maps of a run with what they show, as a planned product says it."""
+    of_kind(run, Run, "run(plan, ...)")
     name = target.name if isinstance(target, Target) else target
     names = [f.name for f in run.plan.fields]
     if name is not None and name not in names:

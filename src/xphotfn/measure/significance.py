@@ -10,12 +10,15 @@ from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap
 from xphotfn.measure.masks import custom_mask, mask, sensor_mask
 from xphotfn.measure.weights import weights_image
+from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.snr import DEFAULT_METHOD, Method, XGAMethod, method_of, signal_to_noise
 
 __all__ = ("snr", "snr_ranking")
+
+_SHOWN = {"snr": ".2f", "counts": ".0f", "net_counts": ".1f", "alpha": ".3f"}  # how numbers are printed; all are kept
 
 
 def snr(
@@ -77,6 +80,8 @@ def snr(
     >>> measured.method, float(measured) > 3
     ('mid-p', True)
     """
+    of_kind(rate_map, RateMap, "combined_rate_map(run) or select(rate_maps(run), ...)")
+    of_kind(field, Field, "match_observations(target, observations)")
     definition = method_of(method)
     if isinstance(definition, XGAMethod) and not isinstance(region, str):
         source, back = _xga_rings(rate_map, field, region, background)
@@ -97,7 +102,7 @@ def _xga_rings(rate_map: RateMap, field: Field, region: Any, background: tuple[f
 
 
 def snr_ranking(
-    maps: Iterable[RateMap],
+    maps: RateMap | Iterable[RateMap],
     field: Field,
     region: Any,
     *,
@@ -135,7 +140,7 @@ def snr_ranking(
     from xphotfn.errors import NoData
 
     rows: list[tuple[RateMap, Measurement | None, str]] = []
-    for item in maps:
+    for item in (maps,) if isinstance(maps, RateMap) else maps:
         try:
             rows.append((item, snr(item, field, region, method=method, background=background), ""))
         except NoData as error:
@@ -151,6 +156,8 @@ def snr_ranking(
     table.meta.update(
         {"target": field.name, "region": str(region), "method": method_of(method).name, "band": str(rows[0][0].band)}
     )
+    for name, shown in _SHOWN.items():
+        table[name].info.format = shown
     return table
 
 

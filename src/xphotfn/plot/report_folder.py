@@ -62,7 +62,8 @@ def published_folder(output: str | Path) -> Iterator[Path]:
         final.parent.mkdir(parents=True, exist_ok=True)
         building = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
     except OSError as error:
-        raise InvalidFile(str(output), f"cannot be written: {error.strerror or error}") from error
+        why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
+        raise InvalidFile(str(output), why) from error
     try:
         building.chmod(0o777 & ~_umask())
         (building / MARKER).write_text(json.dumps({"format": "xphotfn report", "version": 1}) + "\n")
@@ -72,7 +73,8 @@ def published_folder(output: str | Path) -> Iterator[Path]:
     except OSError as error:
         if isinstance(error, InvalidFile):
             raise
-        raise InvalidFile(str(output), f"cannot be written: {error.strerror or error}") from error
+        why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
+        raise InvalidFile(str(output), why) from error
     finally:
         shutil.rmtree(building, ignore_errors=True)
 

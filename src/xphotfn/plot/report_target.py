@@ -63,6 +63,7 @@ def _lead(target: TargetReport) -> Html:
     t = target.field.target
     words = [f"measured within {target.region}"]
     if t is not None:
+        words[0] += " around the given position" * target.field.is_centred_on_target
         z = [] if t.redshift is None else [f"z = {t.redshift:g}"]
         words = [t.kind, f"{t.ra_deg:.5f} {number(t.dec_deg, 5)} deg", *z, *words]
         if not target.field.is_centred_on_target:

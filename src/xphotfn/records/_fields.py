@@ -13,7 +13,9 @@ __all__ = (
     "items",
     "non_empty",
     "not_negative",
+    "of_kind",
     "one_of",
+    "one_or_several",
     "pairs",
     "positive",
     "safe_name",
@@ -23,6 +25,20 @@ __all__ = (
 )
 
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*")
+
+
+def of_kind(value: Any, kind: type, remedy: str) -> Any:
+    """Return a record as it is; anything else is refused with the call that makes such a record."""
+    if not isinstance(value, kind):
+        shown = repr(value) if isinstance(value, str | int | float) else type(value).__name__
+        raise InvalidRecord(f"expected {kind.__name__}, as {remedy} returns it, got {shown[:60]}")
+    return value
+
+
+def one_or_several(value: Any, kind: type, remedy: str) -> tuple[Any, ...]:
+    """Return one record or several as a tuple; anything else is refused as by :func:`of_kind`."""
+    several = isinstance(value, Iterable) and not isinstance(value, kind | str)
+    return tuple(of_kind(item, kind, remedy) for item in (value if several else (value,)))
 
 
 def items(values: Iterable[Any]) -> tuple[Any, ...]:

@@ -223,6 +223,18 @@ class Target:
         known = (("r200", self.r200), ("r500", self.r500), ("r2500", self.r2500), (self.kind, self.radius))
         return tuple((name, value) for name, value in known if value is not None)
 
+    def __repr__(self) -> str:
+        known = [("name", self.name), ("kind", self.kind), ("ra_deg", self.ra_deg), ("dec_deg", self.dec_deg)]
+        shown = [f"{name}={value!r}" for name, value in known]
+        if self.redshift is not None:
+            shown.append(f"redshift={self.redshift!r}")
+        shown += [f"{'radius' if name == self.kind else name}={value}" for name, value in self.radii]
+        if self.redshift is not None:
+            shown.append(f"cosmology={self.cosmology!r}")
+        if self.extra:
+            shown.append(f"extra={dict(self.extra)}")
+        return f"Target({', '.join(shown)})"
+
     def _repr_html_(self) -> str:
         return block(f"{self.kind.capitalize()} {self.name}", target_facts(self))
 

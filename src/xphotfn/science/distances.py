@@ -44,7 +44,7 @@ def radius_deg(radius: Any, target: Target | None) -> float:
         degrees = float(given.to_value(u.deg))
     elif given.unit.is_equivalent(u.kpc):
         if target is None or target.redshift is None:
-            who = "a bulk field" if target is None else target.name
+            who = "a place without a target" if target is None else target.name
             raise UnitMismatch(f"{radius} needs a redshift to become an angle and {who} has none: use arcmin instead")
         degrees = kpc_to_deg(float(given.to_value(u.kpc)), target)
     else:

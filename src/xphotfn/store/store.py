@@ -276,7 +276,9 @@ def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
             (root / name).mkdir(exist_ok=True)
         store.sweep()
     except OSError as error:
-        raise InvalidFile(store.path, f"cannot be a store ({error.strerror or error}): give a folder") from error
+        raise InvalidFile(
+            store.path, f"cannot be a store ({error.strerror or error}): give a folder that you may write to"
+        ) from error
     return store
 
 

@@ -95,7 +95,8 @@ def _fresh(root: Path) -> Path:
         root.mkdir(parents=True)
         (root / MARKER).write_text("Made by `xphotfn demo`, which may replace everything in this folder.\n")
     except OSError as error:
-        raise InvalidFile(str(root), f"cannot be written: {error.strerror or error}") from error
+        why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
+        raise InvalidFile(str(root), why) from error
     return root
 
 

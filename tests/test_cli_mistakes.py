@@ -1,0 +1,124 @@
+"""Mistakes on the command line are told before the work is done, and sink as little as can be."""
+
+import shutil
+
+import pytest
+from click.testing import CliRunner
+
+import xphotfn as xp
+from xphotfn.cli import main
+from xphotfn.cli.output import print_rows
+from xphotfn.testing.simulate import simulate_observations
+
+WHERE = ["--ra", "52.31", "--dec", "-33.72"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("cli") / "data"
+    simulate_observations(folder)
+    return folder
+
+
+def call(*words):
+    return CliRunner().invoke(main, [str(w) for w in words])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--background", "2,1"], "needs 1 <= inner < outer"),
+        (["-o", "x.txt"], "a table ends with"),
+        (["-o", "nowhere/x.csv"], "there is no folder nowhere: make it first"),
+        (["-o", "there.csv"], "exists already"),
+        (["--radius", "r500"], "--radius r500 needs --targets"),
+    ],
+)
+def test_snr_refuses_before_it_makes_anything(data, tmp_path, monkeypatch, words, said):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "there.csv").write_text("mine")
+    result = call("snr", data, *WHERE, *(() if "--radius" in words else ("--radius", "3arcmin")), *words)
+    assert result.exit_code == 1
+    assert said in result.stderr
+    assert not (tmp_path / "xphotfn-store").exists()
+    assert (tmp_path / "there.csv").read_text() == "mine"
+
+
+def test_what_is_made_needs_no_radius_and_snr_does(data, tmp_path):
+    planned = call("plan", data, *WHERE)
+    assert planned.exit_code == 0, planned.output
+    with_radius = call("plan", data, *WHERE, "--radius", "3arcmin")
+    commands = [line for line in with_radius.stdout.splitlines() if line.startswith("emosaic")]
+    assert commands
+    assert [line for line in planned.stdout.splitlines() if line.startswith("emosaic")] == commands
+    assert call("run", data, *WHERE, "--store", tmp_path / "s", "-q").exit_code == 0
+    asked = call("snr", data, *WHERE)
+    assert (asked.exit_code, "Missing --radius: give it" in asked.stderr) == (1, True)
+
+
+def test_a_wrong_row_of_a_sample_sinks_that_target_only(data, tmp_path):
+    table = tmp_path / "t.csv"
+    table.write_text(
+        "name,ra,dec,redshift,r500\ngood,52.31,-33.72,0.16,1200\nno z,52.3,-33.7,,1000\nfar,10,41,0.1,900\n"
+    )
+    result = call("snr", data, "--targets", table, "--store", tmp_path / "s", "-q")
+    assert result.exit_code == 2
+    rows = [line.split("\t") for line in result.stdout.splitlines()]
+    assert [row[0] for row in rows[-3:]] == ["good", "no z", "far"]
+    assert float(rows[-3][rows[0].index("snr")]) > 10
+    assert "2 targets failed" in result.stderr
+    assert "no z: row 2 of the table" in result.stderr
+    assert "far: no observation within" in result.stderr
+
+
+def test_a_target_without_any_number_ends_in_status_2(data, tmp_path):
+    result = call("snr", data, *WHERE, "--radius", "300arcmin", "--store", tmp_path / "s", "-q")
+    assert result.exit_code == 2
+    assert "target: the background region has no pixel" in result.stderr
+
+
+def test_ctrl_c_says_what_is_kept_and_how_to_go_on(data, tmp_path, monkeypatch):
+    from xphotfn.graph import run as module
+
+    keep = module._keep
+
+    def stop(*_):
+        monkeypatch.setattr(module, "_keep", keep)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, "_keep", stop)
+    stopped = call("run", data, *WHERE, "--store", tmp_path / "s", "--scheduler", "synchronous")
+    assert stopped.exit_code == 130
+    assert "xphotfn: stopped" in stopped.stderr
+    again = call("run", data, *WHERE, "--store", tmp_path / "s")
+    assert again.exit_code == 0
+    assert "made in" not in again.stdout
+
+
+def test_a_table_too_wide_for_the_terminal_says_once_what_is_the_same_in_all_rows(monkeypatch, capsys):
+    monkeypatch.setattr("xphotfn.cli.output._on_terminal", lambda: True)
+    monkeypatch.setattr(shutil, "get_terminal_size", lambda: shutil.os.terminal_size((40, 24)))
+    rows = [
+        ("A907", "0201901401", "pn", "0.5-2 keV", "71.9", ""),
+        ("A907", "0201901401", "mos1", "0.5-2 keV", "9.1", ""),
+    ]
+    print_rows(("target", "obs_id", "instrument", "band", "snr", "note"), rows)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 40
+    assert " ".join(lines[:2]) == "target A907, obs_id 0201901401, band 0.5-2 keV"
+    assert lines[2].split() == ["instrument", "snr"]
+    assert [line.split() for line in lines[3:]] == [["pn", "71.9"], ["mos1", "9.1"]]
+
+
+def test_an_exposure_map_that_cannot_be_made_says_what_to_get(tmp_path):
+    simulate_observations(tmp_path / "data", products=("events",))
+    for path in (tmp_path / "data").rglob("*ATTTSR*"):
+        path.unlink()
+    result = call("plan", tmp_path / "data", *WHERE)
+    assert result.exit_code == 1
+    assert "put it beside (in the archive P*ATTTSR*), or make images alone with `xphotfn image`" in result.stderr
+    with pytest.raises(xp.PlanError, match="plan_images"):
+        field = xp.match_observations(
+            xp.point_source("x", 52.31, -33.72, radius="20 arcsec"), xp.find_observations(tmp_path / "data")
+        )
+        xp.plan_photometry(field, xp.energy_band("0.5 keV", "2 keV"))
