@@ -9,8 +9,7 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "PATH", "background", "bands", "engine", "json_option", "method", "output", "overwrite",
-           "progress", "quiet", "root", "run_options", "store", "target_options", "together",
-           "workers")  # fmt: skip
+           "progress", "quiet", "root", "run_options", "store", "target_options", "together", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH = click.Path(path_type=Path)
