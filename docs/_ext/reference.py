@@ -88,6 +88,7 @@ THEMES = (
             "measure.joint",
             "measure.info",
             "records.measurement",
+            "science.background",
             "science.snr",
         ),
     ),

@@ -39,7 +39,8 @@ def snr(
     field
         Gives centre, radii and interlopers.
     region
-        As :func:`source_mask`: ``"r500"``, ``"region"``, a Quantity and so on.
+        As :func:`source_mask`: ``"r500"``, ``"r200"``, ``"r2500"`` or ``"point"`` of the target, a radius as Quantity
+        (kpc or an angle), or ``"region"``, that of the target in the region file.
     method
         ``"mid-p"`` (default), ``"exact"``, ``"li-ma"``, ``"gaussian"``, ``"gaussian-known-background"``, ``"xga"``, or
         a record such as :func:`xga_method` returns.
