@@ -162,7 +162,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     help="Pixels whose centre is inside count whole, or each by its area inside.",
 )  # fmt: skip
 @shared.method("mid-p", "mid-p", "li-ma", "exact")
-@click.option("--confidence", type=float, show_default="1 sigma, 0.6827", help="Of the interval of the rate.")
+@click.option("--confidence", type=float, show_default="1 sigma", help="Of the interval of the rate.")
 @click.option("--limit-confidence", type=float, default=0.95, show_default=True, help="Of the upper limit.")
 @click.option("--psf", metavar="MODEL", help="Correct for light outside the circle, such as epic.")
 @shared.json_option
