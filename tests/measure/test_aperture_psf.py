@@ -190,7 +190,7 @@ def test_fractions_rate_interval_and_limit(tmp_path, psf, overlap):
         for name in (("centre_counts", "centre_background") if prefix else ("counts", "background_counts"))
     )
     f, g, alpha = (row[f"{prefix}{name}"] for name in ("enclosed_fraction", "ring_fraction", "alpha"))
-    low, high = on_off_interval(n, b, alpha, fractions=(f, g), confidence=0.6827)
+    low, high = on_off_interval(n, b, alpha, fractions=(f, g), confidence=0.6826894921370859)
     assert (row["rate_low"].value, row["rate_high"].value) == pytest.approx((low / 2000, high / 2000), rel=1e-9)
     limit = upper_limit_on_off(n, b, alpha, fractions=(f, g))
     assert row["upper_limit"].value == pytest.approx(limit / 2000, rel=1e-9)

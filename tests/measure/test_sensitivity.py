@@ -98,7 +98,7 @@ def test_upper_limits_are_those_of_photometry():
 def test_a_background_that_is_given(gappy):
     expected = np.where(np.asarray(gappy.exposure.data) > 0, 0.07, np.nan)
     radius = RADIUS.to_value(u.deg) / gappy.grid.pixel_deg
-    depth = sensitivity_map(gappy, radius=RADIUS, background=expected, false_alarm=1e-3, detection_probability=0.9)
+    depth = sensitivity_map(gappy, radius=RADIUS, background=expected, false_alarm=1e-3, power=0.9)
     upper = upper_limit_map(gappy, radius=RADIUS, background=expected, confidence=0.99)
     for row, column in sampled(gappy):
         n, _, seconds, _ = point_sums(gappy, row, column, radius, (1, 2))

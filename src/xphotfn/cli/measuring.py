@@ -162,7 +162,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     help="Pixels whose centre is inside count whole, or each by its area inside.",
 )  # fmt: skip
 @shared.method("mid-p", "mid-p", "li-ma", "exact")
-@click.option("--confidence", type=float, default=0.6827, show_default=True, help="Of the interval of the rate.")
+@click.option("--confidence", type=float, show_default="1 sigma", help="Of the interval of the rate.")
 @click.option("--limit-confidence", type=float, default=0.95, show_default=True, help="Of the upper limit.")
 @click.option("--psf", metavar="MODEL", help="Correct for light outside the circle, such as epic.")
 @shared.json_option
@@ -171,7 +171,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 @shared.quiet
 def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, radius: str | None, bands: tuple[str, ...],
-    background: str, psf: str | None, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
+    background: str, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 
@@ -182,9 +182,8 @@ def photometry(
     check_output(output, overwrite=overwrite)
     names, where, radii = _where(positions, ra, dec, radius)
     maps = unique(maps_of(place, [values.band(text) for text in bands]))
-    if psf is not None:
-        how["psf"] = psf
-    table = xp.photometry(maps, where, radii, background=values.background(background), **how)
+    given = {name: value for name, value in how.items() if value is not None}
+    table = xp.photometry(maps, where, radii, background=values.background(background), **given)
     if names is not None:
         table.add_column([names[i] for i in table["position"]], name="name", index=0)
     if output is not None:

@@ -17,6 +17,7 @@ from xphotfn.measure.aperture_table import SIGNIFICANCES, UNITS, ApertureFlag, R
 from xphotfn.measure.masks import interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.science.apertures import OVERLAPS, Overlap
+from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.snr import DEFAULT_METHOD, Method
 
 __all__ = ("ApertureFlag", "photometry")
@@ -41,7 +42,7 @@ def photometry(
     overlap: Overlap = "centre",
     psf: Any = None,
     background_weights: Any = None,
-    confidence: float = 0.6827,
+    confidence: float = ONE_SIGMA,
     limit_confidence: float = 0.95,
     method: str | Method = DEFAULT_METHOD,
 ) -> Any:

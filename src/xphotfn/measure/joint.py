@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
 from xphotfn.measure.aperture_table import UNITS
+from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.joint import joint_interval, joint_rate, joint_significance, joint_upper_limit
 
 __all__ = ("joint_photometry",)
@@ -32,7 +33,7 @@ def joint_photometry(
     *,
     response: Mapping[str, float] | None = None,
     enclosed: Any = None,
-    confidence: float = 0.6827,
+    confidence: float = ONE_SIGMA,
     limit_confidence: float = 0.95,
 ) -> Any:
     """Combine several observations of each position in one likelihood.

@@ -130,7 +130,7 @@ def sensitivity_map(
     *,
     radius: Any,
     false_alarm: float = 4e-6,
-    detection_probability: float = 0.5,
+    power: float = 0.5,
     background: Background = (1.5, 3.0),
 ) -> LimitMap:
     """Return the detection limit at each pixel: how bright a source there has to be to be found.
@@ -145,7 +145,7 @@ def sensitivity_map(
         Radius of the aperture, a Quantity (arcsec, deg, kpc with a field).
     false_alarm
         Largest probability that the background alone passes for a source at a pixel.
-    detection_probability
+    power
         Probability that a source at the limit is detected.
     background
         Edges of the background ring around each pixel, in units of the radius; or the expected background counts of
@@ -184,10 +184,8 @@ def sensitivity_map(
     found = _apertures(rate_map, field, radius, background)
     counts = np.full(found.background.shape, np.nan)
     good = np.isfinite(found.background)
-    counts[good] = detection_limit(found.background[good], false_alarm=false_alarm, power=detection_probability)
-    return _limit_map(
-        rate_map, found, counts, kind="detection limit", probability=detection_probability, false_alarm=false_alarm
-    )
+    counts[good] = detection_limit(found.background[good], false_alarm=false_alarm, power=power)
+    return _limit_map(rate_map, found, counts, kind="detection limit", probability=power, false_alarm=false_alarm)
 
 
 def upper_limit_map(
