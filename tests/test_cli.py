@@ -1,8 +1,6 @@
 """The command line: help whose examples work, exit codes, and no traceback for a user's mistake."""
 
 import doctest
-import importlib.util
-import inspect
 import json
 import re
 import shlex
@@ -80,8 +78,6 @@ def test_examples_of_the_help_work_as_printed(line, after_demo, monkeypatch):
     monkeypatch.chdir(folder)
     program, *words = shlex.split(line)
     assert program == "xphotfn"
-    if words[0] == "report" and importlib.util.find_spec("xphotfn.plot.report") is None:
-        pytest.skip("there is no report yet")
     expanded = [path for word in words for path in (sorted(folder.glob(word)) if "*" in word else [word])]
     result = call(*expanded)
     assert result.exit_code == 0, result.output
@@ -525,8 +521,6 @@ def test_advice_is_given_in_words_of_the_command_line(data, tmp_path):
 
 
 def test_psf_is_handed_on(data):
-    if "psf" not in inspect.signature(xp.photometry).parameters:
-        pytest.skip("photometry has no psf yet")
     words = ["photometry", data, "--ra", "52.31", "--dec", "-33.72", "--radius", "20arcsec", "--json"]
     with_psf, without = (json.loads(call(*words, *more).stdout) for more in (("--psf", "epic"), ()))
     assert all(abs(a["rate"]) > abs(b["rate"]) for a, b in zip(with_psf, without, strict=True))

@@ -1,7 +1,6 @@
 """Commands to look at things: ``view`` and ``report``."""
 
 import tempfile
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -100,9 +99,8 @@ def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
 @shared.progress
 def report(store: Path, output: Path, region: str | None, method: str, title: str | None) -> None:
     """Write a report of a run, of one target or a sample, as web pages with pictures and tables."""
-    from xphotfn.graph.run import load_run
+    import xphotfn as xp
 
-    write = import_module("xphotfn.plot.report").report
     chosen = None if region is None else values.region(region)
-    path = write(load_run(store), output, region=chosen, method=method, title=title, progress=wants_progress())
+    path = xp.report(xp.load_run(store), output, region=chosen, method=method, title=title, progress=wants_progress())
     click.echo(str(path))
