@@ -23,7 +23,7 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
     cls=Command,
     short_help="Draw a map into a picture.",
     examples=(
-        "xphotfn view xphotfn-demo/combined_rate.fits -o combined.png --cross-hair 52.31,-33.72",
+        "xphotfn view xphotfn-demo/combined_rate.fits -o combined.png --cross-hair 52.31,-33.72 --smooth 8arcsec",
         "xphotfn view xphotfn-demo/store -o pn.png --obs-id 0999990101 --instrument pn --band 0.5-2.0keV",
     ),
 )
@@ -34,6 +34,7 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
     "--cross-hair", "crosses", multiple=True, metavar="RA,DEC", help="Mark a position; may come twice."
 )  # fmt: skip
 @click.option("--stretch", type=click.Choice(_STRETCHES), default="log", show_default=True, help="Scale of colours.")
+@click.option("--smooth", metavar="SIGMA", help="Smooth, for looking only: width of a Gaussian such as 8arcsec.")
 @click.option("--zoom", is_flag=True, help="Show the part with data only.")
 @click.option("--obs-id", help="Which map of a store or folder; default the combined one.")
 @click.option("--instrument", help="Which map: pn, mos1, mos2.")
@@ -42,8 +43,8 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
 @shared.overwrite
 @shared.quiet
 def view(
-    what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str, zoom: bool,
-    overwrite: bool, **which: str | None,
+    what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str, smooth: str | None,
+    zoom: bool, overwrite: bool, **which: str | None,
 ) -> None:  # fmt: skip
     """Draw an image, an exposure map or a rate map on the sky.
 
@@ -53,6 +54,7 @@ def view(
 
     import xphotfn as xp
 
+    sigma = None if smooth is None else values.radius(smooth)
     marks = [values.position(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
     with tempfile.TemporaryDirectory() as scratch:
         if what.is_dir():
@@ -61,7 +63,9 @@ def view(
             raise InvalidRecord(f"{what} is one file: --obs-id, --instrument, --band and --target choose from a folder")
         else:
             product = product_of(what, exposure, Path(scratch))
-        xp.save_view(product, output, cross_hair=marks, stretch=stretch, zoom_in=zoom, overwrite=overwrite)
+        xp.save_view(
+            product, output, cross_hair=marks, stretch=stretch, smooth=sigma, zoom_in=zoom, overwrite=overwrite
+        )
     who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
     click.echo(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
 
