@@ -287,6 +287,7 @@ def main():
             text = put(text, mark, table)
         page.write_text(text, encoding="utf-8")
         write_histograms(DOCS / "tables" / "blank_fields.csv", found)
+        (DOCS / "pictures").mkdir(exist_ok=True)
         draw_blank_fields(DOCS / "pictures" / "blank_fields.png")
 
 
