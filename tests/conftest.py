@@ -1,6 +1,8 @@
 """Profiles of hypothesis, the ``--slow`` switch, and where the real data lie."""
 
 import os
+import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,21 @@ def _existing(what, folder):
     if not folder.is_dir():
         pytest.skip(f"no {what} folder at {folder}: set XPHOTFN_TEST_DATA to the folder of the test data")
     return folder
+
+
+@pytest.fixture(scope="session")
+def chromium(tmp_path_factory):
+    """Open a page in headless Chromium, which writes nothing outside its own folder, and return what it prints."""
+    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if found is None:
+        pytest.skip("no Chromium on PATH: install Debian's package chromium")
+
+    def start(address, *flags, size="1280,900"):
+        own = tmp_path_factory.mktemp("chromium")
+        words = [found, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
+                 "--disable-dev-shm-usage", "--disable-extensions", "--disable-background-networking",
+                 f"--user-data-dir={own / 'profile'}", f"--window-size={size}", *flags, address]  # fmt: skip
+        env = os.environ | {"HOME": str(own), "XDG_CONFIG_HOME": str(own), "XDG_CACHE_HOME": str(own)}
+        return subprocess.run(words, env=env, capture_output=True, text=True, timeout=120, check=True).stdout
+
+    return start

@@ -1,9 +1,6 @@
 """The HTML of records, drawn by a real browser on a light and a dark page, and what may go wrong in it."""
 
-import os
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -17,7 +14,6 @@ from xphotfn.testing.examples import example_field, example_rate_map, example_ru
 
 EVIL = "<script>document.title='broken in'</script><img src=x onerror=\"document.title='broken in'\">"
 BAND = xp.energy_band("0.5 keV", "2 keV")
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 WIDTH = 900
 
 # The page tells about itself: what is wider than the block that holds it, and any text without contrast.
@@ -122,26 +118,22 @@ def page(html, scheme):
     )
 
 
-def browse(folder, text, *options):
-    """Open a page in headless Chromium, which writes nothing outside ``folder``; return what it prints."""
-    if CHROMIUM is None:
-        pytest.skip("no chromium on PATH: install it to draw the HTML of records")
-    source = folder / "page.html"
-    source.write_text(text, encoding="utf-8")
-    command = [
-        CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-dev-shm-usage",
-        f"--user-data-dir={folder / 'profile'}", f"--window-size={WIDTH},5000", *options, source.as_uri(),
-    ]  # fmt: skip
-    env = os.environ | {"HOME": str(folder)}
-    done = subprocess.run(command, env=env, capture_output=True, text=True, check=False, timeout=90)
-    assert done.returncode == 0, done.stderr[-2000:]
-    return done.stdout
+@pytest.fixture
+def browse(chromium, tmp_path):
+    """Open the text of a page and return what the browser prints."""
+
+    def start(text, *options):
+        source = tmp_path / "page.html"
+        source.write_text(text, encoding="utf-8")
+        return chromium(source.as_uri(), *options, size=f"{WIDTH},5000")
+
+    return start
 
 
 @pytest.mark.browser
-def test_everything_is_drawn_and_nothing_overflows(html, tmp_path):
+def test_everything_is_drawn_and_nothing_overflows(html, browse, tmp_path):
     picture = tmp_path / "dark.png"
-    dom = browse(tmp_path, page(html, "dark"), "--dump-dom", f"--screenshot={picture}")
+    dom = browse(page(html, "dark"), "--dump-dom", f"--screenshot={picture}")
     report = re.search(r'data-report="([^"]*)"', dom)[1]
     assert report == f"blocks={len(html)} wide=0 lost=0 inside=true title=calm"
     assert "0999990101" in dom
@@ -158,9 +150,9 @@ def test_everything_is_drawn_and_nothing_overflows(html, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_light_page_shows_dark_text(html, tmp_path):
+def test_a_light_page_shows_dark_text(html, browse, tmp_path):
     picture = tmp_path / "light.png"
-    browse(tmp_path, page(html, "light"), f"--screenshot={picture}")
+    browse(page(html, "light"), f"--screenshot={picture}")
     pixels = pytest.importorskip("matplotlib.image").imread(picture)[..., :3]
     grey = np.ptp(pixels, axis=2) < 0.05
     assert 0.01 < (grey & (pixels.max(axis=2) < 0.5)).mean() < 0.4

@@ -5,8 +5,6 @@ import hashlib
 import html
 import json
 import re
-import shutil
-import subprocess
 
 import numpy as np
 import pytest
@@ -99,23 +97,6 @@ document.body.append(script);
 document.body.setAttribute("style", "color: red");
 result.title = document.title;
 """
-
-
-@pytest.fixture(scope="module")
-def chromium(tmp_path_factory):
-    """Run Chromium on a page and return what it prints."""
-    found = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if found is None:
-        pytest.skip("no Chromium on PATH: install Debian's package chromium")
-
-    def start(address, *flags, size="1280,900"):
-        profile = tmp_path_factory.mktemp("profile")
-        words = [found, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--no-first-run",
-                 "--disable-extensions", "--disable-background-networking", f"--user-data-dir={profile}",
-                 f"--window-size={size}", *flags, address]  # fmt: skip
-        return subprocess.run(words, capture_output=True, text=True, timeout=120, check=True).stdout
-
-    return start
 
 
 @pytest.fixture
