@@ -139,3 +139,10 @@ def test_as_many_images_as_emosaic_takes_fit_on_a_command_line(field, band):
     """999 names of ours are one word of less than 131072 bytes, the limit of Linux."""
     name = max((p.name for p in xp.plan_photometry(field, band).products), key=len)
     assert 999 * (len(name) + 1) < 131072
+
+
+def test_files_that_targets_share_are_counted_once(tree, band):
+    observations = xp.find_observations(tree)
+    targets = [xp.point_source(name, 10.0, 20.0, radius=1 * u.arcmin) for name in ("a", "b")]
+    text = xp.describe(xp.plan_photometry(xp.match_observations(targets, observations), band))
+    assert "6 images, 6 exposure maps" in text

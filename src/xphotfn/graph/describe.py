@@ -34,7 +34,8 @@ def describe(plan: Plan) -> str:
     fields = ", ".join(f.name for f in plan.fields[:5]) + (", ..." if len(plan.fields) > 5 else "")
     observations = len({o for f in plan.fields for o in f.obs_ids})
     bands = ", ".join(dict.fromkeys(str(p.band) for p in plan.products))
-    found = Counter(p.kind.replace("_", " ") for p in plan.products if p.file is not None)
+    files = {p.file.path: p.kind.replace("_", " ") for p in plan.products if p.file is not None}
+    found = Counter(files.values())  # targets share the files of an observation
     tasks = Counter(s.command.task for s in plan.steps)
     lines = [
         f"Plan of {_many(len(plan.steps), 'step')} for {_many(len(plan.fields), 'field')} ({fields}), "
