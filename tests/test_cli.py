@@ -438,6 +438,9 @@ def test_view_of_files_and_folders(data, tmp_path):
         assert result.exit_code == 0, result.output
         assert result.output.startswith(f"{tmp_path / name}: {said}")
         assert (tmp_path / name).read_bytes()[:4] in (b"\x89PNG", b"%PDF")
+    smoothed = call("view", image, "-o", tmp_path / "s.png", "--smooth", "8arcsec")
+    assert smoothed.exit_code == 0, smoothed.output
+    assert (tmp_path / "s.png").read_bytes() != (tmp_path / "a.png").read_bytes()
     for words, said in (
         ([image, "-o", tmp_path / "a.png"], "--overwrite"),
         ([data, "-o", tmp_path / "x.png"], "6 of the maps of"),

@@ -21,6 +21,15 @@ def test_found_products_are_used_and_never_made_again(plan):
     assert str(plan) == text
 
 
+def test_found_maps_are_no_maps_without_vignetting(field, band):
+    """The found maps have vignetting and the tree has no attitude, so none is there and the plan says so."""
+    plan = xp.plan_exposure_maps(field, band, vignetting=False)
+    assert [p.kind for p in plan.products] == ["image"] * 6
+    assert len(plan.notes) == 6
+    assert all("no map without vignetting can be made without the attitude file" in note for note in plan.notes)
+    assert len(xp.plan_exposure_maps(field, band).products) == 12
+
+
 def test_mosaics_start_with_the_reference(field, band):
     default = xp.plan_photometry(field, band).steps[0].command.parameter("imagesets").split()
     assert [n[:10] for n in default] == ["0000000101"] * 3 + ["0000000202"] * 3

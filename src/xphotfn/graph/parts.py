@@ -129,9 +129,10 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
     if found is not None and _is_of(found, image, wish.grid):
         return Part(products=(evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid),))
     if observation.attitude is None:
+        lacking = "no exposure map was found and none" if wish.vignetting else "no map without vignetting"
         why = (
-            "no exposure map was found and none can be made without the attitude file: put it beside (in the archive "
-            "P*ATTTSR*), or use plan_images for images alone"
+            f"{lacking} can be made without the attitude file: put it beside (in the archive P*ATTTSR*), or use "
+            "plan_images for images alone"
         )
         return Part(notes=(f"{_who(product)}: {why}",))
     index, steps = _calibration_index(observation)

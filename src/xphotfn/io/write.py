@@ -1,7 +1,7 @@
 """Writing FITS images: whole or not at all, and the same bytes wherever they are made."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -42,15 +42,13 @@ def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     check_free(path, overwrite=overwrite)
     final = Path(path)
     try:
-        handle, name = tempfile.mkstemp(prefix=f".{final.name}.", suffix=final.suffix, dir=final.parent)
-        os.close(handle)
+        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:12]}{final.suffix}")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the system takes the umask off
     except OSError as error:
         why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
         raise InvalidFile(str(path), why) from error
-    temporary = Path(name)
     try:
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
         temporary.replace(final)
     except OSError as error:
         raise InvalidFile(
@@ -59,13 +57,6 @@ def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             temporary.unlink()
-
-
-def _umask() -> int:
-    """Return the umask; reading it needs setting it, so both halves stand together."""
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
 
 
 def grid_cards(grid: PixelGrid) -> list[Card]:

@@ -1,11 +1,11 @@
 """Where a report is written: names that are safe in paths, and a folder that appears whole or not at all."""
 
 import json
-import os
 import re
 import shutil
 import tempfile
 import unicodedata
+import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -60,12 +60,12 @@ def published_folder(output: str | Path) -> Iterator[Path]:
     _refuse_foreign(final, str(output))
     try:
         final.parent.mkdir(parents=True, exist_ok=True)
-        building = Path(tempfile.mkdtemp(prefix=f".{final.name}.", dir=final.parent))
+        building = final.with_name(f".{final.name}.{uuid.uuid4().hex[:12]}")
+        building.mkdir()
     except OSError as error:
         why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
         raise InvalidFile(str(output), why) from error
     try:
-        building.chmod(0o777 & ~_umask())
         (building / MARKER).write_text(json.dumps({"format": "xphotfn report", "version": 1}) + "\n")
         yield building
         _refuse_foreign(final, str(output))
@@ -106,9 +106,3 @@ def _swap(building: Path, final: Path) -> None:
     finally:
         if final.exists():
             shutil.rmtree(aside, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask
