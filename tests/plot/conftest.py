@@ -1,6 +1,7 @@
-"""A small sample, its report, and a report of many targets."""
+"""A map and no figure left open; a small sample, its report, and a report of many targets."""
 
 import math
+import sys
 
 import astropy.units as u
 import numpy as np
@@ -9,11 +10,24 @@ from attrs import evolve, frozen
 
 import xphotfn as xp
 from xphotfn.io.write import write_image
+from xphotfn.testing import example_rate_map
 
 NAMES = ("A 2029", "../../etc/passwd", "<script>alert('x')</script>", "Ωmega/05")
 BROKEN = "Ωmega/05"
 LOG = "** emosaic: error (noSpace), the disk is <b>full</b>"
 SIDE = 96
+
+
+@pytest.fixture(autouse=True)
+def no_figures_left():
+    yield
+    if "matplotlib.pyplot" in sys.modules:
+        sys.modules["matplotlib.pyplot"].close("all")
+
+
+@pytest.fixture
+def rate_map():
+    return example_rate_map()
 
 
 @frozen

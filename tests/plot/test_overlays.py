@@ -14,7 +14,7 @@ from xphotfn.measure.smoothing import smoothed
 from xphotfn.plot.overlays import scale_bar_arcmin
 from xphotfn.plot.view import view
 from xphotfn.records import Region, extended_source, with_centre
-from xphotfn.testing import example_field, example_rate_map
+from xphotfn.testing import example_field
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("Agg")
@@ -23,18 +23,6 @@ import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.colors import to_hex  # noqa: E402
 from matplotlib.patches import Circle, Ellipse, Polygon, Rectangle  # noqa: E402
 from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def no_figures_left():
-    plt.close("all")
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def rate_map():
-    return example_rate_map()
 
 
 @pytest.fixture

@@ -10,25 +10,13 @@ from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.plot.panels import rows_and_columns
 from xphotfn.plot.view import save_view, view
 from xphotfn.science.masks import disc
-from xphotfn.testing import example_field, example_rate_map
+from xphotfn.testing import example_field
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("Agg")
 
 import matplotlib.pyplot as plt  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def no_figures_left():
-    plt.close("all")
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def rate_map():
-    return example_rate_map()
 
 
 def places(figure):

@@ -32,18 +32,6 @@ from matplotlib.colors import LogNorm  # noqa: E402
 from matplotlib.figure import Figure  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def no_figures_left():
-    plt.close("all")
-    yield
-    plt.close("all")
-
-
-@pytest.fixture
-def rate_map():
-    return example_rate_map()
-
-
 @pytest.fixture
 def core():
     return disc((512, 512), 255.5, 255.5, 50.0)
