@@ -59,13 +59,21 @@ def reference_root():
     return _existing("reference", _data().parent / "reference")
 
 
+@pytest.fixture(scope="session")
+def folders_root():
+    """Real folders as users have them: ``XPHOTFN_TEST_FOLDERS``, else ``../shared/folders`` beside the project."""
+    named = os.environ.get("XPHOTFN_TEST_FOLDERS")
+    folder = Path(named).absolute() if named else _data().parent / "folders"
+    return _existing("folders", folder, "XPHOTFN_TEST_FOLDERS")
+
+
 def _data():
     return Path(os.environ.get("XPHOTFN_TEST_DATA") or PROJECT.parent / "shared" / "data").absolute()
 
 
-def _existing(what, folder):
+def _existing(what, folder, variable="XPHOTFN_TEST_DATA"):
     if not folder.is_dir():
-        pytest.skip(f"no {what} folder at {folder}: set XPHOTFN_TEST_DATA to the folder of the test data")
+        pytest.skip(f"no {what} folder at {folder}: set {variable} to the folder of the test data")
     return folder
 
 
