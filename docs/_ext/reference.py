@@ -96,7 +96,7 @@ THEMES = (
         "profiles-and-depth",
         "Profiles, enclosed light and depth",
         "Surface brightness, curves of growth, encircled energy, sensitivity and upper-limit maps.",
-        ("measure.profile", "measure.sensitivity", "science.encircled_energy"),
+        ("measure.profile", "measure.sensitivity", "science.encircled_energy", "science.rings"),
     ),
     Theme(
         "statistics",

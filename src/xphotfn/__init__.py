@@ -67,6 +67,7 @@ _WHERE = {
     "science.limits": "detection_limit detection_probability upper_limit upper_limit_on_off",
     "science.background": "background_weights",
     "science.encircled_energy": "EncircledEnergyTable encircled_energy radius_of_fraction",
+    "science.rings": "background_ring",
     "measure.profile": "concentration curve_of_growth surface_brightness_profile",
     "measure.sensitivity": "sensitivity_map sky_coverage upper_limit_map",
     "measure.smoothing": "smoothed",

@@ -110,6 +110,7 @@ from xphotfn.science.limits import (
     upper_limit as upper_limit,
     upper_limit_on_off as upper_limit_on_off,
 )
+from xphotfn.science.rings import background_ring as background_ring
 from xphotfn.science.significance import (
     exact_significance as exact_significance,
     gaussian_significance as gaussian_significance,

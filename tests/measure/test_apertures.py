@@ -73,7 +73,7 @@ def test_one_position_is_snr(radius, method):
     rate_map, field = example_rate_map(), example_field()
     measured = xp.snr(rate_map, field, radius, method=method)
     size = field.target.r500 if radius == "r500" else radius
-    [row] = photometry(rate_map, field.target, size, field=field, method=method)
+    [row] = photometry(rate_map, field.target, size, field=field, method=method, background=(1.05, 1.5))
     assert row["significance"] == measured.value
     assert row["counts"].value == measured.counts
     assert row["background_counts"].value == measured.background_counts
@@ -86,7 +86,7 @@ def test_areas_and_exposures_are_those_of_the_masks():
     place = at_pixels(rate_map.grid, 322.3, 301.2)  # an interloper lies here
     source, ring = xp.source_mask(rate_map, field, 40 * u.arcsec, centre=place)
     free = xp.interloper_mask(rate_map, field)
-    [row] = photometry(rate_map, place, 40 * u.arcsec, field=field)
+    [row] = photometry(rate_map, place, 40 * u.arcsec, field=field, background=(1.05, 1.5))
     exposure, pixel = rate_map.exposure.data, (rate_map.grid.pixel_deg * 3600) ** 2
     live = source & free & (exposure > 0)
     assert row["counts"].value == rate_map.image.data[live].sum()
@@ -158,7 +158,7 @@ def test_flips_and_shifts_change_nothing(tmp_path, seed, overlap):
     rng = np.random.default_rng(seed)
     places = at_pixels(grid, 22 + rng.uniform(0, 10, 4), 25 + rng.uniform(0, 8, 4))
     names = ("counts", "background_counts", "alpha", "net_counts", "rate", "live_area", "exposure_min", "flags")
-    table = photometry([start, *others], places, 16.1234 * u.arcsec, overlap=overlap)
+    table = photometry([start, *others], places, 16.1234 * u.arcsec, overlap=overlap, background=(1.05, 1.5))
     values = plain(table, names).reshape(len(names), 3, -1)
     assert np.allclose(values, values[:, :1], rtol=1e-9, atol=1e-9)
 
@@ -294,7 +294,7 @@ def test_flags(tmp_path):
     places = np.concatenate([places, [[np.nan, 1.0]] * u.deg])
     F = ApertureFlag  # noqa: N806
     for overlap in ("centre", "exact"):
-        table = photometry(item, places, 18 * u.arcsec, overlap=overlap)
+        table = photometry(item, places, 18 * u.arcsec, overlap=overlap, background=(1.05, 1.5))
         wanted = [F(0), F.EDGE, F.OFF_IMAGE | F.NO_BACKGROUND, F.GAP, F.GAP | F.NO_BACKGROUND,
                   F.OFF_IMAGE | F.NO_BACKGROUND]  # fmt: skip
         assert [F(int(v)) for v in table["flags"]] == wanted

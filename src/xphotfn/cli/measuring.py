@@ -41,7 +41,7 @@ _SHOWN = ("name", "ra", "dec", "obs_id", "instrument", "band", "counts", "net_co
 @shared.output
 @shared.overwrite
 def snr(
-    root: Path, as_json: bool, method: str, background: str, peak: bool, output: Path | None, overwrite: bool,
+    root: Path, as_json: bool, method: str, background: str | None, peak: bool, output: Path | None, overwrite: bool,
     **options: Any,
 ) -> None:  # fmt: skip
     """Measure the signal-to-noise of a target, or of each target of a sample, on each map and on the combined one.
@@ -53,9 +53,9 @@ def snr(
     from xphotfn.measure.maps import maps_by_field
 
     ring = values.background(background)
-    if not all(isinstance(edge, float) for edge in ring):
+    if ring is not None and not all(isinstance(edge, float) for edge in ring):
         raise InvalidRecord(f"--background of snr takes two factors of the radius such as 1.05,1.5, got {background!r}")
-    if not 1 <= ring[0] < ring[1]:
+    if ring is not None and not 1 <= ring[0] < ring[1]:
         raise InvalidRecord(f"--background of snr needs 1 <= inner < outer, factors of the radius, got {background!r}")
     regions = [values.region(text) for text in options["radii"]]
     check_output(output, overwrite=overwrite)
@@ -171,7 +171,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 @shared.quiet
 def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, radius: str | None, bands: tuple[str, ...],
-    background: str, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
+    background: str | None, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 

@@ -56,8 +56,7 @@ bands = click.option(
 )
 background = click.option(
     "--background",
-    default="1.05,1.5",
-    show_default=True,
+    show_default="1.05,1.5; around point sources at least 60arcsec,90arcsec",
     metavar="IN,OUT",
     help="Edges of the background ring: factors of the radius, or radii such as 40arcsec,60arcsec.",
 )

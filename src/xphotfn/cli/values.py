@@ -65,8 +65,10 @@ def position(text: str, option: str) -> tuple[float, float]:
     return angle(ra, option), angle(dec, option)
 
 
-def background(text: str) -> tuple[Any, Any]:
-    """Return the edges of a background ring: two factors of the radius, or two radii."""
+def background(text: str | None) -> tuple[Any, Any] | None:
+    """Return the edges of a background ring: two factors of the radius, or two radii; None for the default ring."""
+    if text is None:
+        return None
     inner, outer = pair(text, "--background", "1.05,1.5 or 40arcsec,60arcsec")
     try:
         return float(inner), float(outer)

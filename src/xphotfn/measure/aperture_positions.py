@@ -1,6 +1,6 @@
 """Where apertures lie: positions and radii in all the forms that users have them, and which circles overlap."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import astropy.units as u
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch, XphotfnError
 from xphotfn.records.field import Field
 from xphotfn.science.distances import radius_deg
+from xphotfn.science.rings import background_ring
 from xphotfn.units import quantity
 
 __all__ = ("Sky", "crowded", "sky_of")
@@ -29,8 +30,13 @@ class Sky(NamedTuple):
     given: Mapping[str, Any]
 
 
-def sky_of(positions: Any, radius: Any, background: Any, field: Field | None) -> Sky:
+def sky_of(
+    positions: Any, radius: Any, background: Any, field: Field | None, wings: Callable[[Floats, Floats], Floats]
+) -> Sky:
     """Return positions, radii and background rings as :func:`~xphotfn.measure.apertures.photometry` takes them.
+
+    Where ``background`` is None the ring lies beyond the wings of point sources, whose radius in arcsec ``wings``
+    returns for RA and Dec.
 
     Raises
     ------
@@ -40,19 +46,25 @@ def sky_of(positions: Any, radius: Any, background: Any, field: Field | None) ->
     (ra, dec), given = _positions(positions)
     target = None if field is None else field.target
     r = _angles(radius, target, ra.size)
+    low, high = _ring(background, r, target, wings(ra, dec)) if np.all(r > 0) else (r, r)
+    if not (np.all(r > 0) and np.all((r <= low) & (low < high) & np.isfinite(high))):
+        raise InvalidRecord(f"radii need 0 < radius <= inner < outer, got {radius} and background {background}")
+    return Sky(ra, dec, r, low, high, given)
+
+
+def _ring(background: Any, r: Floats, target: Any, wings_arcsec: Floats) -> tuple[Floats, Floats]:
+    if background is None:
+        inner, outer = background_ring(r * 3600, wings_arcsec=wings_arcsec)
+        return inner / 3600, outer / 3600
     try:
         inner, outer = background
         if isinstance(inner, u.Quantity) or isinstance(outer, u.Quantity):
-            low, high = _angles(inner, target, ra.size), _angles(outer, target, ra.size)
-        else:
-            low, high = r * float(inner), r * float(outer)
+            return _angles(inner, target, r.size), _angles(outer, target, r.size)
+        return r * float(inner), r * float(outer)
     except (TypeError, ValueError) as error:
         if isinstance(error, XphotfnError):
             raise
         raise InvalidRecord(f"background must be two factors or two Quantities, got {background!r}") from error
-    if not (np.all(r > 0) and np.all((r <= low) & (low < high) & np.isfinite(high))):
-        raise InvalidRecord(f"radii need 0 < radius <= inner < outer, got {radius} and background {background}")
-    return Sky(ra, dec, r, low, high, given)
 
 
 def _positions(positions: Any) -> tuple[tuple[Floats, Floats], Mapping[str, Any]]:

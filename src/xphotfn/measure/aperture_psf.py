@@ -1,6 +1,6 @@
 """The point spread function of the maps that are measured: which profile, at which energy and angle."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,8 +17,9 @@ from xphotfn.science.encircled_energy import (
     encircled_energy_systematic,
 )
 from xphotfn.science.king import EPIC_KING, KingModel, king_parameters
+from xphotfn.science.rings import WINGS_ARCSEC, wings_radius
 
-__all__ = ("MapLight", "band_energy_ev", "light_of", "off_axis_arcmin")
+__all__ = ("MapLight", "band_energy_ev", "light_of", "off_axis_arcmin", "wings_arcsec")
 
 Floats = NDArray[np.float64]
 _HELP = 'psf must be "epic", a KingModel, an EncircledEnergyTable or a dict of these by camera'
@@ -109,3 +110,18 @@ def light_of(psf: Any, item: RateMap, ra: Floats, dec: Floats) -> MapLight | Non
     if not isinstance(chosen, KingModel | EncircledEnergyTable):
         raise InvalidRecord(f"{_HELP}, got {chosen!r}")
     return MapLight(chosen, band_energy_ev(item.band), off_axis_arcmin(item, ra, dec))
+
+
+def wings_arcsec(psf: Any, maps: Sequence[RateMap], ra: Floats, dec: Floats) -> Floats:
+    """Return the radius around each position within which the wings of a point source matter, on all maps.
+
+    It is that of EPIC without a profile and with ``"epic"``, else the largest of one's own profiles.
+    """
+    result = np.full(ra.shape, WINGS_ARCSEC)
+    lights = [light_of(psf, m, ra, dec) for m in maps] if psf is not None else []
+    own = [v for v in lights if v is not None and all(v.psf is not model for model in EPIC_KING.values())]
+    if own and len(own) == len(lights):
+        result = np.zeros(ra.shape)
+    for light in own:
+        result = np.fmax(result, wings_radius(light.psf, energy_ev=light.energy_ev, off_axis_arcmin=light.angle_arcmin))
+    return result

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.io.products import ExposureMap, RateMap
 from xphotfn.measure.aperture_positions import Sky, crowded, sky_of
-from xphotfn.measure.aperture_psf import light_of
+from xphotfn.measure.aperture_psf import light_of, wings_arcsec
 from xphotfn.measure.aperture_sums import map_arrays, measured_maps
 from xphotfn.measure.aperture_table import SIGNIFICANCES, UNITS, ApertureFlag, Rules, columns_of
 from xphotfn.measure.masks import interloper_mask
@@ -37,7 +37,7 @@ def photometry(
     positions: Any,
     radius: Any,
     *,
-    background: tuple[Any, Any] = (1.05, 1.5),
+    background: tuple[Any, Any] | None = None,
     field: Field | None = None,
     overlap: Overlap = "centre",
     psf: Any = None,
@@ -60,6 +60,9 @@ def photometry(
         Radius of the circle: an angle, one for all or one for each position; kpc where ``field`` has a redshift.
     background
         Edges of the background ring, both as factors of the radius or both as Quantities; outside the circle.
+        Default: beyond the wings of a point source, 1.05 to 1.5 radii and at least 60 to 90 arcsec
+        (:func:`~xphotfn.science.rings.background_ring`; of a profile of one's own, the radius of 92 % of its light and
+        1.5 times it). ``RING`` in the meta says which.
     field
         Its interlopers are removed from circle and ring, and count as masked.
     overlap
@@ -130,7 +133,7 @@ def photometry(
     """
     maps, rules = _rate_maps(rate_map_or_maps), _rules(overlap, method, confidence, limit_confidence)
     weights = _one_for_each(background_weights, len(maps))
-    sky = sky_of(positions, radius, background, field)
+    sky = sky_of(positions, radius, background, field, lambda ra, dec: wings_arcsec(psf, maps, ra, dec))
     near, tables = crowded(sky), {}
     request = _Request(sky, field, psf, rules)
     with _progress(sky.ra.size * len(maps)) as tell:
@@ -139,7 +142,20 @@ def photometry(
             for number, columns in zip(group, found, strict=True):
                 columns["flags"] += near * int(ApertureFlag.NEIGHBOURS)
                 tables[number] = {**_names(maps[number], sky), **columns}
-    return _table([tables[number] for number in range(len(maps))], sky, rules, psf)
+    table = _table([tables[number] for number in range(len(maps))], sky, rules, psf)
+    table.meta["RING"] = _ring_words(background, sky)
+    return table
+
+
+def _ring_words(background: tuple[Any, Any] | None, sky: Sky) -> str:
+    """Say which ring was used, for the table's meta."""
+    if background is not None:
+        return f"given, {background[0]} to {background[1]}"
+    if not sky.inner.size:
+        return "beyond the wings"
+    inner, outer = ((3600 * np.nanmin(v), 3600 * np.nanmax(v)) for v in (sky.inner, sky.outer))
+    ends = " to ".join(f"{low:.1f}" if high - low < 0.05 else f"{low:.1f}-{high:.1f}" for low, high in (inner, outer))
+    return f"beyond the wings, {ends} arcsec"
 
 
 def _rate_maps(given: Any) -> tuple[RateMap, ...]:

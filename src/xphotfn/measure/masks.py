@@ -14,10 +14,11 @@ from xphotfn.science import masks as pixel_masks
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.masks import PixelShape, paint, read_only
+from xphotfn.science.rings import RING_FACTORS, background_ring
 from xphotfn.science.shapes import pixel_shapes, scaled
 from xphotfn.units import position_deg
 
-__all__ = ("custom_mask", "edge_mask", "interloper_mask", "mask", "sensor_mask", "source_mask")
+__all__ = ("custom_mask", "edge_mask", "interloper_mask", "mask", "ring_factors", "sensor_mask", "source_mask")
 
 Mask = NDArray[np.bool_]
 RADII = ("r500", "r200", "r2500", "point")
@@ -59,7 +60,7 @@ def interloper_mask(product: Product, field: Field) -> Mask:
 
 
 def source_mask(
-    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] = (1.05, 1.5)
+    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] | None = None
 ) -> tuple[Mask, Mask]:
     """Return the source region and the background annulus around it.
 
@@ -75,7 +76,9 @@ def source_mask(
     centre
         Another position than the field's centre; not with ``"region"``.
     background
-        Inner and outer edge of the background in units of the source radius (of the ellipse's axes).
+        Inner and outer edge of the background in units of the source radius (of the ellipse's axes). Default: 1.05
+        and 1.5, for a point source at least 60 and 90 arcsec, beyond its wings:
+        :func:`~xphotfn.science.rings.background_ring`.
 
     Returns
     -------
@@ -94,7 +97,7 @@ def source_mask(
     Notes
     -----
     A pixel belongs to a region when its centre does: ``d < r`` with the unrounded centre and radius; the
-    background is ``d < 1.5 r`` without ``d < 1.05 r``.
+    background is ``d < 1.5 r`` without ``d < 1.05 r``, or what ``background`` says.
 
     References
     ----------
@@ -107,15 +110,16 @@ def source_mask(
     >>> bool(source.any()), bool((source & background).any())
     (True, False)
     """
-    inner, outer = _background_edges(background)
     shape = _source_shape(product, field, region, centre)
+    radius_arcsec = max(shape.reach) * product.grid.pixel_deg * 3600
+    inner, outer = ring_factors(field, radius_arcsec) if background is None else _background_edges(background)
     return _frozen(_painted(product, shape)), _frozen(
         _painted(product, scaled(shape, outer)) & ~_painted(product, scaled(shape, inner))
     )
 
 
 def mask(
-    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] = (1.05, 1.5)
+    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] | None = None
 ) -> tuple[Mask, Mask]:
     """Return source and background masks with interlopers removed; everything else as :func:`source_mask`.
 
@@ -231,6 +235,14 @@ def _painted(product: Product, shape: PixelShape) -> Mask:
     result = np.zeros(product.grid.shape, dtype=bool)
     paint(result, (shape,))
     return result
+
+
+def ring_factors(field: Field, radius_arcsec: float) -> tuple[float, float]:
+    """Return the edges of the default background ring in units of the source radius."""
+    if field.target is None or field.target.kind != "point":
+        return RING_FACTORS
+    inner, outer = background_ring(radius_arcsec)
+    return float(inner) / radius_arcsec, float(outer) / radius_arcsec
 
 
 def _background_edges(background: tuple[float, float]) -> tuple[float, float]:

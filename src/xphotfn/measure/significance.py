@@ -14,6 +14,7 @@ from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
 from xphotfn.science.distances import radius_deg
+from xphotfn.science.rings import RING_FACTORS
 from xphotfn.science.snr import DEFAULT_METHOD, Method, XGAMethod, method_of, signal_to_noise
 
 __all__ = ("snr", "snr_ranking")
@@ -27,7 +28,7 @@ def snr(
     region: Any,
     *,
     method: str | Method = DEFAULT_METHOD,
-    background: tuple[float, float] = (1.05, 1.5),
+    background: tuple[float, float] | None = None,
     background_weights: Any = None,
 ) -> Measurement:
     """Return the signal-to-noise of the target.
@@ -45,7 +46,8 @@ def snr(
         ``"mid-p"`` (default), ``"exact"``, ``"li-ma"``, ``"gaussian"``, ``"gaussian-known-background"``, ``"xga"``, or
         a record such as :func:`xga_method` returns.
     background
-        Edges of the background annulus in units of the source radius.
+        Edges of the background annulus in units of the source radius. Default: 1.05 and 1.5, for a point source at
+        least 60 and 90 arcsec, beyond its wings; always 1.05 and 1.5 for ``"xga"``.
     background_weights
         What the background of each pixel is proportional to: an image of the map's shape, or an exposure map. Default:
         the exposure, right for a background that is vignetted like the source. :func:`background_weights` makes that
@@ -84,7 +86,9 @@ def snr(
     of_kind(rate_map, RateMap, "combined_rate_map(run) or select(rate_maps(run), ...)")
     of_kind(field, Field, "match_observations(target, observations)")
     definition = method_of(method)
-    if isinstance(definition, XGAMethod) and not isinstance(region, str):
+    xga = isinstance(definition, XGAMethod)
+    background = RING_FACTORS if xga and background is None else background
+    if xga and not isinstance(region, str):
         source, back = _xga_rings(rate_map, field, region, background)
     else:
         source, back = mask(rate_map, field, region, background=background)
@@ -95,7 +99,7 @@ def snr(
     return signal_to_noise(counts, exposure, source, back, definition, weights=weights)
 
 
-def _xga_rings(rate_map: RateMap, field: Field, region: Any, background: tuple[float, float]) -> Any:
+def _xga_rings(rate_map: RateMap, field: Field, region: Any, background: Any) -> Any:
     radius = radius_deg(region, field.target) * u.deg
     source = custom_mask(rate_map, field, outer=radius, overlap="xga")
     inner, outer = background
@@ -108,7 +112,7 @@ def snr_ranking(
     region: Any,
     *,
     method: str | Method = DEFAULT_METHOD,
-    background: tuple[float, float] = (1.05, 1.5),
+    background: tuple[float, float] | None = None,
 ) -> Any:
     """Return the maps ranked by signal-to-noise, worst first.
 

@@ -7,6 +7,7 @@ from typing import Any, final
 import numpy as np
 from attrs import frozen
 
+from xphotfn.measure.masks import ring_factors
 from xphotfn.plot.report_data import region_radius_deg
 from xphotfn.plot.report_html import Html, element, number
 from xphotfn.plot.thumbnails import Box
@@ -18,8 +19,6 @@ from xphotfn.science.masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes, scaled
 
 __all__ = ("Overlay", "axes_svg", "overlays", "small_svg", "svg")
-
-BACKGROUND = (1.05, 1.5)
 
 
 @final
@@ -57,7 +56,7 @@ def overlays(field: Field, grid: PixelGrid, region: Any, *, obs_id: str = "combi
         return
     source = _source(field, grid, region, obs_id)
     if source is not None:
-        for factor in BACKGROUND:
+        for factor in ring_factors(field, max(source.reach) * grid.pixel_deg * 3600):
             yield Overlay(kind="ring", shape=scaled(source, factor))
         yield Overlay(kind="source", shape=source)
 
