@@ -23,12 +23,15 @@ from xphotfn.commands.selection import (
     Unary,
     columns,
     expand_macros,
-    files,
+    file_specs,
     locate,
+    named_files,
     parse,
     parts_of,
     to_text,
     walk,
+    with_file_specs,
+    with_region_columns,
 )
 from xphotfn.errors import ExpressionError, InvalidRecord
 from xphotfn.testing import strategies as xst
@@ -178,6 +181,7 @@ def test_text_is_read_and_printed(text, printed):
         ("A in 3", Membership(value=A, items=(Exactly(value=integer(3)),))),
         ("gti(a.fits,A)", GtiFilter(spec="a.fits", time=A)),
         ("(A,B) in region(r.fits)", RegionFilter(spec="r.fits", x=A, y=B)),
+        ("region(r.fits)", RegionFilter(spec="r.fits")),
         ("mask(m,1,2,A,B)", MaskFilter(spec="m", x_offset=integer(1), y_offset=integer(2), x=A, y=B)),
         ("#XMMEA_EM", Symbol(name="XMMEA_EM")),
         ("sin(A)", Call(function="sin", arguments=(A,))),
@@ -242,7 +246,7 @@ BAD = [
     ("gti(a.fits)", 0, "gti(file,TIME)"),
     ("TIME in gti", 11, "'('"),
     ("mask(m.fits,X,Y)", 0, "mask(file,dx,dy,X,Y)"),
-    ("region(r.fits)", 0, "region(file,X,Y)"),
+    ("region(r.fits,A)", 0, "region(file,X,Y) or region(file)"),
     ("5abc", 1, "runs into"),
     ("0x", 1, "runs into"),
     ("12d", 2, "runs into"),
@@ -287,9 +291,9 @@ def test_long_expressions_are_read_in_linear_time():
 def test_columns_and_files():
     tree = parse("PI in [A:5] && (X,Y) in mask(m.fits,0,0) && gti(g.fits,TIME) && !gti(g.fits,TIME) && PI > 3")
     assert columns(tree) == ("A", "PI", "TIME", "X", "Y")
-    assert files(tree) == ("m.fits", "g.fits")
+    assert file_specs(to_text(tree)) == ("m.fits", "g.fits")
     assert columns(parse("true")) == ()
-    assert files(parse("true")) == ()
+    assert file_specs("true") == ()
 
 
 def test_locate_points_into_the_printed_text():
@@ -427,3 +431,25 @@ def test_any_text_is_read_or_refused_with_its_place(text):
 def test_any_macro_expands_or_is_refused(text, header):
     error = refusal(expand_macros, text + " #A && #B", header)
     assert error is None or 0 <= error.position <= len(error.text)
+
+
+def test_files_by_the_tree_not_by_the_eye():
+    """Signs in names, macros, blocks, quotes, the table itself; what merely looks like a file filter is none."""
+    text = "gti(my+gti.fits,TIME) && region( 'two words.fits' ) && #XMMEA_EM && mask(m.fits[2],0,0,X,Y) && gti(:S,TIME)"
+    assert file_specs(text) == ("my+gti.fits", "two words.fits", "m.fits[2]", ":S")
+    assert named_files(text) == ("my+gti.fits", "two words.fits", "m.fits")
+    new = with_file_specs(text, lambda spec: spec.replace("my+", "your-"))
+    assert new == text.replace("my+", "your-").replace("'", "")
+    assert named_files("nearly_gti > 3") == ()
+
+
+@given(xst.expressions())
+def test_renaming_files_changes_nothing_else(tree):
+    text = to_text(tree)
+    assert with_file_specs(text, lambda spec: spec) == text
+    renamed = with_file_specs(text, lambda spec: "a.fits:B")
+    assert set(file_specs(renamed)) <= {"a.fits:B"}
+    assert len(file_specs(text)) >= len(file_specs(renamed))
+    filled = with_region_columns(tree, lambda node: ("U", "V"))
+    assert set(columns(filled)) - set(columns(tree)) <= {"U", "V"}
+    assert with_region_columns(filled, lambda node: ("A", "B")) == filled

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import Phase, given, settings, strategies as st
 
 import xphotfn as xp
-from xphotfn.commands.selection import columns, expand_macros, files, parse, to_text
+from xphotfn.commands.selection import columns, expand_macros, file_specs, parse, to_text
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.errors import InvalidRecord
 from xphotfn.testing import strategies as xst
@@ -61,7 +61,7 @@ def test_selections_filter_an_event_list(pair, given_events):
     macro = "XMMEA_EP" if camera == "pn" else "XMMEA_EM"
     tree = parse(text)
     assert parse(to_text(tree)) == tree
-    assert not files(tree)
+    assert not file_specs(to_text(tree))
     expanded = parse(expand_macros(text, {macro: "(FLAG & 0xcfa0000) == 0"}))
     assert set(columns(expanded)) <= set(given_events)
     chosen = evaluate(expanded, given_events)

@@ -129,7 +129,7 @@ def run(root: Path, as_json: bool, **options: Any) -> None:
 @click.argument("events", type=shared.PATH)
 @click.option("--band", default="0.5-2.0keV", show_default=True, metavar="LO-HI", help="Energy band.")
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="IMAGE", help="The image to make.")
-@click.option("--selection", metavar="EXPR", help="Event selection in SAS's language; default: flags and patterns.")
+@shared.selection
 @click.option(
     "--bin", "bin_size", type=click.IntRange(min=1), default=87, show_default=True, help="Pixel, 0.05 arcsec."
 )

@@ -9,7 +9,8 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "PATH", "background", "bands", "engine", "json_option", "method", "output", "overwrite",
-           "progress", "quiet", "root", "run_options", "store", "target_options", "together", "workers")  # fmt: skip
+           "progress", "quiet", "root", "run_options", "selection", "store", "target_options", "together",
+           "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH = click.Path(path_type=Path)
@@ -60,6 +61,11 @@ background = click.option(
     metavar="IN,OUT",
     help="Edges of the background ring: factors of the radius, or radii such as 40arcsec,60arcsec.",
 )
+selection = click.option(
+    "--selection",
+    metavar="EXPR",
+    help="Event selection in SAS's language, such as 'gti(good.fits,TIME)'; default: good flags and patterns.",
+)
 engine = click.option(
     "--engine",
     type=click.Choice(["auto", "native", "sas"]),
@@ -108,6 +114,7 @@ target_options = together(
         "--within", default="30arcmin", show_default=True, metavar="R", help="Largest distance from a pointing."
     ),
     bands,
+    selection,
     click.option("--reference", metavar="OBSID", help="ObsID whose image sets the mosaic's grid; default the lowest."),
     json_option,
 )

@@ -38,7 +38,7 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
         return xp.match_observations(some, observations, within=within)
 
     def plan(some: Any) -> Any:
-        return xp.plan_photometry(some, bands, reference=options["reference"])
+        return xp.plan_photometry(some, bands, reference=options["reference"], selection=options["selection"])
 
     if options["targets"] is None:
         return Sample(plan(match(targets[0])), (), False)

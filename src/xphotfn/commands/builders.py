@@ -7,7 +7,6 @@ list. The ``sas`` engine runs these commands as they are; ``xphotfn.engines.nati
 """
 
 import math
-import re
 from collections.abc import Sequence
 from types import MappingProxyType
 from typing import SupportsFloat, cast
@@ -16,6 +15,7 @@ from xphotfn.commands._writing import Pairs, build, number, output_file, plain_f
 from xphotfn.commands.command import Command
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.preparation import atthkgen, cifbuild, odfingest, with_environment
+from xphotfn.commands.selection import Symbol, columns, named_files, parse, walk
 from xphotfn.errors import InvalidRecord, PlanError
 
 __all__ = (
@@ -40,7 +40,6 @@ _CLEAN = MappingProxyType(
         "mos2": "#XMMEA_EM && (PATTERN <= 12)",
     }
 )
-_FILE_FILTER = re.compile(r"\b(?:gti|mask|region)\s*\(\s*([^,()\s\[:+]+)", re.IGNORECASE)
 MOST_IMAGES = 999
 
 
@@ -104,7 +103,8 @@ def selection_expression(
     filtered
         True where the event list has been cleaned already, so that its own record holds flags and patterns.
     extra
-        A further condition, which must hold too.
+        A further condition, which must hold too. One that speaks of flags or patterns itself (FLAG, PATTERN, a macro
+        such as ``#XMMEA_EM``) replaces SAS's; any other, such as good times or a region, is added to them.
 
     Returns
     -------
@@ -114,6 +114,8 @@ def selection_expression(
     ------
     InvalidRecord
         For an unknown instrument or a band that does not run upwards.
+    ExpressionError
+        If ``extra`` cannot be read.
 
     References
     ----------
@@ -125,19 +127,26 @@ def selection_expression(
     '(PI in [500:2000])'
     >>> selection_expression(500, 2000, "mos1", filtered=False)
     '#XMMEA_EM && (PATTERN <= 12) && (PI in [500:2000])'
+    >>> selection_expression(500, 2000, "mos1", filtered=False, extra="gti(good.fits,TIME)")
+    '#XMMEA_EM && (PATTERN <= 12) && (PI in [500:2000]) && (gti(good.fits,TIME))'
+    >>> selection_expression(500, 2000, "mos1", filtered=False, extra="FLAG == 0")
+    '(PI in [500:2000]) && (FLAG == 0)'
     """
     if instrument not in _CLEAN:
         raise InvalidRecord(f"instrument must be one of {', '.join(_CLEAN)}, got {instrument!r}")
     lo, hi = _channels((band_lo_ev, band_hi_ev))
-    parts = () if filtered else (_CLEAN[instrument],)
+    parts = () if filtered or _names_quality(extra) else (_CLEAN[instrument],)
     more = (f"({extra.strip()})",) if extra.strip() else ()
     return " && ".join((*parts, f"(PI in [{lo}:{hi}])", *more))
 
 
-def _expression_files(expression: str) -> tuple[str, ...]:
-    """Return the files that an expression reads through gti(), mask() and region(), each once."""
-    names = (plain_file("evselect", "expression", found) for found in _FILE_FILTER.findall(expression))
-    return tuple(dict.fromkeys(names))
+def _names_quality(selection: str) -> bool:
+    """Whether a selection speaks of flags or patterns, itself or by one of SAS's macros."""
+    if not selection.strip():
+        return False
+    tree = parse(selection)
+    macros = any(isinstance(node, Symbol) and node.name.startswith("XMMEA") for node in walk(tree))
+    return macros or not {"FLAG", "PATTERN"}.isdisjoint(columns(tree))
 
 
 def _axis_pairs(axis: str, interval: Band | None) -> Pairs:
@@ -198,6 +207,8 @@ def evselect_image(
     ------
     InvalidRecord
         For a path, an unknown data type, or an expression that no FITS header can hold.
+    ExpressionError
+        If the expression cannot be read.
 
     References
     ----------
@@ -216,7 +227,8 @@ def evselect_image(
     kind = () if datatype is None else (("imagedatatype", datatype), ("withimagedatatype", "yes"))
     pairs = (("table", table), ("imageset", imageset), *_grid_pairs(grid), *kind, ("expression", expression))
     events = plain_file("evselect", "table", table)
-    inputs = dict.fromkeys((events, *_expression_files(expression)))
+    files = (plain_file("evselect", "expression", name) for name in named_files(expression))
+    inputs = dict.fromkeys((events, *files))
     return build("evselect", pairs, inputs, (output_file("evselect", "imageset", imageset),))
 
 

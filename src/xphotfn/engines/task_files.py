@@ -16,14 +16,13 @@ from attrs import evolve
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import Parameter, parameters_of
-from xphotfn.commands.selection import split_spec
+from xphotfn.commands.selection import split_spec, with_file_specs
 from xphotfn.engines.task_line import TaskError, split_list
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.write import publish
 
 __all__ = ("Work", "staged")
 
-_FILE_FILTER = re.compile(r"\b(gti|region|mask)(\s*\(\s*)([^,()\s]+)", re.IGNORECASE)
 _NOTHING = ("", "none")  # eexpmap's eventset
 
 
@@ -73,7 +72,7 @@ class _Names:
             Command(task="any", inputs=(name,))  # Command is the judge of what a plain name is
         except InvalidRecord:
             name = ""
-        if name and name not in taken:
+        if name and name not in taken and split_spec(name) == (name, ""):
             return name
         number = len(taken) + 1
         while f"{stem}{number}.fits" in taken:
@@ -146,7 +145,7 @@ def _renamed(command: Command, names: _Names) -> Command:
     for parameter in sorted(used, key=lambda p: p.role):  # inputs first: an output never takes an input's name
         values[parameter.name] = _renamed_value(parameter, values[parameter.name], names)
     if "expression" in values:
-        values["expression"] = _FILE_FILTER.sub(lambda m: _renamed_filter(m, names), values["expression"])
+        values["expression"] = with_file_specs(values["expression"], lambda spec: _renamed_input(spec, names))
     return evolve(command, parameters=tuple(values.items()), inputs=tuple(names.inputs), outputs=tuple(names.outputs))
 
 
@@ -175,9 +174,3 @@ def _renamed_input(value: str, names: _Names) -> str:
     if not file:
         return value
     return names.of_input(file) + (f":{block}" if block else "")
-
-
-def _renamed_filter(found: "re.Match[str]", names: _Names) -> str:
-    value = found[3]
-    bare = value[1:-1] if len(value) > 2 and value[0] == value[-1] and value[0] in "\"'" else value
-    return f"{found[1]}{found[2]}{_renamed_input(bare, names)}"

@@ -1,4 +1,7 @@
-"""The parts of a plan: the image, the exposure map and the mosaic of one exposure, field and band. Pure."""
+"""The parts of a plan: the image, the exposure map and the mosaic of one exposure, field and band.
+
+Pure, but for a selection that names files: these are looked up.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
@@ -19,6 +22,7 @@ from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product_name
 from xphotfn.errors import PlanError
 from xphotfn.graph.plan import PlannedProduct, Step, StepInput
+from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.records._fields import items
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
@@ -95,16 +99,20 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
     if exposure.events is None:
         return Part(notes=(f"{_who(product)}: neither an image in this band nor an event list was found",))
     table = _link_name(f"{observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits", exposure.events)
+    try:
+        chosen = selection_inputs(wish.selection or "true", exposure.events, taken=(table, name))
+    except PlanError as error:
+        return Part(notes=(f"{_who(product)}: {error}",))
     expression = selection_expression(
         band.lo_ev,
         band.hi_ev,
         exposure.instrument,
-        filtered=exposure.filtered or wish.selection is not None,
-        extra=wish.selection or "",
+        filtered=exposure.filtered,
+        extra=chosen.text if wish.selection else "",
     )
     step = Step(
         command=evselect_image(table, name, expression=expression, grid=wish.grid or XCS_GRID),
-        inputs=(StepInput(name=table, file=exposure.events),),
+        inputs=(StepInput(name=table, file=exposure.events), *chosen.inputs),
         obs_id=observation.obs_id,
     )
     return Part(steps=(step,), products=(evolve(product, step=step.id),))

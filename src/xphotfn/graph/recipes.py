@@ -1,4 +1,7 @@
-"""Recipes: what steps give images, exposure maps and mosaics of fields. Pure; nothing runs and no disk is looked at."""
+"""Recipes: what steps give images, exposure maps and mosaics of fields. Nothing runs.
+
+Pure, and no disk is looked at, but for the files that a selection names.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -40,7 +43,10 @@ def plan_images(
         Pixels of the images; default X and Y 3649..48106 in bins of 87, 512 x 512.
     selection
         Event selection in SAS's language, to which the band is added. Default: the band alone where the event list's
-        own record holds flags and patterns, else also ``#XMMEA_EM && PATTERN <= 12`` (pn: ``#XMMEA_EP``, ``<= 4``).
+        own record holds flags and patterns, else also ``#XMMEA_EM && PATTERN <= 12`` (pn: ``#XMMEA_EP``, ``<= 4``); a
+        selection that speaks of neither, such as ``gti(good.fits,TIME)``, is added to that default. The files of
+        ``gti()``, ``region()`` and ``mask()`` are looked for beside each event list, then as they are given; they are
+        inputs of the step.
     reference
         ObsID whose image sets the grid of mosaics; without effect here.
 
@@ -52,7 +58,9 @@ def plan_images(
     Raises
     ------
     PlanError
-        If a field has neither an image nor an event list, or there is no band.
+        If a field has neither an image nor an event list, there is no band, or a file of the selection is nowhere.
+    ExpressionError
+        If the selection cannot be read.
 
     Examples
     --------

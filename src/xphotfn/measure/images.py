@@ -7,6 +7,7 @@ from xphotfn.commands.builders import evselect_image, selection_expression
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile
+from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.io.cache import file_key
 from xphotfn.io.layout import Hint
 from xphotfn.io.recognise import Recognised, recognise
@@ -41,7 +42,8 @@ def image_of_events(
     engine
         What executes evselect.
     selection
-        Event selection in SAS's language, to which the band is added; default as :func:`plan_images`.
+        Event selection in SAS's language, to which the band is added; default, and where its files are looked for, as
+        :func:`plan_images`.
     grid
         Pixels; default X and Y 3649..48106 in bins of 87, 512 x 512.
     overwrite
@@ -56,21 +58,22 @@ def image_of_events(
     ------
     InvalidFile
         If the event list is not one, or the image exists already or cannot be written.
+    PlanError
+        If a file of the selection is not there.
     ExpressionError
         If the selection cannot be read.
     """
     found = _event_list(Path(events))
-    expression = selection_expression(
-        band.lo_ev,
-        band.hi_ev,
-        found.instrument,
-        filtered=found.filtered or selection is not None,
-        extra=selection or "",
-    )
     table = "events.fits.gz" if str(events).lower().endswith((".gz", ".ftz")) else "events.fits"
+    chosen = selection_inputs(selection or "true", found.file.file, taken=(table, "image.fits"))
+    extra = chosen.text if selection else ""
+    expression = selection_expression(band.lo_ev, band.hi_ev, found.instrument, filtered=found.filtered, extra=extra)
     with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         folder = Path(scratch)
         (folder / table).symlink_to(found.file.file.path)
+        for item in chosen.inputs:
+            if item.file is not None:
+                (folder / item.name).symlink_to(item.file.path)
         try:
             printed = engine.execute(evselect_image(table, "image.fits", expression=expression, grid=grid), folder)
         except InvalidFile as error:  # the command saw a link

@@ -1,11 +1,12 @@
 """The selection language of SAS (selectlib): expressions as immutable trees.
 
-``parse`` reads text, ``to_text`` writes it, ``columns`` and ``files`` say what an expression needs,
+``parse`` reads text, ``to_text`` writes it, ``columns`` and ``named_files`` say what an expression needs,
 ``expand_macros`` replaces ``#NAME`` from a header. Nothing here looks at events: the interpreter is
 :mod:`xphotfn.engines.native.selection`.
 """
 
 from xphotfn.commands.selection.macros import FALLBACK_MACROS, expand_macros
+from xphotfn.commands.selection.named import file_specs, named_files, with_file_specs, with_region_columns
 from xphotfn.commands.selection.nodes import (
     Call,
     Chain,
@@ -26,7 +27,7 @@ from xphotfn.commands.selection.nodes import (
     Unary,
 )
 from xphotfn.commands.selection.parser import parse
-from xphotfn.commands.selection.printer import columns, files, locate, parts_of, to_text, walk
+from xphotfn.commands.selection.printer import columns, locate, parts_of, to_text, walk
 from xphotfn.commands.selection.specs import split_spec
 
 __all__ = (
@@ -50,11 +51,14 @@ __all__ = (
     "Unary",
     "columns",
     "expand_macros",
-    "files",
+    "file_specs",
     "locate",
+    "named_files",
     "parse",
     "parts_of",
     "split_spec",
     "to_text",
     "walk",
+    "with_file_specs",
+    "with_region_columns",
 )

@@ -339,11 +339,18 @@ class MaskFilter:
 @final
 @frozen(kw_only=True)
 class RegionFilter:
-    """``region(spec, x, y)``: true inside the shapes of a region table."""
+    """``region(spec, x, y)``: true inside the shapes of a region table.
+
+    Without x and y, ``region(spec)``, the table itself names the columns (MFORM1).
+    """
 
     spec: str = field(validator=_FILE)
-    x: "Expression"
-    y: "Expression"
+    x: "Expression | None" = None
+    y: "Expression | None" = None
+
+    def __attrs_post_init__(self) -> None:
+        if (self.x is None) != (self.y is None):
+            raise InvalidRecord(f"RegionFilter takes both x and y or none, got x={self.x}, y={self.y}")
 
 
 FileFilter: TypeAlias = GtiFilter | MaskFilter | RegionFilter

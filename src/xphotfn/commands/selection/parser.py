@@ -37,7 +37,7 @@ from xphotfn.commands.selection.nodes import (
 )
 from xphotfn.errors import ExpressionError
 
-__all__ = ("parse",)
+__all__ = ("file_places", "parse")
 
 MAX_BRACKETS = 84
 _COMPARISON = level_of("<")
@@ -45,7 +45,12 @@ _ARITHMETIC = _COMPARISON + 1  # the loosest level of a bound of an interval
 _POWER = len(LEVELS) - 1
 _PREFIX = _POWER - 0.5  # signs bind looser than ** and tighter than *
 _BINARY = frozenset(operator for level in LEVELS for operator in level)
-_FILES = ("gti", "mask", "region")
+_FILES = {"gti": (1,), "mask": (4,), "region": (0, 2)}  # how many values follow the file
+_FORMS = {
+    "gti": "gti(file,TIME)",
+    "mask": "mask(file,dx,dy,X,Y)",
+    "region": "region(file,X,Y) or region(file)",
+}
 
 
 def parse(text: str) -> Expression:
@@ -80,11 +85,26 @@ def parse(text: str) -> Expression:
     >>> parse("PI in [500:2000] .and. FLAG & b110 != 0") == parse("(PI in 500:2000) && ((FLAG & b110) != 0)")
     True
     """
+    return _Parser(text).whole()
+
+
+def file_places(text: str) -> tuple[tuple[int, int], ...]:
+    """Return where the names of files stand in an expression, as pairs of start and end, in order.
+
+    Raises
+    ------
+    ExpressionError
+        As :func:`parse`.
+
+    Examples
+    --------
+    >>> text = "PI > 500 && gti( my+gti.fits ,TIME)"
+    >>> [text[a:b] for a, b in file_places(text)]
+    ['my+gti.fits']
+    """
     parser = _Parser(text)
-    part = parser.expression(0)
-    if parser.token.kind != "end":
-        raise parser.error(parser.unexpected())
-    return part.node
+    parser.whole()
+    return tuple(parser.files)
 
 
 class _Part(NamedTuple):
@@ -122,7 +142,14 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self.text = text
         self.brackets = 0
+        self.files: list[tuple[int, int]] = []
         self.token = next_token(text, 0)
+
+    def whole(self) -> Expression:
+        part = self.expression(0)
+        if self.token.kind != "end":
+            raise self.error(self.unexpected())
+        return part.node
 
     def error(self, problem: str, position: int | None = None) -> ExpressionError:
         return ExpressionError(problem, self.text, self.token.start if position is None else position)
@@ -362,13 +389,15 @@ class _Parser:
         return parts
 
     def file_filter(self, name: str, token: Token, coordinates: tuple[_Part, ...]) -> _Part:
-        """Read ``gti(spec, T)``, ``mask(spec, dx, dy, X, Y)`` or ``region(spec, X, Y)``; the spec is raw text."""
+        """Read ``gti(spec, T)``, ``mask(spec, dx, dy, X, Y)``, ``region(spec, X, Y)`` or ``region(spec)``: raw text."""
         start = self.token.end
         if not self.is_operator("("):
             raise self.error(f"expected '(' after {name}")
         spec, end = raw_text(self.text, start)
         if not spec:
             raise self.error(f"{name} needs a file before the comma", start)
+        first = self.text.index(spec, start)
+        self.files.append((first, first + len(spec)))
         self.token = next_token(self.text, end)
         parts: list[_Part] = []
         if self.is_operator(","):
@@ -376,17 +405,15 @@ class _Parser:
             parts = self.arguments()
         self.expect(")")
         parts.extend(coordinates)
-        wanted = {"gti": 1, "mask": 4, "region": 2}[name]
-        if len(parts) != wanted:
-            forms = {"gti": "gti(file,TIME)", "mask": "mask(file,dx,dy,X,Y)", "region": "region(file,X,Y)"}
-            raise self.error(f"{name} is written {forms[name]}; found {len(parts)} values after the file", token.start)
+        if len(parts) not in _FILES[name]:
+            raise self.error(f"{name} is written {_FORMS[name]}; found {len(parts)} values after the file", token.start)
         nodes = [part.node for part in parts]
-        return self.part(_file_node(name, spec, nodes), 1 + max(part.height for part in parts))
+        return self.part(_file_node(name, spec, nodes), 1 + max((part.height for part in parts), default=0))
 
 
 def _file_node(name: str, spec: str, nodes: list[Expression]) -> Expression:
     if name == "gti":
         return GtiFilter(spec=spec, time=nodes[0])
     if name == "region":
-        return RegionFilter(spec=spec, x=nodes[0], y=nodes[1])
+        return RegionFilter(spec=spec, x=nodes[0], y=nodes[1]) if nodes else RegionFilter(spec=spec)
     return MaskFilter(spec=spec, x_offset=nodes[0], y_offset=nodes[1], x=nodes[2], y=nodes[3])

@@ -21,7 +21,7 @@ from xphotfn.commands.selection.nodes import (
     level_of,
 )
 
-__all__ = ("children", "columns", "files", "locate", "parts_of", "to_text", "walk")
+__all__ = ("children", "columns", "locate", "parts_of", "to_text", "walk")
 
 _RADIX_PREFIX = {16: "0x", 8: "o", 2: "b"}
 _RADIX_FORMAT = {16: "x", 8: "o", 2: "b"}
@@ -76,19 +76,6 @@ def columns(expression: Expression) -> tuple[str, ...]:
     return tuple(sorted({node.name for node in walk(expression) if isinstance(node, Column)}))
 
 
-def files(expression: Expression) -> tuple[str, ...]:
-    """Return the file specifications that gti, mask and region name, in the order of the text.
-
-    Examples
-    --------
-    >>> from xphotfn.commands.selection import parse
-    >>> files(parse("gti(flares.fits[STDGTI], TIME) && (X,Y) in region(sources.fits:REGION)"))
-    ('flares.fits[STDGTI]', 'sources.fits:REGION')
-    """
-    filters = (node for node in walk(expression) if isinstance(node, GtiFilter | MaskFilter | RegionFilter))
-    return tuple(dict.fromkeys(node.spec for node in filters))
-
-
 def parts_of(expression: Expression, operator: str) -> tuple[Expression, ...]:
     """Return the operands of ``&&`` or ``||`` at the top of an expression, else the expression alone.
 
@@ -127,7 +114,7 @@ def children(node: Expression) -> tuple[Expression, ...]:
         case GtiFilter():
             return (node.time,)
         case RegionFilter():
-            return (node.x, node.y)
+            return () if node.x is None or node.y is None else (node.x, node.y)
         case MaskFilter():
             return (node.x_offset, node.y_offset, node.x, node.y)
         case _:

@@ -2,7 +2,7 @@
 
 import re
 
-__all__ = ("split_spec",)
+__all__ = ("split_spec", "without_quotes")
 
 _BRACKETS = re.compile(r"(.*)\[\s*([^\[\]]*?)\s*\]")
 _SEPARATED = re.compile(r"(.*)[:+]([A-Za-z0-9_]+)")
@@ -33,3 +33,15 @@ def split_spec(spec: str) -> tuple[str, str]:
     text = spec.strip()
     match = _BRACKETS.fullmatch(text) or _SEPARATED.fullmatch(text)
     return (match.group(1).strip(), match.group(2)) if match else (text, "")
+
+
+def without_quotes(spec: str) -> str:
+    """Return a specification without the quotes that a shell's user may put around it.
+
+    Examples
+    --------
+    >>> without_quotes("'my gti.fits'"), without_quotes("gti.fits:GTI")
+    ('my gti.fits', 'gti.fits:GTI')
+    """
+    quoted = len(spec) > 2 and spec[0] == spec[-1] and spec[0] in "\"'"
+    return spec[1:-1] if quoted else spec

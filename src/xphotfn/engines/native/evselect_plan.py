@@ -1,6 +1,6 @@
 """What one evselect command asks for, checked against its event list before any event is read."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -10,7 +10,17 @@ from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import resolved
-from xphotfn.commands.selection import Expression, GtiFilter, Truth, columns, expand_macros, parse, split_spec
+from xphotfn.commands.selection import (
+    Expression,
+    GtiFilter,
+    RegionFilter,
+    Truth,
+    columns,
+    expand_macros,
+    parse,
+    split_spec,
+    with_region_columns,
+)
 from xphotfn.engines.native.dss import Intervals, Subspace, read_dss, select
 from xphotfn.engines.native.dss_expression import dss_of
 from xphotfn.engines.native.events import Chunk, ColumnSpec, EventFile, EventTable, open_events
@@ -19,7 +29,7 @@ from xphotfn.engines.native.exposure import intervals_in
 from xphotfn.engines.native.imaging import AxisRequest, requested_axes
 from xphotfn.engines.native.selection import Resolver, evaluate
 from xphotfn.engines.native.selection_files import file_resolver
-from xphotfn.engines.native.selection_filters import Axis, GtiTable
+from xphotfn.engines.native.selection_filters import Axis, GtiTable, RegionTable
 from xphotfn.errors import CommandFailed, InvalidFile
 
 __all__ = ("Job", "Source", "complete", "job_of", "needed_columns", "open_source", "products_of")
@@ -181,7 +191,7 @@ def job_of(command: Command, source: Source) -> Job:
         If ranges or bins do not fit.
     """
     text = expand_macros(command.parameter("expression"), source.keywords)
-    tree = parse(text)
+    tree = with_region_columns(parse(text), _region_columns(source.resolve))
     _try_out(tree, source)
     found = dss_of(tree, {s.name: s.unit for s in source.table.columns.values()}, _reader(source.resolve))
     subspace = select(source.subspace, found)
@@ -204,6 +214,14 @@ def _try_out(tree: Expression, source: Source) -> None:
     blank = Chunk(source.table, 1, np.zeros((1, source.table.row_bytes), dtype=np.uint8))
     none: dict[str, NDArray[Any]] = {name: blank.column(name)[:0] for name in source.table.columns}
     evaluate(tree, none, rows=0, resolve=source.resolve)
+
+
+def _region_columns(resolve: Resolver) -> Callable[[RegionFilter], tuple[str, str]]:
+    def columns_of(node: RegionFilter) -> tuple[str, str]:
+        data = resolve(node)
+        return data.columns if isinstance(data, RegionTable) else ("X", "Y")
+
+    return columns_of
 
 
 def _reader(resolve: Resolver) -> Any:

@@ -273,6 +273,8 @@ class _Evaluator:
         if isinstance(node, GtiFilter) and isinstance(data, GtiTable):
             return in_gti(data, self.value(node.time))
         if isinstance(node, RegionFilter) and isinstance(data, RegionTable):
+            if node.x is None or node.y is None:
+                raise self.error(f"{node.spec!r} goes by the columns of its table, which were not filled in", node)
             return in_region_table(data, self.value(node.x), self.value(node.y))
         if isinstance(node, MaskFilter) and isinstance(data, MaskImage):
             offset = self.value(node.x_offset), self.value(node.y_offset)

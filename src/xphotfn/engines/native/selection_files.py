@@ -53,13 +53,13 @@ def file_resolver(folder: Path, current: str, axes: Mapping[str, Axis] | None = 
     >>> callable(resolve)
     True
     """
-    known: dict[tuple[type, str, tuple[Expression, ...]], FilterData] = {}
+    known: dict[tuple[type, str, tuple[Expression, ...]], FilterData] = {}  # a mask depends on the axes of its columns
     column_axes = axes or {}
 
     def resolve(node: FileFilter) -> FilterData:
         name, block = split_spec(node.spec)
         path = folder / (name or current)
-        places = () if isinstance(node, GtiFilter) else (node.x, node.y)
+        places = (node.x, node.y) if isinstance(node, MaskFilter) else ()
         key = (type(node), node.spec, places)
         if key not in known:
             if isinstance(node, GtiFilter):
@@ -167,20 +167,30 @@ def _image_axis(path: Path, header: Any, number: int) -> Axis:
 
 
 def read_region_table(path: Path, block: str = "") -> RegionTable:
-    """Return the shapes of a FITS region table (columns SHAPE, X, Y, R, ROTANG, COMPONENT).
+    """Return the shapes of a FITS region table (columns SHAPE, two positions, R, ROTANG, COMPONENT).
 
-    Shapes of one COMPONENT are AND-ed, components are OR-ed. Without that column every included shape is a
-    component of its own, and shapes marked ``!`` are cut from all of them. Boxes and rhombi give full widths,
-    as the FITS region convention has it.
+    The positions stand in the two columns that MFORM1 names, such as X,Y or DETX,DETY. Shapes of one COMPONENT are
+    AND-ed, components are OR-ed. Without that column every included shape is a component of its own, and shapes
+    marked ``!`` are cut from all of them. Boxes and rhombi give full widths, as the FITS region convention has it.
     """
     with open_fits(path) as hdus:
         hdu = pick_block(hdus, path.name, block)
         names = hdu.columns.names if isinstance(hdu, fits.BinTableHDU) else []
-        if not {"SHAPE", "X", "Y"} <= set(names):
-            raise InvalidFile(path.name, f"not a region table (SHAPE, X, Y) but {_describe(hdu)}")
-        shapes = [_shape(path, hdu.data, row, names) for row in range(len(hdu.data))]
+        places = _position_columns(hdu.header, names)
+        if "SHAPE" not in names or places is None:
+            raise InvalidFile(path.name, f"not a region table (SHAPE and two positions) but {_describe(hdu)}")
+        shapes = [_shape(path, hdu.data, row, (*places, *names)) for row in range(len(hdu.data))]
         numbers = np.asarray(hdu.data["COMPONENT"]).tolist() if "COMPONENT" in names else None
-    return RegionTable(components=_components(shapes, numbers))
+    return RegionTable(components=_components(shapes, numbers), columns=places)
+
+
+def _position_columns(header: Any, names: list[str]) -> tuple[str, str] | None:
+    """Return the columns of the positions: those of MFORM1, else X and Y, else DETX and DETY; None without them."""
+    said = tuple(name.strip() for name in str(header.get("MFORM1", "")).split(","))
+    for pair in (said, ("X", "Y"), ("DETX", "DETY")):
+        if len(pair) == 2 and set(pair) <= set(names):
+            return pair[0], pair[1]
+    return None
 
 
 def _components(shapes: list[RegionShape], numbers: list[int] | None) -> tuple[tuple[RegionShape, ...], ...]:
@@ -192,11 +202,12 @@ def _components(shapes: list[RegionShape], numbers: list[int] | None) -> tuple[t
     return tuple((shape, *excluded) for shape in included) or ((excluded,) if excluded else ())
 
 
-def _shape(path: Path, data: Any, row: int, names: list[str]) -> RegionShape:
+def _shape(path: Path, data: Any, row: int, names: tuple[str, ...]) -> RegionShape:
+    """Return the shape of a row; the first two names are the columns of the positions."""
     word = str(data["SHAPE"][row]).strip().lower()
     excluded, name = word.startswith("!"), word.lstrip("!")
     name = ALIASES.get(name, name).removeprefix("rot")
-    x, y, r, angle = (_row(data, row, column, names) for column in ("X", "Y", "R", "ROTANG"))
+    x, y, r, angle = (_row(data, row, column, names) for column in (*names[:2], "R", "ROTANG"))
     try:
         numbers = _shape_numbers(name, (x, y, r, angle))
         complete = len(numbers) == REGIONS[name] if REGIONS[name] else len(numbers) >= 6
@@ -207,7 +218,7 @@ def _shape(path: Path, data: Any, row: int, names: list[str]) -> RegionShape:
     return RegionShape(name=name, numbers=numbers, excluded=excluded)
 
 
-def _row(data: Any, row: int, column: str, names: list[str]) -> list[float]:
+def _row(data: Any, row: int, column: str, names: tuple[str, ...]) -> list[float]:
     return np.atleast_1d(np.asarray(data[column][row], dtype=np.float64)).tolist() if column in names else [0.0]
 
 

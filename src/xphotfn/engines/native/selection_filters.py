@@ -86,9 +86,18 @@ class RegionShape:
 @final
 @frozen(kw_only=True)
 class RegionTable:
-    """Shapes that are AND-ed within a component; components are OR-ed."""
+    """Shapes that are AND-ed within a component; components are OR-ed.
+
+    Parameters
+    ----------
+    components
+        The shapes.
+    columns
+        The two columns of the positions, which are those of events where a filter names none.
+    """
 
     components: tuple[tuple[RegionShape, ...], ...]
+    columns: tuple[str, str] = ("X", "Y")
 
 
 FilterData: TypeAlias = GtiTable | MaskImage | RegionTable

@@ -72,6 +72,7 @@ def _larger(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
         st.builds(Membership, value=inner, items=st.lists(_items(inner), min_size=1, max_size=3).map(tuple)),
         st.builds(GtiFilter, spec=_SPECS, time=inner),
         st.builds(RegionFilter, spec=_SPECS, x=inner, y=inner),
+        st.builds(RegionFilter, spec=_SPECS),
         st.builds(MaskFilter, spec=_SPECS, x_offset=inner, y_offset=inner, x=inner, y=inner),
     )
 
