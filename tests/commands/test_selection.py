@@ -447,9 +447,9 @@ def test_files_by_the_tree_not_by_the_eye():
 def test_renaming_files_changes_nothing_else(tree):
     text = to_text(tree)
     assert with_file_specs(text, lambda spec: spec) == text
-    renamed = with_file_specs(text, lambda spec: "a.fits:B")
+    renamed = with_file_specs(text, lambda _: "a.fits:B")
     assert set(file_specs(renamed)) <= {"a.fits:B"}
     assert len(file_specs(text)) >= len(file_specs(renamed))
-    filled = with_region_columns(tree, lambda node: ("U", "V"))
+    filled = with_region_columns(tree, lambda _: ("U", "V"))
     assert set(columns(filled)) - set(columns(tree)) <= {"U", "V"}
-    assert with_region_columns(filled, lambda node: ("A", "B")) == filled
+    assert with_region_columns(filled, lambda _: ("A", "B")) == filled
