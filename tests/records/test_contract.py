@@ -36,6 +36,7 @@ from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
 from xphotfn.records.event import StepEvent
 from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
 from xphotfn.records.measurement import Measurement, Peak
@@ -148,6 +149,7 @@ RECORDS = (
         st.builds(Peak, ra_deg=NUMBERS, dec_deg=NUMBERS, near_edge=FLAGS, method=WORDS, converged=FLAGS),
         {"ra_deg": float("nan")},
     ),
+    case(GoodTimes, xst.good_times(), {"intervals": ((2.0, 1.0),)}),
     case(Output, OUTPUTS, {"digest": ""}),
     case(
         Done,
@@ -452,6 +454,7 @@ CASES = (*RECORDS, *PLANS, *SCIENCE, *COMMANDS, *NODES, *PRODUCT_REFERENCES)
 
 # Their repr sums up what would fill pages; everything else is shown in full, and evaluates to the record.
 SUMMED_UP = (
+    GoodTimes,
     Command,
     Step,
     Exposure,

@@ -170,7 +170,10 @@ def image(
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TASK NAME=VALUE...")
 @click.pass_context
 def task(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Run a SAS task without SAS: evselect, eexpmap, emosaic, cifbuild, sasversion, with SAS's own parameters."""
+    """Run a SAS task without SAS, with SAS's own parameters.
+
+    There are cifbuild, eexpmap, emosaic, evselect, gtibuild, tabgtigen and sasversion.
+    """
     from xphotfn.engines.tasks import run_task
 
     if not words or words[0] in ("-h", "--help"):

@@ -19,9 +19,13 @@ from xphotfn.commands.builders import (
     eexpmap,
     emosaic,
     evselect_image,
+    evselect_list,
+    evselect_rate,
+    gtibuild,
     odfingest,
     pi_channel,
     selection_expression,
+    tabgtigen,
     with_environment,
 )
 from xphotfn.commands.command import Command
@@ -60,6 +64,9 @@ __all__ = (
     "eexpmap",
     "emosaic",
     "evselect_image",
+    "evselect_list",
+    "evselect_rate",
+    "gtibuild",
     "mosaic_name",
     "odfingest",
     "parameters_of",
@@ -74,6 +81,7 @@ __all__ = (
     "sas_version",
     "selection_expression",
     "suppressed_warnings",
+    "tabgtigen",
     "to_card",
     "with_environment",
 )

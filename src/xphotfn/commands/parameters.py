@@ -3,7 +3,8 @@
 The tables are data. They come from the ``XPROC0`` cards that SAS writes into its products (each card holds the
 complete parameter list of the task that made the file) and from the parameter page of each task
 (https://xmm-tools.cosmos.esa.int/external/sas/current/doc, page ``<task>``). Versions: evselect 3.62 to 3.71
-(``nonStandardSpec`` since 3.68), eexpmap 4.6 to 4.12, emosaic 1.18, cifbuild 4.8, odfingest and atthkgen 1.21.
+(``nonStandardSpec`` since 3.68), eexpmap 4.6 to 4.12, emosaic 1.18, cifbuild 4.8, odfingest and atthkgen 1.21,
+tabgtigen 2.13, gtibuild 1.5.
 """
 
 import re
@@ -217,6 +218,21 @@ _ATTHKGEN = (
     _apart("preqgtifile", "file", "pointings.fit", "withpreqgti", "input"),
 )
 
+_TABGTIGEN = (
+    _row("table", "file", role="input"),
+    _row("gtiset", "file", "gti.ds", role="output"),
+    _row("expression", "str", "true"),
+    _row("timecolumn", "str", "TIME"),
+    _row("prefraction", "real", "0.5"),
+    _row("postfraction", "real", "0.5"),
+    _row("mingtisize", "real", "0"),
+)
+
+_GTIBUILD = (
+    _row("file", "file", role="input"),
+    _row("table", "file", role="output"),
+)
+
 TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
     {
         "evselect": _EVSELECT,
@@ -225,6 +241,8 @@ TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
         "cifbuild": _CIFBUILD,
         "odfingest": _ODFINGEST,
         "atthkgen": _ATTHKGEN,
+        "tabgtigen": _TABGTIGEN,
+        "gtibuild": _GTIBUILD,
         "sasversion": (),
     }
 )

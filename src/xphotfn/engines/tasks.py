@@ -1,4 +1,4 @@
-"""SAS's command line without SAS: evselect, eexpmap, emosaic, cifbuild and sasversion by our own interpreter.
+"""SAS's command line without SAS: the tasks of the native engine, and sasversion, by our own interpreter.
 
 ``python -m xphotfn.engines.tasks evselect table=... imageset=...`` takes what the SAS task of that name takes, writes
 where it writes, speaks as it speaks, and ends with 0, or with 1 after an error. :func:`write_shims` makes a folder of
@@ -24,8 +24,8 @@ from xphotfn.errors import XphotfnError
 
 __all__ = ("NAMES", "run_task", "write_shims")
 
-NAMES = ("cifbuild", "eexpmap", "emosaic", "evselect", "sasversion")
-"""The tasks."""
+NAMES = tuple(sorted((*native_engine().tasks, "sasversion")))
+"""The tasks: those of the native engine, and sasversion."""
 
 _MANUAL = "https://xmm-tools.cosmos.esa.int/external/sas/current/doc"
 
@@ -218,7 +218,7 @@ def write_shims(folder: str | Path, names: Iterable[str] = NAMES) -> Path:
     >>> import tempfile
     >>> folder = write_shims(tempfile.mkdtemp())
     >>> sorted(path.name for path in folder.iterdir())
-    ['cifbuild', 'eexpmap', 'emosaic', 'evselect', 'sasversion']
+    ['cifbuild', 'eexpmap', 'emosaic', 'evselect', 'gtibuild', 'sasversion', 'tabgtigen']
     """
     root = Path(folder).absolute()
     root.mkdir(parents=True, exist_ok=True)

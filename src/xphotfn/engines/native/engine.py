@@ -22,6 +22,8 @@ _TASKS = {
     "evselect": "xphotfn.engines.native.evselect:evselect",
     "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap",
     "emosaic": "xphotfn.engines.native.emosaic:emosaic",
+    "tabgtigen": "xphotfn.engines.native.good_time:tabgtigen",
+    "gtibuild": "xphotfn.engines.native.good_time:gtibuild",
 }
 _TOGETHER = {
     "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap_many",
@@ -127,7 +129,7 @@ def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEng
     Examples
     --------
     >>> native_engine().tasks
-    ('cifbuild', 'eexpmap', 'emosaic', 'evselect')
+    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'gtibuild', 'tabgtigen')
     """
     if ccf is None:
         return NativeEngine(sampling=sampling)

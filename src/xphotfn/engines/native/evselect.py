@@ -1,4 +1,4 @@
-"""evselect in numpy: images and filtered event lists. Built by ``commands.evselect_image``.
+"""evselect in numpy: images, filtered lists and rate sets. Built by ``commands.evselect_image``, ``_list``, ``_rate``.
 
 Pixels, SLCTEXPR, WCS, L, LTV, LTM, DSS, ONTIMEnn, LIVETInn and EXPOSURE are those of evselect 3.62 and 3.71, in their
 order. What differs:
@@ -8,11 +8,11 @@ order. What differs:
 - Components of the data subspace that nothing can pass are left out, as with ``cleandss=yes``; regions, masks and
   arithmetic on columns are not in the subspace, only in SLCTEXPR.
 - Tables of new good time intervals have the same columns, keywords and rows; some comments differ.
-- There are no spectra, light curves, histograms and flag columns.
+- There are no spectra, histograms and flag columns.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +26,7 @@ from xphotfn.engines.native.events import Chunk, ColumnSpec, chunks
 from xphotfn.engines.native.evselect_cards import image_bytes, image_header, list_header, new_tables, referenced_tables
 from xphotfn.engines.native.evselect_list import ListWriter
 from xphotfn.engines.native.evselect_plan import Job, Source, complete, job_of, needed_columns, open_source, products_of
+from xphotfn.engines.native.evselect_rates import RateCounter, rate_bytes
 from xphotfn.engines.native.exposure import ccd_intervals
 from xphotfn.engines.native.imaging import Counter, ImageAxis, Pixels, image_axes, pixel_index, with_data_range
 from xphotfn.engines.native.reporting import warn
@@ -122,24 +123,28 @@ def evselect_many(commands: Sequence[Command], folder: Path) -> None:
 class _Product:
     """What becomes of one job while the events stream by."""
 
-    def __init__(self, job: Job, axes: Axes | None, writer: ListWriter | None) -> None:
+    def __init__(self, job: Job, axes: Axes | None, writer: ListWriter | None, columns: Container[str]) -> None:
         self.job = job
         self.axes = axes
         self.counter = Counter(axes, bool(job.weight)) if axes else None
         self.writer = writer
+        self.rates = RateCounter(job.rates, with_ccds="CCDNR" in columns) if job.rates else None
         self.selected = 0
 
 
 def _run(jobs: tuple[Job, ...], source: Source) -> None:
     axes = _all_axes(jobs, source)
     with ExitStack() as stack:
-        products = [_Product(job, a, _writer(job, source, stack)) for job, a in zip(jobs, axes, strict=True)]
+        known = source.table.columns
+        products = [_Product(job, a, _writer(job, source, stack), known) for job, a in zip(jobs, axes, strict=True)]
         _stream(products, source)
         for product in products:
             if product.writer:
                 _finish_list(product, source)
             if product.counter:
                 _write_image(product, source, stack)
+            if product.rates:
+                _write_rates(product, product.rates, source, stack)
 
 
 def _writer(job: Job, source: Source, stack: ExitStack) -> ListWriter | None:
@@ -171,6 +176,8 @@ def _add(product: _Product, chunk: Chunk, chosen: NDArray[np.bool_], pixels: dic
     product.selected += len(rows)
     if product.writer:
         product.writer.add(chunk.records.take(rows, axis=0))
+    if product.rates:
+        product.rates.add(chunk, rows)
     if product.counter and product.axes:
         weights = chunk.column(product.job.weight).take(rows) if product.job.weight else None
         product.counter.add(pixels[product.axes].take(rows), weights)
@@ -259,6 +266,19 @@ def _write_image(product: _Product, source: Source, stack: ExitStack) -> None:
         _warn_empty(job, "selects no events: the image is empty")
     elif not array.any():
         _warn_empty(job, "selects events, but none inside the image, which is empty")
+
+
+def _write_rates(product: _Product, rates: RateCounter, source: Source, stack: ExitStack) -> None:
+    job = product.job
+    tables = new_tables(job.subspace, _by_name(source), source.subspace)
+    temporary = stack.enter_context(publish(source.folder / rates.request.name))
+    with temporary.open("wb") as output:
+        output.write(rate_bytes(job.command, source.file, (job.text, job.selects_all), job.subspace, rates))
+        if job.command.parameter("writedss") == "yes":
+            for raw in tables.values():
+                output.write(raw)
+    if product.selected == 0:
+        _warn_empty(job, "selects no events: all rates are 0")
 
 
 def _warn_empty(job: Job, problem: str) -> None:

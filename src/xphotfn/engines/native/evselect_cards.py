@@ -18,12 +18,14 @@ from xphotfn.engines.native.rules import RULES
 
 __all__ = (
     "CREATOR",
+    "copied_cards",
     "image_bytes",
     "image_header",
     "list_header",
     "lookup",
     "new_tables",
     "referenced_tables",
+    "selection_card",
     "step_version",
 )
 
@@ -49,12 +51,12 @@ def lookup(file: EventFile) -> Mapping[str, object]:
     return found
 
 
-def _copied(header: Any) -> list[Any]:
+def copied_cards(header: Any) -> list[Any]:
     """Return the cards of a primary header that its products inherit, as they are written there."""
     return [c for c in header.cards if not _STRUCTURE.fullmatch(c.keyword) and not _MADE.fullmatch(c.keyword)]
 
 
-def _selection_card(text: str, is_all: bool, header: Any) -> list[Card]:
+def selection_card(text: str, is_all: bool, header: Any) -> list[Card]:
     """Return SLCTEXPR; a selection of everything leaves the earlier one."""
     chosen = str(header.get("SLCTEXPR", text)) if is_all else text
     room = len(_SELECTION) if len(chosen) > _ONE_CARD else max(0, _ONE_CARD - 3 - len(chosen))
@@ -92,7 +94,7 @@ def image_header(
     events = file.table.block.header
     xproc = to_card(command, version=step_version())
     made = [("XPROC0", xproc, ""), ("CREATOR", CREATOR, "name of code"), ("LONGSTRN", "OGIP 1.0", "")]
-    cards = _selection_card(*selection, events)
+    cards = selection_card(*selection, events)
     cards += [
         ("HDUCLASS", "OGIP", "Format conforms to OGIP/GSFC conventions"),
         ("HDUCLAS1", "IMAGE", "File contains an Image"),
@@ -107,7 +109,7 @@ def image_header(
             cards += _exposure_cards(subspace, events)
     separator = ("XMMSEP", len(cards), f"{len(cards)} primary image keywords follow")
     header = fits.Header()
-    for card in [*_structure_cards(array), *made, *_copied(file.blocks[0].header), separator, *cards]:
+    for card in [*_structure_cards(array), *made, *copied_cards(file.blocks[0].header), separator, *cards]:
         header.append(card, end=True)
     return header
 
@@ -165,7 +167,7 @@ def list_header(command: Command, file: EventFile, selection: tuple[str, bool], 
     events = file.table.block.header.copy()
     for name in ("CHECKSUM", "DATASUM"):
         events.remove(name, ignore_missing=True)
-    for key, value, comment in _selection_card(*selection, events):
+    for key, value, comment in selection_card(*selection, events):
         events.set(key, value, comment)
     if command.parameter("writedss") == "yes":
         _replace_dss(events, subspace)

@@ -25,6 +25,7 @@ from xphotfn.engines.native.dss import Intervals, Subspace, read_dss, select
 from xphotfn.engines.native.dss_expression import dss_of
 from xphotfn.engines.native.events import Chunk, ColumnSpec, EventFile, EventTable, open_events
 from xphotfn.engines.native.evselect_cards import lookup, referenced_tables
+from xphotfn.engines.native.evselect_rates import RateRequest, rate_request
 from xphotfn.engines.native.exposure import intervals_in
 from xphotfn.engines.native.imaging import AxisRequest, requested_axes
 from xphotfn.engines.native.selection import Resolver, evaluate
@@ -44,7 +45,6 @@ _UNSUPPORTED: Mapping[str, str] = MappingProxyType(
         "withzerrorcolumn": "no",
         "withcelestialcenter": "no",
         "withspectrumset": "no",
-        "withrateset": "no",
         "withhistogramset": "no",
     }
 )
@@ -84,6 +84,8 @@ class Job(NamedTuple):
         Columns of the image axes.
     weight
         Column that is summed; empty to count.
+    rates
+        Bins of a rate set; None where it is not asked for.
     """
 
     command: Command
@@ -95,6 +97,7 @@ class Job(NamedTuple):
     requests: tuple[AxisRequest, ...]
     columns: tuple[ColumnSpec, ...]
     weight: str
+    rates: RateRequest | None = None
 
     @property
     def selects_all(self) -> bool:
@@ -128,9 +131,9 @@ def complete(command: Command, folder: Path) -> Command:
             raise CommandFailed(command.argv, problem)
     products = products_of(full)
     if not products:
-        raise CommandFailed(command.argv, "nothing to make: give imageset or filteredset")
+        raise CommandFailed(command.argv, "nothing to make: give imageset, filteredset or rateset")
     if len(set(products)) < len(products):
-        raise CommandFailed(command.argv, f"imageset and filteredset are the same file {products[0]!r}")
+        raise CommandFailed(command.argv, f"its products are the same file: {', '.join(products)}")
     for name in products:
         if Path(name).name != name or name in ("", ".", ".."):
             raise CommandFailed(command.argv, f"{name!r} must be a plain file name: products are made in one folder")
@@ -141,7 +144,7 @@ def complete(command: Command, folder: Path) -> Command:
 
 def products_of(command: Command) -> list[str]:
     """Return the names of the files that a complete command makes."""
-    return [name for name in (_product(command, kind) for kind in ("image", "filtered")) if name]
+    return [name for name in (_product(command, kind) for kind in ("image", "filtered", "rate")) if name]
 
 
 def _product(command: Command, kind: str) -> str:
@@ -198,15 +201,23 @@ def job_of(command: Command, source: Source) -> Job:
     image, filtered = _product(command, "image"), _product(command, "filtered")
     if filtered and source.table.block.header.get("PCOUNT", 0):
         raise CommandFailed(command.argv, "columns of variable length cannot be filtered here: run this with SAS")
+    rates = _rates(command, source)
     if not image:
-        return Job(command, text, tree, subspace, "", filtered, (), (), "")
+        return Job(command, text, tree, subspace, "", filtered, (), (), "", rates)
     header = source.table.block.header
     specs = _number_column(source, command.parameter("xcolumn")), _number_column(source, command.parameter("ycolumn"))
     weight = command.parameter("zcolumn") if command.parameter("withzcolumn") == "yes" else ""
     if weight:
         _number_column(source, weight)
     requests = requested_axes(command, specs, header)
-    return Job(command, text, tree, subspace, image, filtered, requests, specs, weight)
+    return Job(command, text, tree, subspace, image, filtered, requests, specs, weight, rates)
+
+
+def _rates(command: Command, source: Source) -> RateRequest | None:
+    name = _product(command, "rate")
+    if name and command.parameter("withzcolumn") == "yes":
+        raise CommandFailed(command.argv, "a rate set of weighted events is not made here: run this with SAS")
+    return rate_request(command, source.table, name) if name else None
 
 
 def _try_out(tree: Expression, source: Source) -> None:

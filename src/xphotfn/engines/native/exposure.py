@@ -93,7 +93,10 @@ def _frames(block: Block, path: Path) -> tuple[Chunk, NDArray[np.float64]] | Non
 
 
 def live_time(block: Block, path: Path, intervals: Intervals) -> float | None:
-    """Return the live time of the frames of an EXPOSUnn block that lie wholly inside some intervals."""
+    """Return the live time of the frames of an EXPOSUnn block that lie wholly inside some intervals.
+
+    A frame that ends at the very stop of an interval is not counted, as in SAS.
+    """
     frames = _frames(block, path)
     if frames is None:
         return None
@@ -103,7 +106,7 @@ def live_time(block: Block, path: Path, intervals: Intervals) -> float | None:
     length = np.asarray(chunk.column("TIMEDEL"), dtype=np.float64)
     starts, stops = np.array(intervals, dtype=np.float64).reshape(-1, 2).T
     index = np.searchsorted(starts, times - length / 2, side="right") - 1
-    whole = (index >= 0) & (times + length / 2 <= stops[index]) if len(starts) else np.zeros(times.shape, bool)
+    whole = (index >= 0) & (times + length / 2 < stops[index]) if len(starts) else np.zeros(times.shape, bool)
     seconds = chunk.column("TIMEDEL") * chunk.column("FRACEXP")  # in the type of the columns, as SAS has it
     return float(np.sum(seconds[whole], dtype=np.float64))
 
@@ -118,8 +121,8 @@ def frames_inside(block: Block, path: Path, intervals: Intervals) -> NDArray[np.
     return chunk.records[in_gti(gti_table(pairs[:, 0], pairs[:, 1]), times)]
 
 
-def gti_block(name: str, ccd: int | None, intervals: Intervals) -> bytes:
-    """Return a whole block, header and data, with good time intervals under a name.
+def gti_block(name: str, ccd: int | None, intervals: Intervals, more: Sequence[Card] = ()) -> bytes:
+    """Return a whole block, header and data, with good time intervals under a name, and more cards at its end.
 
     Notes
     -----
@@ -150,6 +153,7 @@ def gti_block(name: str, ccd: int | None, intervals: Intervals) -> bytes:
         ("TASSIGN", "SATELLITE", "Location of time assignment"),
         ("TIMEZERO", 0.0, "[s] Clock correction (if not zero)"),
         ("CLOCKAPP", True, "Clock correction applied"),
+        *more,
     ]
     for card in cards:
         hdu.header.append(card, end=True)

@@ -2,5 +2,5 @@
 
 __all__ = ("RULES",)
 
-RULES = "native-1"
+RULES = "native-2"
 """It grows when a native task writes other bytes for the same command and inputs: stores then make them anew."""

@@ -15,6 +15,7 @@ from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import region_sets, regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, positions, targets
+from xphotfn.testing.strategies.times import good_times
 
 __all__ = (
     "bands",
@@ -27,6 +28,7 @@ __all__ = (
     "expressions",
     "field_observations",
     "fields",
+    "good_times",
     "grids",
     "image_grids",
     "instruments",

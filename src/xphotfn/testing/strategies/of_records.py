@@ -16,6 +16,7 @@ from xphotfn.measure.event_mosaics import EventMosaic
 from xphotfn.records.band import Band
 from xphotfn.records.event import StepEvent
 from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
 from xphotfn.records.measurement import Measurement, Peak
@@ -31,6 +32,7 @@ from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, targets
+from xphotfn.testing.strategies.times import good_times
 
 __all__ = ("records",)
 
@@ -46,6 +48,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Failed: lambda: outcomes(kind="failed"),
     Field: fields,
     FieldObservation: field_observations,
+    GoodTimes: good_times,
     Image: lambda: products(kind="image"),
     ImageGrid: image_grids,
     Instrument: instruments,
