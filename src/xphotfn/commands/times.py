@@ -7,7 +7,7 @@ from typing import SupportsFloat
 
 from xphotfn.commands._writing import Pairs, build, number, output_file, plain_file, yes
 from xphotfn.commands.command import Command
-from xphotfn.commands.selection import files, parse, split_spec
+from xphotfn.commands.selection import named_files
 from xphotfn.errors import InvalidRecord
 
 __all__ = ("evselect_list", "evselect_rate", "gtibuild", "tabgtigen")
@@ -23,8 +23,7 @@ def _one_line(task: str, expression: str) -> str:
 
 def _inputs(task: str, table: str, expression: str) -> tuple[str, ...]:
     """Return the table and the files that an expression reads, each once."""
-    names = (split_spec(spec)[0] for spec in files(parse(expression)))
-    read = (plain_file(task, "expression", name) for name in names if name)
+    read = (plain_file(task, "expression", name) for name in named_files(expression))
     return tuple(dict.fromkeys((plain_file(task, "table", table), *read)))
 
 
