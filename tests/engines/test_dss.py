@@ -3,8 +3,8 @@
 import pytest
 from hypothesis import given, strategies as st
 
+from xphotfn.commands.dss import both, dss_cards, intersection, ranges_of_text, read_dss, select
 from xphotfn.commands.selection import parse
-from xphotfn.engines.native.dss import both, dss_cards, intersection, ranges_of_text, read_dss, select
 from xphotfn.engines.native.dss_expression import dss_of
 
 UNITS = {"PI": "CHAN", "TIME": "s"}

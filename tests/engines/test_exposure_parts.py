@@ -6,6 +6,7 @@ from astropy.io import fits
 from astropy.wcs import WCS
 from hypothesis import given, settings, strategies as st
 
+from xphotfn.commands.dss import DssFilter
 from xphotfn.engines.native.attitude import (
     Attitude,
     AttitudeTrack,
@@ -16,7 +17,6 @@ from xphotfn.engines.native.attitude import (
     record_edges,
 )
 from xphotfn.engines.native.detector import camera_named, exposure_model
-from xphotfn.engines.native.dss import DssFilter
 from xphotfn.engines.native.livetime import Frames, chip_times, seconds_per_piece
 from xphotfn.engines.native.projection import (
     Boresight,

@@ -22,6 +22,7 @@ from hypothesis import Phase, given, settings, strategies as st
 import xphotfn
 from xphotfn.commands.builders import emosaic
 from xphotfn.commands.command import Command
+from xphotfn.commands.dss import Bounds, DssFilter
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.names import MosaicName, PpsName, ProductName
@@ -34,6 +35,7 @@ from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.graph.result import Run
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
+from xphotfn.records.energies import ALL_PI, NO_PI, Energies, PiRanges
 from xphotfn.records.event import StepEvent
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
@@ -65,6 +67,22 @@ PRODUCTS = st.builds(
     FoundProduct, kind=st.sampled_from(("image", "exposure_map")), band=xst.bands(), grid=xst.grids(), file=FILES
 )
 OUTPUTS = st.builds(Output, name=WORDS, path=WORDS, digest=WORDS)
+PI_RANGES = st.builds(
+    lambda bands, floor: PiRanges(ranges=[(b.lo_ev, b.hi_ev) for b in bands] + [(floor, None)] * (floor is not None)),
+    st.lists(xst.bands(), max_size=2),
+    st.none() | WHOLE,
+)
+BOUNDS = st.builds(Bounds, lo=st.none() | NUMBERS, hi=st.none() | NUMBERS, lo_closed=FLAGS, hi_closed=FLAGS)
+FILTERS = st.builds(
+    DssFilter,
+    axis=WORDS,
+    kind=st.sampled_from(("range", "mask", "table")),
+    value=WORDS,
+    unit=WORDS,
+    table=WORDS,
+    intervals=st.none() | st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2).map(tuple),
+    slot=WHOLE,
+)
 SIZES = st.lists(st.floats(0.1, 10), min_size=1, max_size=2).map(tuple)
 GRID = PixelGrid.from_sky_range(149.6, -11.1)
 BAND = Band(lo_ev=500, hi_ev=2000)
@@ -103,6 +121,15 @@ def case(record, strategy, invalid, **options):
 
 RECORDS = (
     case(Band, xst.bands(), {"hi_ev": 0}),
+    case(PiRanges, PI_RANGES, {"ranges": [(2, 1)]}),
+    case(
+        Energies,
+        st.builds(
+            lambda a, b, unread: Energies(everywhere=a & b, somewhere=a, unread=unread), PI_RANGES, PI_RANGES, FLAGS
+        ),
+        {"everywhere": ALL_PI, "somewhere": NO_PI},
+        examples=200,
+    ),
     case(
         Instrument,
         st.builds(
@@ -241,6 +268,8 @@ SCIENCE = (
     case(XGAMethod, st.builds(XGAMethod, exp_corr=FLAGS, allow_negative=FLAGS), None),
 )
 COMMANDS = (
+    case(Bounds, BOUNDS, None),
+    case(DssFilter, FILTERS, None),
     case(
         Command,
         xst.commands().flatmap(

@@ -79,6 +79,18 @@ def test_found_products_are_told_apart_by_kind_and_band():
         found("spectrum")
 
 
+def test_an_image_of_an_open_end_is_found_by_the_band_that_it_is_called_after_one_of_the_band_itself():
+    opened, upper = Band(lo_ev=500, hi_ev=1999), Band(lo_ev=501, hi_ev=2000)
+    made = exposure(products=[found(band=opened), found("exposure_map")])
+    assert made.found("image", SOFT).band == opened
+    assert made.found("image", opened).band == opened
+    assert made.found("image", upper) is None  # who names channels gets these channels
+    assert made.found("exposure_map", SOFT) == made.found("exposure_map", opened) == made.found("exposure_map", upper)
+    both = exposure(products=[found(band=opened), found()])
+    assert both.found("image", SOFT).band == SOFT
+    assert exposure(products=[found()]).found("image", opened) is None
+
+
 def test_a_changed_file_is_another_file():
     assert attrs.evolve(FILE, mtime_ns=2) != FILE
     assert attrs.evolve(FILE, size=101) != FILE

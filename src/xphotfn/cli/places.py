@@ -50,8 +50,9 @@ def _of_folder(folder: Path) -> Iterator[Any]:
     for observation in observations:
         for exposure in observation.exposures:
             for product in exposure.products:
-                other = exposure.found("exposure_map", product.band)
-                if product.kind == "image" and other is not None:
+                band = product.band.nominal
+                other = exposure.found("exposure_map", band)
+                if product is exposure.found("image", band) and other is not None:
                     try:
                         yield xp.RateMap(
                             image=_found(xp.Image, observation, exposure, product),
@@ -67,7 +68,7 @@ def _found(kind: Any, observation: Any, exposure: Any, product: Any) -> Any:
         obs_id=observation.obs_id,
         exposure_id=exposure.exposure_id,
         instrument=exposure.instrument,
-        band=product.band,
+        band=product.band.nominal,
         grid=product.grid,
     )
 
@@ -126,7 +127,7 @@ def _file(kind: Any, path: Path, shown: Path) -> Any:
         obs_id="combined" if mosaic else str(card(header, "OBS_ID", "")) or shown.name,
         exposure_id="" if mosaic else str(card(header, "EXPIDSTR", "")),
         instrument="combined" if mosaic else _camera(str(card(header, "INSTRUME", ""))),
-        band=_band(header, path, shown),
+        band=_band(header, path, shown, "exposure_map" if is_map else "image"),
         grid=grid,
     )
 
@@ -140,22 +141,23 @@ def _camera(text: str) -> str:
         return text or "unknown camera"
 
 
-def _band(header: Any, path: Path, shown: Path) -> Any:
-    """Return the band of a file: what its header says, else its name, where it is one of ours."""
+def _band(header: Any, path: Path, shown: Path, kind: str) -> Any:
+    """Return the band of a file: what its header says, else its name, where it is one of ours or the pipeline's."""
     from xphotfn.commands.names import parse_mosaic_name, parse_product_name
     from xphotfn.io.cards import card
-    from xphotfn.io.headers import band_of_exposure_map, band_of_image
+    from xphotfn.io.energies import band_of_product, energies_of
     from xphotfn.records.band import Band
 
     low, high = card(header, "E_MIN"), card(header, "E_MAX")
     if isinstance(low, float) and isinstance(high, float):
         return Band(lo_ev=round(1000 * low), hi_ev=round(1000 * high))
-    found = band_of_exposure_map(header) or band_of_image(header)
-    if found is not None:
-        return found
-    name = path.name.removesuffix(".gz")
-    for parse in (parse_product_name, parse_mosaic_name):
-        said = parse(name)
-        if said is not None:
-            return Band(lo_ev=said.lo_ev, hi_ev=said.hi_ev)
-    raise InvalidFile(str(shown), "names no energy band (SLCTEXPR, DSS, XPROC0, or our names): is it an EPIC image?")
+    try:
+        return band_of_product(header, str(shown), kind=kind)
+    except InvalidFile:
+        if energies_of(header).kind != "all":
+            raise
+        name = path.name.removesuffix(".gz")
+        said = parse_product_name(name) or parse_mosaic_name(name)
+        if said is None:
+            raise
+        return Band(lo_ev=said.lo_ev, hi_ev=said.hi_ev)

@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import one_of, valid_obs_id
+from xphotfn.records.band import Band
 
 __all__ = ("PpsName", "matching", "parse_pps_name")
 
@@ -19,6 +20,19 @@ _CAMERAS = MappingProxyType({"PN": "pn", "M1": "mos1", "M2": "mos2"})
 _PPS = re.compile(
     r"P([0-9]{10})([A-Z0-9]{2})([SUX])([0-9]{3})([A-Z0-9_]{6})(?:([0-9A-Z])([0-9A-F]{3}))?\.([A-Z]{3})(\.gz)?"
 )
+
+_BANDS = MappingProxyType(
+    {
+        "1": ((200, 500),),
+        "2": ((500, 1000), (500, 2000)),
+        "3": ((1000, 2000), (2000, 4500)),
+        "4": ((2000, 4500), (4500, 7500)),
+        "5": ((4500, 12000), (7500, 12000)),
+        "8": ((200, 12000),),
+    }
+)
+"""Numbers of the energy bands: as of 2XMM and later, then, where it differs, as in the years before."""
+_WITH_BAND = ("IMAGE_", "EXPMAP", "BKGMAP", "BKGND_")
 
 
 def matching(expression: str, meaning: str) -> Any:
@@ -93,6 +107,20 @@ class PpsName:
     def camera(self) -> str | None:
         """``pn``, ``mos1`` or ``mos2``; None for everything else."""
         return _CAMERAS.get(self.source)
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """What the number of the energy band may mean, in eV: the present bands first, then those before 2XMM.
+
+        Empty for products without bands, and where the number says none.
+
+        Examples
+        --------
+        >>> [str(band) for band in parse_pps_name("P0207300201M1S001EXPMAP2000.FTZ").bands]
+        ['0.5-1 keV', '0.5-2 keV']
+        """
+        found = _BANDS.get(self.band, ()) if self.product in _WITH_BAND else ()
+        return tuple(Band(lo_ev=lo, hi_ev=hi) for lo, hi in found)
 
     @property
     def file_name(self) -> str:

@@ -95,7 +95,8 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
     )
     found = exposure.found("image", band)
     if found is not None and wish.selection is None and _fits(found, wish.grid):
-        return Part(products=(evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid),))
+        made = evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid)
+        return Part(products=(made,), notes=_of_other_channels(product, found))
     if exposure.events is None:
         return Part(notes=(f"{_who(product)}: neither an image in this band nor an event list was found",))
     table = _link_name(f"{observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits", exposure.events)
@@ -116,6 +117,13 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
         obs_id=observation.obs_id,
     )
     return Part(steps=(step,), products=(evolve(product, step=step.id),))
+
+
+def _of_other_channels(product: PlannedProduct, found: FoundProduct) -> tuple[str, ...]:
+    """Say which channels a found image holds, where an open end makes them other than those of the band."""
+    lo, hi = found.band.lo_ev, found.band.hi_ev
+    text = f"{_who(product)}: the image that was found holds PI {lo} to {hi}, an open end of this band"
+    return () if found.band == product.band else (text,)
 
 
 def _fits(found: FoundProduct, grid: ImageGrid | None) -> bool:

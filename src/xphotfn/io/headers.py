@@ -1,27 +1,16 @@
-"""What the header of an EPIC image or exposure map says: its pixel grid and its energy band."""
+"""What the header of an EPIC image or exposure map says of its kind and its pixel grid."""
 
 import math
-import re
 from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.cards import card
-from xphotfn.records.band import Band
+from xphotfn.io.energies import band_of_exposure_map, band_of_image
 from xphotfn.records.grid import XMM_REFERENCE, PixelGrid
 
 __all__ = ("band_of_exposure_map", "band_of_image", "grid_of", "is_exposure_map", "is_mosaic")
 
 _SKY_UNIT_DEG = 1.38888888888889e-05  # 0.05 arcsec, as REFXCDLT and REFYCDLT have it
-_NUMBER = r"([-+]?\d+(?:\.\d*)?)"
-_PI = r"(?<![\w#])PI(?!\w)[\s&]*"  # some writers break '&' at the end of a card: 'PI& in [500:2000]'
-_INTERVAL = re.compile(rf"{_PI}in\s*([\[(]?)\s*{_NUMBER}?\s*:\s*{_NUMBER}?\s*([\])]?)(\s*,)?", re.IGNORECASE)
-_OPERATORS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<", ">=": ">=", ">": ">", "<=": "<=", "<": "<"}
-_FLIPPED = {">=": "<=", ">": "<", "<=": ">=", "<": ">"}
-_OPERATOR = r"(>=|<=|>|<|\.ge\.|\.gt\.|\.le\.|\.lt\.)"
-_BELOW = re.compile(rf"{_PI}{_OPERATOR}\s*{_NUMBER}", re.IGNORECASE)
-_ABOVE = re.compile(rf"{_NUMBER}\s*{_OPERATOR}\s*(?<![\w#])PI(?!\w)", re.IGNORECASE)
-_LIMIT = r"={quote}\s*{number}\s*(?P=q)(?=\s|$)".format(quote="(?P<q>['\"]?)", number=_NUMBER)
-_PIMIN, _PIMAX = re.compile(rf"\bpimin{_LIMIT}"), re.compile(rf"\bpimax{_LIMIT}")
 
 
 def is_exposure_map(header: Any) -> bool:
@@ -140,81 +129,3 @@ def _linear(header: Any, axis: int) -> tuple[float, float] | None:
     if not all(isinstance(v, (int, float)) and math.isfinite(v) for v in (value, step, pixel)) or step <= 0:
         return None
     return value + (1 - pixel) * step, float(step)
-
-
-def band_of_image(header: Any) -> Band | None:
-    """Return the energy band of an image, or None where the header names none.
-
-    Notes
-    -----
-    Looked up in SLCTEXPR, then in the data subspace (DSTYPn, DSVALn), then in the command (XPROC0): SAS 19 to 22
-    lose the upper bound in the data subspace of some images. Selections on PI must make one band with both ends;
-    PI is whole, so ``PI > 499`` is ``PI >= 500``.
-
-    Examples
-    --------
-    >>> from astropy.io import fits
-    >>> band_of_image(fits.Header({"SLCTEXPR": "(PATTERN <= 12) && PI in [500:2000]"}))
-    Band(lo_ev=500, hi_ev=2000)
-    """
-    found = _band_of_expression(str(card(header, "SLCTEXPR", "")))
-    if found is None:
-        found = _band_of_expression(_subspace(header))
-    return _band_of_expression(str(card(header, "XPROC0", ""))) if found is None else found
-
-
-def band_of_exposure_map(header: Any) -> Band | None:
-    """Return the energy band of an exposure map, or None where the header names none.
-
-    Notes
-    -----
-    The command (XPROC0: pimin, pimax) says what eexpmap used; where it names several bands or is not there,
-    the selection of the image that the map was made for counts.
-
-    Examples
-    --------
-    >>> from astropy.io import fits
-    >>> band_of_exposure_map(fits.Header({"XPROC0": "eexpmap attrebin=4 pimin=500 pimax=2000 # (eexpmap-4.8)"}))
-    Band(lo_ev=500, hi_ev=2000)
-    """
-    command = str(card(header, "XPROC0", ""))
-    lo, hi = _PIMIN.search(command), _PIMAX.search(command)
-    found = _band(float(lo[2]), float(hi[2])) if lo and hi else None
-    return band_of_image(header) if found is None else found
-
-
-def _subspace(header: Any) -> str:
-    """Return the data subspace's filters on PI as an expression; empty where components differ."""
-    for name in header:
-        if name.startswith("DSTYP") and card(header, name) == "PI":
-            number = name.removeprefix("DSTYP")
-            if not any(other.endswith(f"DSVAL{number}") for other in header if other != f"DSVAL{number}"):
-                return f"PI in {card(header, f'DSVAL{number}', '')}"
-    return ""
-
-
-def _band_of_expression(text: str) -> Band | None:
-    """Return the band that the conditions on PI of a selection expression leave, if that is one band."""
-    intervals = list(_INTERVAL.finditer(text))
-    either = "||" in text or ".or." in text.lower()
-    if any(match[5] for match in intervals) or (either and len(intervals) > 1):
-        return None
-    lows, highs = [], []
-    for match in intervals:
-        opened = match[1] == "("
-        lows += [math.ceil(float(match[2])) + (opened and float(match[2]).is_integer())] if match[2] else []
-        closed = match[4] == ")" and match[1] != ""
-        highs += [math.floor(float(match[3])) - (closed and float(match[3]).is_integer())] if match[3] else []
-    comparisons = [(m[1], m[2]) for m in _BELOW.finditer(text)]
-    comparisons += [(_FLIPPED[_OPERATORS[m[2].strip(".").lower()]], m[1]) for m in _ABOVE.finditer(text)]
-    for sign, number in comparisons:
-        operator, value = _OPERATORS[sign.strip(".").lower()], float(number)
-        if operator[0] == ">":
-            lows.append(math.ceil(value) + (operator == ">" and value.is_integer()))
-        else:
-            highs.append(math.floor(value) - (operator == "<" and value.is_integer()))
-    return _band(max(lows), min(highs)) if lows and highs else None
-
-
-def _band(lo: float, hi: float) -> Band | None:
-    return Band(lo_ev=round(lo), hi_ev=round(hi)) if 0 <= lo < hi else None

@@ -146,7 +146,8 @@ class RateMap:
     Parameters
     ----------
     image, exposure
-        The two products; they must be of one observation, camera, exposure and band, on the same grid.
+        The two products; they must be of one observation, camera, exposure and band (as :attr:`Band.nominal` calls
+        it), on the same grid.
 
     Raises
     ------
@@ -162,7 +163,8 @@ class RateMap:
     def __attrs_post_init__(self) -> None:
         for name in ("obs_id", "exposure_id", "instrument", "band"):
             one, other = getattr(self.image, name), getattr(self.exposure, name)
-            if one != other:
+            same = one.nominal == other.nominal if name == "band" else one == other
+            if not same:
                 raise InvalidRecord(
                     f"image {self.image.path} and exposure map {self.exposure.path} do not belong together: "
                     f"{name} is {one} and {other}"

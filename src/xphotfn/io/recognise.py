@@ -9,8 +9,9 @@ from attrs import evolve, frozen
 from xphotfn.commands.pps_names import parse_pps_name
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.cards import Cards, card
+from xphotfn.io.energies import band_of_product
 from xphotfn.io.fits import read_headers
-from xphotfn.io.headers import band_of_exposure_map, band_of_image, grid_of, is_exposure_map, is_mosaic
+from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic
 from xphotfn.io.layout import Hint
 from xphotfn.io.tree import TreeFile
 from xphotfn.records.band import Band
@@ -215,7 +216,10 @@ def _product(found: Recognised, header: Cards, hint: Hint) -> Recognised:
         return evolve(found, problem=error.problem)
     if found.kind == "exposure_map" and _WITHOUT_VIGNETTING.search(str(card(header, "XPROC0", ""))):
         return evolve(found, problem="is without vignetting, by which no rate of the sky is made")
-    band = (band_of_exposure_map if found.kind == "exposure_map" else band_of_image)(header) or hint.band
-    if band is None:
-        return evolve(found, problem="names no energy band: neither SLCTEXPR, DSS nor XPROC0 has PI; give layout=")
+    try:
+        band = band_of_product(header, found.file.file.path, kind=found.kind)
+    except InvalidFile as error:
+        if hint.band is None:
+            return evolve(found, problem=error.problem)
+        band = hint.band
     return evolve(found, grid=grid, band=band, pointing=found.pointing or (grid.ra_deg, grid.dec_deg))

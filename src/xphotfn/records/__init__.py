@@ -1,6 +1,7 @@
 """Nouns only: frozen records with validation, no files and no arithmetic beyond checks."""
 
 from xphotfn.records.band import Band, energy_band
+from xphotfn.records.energies import Energies, PiRanges
 from xphotfn.records.field import Field, FieldObservation, with_centre
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import INSTRUMENTS, Instrument, instrument
@@ -20,6 +21,7 @@ __all__ = (
     "INSTRUMENTS",
     "Band",
     "CosmologyParameters",
+    "Energies",
     "Exposure",
     "Field",
     "FieldObservation",
@@ -29,6 +31,7 @@ __all__ = (
     "Measurement",
     "Observation",
     "Peak",
+    "PiRanges",
     "PixelGrid",
     "Radius",
     "Region",

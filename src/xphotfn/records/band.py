@@ -48,6 +48,15 @@ class Band:
         """Short name in eV, as it stands in file names: ``500-2000``."""
         return f"{self.lo_ev}-{self.hi_ev}"
 
+    @property
+    def nominal(self) -> "Band":
+        """The band that it is called: an end one channel inside a multiple of 10 eV is that multiple.
+
+        ``PI >= 500 && PI < 2000`` and ``PI in (500:2000]`` hold the channels 500 to 1999 and 501 to 2000; both are
+        made for 0.5-2 keV, from which they differ by the counts of one channel.
+        """
+        return Band(lo_ev=self.lo_ev - (self.lo_ev % 10 == 1), hi_ev=self.hi_ev + (self.hi_ev % 10 == 9))
+
     def __str__(self) -> str:
         return f"{self.lo_ev / 1000:g}-{self.hi_ev / 1000:g} keV"
 

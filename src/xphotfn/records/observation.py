@@ -98,8 +98,15 @@ class Exposure:
     products: tuple[FoundProduct, ...] = field(default=(), converter=items)
 
     def found(self, kind: str, band: Band) -> FoundProduct | None:
-        """Return the found product of that kind and band, or None."""
-        return next((p for p in self.products if p.kind == kind and p.band == band), None)
+        """Return the found product of that kind and band, or None.
+
+        One with the same channels comes first, then one that is called by this band (:attr:`Band.nominal`). The band
+        of an exposure map only says at which energy the response was taken, so there the name is enough.
+        """
+        mine = [p for p in self.products if p.kind == kind]
+        exact = (p for p in mine if p.band == band)
+        wanted = band.nominal if kind == "exposure_map" else band
+        return next(exact, next((p for p in mine if p.band.nominal == wanted), None))
 
     def __repr__(self) -> str:
         return (

@@ -2,16 +2,7 @@
 
 from collections.abc import Callable, Mapping
 
-from xphotfn.commands.selection import (
-    Chain,
-    Column,
-    Expression,
-    GtiFilter,
-    Integer,
-    Membership,
-    Truth,
-)
-from xphotfn.engines.native.dss import (
+from xphotfn.commands.dss import (
     MASK,
     RANGE,
     TABLE,
@@ -25,6 +16,15 @@ from xphotfn.engines.native.dss import (
     filter_of_ranges,
     ranges_of_items,
     ranges_of_text,
+)
+from xphotfn.commands.selection import (
+    Chain,
+    Column,
+    Expression,
+    GtiFilter,
+    Integer,
+    Membership,
+    Truth,
 )
 
 __all__ = ("dss_of",)

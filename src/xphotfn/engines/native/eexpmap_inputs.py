@@ -11,10 +11,10 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.dss import Intervals, Subspace, ranges_of_text
 from xphotfn.commands.parameters import resolved
 from xphotfn.engines.native.attitude import AttitudeTrack, read_attitude
 from xphotfn.engines.native.detector import BadPixels, Camera, Demands, Window, camera_named, window_of_mode
-from xphotfn.engines.native.dss import Intervals, Subspace, ranges_of_text
 from xphotfn.engines.native.events import Block, EventTable, as_table, chunks, scan, table_data
 from xphotfn.engines.native.exposure import intervals_in
 from xphotfn.engines.native.livetime import (

@@ -9,8 +9,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.dss import Subspace, dss_cards, is_dss_card
 from xphotfn.commands.xproc import to_card
-from xphotfn.engines.native.dss import Subspace, dss_cards, is_dss_card
 from xphotfn.engines.native.events import Block, ColumnSpec, EventFile
 from xphotfn.engines.native.exposure import ccd_intervals, frame_times, gti_block, live_time, on_times
 from xphotfn.engines.native.imaging import ImageAxis, wcs_cards

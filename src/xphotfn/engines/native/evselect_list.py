@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.engines.native.dss import Intervals
+from xphotfn.commands.dss import Intervals
 from xphotfn.engines.native.events import BLOCK, Block, EventFile, open_stream, padded
 from xphotfn.engines.native.exposure import frames_inside, table_bytes
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.dss import Intervals, Subspace, read_dss, select
 from xphotfn.commands.parameters import resolved
 from xphotfn.commands.selection import (
     Expression,
@@ -21,7 +22,6 @@ from xphotfn.commands.selection import (
     split_spec,
     with_region_columns,
 )
-from xphotfn.engines.native.dss import Intervals, Subspace, read_dss, select
 from xphotfn.engines.native.dss_expression import dss_of
 from xphotfn.engines.native.events import Chunk, ColumnSpec, EventFile, EventTable, open_events
 from xphotfn.engines.native.evselect_cards import lookup, referenced_tables

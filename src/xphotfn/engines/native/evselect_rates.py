@@ -13,8 +13,8 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.dss import Subspace, dss_cards, ranges_of_text
 from xphotfn.commands.xproc import to_card
-from xphotfn.engines.native.dss import Subspace, dss_cards, ranges_of_text
 from xphotfn.engines.native.events import Chunk, EventFile, EventTable
 from xphotfn.engines.native.evselect_cards import CREATOR, copied_cards, selection_card, step_version
 from xphotfn.engines.native.exposure import ccd_intervals, live_time, table_bytes

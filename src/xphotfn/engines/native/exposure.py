@@ -12,7 +12,7 @@ import numpy as np
 from astropy.io import fits
 from numpy.typing import NDArray
 
-from xphotfn.engines.native.dss import Intervals, Subspace
+from xphotfn.commands.dss import Intervals, Subspace
 from xphotfn.engines.native.events import Block, Chunk, as_table, table_data
 from xphotfn.engines.native.selection_filters import gti_table, in_gti
 

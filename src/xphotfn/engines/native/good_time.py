@@ -14,10 +14,10 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.dss import Intervals
 from xphotfn.commands.parameters import resolved
 from xphotfn.commands.selection import columns, expand_macros, parse, split_spec
 from xphotfn.commands.xproc import to_card
-from xphotfn.engines.native.dss import Intervals
 from xphotfn.engines.native.events import Block, EventFile, as_table, chunks, scan
 from xphotfn.engines.native.evselect_cards import lookup
 from xphotfn.engines.native.exposure import gti_block, table_bytes

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.engines.native.dss import Component, Intervals, Subspace, intersection, ranges_of_text, read_dss
+from xphotfn.commands.dss import Component, Intervals, Subspace, intersection, ranges_of_text, read_dss
 from xphotfn.engines.native.events import Block, as_table, table_data
 from xphotfn.engines.native.exposure import intervals_in
 from xphotfn.errors import InvalidFile

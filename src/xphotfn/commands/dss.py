@@ -102,30 +102,36 @@ def read_dss(header: Any, intervals_of: Callable[[str], Intervals | None]) -> Su
     intervals_of
         Gives the good time intervals of a block by its name, or None where it holds none.
     """
-    count = 0
-    while f"DSTYP{count + 1}" in header:
-        count += 1
-    if count == 0:
+    numbers = _numbers(header)
+    if not numbers:
         return ()
     last = 1
-    while any(f"{last + 1}{key}{n}" in header for key in ("DSVAL", "DSREF") for n in range(1, count + 1)):
+    while any(f"{last + 1}{key}{n}" in header for key in ("DSVAL", "DSREF") for n in numbers):
         last += 1
-    return tuple(_component(header, number, count, intervals_of) for number in range(1, last + 1))
+    return tuple(_component(header, number, numbers, intervals_of) for number in range(1, last + 1))
 
 
-def _component(header: Any, number: int, count: int, intervals_of: Callable[[str], Intervals | None]) -> Component:
+def _numbers(header: Any) -> tuple[int, ...]:
+    """Return the numbers of the filters; SAS counts from 1 without a gap, a header that was edited may have one."""
+    words = (str(name).removeprefix("DSTYP") for name in header if str(name).startswith("DSTYP"))
+    return tuple(sorted(int(word) for word in words if word.isdigit()))
+
+
+def _component(
+    header: Any, number: int, numbers: tuple[int, ...], intervals_of: Callable[[str], Intervals | None]
+) -> Component:
     prefix = "" if number == 1 else str(number)
 
     def get(key: str, n: int) -> str:
         return str(header.get(f"{prefix}{key}{n}", header.get(f"{key}{n}", ""))).strip()
 
     filters = []
-    for n in range(1, count + 1):
+    for n in numbers:
         value, table = get("DSVAL", n), get("DSREF", n).lstrip(":")
         is_table = value.upper() == "TABLE"
         kind = TABLE if is_table else MASK if get("DSFORM", n).upper() == "X" else RANGE
         intervals = intervals_of(table) if is_table else None
-        axis, unit = str(header[f"DSTYP{n}"]).strip(), get("DSUNI", n)
+        axis, unit = str(header.get(f"DSTYP{n}")).strip(), get("DSUNI", n)
         filters.append(DssFilter(axis=axis, kind=kind, value=value, unit=unit, table=table, intervals=intervals))
     return tuple(filters)
 
@@ -232,12 +238,27 @@ def _text(value: float | None) -> str:
 
 
 def ranges_of_text(value: str) -> tuple[Bounds, ...] | None:
-    """Return the ranges of a DSVAL text, or None where it is none."""
+    """Return the ranges of a DSVAL text, or None where it is none.
+
+    SAS leaves out the bracket of a closed end: ``500:2000)`` and ``(500:7500`` are [500:2000) and (500:7500].
+
+    Examples
+    --------
+    >>> [(r.lo, r.hi, r.lo_closed, r.hi_closed) for r in ranges_of_text("500:2000),(3000:4000") or ()]
+    [(500, 2000, True, False), (3000, 4000, False, True)]
+    """
     try:
-        tree = parse(f"VALUE in {value}")
+        tree = parse(f"VALUE in {','.join(map(_bracketed, value.split(',')))}")
     except ExpressionError:
         return None
     return ranges_of_items(tree) if isinstance(tree, Membership) else None
+
+
+def _bracketed(item: str) -> str:
+    text = item.strip()
+    if ":" not in text:
+        return item
+    return f"{'' if text[0] in '[(' else '['}{text}{'' if text[-1] in '])' else ']'}"
 
 
 def ranges_of_items(tree: Membership) -> tuple[Bounds, ...] | None:
