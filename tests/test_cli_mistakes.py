@@ -78,15 +78,15 @@ def test_a_target_without_any_number_ends_in_status_2(data, tmp_path):
 
 
 def test_ctrl_c_says_what_is_kept_and_how_to_go_on(data, tmp_path, monkeypatch):
-    from xphotfn.graph import run as module
+    from xphotfn.store.run_record import RunRecord
 
-    keep = module._keep
+    end = RunRecord.end
 
     def stop(*_):
-        monkeypatch.setattr(module, "_keep", keep)
+        monkeypatch.setattr(RunRecord, "end", end)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(module, "_keep", stop)
+    monkeypatch.setattr(RunRecord, "end", stop)
     stopped = call("run", data, *WHERE, "--store", tmp_path / "s", "--scheduler", "synchronous")
     assert stopped.exit_code == 130
     assert "xphotfn: stopped" in stopped.stderr
@@ -99,14 +99,15 @@ def test_a_store_that_may_only_be_read_is_enough_where_nothing_is_made(data, tmp
     words = ("snr", data, *WHERE, "--radius", "3arcmin", "--store", tmp_path / "s", "-q")
     first = call(*words)
 
-    def refuse(self, name, _text):
-        raise xp.InvalidFile(name, "cannot be written")
+    def refuse(self, _text):
+        self.problem = "the disk is full"
 
-    monkeypatch.setattr("xphotfn.store.store.Store.write_run", refuse)
+    monkeypatch.setattr("xphotfn.store.run_record.RunRecord._write", refuse)
     again = call(*words)
     assert (again.exit_code, again.stdout) == (0, first.stdout)
-    fresh = call(*words[:-2], tmp_path / "other", "-q")
-    assert (fresh.exit_code, "cannot be written" in fresh.stderr) == (1, True)
+    fresh = call(*words[:-2], tmp_path / "other")
+    assert (fresh.exit_code, fresh.stdout) == (0, first.stdout)
+    assert "the record of this run is not kept, its products are: the disk is full" in fresh.stderr
 
 
 def test_a_table_too_wide_for_the_terminal_says_once_what_is_the_same_in_all_rows(monkeypatch, capsys):

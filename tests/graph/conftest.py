@@ -14,6 +14,7 @@ from xphotfn.engines.sas import SasEngine
 from xphotfn.graph.plan import Plan, Step, StepInput
 from xphotfn.io.write import write_image
 
+OUTPUT = {"evselect": "imageset", "emosaic": "mosaicedset", "eexpmap": "expimageset"}  # what names a task's product
 OBS_IDS = ("0000000101", "0000000202")
 CAMERAS = (("pn", "EPN", "S003"), ("mos1", "EMOS1", "S001"), ("mos2", "EMOS2", "S002"))
 
@@ -86,7 +87,7 @@ def made_of(task, number, made=(), obs_id="0000000101"):
     """Return a step whose command is a script: it makes ``p<number>.fits`` from the products of other steps."""
     command = Command(
         task=task,
-        parameters=(("number", f"{number:04d}"),),
+        parameters=((OUTPUT[task], f"p{number:04d}.fits"),),
         outputs=(f"p{number:04d}.fits",),
         inputs=[s.command.outputs[0] for s in made],
     )
@@ -106,7 +107,9 @@ def scripted(tmp_path):
         (tmp_path / "bin").mkdir(exist_ok=True)
         for task in ("evselect", "emosaic"):
             path = tmp_path / "bin" / task
-            path.write_text(f'#!/bin/sh\nnumber=${{1#number=}}\n{script}\ncp "$GOOD" "p$number.fits"\n')
+            path.write_text(
+                f'#!/bin/sh\nnumber=${{1#*=p}}\nnumber=${{number%.fits}}\n{script}\ncp "$GOOD" "p$number.fits"\n'
+            )
             path.chmod(0o755)
         env = {"PATH": f"{tmp_path / 'bin'}:/usr/bin:/bin", "GOOD": tmp_path / "good.fits", "NOTES": tmp_path}
         return SasEngine(version="20.0.0", timeout_s=timeout_s, env=[(k, str(v)) for k, v in env.items()])

@@ -314,7 +314,8 @@ from xphotfn.engines.sas import SasEngine
 from xphotfn.graph.plan import Plan, Step
 address, path, good, notes = sys.argv[1:]
 engine = SasEngine(version="20.0.0", env=(("PATH", path), ("GOOD", good), ("NOTES", notes)))
-steps = [Step(command=Command(task="evselect", parameters=(("number", n),), outputs=(f"p{n}.fits",))) for n in "012"]
+names = [f"p{n}.fits" for n in "012"]
+steps = [Step(command=Command(task="evselect", parameters=(("imageset", n),), outputs=(n,))) for n in names]
 
 
 def main():

@@ -25,7 +25,9 @@ root, products, kills, workers = Path(sys.argv[1]), *map(int, sys.argv[2:])
 xp.run, xp.native_engine, xp.load_run
 
 def step(task, number, made=()):
-    command = Command(task=task, parameters=(("number", f"{number:04d}"),), outputs=(f"p{number:04d}.fits",),
+    product = f"p{number:04d}.fits"
+    named = "imageset" if task == "evselect" else "mosaicedset"
+    command = Command(task=task, parameters=((named, product),), outputs=(product,),
                       inputs=[s.command.outputs[0] for s in made])
     return Step(command=command, inputs=[StepInput(name=s.command.outputs[0], step=s.id) for s in made])
 
@@ -78,7 +80,8 @@ for n in range(kills):
 """
 
 TASK = """#!/bin/sh
-number=${1#number=}
+number=${1#*=p}
+number=${number%.fits}
 echo "$number $$" >> "$NOTES"
 sleep 0.02
 { head -c 2880 "$GOOD"; printf '%s' "$number"; sleep 0.01; tail -c +2885 "$GOOD"; } > "p$number.fits"
@@ -121,7 +124,7 @@ from xphotfn.graph.plan import Plan, Step
 from xphotfn.store.store import open_store
 
 def step(n):
-    command = Command(task="evselect", parameters=(("number", f"{n:04d}"),), outputs=(f"p{n:04d}.fits",))
+    command = Command(task="evselect", parameters=(("imageset", f"p{n:04d}.fits"),), outputs=(f"p{n:04d}.fits",))
     return Step(command=command)
 
 def kill_a_worker(notes):

@@ -464,7 +464,14 @@ PLANS = (
     case(Plan, xst.plans(), None, examples=30),
     case(
         Run,
-        st.builds(Run, plan=xst.plans(max_steps=1), outcomes=st.lists(OUTCOMES, max_size=2), store=WORDS, engine=WORDS),
+        st.builds(
+            Run,
+            plan=xst.plans(max_steps=1),
+            outcomes=st.lists(OUTCOMES, max_size=2),
+            store=WORDS,
+            engine=WORDS,
+            notes=st.lists(WORDS, max_size=1),
+        ),
         None,
         examples=20,
     ),

@@ -74,6 +74,9 @@ def run_plan(
     say(xp.describe(plan))
     chosen = engine_named(engine)
     with scheduler_at(scheduler, workers) as where:
-        return xp.run(
+        run = xp.run(
             plan, engine=chosen, store=store, workers=workers, scheduler=where, tries=tries, progress=wants_progress()
         )
+    for note in run.notes:
+        say(f"note: {note}")
+    return run

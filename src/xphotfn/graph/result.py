@@ -1,16 +1,19 @@
 """What a run gives: an outcome per step, and the way from there to products."""
 
+import re
 from collections.abc import Iterator
+from pathlib import PurePath
 from typing import Any, final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
-from xphotfn.errors import CommandFailed
+from xphotfn.errors import CommandFailed, InvalidRecord
 from xphotfn.graph.plan import Plan, PlannedProduct
-from xphotfn.records._fields import items
+from xphotfn.records._fields import items, strings
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
+from xphotfn.store.store import Store, product_folder
 
-__all__ = ("Run", "raise_for_failures")
+__all__ = ("Run", "movable", "placed", "raise_for_failures")
 
 
 @final
@@ -28,12 +31,15 @@ class Run:
         Path of the store.
     engine
         Identity of the engine.
+    notes
+        What is to be known of the run beside its outcomes.
     """
 
     plan: Plan
     outcomes: tuple[Outcome, ...] = field(default=(), converter=items)
     store: str
     engine: str
+    notes: tuple[str, ...] = field(default=(), converter=strings)
 
     @property
     def done(self) -> tuple[Done, ...]:
@@ -78,6 +84,7 @@ class Run:
         return (
             f"Run of {len(self.plan.steps)} steps on {self.engine}: {len(self.done)} done ({cached} were there), "
             f"{len(self.failed)} failed, {len(self.skipped)} skipped; products in {self.store}"
+            + "".join(f"\nnote: {note}" for note in self.notes)
         )
 
     def __repr__(self) -> str:
@@ -90,6 +97,26 @@ class Run:
         from xphotfn.graph.notebook import run_html
 
         return run_html(self)
+
+
+def movable(run: Run) -> Run:
+    """Return a run that names its products relative to its store, as its record does."""
+    return evolve(run, store=".", outcomes=[_in_store(outcome, "") for outcome in run.outcomes])
+
+
+def placed(run: Run, store: Store) -> Run:
+    """Return a run whose products lie in a store, wherever that was when its record was written."""
+    return evolve(run, store=store.path, outcomes=[_in_store(outcome, store.path) for outcome in run.outcomes])
+
+
+def _in_store(outcome: Outcome, store: str) -> Outcome:
+    if not isinstance(outcome, Done):
+        return outcome
+    if not re.fullmatch(r"[0-9a-f]+", outcome.key):
+        raise InvalidRecord(f"a step has the key {outcome.key!r}, which names no product of a store")
+    folder = PurePath(store, product_folder(outcome.key))
+    outputs = [evolve(output, path=str(folder / PurePath(output.path).name)) for output in outcome.outputs]
+    return evolve(outcome, outputs=outputs, log=str(folder / PurePath(outcome.log).name) if outcome.log else "")
 
 
 def _words(outcome: Outcome) -> tuple[str, str]:

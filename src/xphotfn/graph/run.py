@@ -4,18 +4,24 @@ import os
 from pathlib import Path
 from typing import Any
 
+from attrs import evolve
+
+from xphotfn.commands.command import Command
+from xphotfn.commands.parameters import TASKS, checked, parameters_of
 from xphotfn.engines.processes import stopping_at_the_end
 from xphotfn.engines.protocol import Engine
-from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing
+from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnError
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.progress import Progress, telling
-from xphotfn.graph.result import Run
+from xphotfn.graph.result import Run, movable, placed
 from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.store.codec import from_plain, to_json
+from xphotfn.store.run_record import RunRecord, read_run, run_files
 from xphotfn.store.store import MARKER, Store, digest_bytes, open_store
 
 __all__ = ("default_workers", "load_run", "retry_failed", "run", "runs")
 
+_ENVIRONMENT = ("SAS_CCF", "SAS_ODF")
 _INTERRUPTED = "not done when the run was interrupted: run it again"
 
 
@@ -92,13 +98,21 @@ def run(
     if (workers is not None and workers < 1) or tries < 1:
         raise InvalidRecord(f"workers and tries must be at least 1, got workers={workers}, tries={tries}")
     opened = open_store(store)
+    record = RunRecord(opened.path, f"{plan.id}-{digest_bytes(engine.identity.encode())[:8]}")
     ended: dict[str, Outcome] = {}
+
+    def so_far() -> Run:
+        left = [ended.get(s.id) or Failed(step=s.id, reason=_INTERRUPTED) for s in plan.steps]
+        return Run(plan=plan, outcomes=left, store=opened.path, engine=engine.identity)
+
+    record.begin(to_json(movable(so_far())))
     try:
         with stopping_at_the_end(), telling(plan, progress) as tell:
 
             def observe(step: str, outcome: Outcome | None) -> None:
                 if outcome is not None:
                     ended[step] = outcome
+                    record.add(to_json(outcome), cached=isinstance(outcome, Done) and outcome.cached)
                 tell(step, outcome)
 
             outcomes = compute(
@@ -113,21 +127,14 @@ def run(
             )
     except BaseException as error:
         if ended:
-            left = [ended.get(s.id) or Failed(step=s.id, reason=_INTERRUPTED) for s in plan.steps]
-            _keep(opened, Run(plan=plan, outcomes=left, store=opened.path, engine=engine.identity))
+            record.end(to_json(movable(so_far())))
         if ended or isinstance(error, KeyboardInterrupt):
             error.add_note(f"Finished products are in {opened.path}: the same run() again makes only what is missing.")
         raise
-    return _keep(opened, Run(plan=plan, outcomes=outcomes, store=opened.path, engine=engine.identity))
-
-
-def _keep(store: Store, result: Run) -> Run:
-    """Keep a run in its store; where nothing was made, one that may only be read will do."""
-    try:
-        store.write_run(f"{result.plan.id}-{digest_bytes(result.engine.encode())[:8]}", to_json(result))
-    except InvalidFile:
-        if not all(isinstance(outcome, Done) and outcome.cached for outcome in result.outcomes):
-            raise
+    result = Run(plan=plan, outcomes=outcomes, store=opened.path, engine=engine.identity)
+    record.end(to_json(movable(result)))
+    if record.problem and not all(isinstance(o, Done) and o.cached for o in outcomes):
+        return evolve(result, notes=[f"the record of this run is not kept, its products are: {record.problem}"])
     return result
 
 
@@ -206,6 +213,12 @@ def load_run(store: Any, *, plan: Plan | None = None) -> Run:
     ------
     ProductMissing
         If the folder is no store or holds no such run.
+    InvalidFile
+        If the record of the run is damaged.
+
+    Notes
+    -----
+    A store may be moved or copied: a run names its products relative to it.
 
     Examples
     --------
@@ -217,11 +230,11 @@ def load_run(store: Any, *, plan: Plan | None = None) -> Run:
     >>> load_run(store) == first
     True
     """
-    content = next(_existing(store).read_runs(plan.id if plan else ""), None)
-    if content is None:
+    folder = _existing(store)
+    path = next(iter(run_files(folder.path, plan.id if plan else "")), None)
+    if path is None:
         raise ProductMissing(f"the store {store} holds no run" + (" of that plan" if plan else ""))
-    result: Run = from_plain(content)
-    return result
+    return _read(path, folder)
 
 
 def runs(store: Any) -> tuple[Run, ...]:
@@ -236,6 +249,8 @@ def runs(store: Any) -> tuple[Run, ...]:
     ------
     ProductMissing
         If the folder is no store.
+    InvalidFile
+        If the record of a run is damaged.
 
     Examples
     --------
@@ -247,7 +262,42 @@ def runs(store: Any) -> tuple[Run, ...]:
     >>> runs(store) == (first,)
     True
     """
-    return tuple(from_plain(content) for content in _existing(store).read_runs())
+    folder = _existing(store)
+    return tuple(_read(path, folder) for path in run_files(folder.path))
+
+
+def _read(path: Path, store: Store) -> Run:
+    """Return a run from its record; its products are where the store lies now."""
+    content = read_run(path)
+    try:
+        run: Run = from_plain(content)
+        for step in run.plan.steps:
+            _believed(step.command)
+        return placed(run, store)
+    except (XphotfnError, ValueError, TypeError, AttributeError, RecursionError) as error:
+        raise InvalidFile(
+            str(path), f"is no record of a run ({error}): delete it; the same run() finds all that was made"
+        ) from error
+
+
+def _believed(command: Command) -> None:
+    """Refuse a command that no plan holds: a record is a file that anybody may have written, and it can be run again.
+
+    Raises
+    ------
+    InvalidRecord
+        If its task, a parameter or a variable of its environment is not one that plans use.
+    """
+    if command.task not in TASKS:
+        raise InvalidRecord(f"it holds the command {command.task!r}, which is no task of a plan")
+    checked(command)
+    for parameter in parameters_of(command.task):
+        names = command.parameter(parameter.name, "").split() if parameter.role == "output" else []
+        if not set(names) <= set(command.outputs):
+            raise InvalidRecord(f"its {command.task} writes {parameter.name}={' '.join(names)}, which is no product")
+    for name, _ in command.env:
+        if name not in _ENVIRONMENT:
+            raise InvalidRecord(f"its {command.task} sets {name}; a plan sets only {', '.join(_ENVIRONMENT)}")
 
 
 def _existing(store: Any) -> Store:

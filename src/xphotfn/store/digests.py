@@ -15,13 +15,15 @@ from typing import NamedTuple
 
 from xphotfn.errors import InvalidFile
 
-__all__ = ("DIGESTS", "DigestCache", "digests_of")
+__all__ = ("DIGESTS", "DigestCache", "FileState", "digests_of", "file_state")
 
 DIGESTS = "digests.jsonl"
 _SETTLED_NS = 2_000_000_000  # a file changed more recently may change again without its time showing it
 
 
-class _Identity(NamedTuple):
+class FileState(NamedTuple):
+    """What changes whenever the content of a file may have changed."""
+
     size: int
     mtime_ns: int
     ctime_ns: int
@@ -40,7 +42,7 @@ class DigestCache:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._lock = threading.Lock()
-        self._known: dict[str, tuple[_Identity, str]] = {}
+        self._known: dict[str, tuple[FileState, str]] = {}
         self._read_to = 0
 
     def get(self, path: str, digest_of: Callable[[str], str]) -> str:
@@ -49,15 +51,16 @@ class DigestCache:
         Raises
         ------
         InvalidFile
-            If the file is gone.
+            If the file is gone, or changed while it was read.
         """
-        identity = _identity(path)
-        known = self._of(path, identity)
+        state = file_state(path)
+        known = self._of(path, state)
         if known is not None:
             return known
         digest = digest_of(path)
-        if _identity(path) == identity:
-            self._keep(path, identity, digest)
+        if file_state(path) != state:
+            raise InvalidFile(path, "changed while it was read: run it again once nothing writes to it")
+        self._keep(path, state, digest)
         return digest
 
     def known(self, path: str) -> str | None:
@@ -68,22 +71,22 @@ class DigestCache:
         InvalidFile
             If the file is gone.
         """
-        return self._of(path, _identity(path))
+        return self._of(path, file_state(path))
 
-    def _of(self, path: str, identity: _Identity) -> str | None:
+    def _of(self, path: str, state: FileState) -> str | None:
         with self._lock:
             known = self._known.get(path)
-            if known is None or known[0] != identity:
+            if known is None or known[0] != state:
                 self._read_on()
                 known = self._known.get(path)
-        return known[1] if known is not None and known[0] == identity else None
+        return known[1] if known is not None and known[0] == state else None
 
-    def _keep(self, path: str, identity: _Identity, digest: str) -> None:
-        if time.time_ns() - max(identity.mtime_ns, identity.ctime_ns) < _SETTLED_NS:
+    def _keep(self, path: str, state: FileState, digest: str) -> None:
+        if time.time_ns() - max(state.mtime_ns, state.ctime_ns) < _SETTLED_NS:
             return
         with self._lock:
-            self._known[path] = (identity, digest)
-        line = json.dumps([path, *identity, digest]) + "\n"
+            self._known[path] = (state, digest)
+        line = json.dumps([path, *state, digest]) + "\n"
         try:
             descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
@@ -108,15 +111,22 @@ class DigestCache:
                 path, size, mtime_ns, ctime_ns, inode, digest = json.loads(line)
             except (ValueError, TypeError):
                 continue
-            self._known[str(path)] = (_Identity(size, mtime_ns, ctime_ns, inode), str(digest))
+            self._known[str(path)] = (FileState(size, mtime_ns, ctime_ns, inode), str(digest))
 
 
-def _identity(path: str) -> _Identity:
+def file_state(path: str) -> FileState:
+    """Return what changes whenever the content of a file may have changed.
+
+    Raises
+    ------
+    InvalidFile
+        If the file is gone.
+    """
     try:
-        stat = Path(path).stat()
+        stat = os.stat(path)  # noqa: PTH116 - a resume does this for every file
     except OSError as error:
         raise InvalidFile(path, f"cannot be read ({error.strerror or error}): was it moved or deleted?") from error
-    return _Identity(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+    return FileState(stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
 
 
 _CACHES: dict[str, DigestCache] = {}

@@ -217,7 +217,7 @@ def _source(folder: Path, item: dict[str, Any]) -> Source:
     if path.parent.name[:2] == path.parent.parent.name and (made / "manifest.json").is_file():
         path, key = made / path.name, path.parent.name
     try:
-        state = "same" if digest_file(str(path), fresh=True) == item["digest"] else "changed"
+        state = "same" if digest_file(str(path)) == item["digest"] else "changed"
     except InvalidFile:
         state = "missing"
     return Source(name=item["name"], path=str(path), digest=item["digest"], key=key, state=state)

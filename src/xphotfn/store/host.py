@@ -3,6 +3,7 @@
 import os
 import re
 import socket
+import uuid
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -37,11 +38,15 @@ class Owner(NamedTuple):
 
 @cache
 def host() -> str:
-    """Return the name of this machine, and which space of process numbers this is: containers have their own."""
+    """Return the name of this machine, and which space of process numbers this is.
+
+    Two machines may have one name, and containers of one machine have process numbers of their own: the system's
+    random name of this start (boot_id) and the container's number tell them apart.
+    """
     try:
-        space = f"{Path('/proc/self/ns/pid').stat().st_ino:x}"
+        space = f"{Path('/proc/self/ns/pid').stat().st_ino:x}{Path('/proc/sys/kernel/random/boot_id').read_text()[:8]}"
     except OSError:
-        space = "0"
+        space = f"{uuid.getnode():x}"
     return f"{socket.gethostname().replace('.', '-')}@{space}"
 
 

@@ -1,9 +1,8 @@
 """Looking after a store: is every product whole, how was one made, and what can go."""
 
-import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, final
@@ -14,6 +13,7 @@ from xphotfn.errors import InvalidFile
 from xphotfn.records._fields import items, strings
 from xphotfn.store.explanation import Explanation, Source, existing_store, explain, read_manifest
 from xphotfn.store.host import owner_of
+from xphotfn.store.run_record import read_run, run_files
 from xphotfn.store.store import Store, digest_file
 
 __all__ = ("Damage", "Explanation", "Pruned", "Source", "Verified", "explain", "prune", "verify")
@@ -116,6 +116,8 @@ class Pruned:
 def verify(store: Any, *, remove: bool = False) -> Verified:
     """Read every product of a store and compare it with the digest under which it was published.
 
+    What was made from a damaged product counts as damaged too.
+
     Parameters
     ----------
     store
@@ -140,18 +142,17 @@ def verify(store: Any, *, remove: bool = False) -> Verified:
     True
     """
     opened = existing_store(store)
-    damaged: list[Damage] = []
-    count = size = 0
-    for folder in _folders(opened):
-        count += 1
-        size += _size(folder)
-        damage = _damage(folder)
-        if damage is not None:
-            damaged.append(damage)
-            if remove and damage.certain:
-                opened.discard(folder.name)
-    removed = remove and any(damage.certain for damage in damaged)
-    return Verified(store=opened.path, products=count, size=size, damaged=damaged, removed=removed)
+    folders = list(_folders(opened))
+    size = sum(map(_size, folders))
+    damaged = {folder.name: damage for folder in folders if (damage := _damage(folder)) is not None}
+    damaged |= _spoiled(folders, damaged)
+    for damage in damaged.values():
+        if remove and damage.certain:
+            opened.discard(damage.key)
+    removed = remove and any(damage.certain for damage in damaged.values())
+    return Verified(
+        store=opened.path, products=len(folders), size=size, damaged=tuple(damaged.values()), removed=removed
+    )
 
 
 def prune(store: Any, *, min_age_s: float = _DAY_S, dry_run: bool = False) -> Pruned:
@@ -226,7 +227,7 @@ def _damage(folder: Path) -> Damage | None:
             path = folder / output["name"]
             if not path.is_file() or path.is_symlink():
                 return Damage(key=folder.name, path=str(path), problem="is missing")
-            if digest_file(str(path), fresh=True) != output["digest"]:
+            if digest_file(str(path)) != output["digest"]:
                 return Damage(key=folder.name, path=str(path), problem="is not what was published")
         if manifest["key"] != folder.name:
             return Damage(key=folder.name, path=str(folder), problem=f"has the manifest of {manifest['key']}")
@@ -240,15 +241,43 @@ def _damage(folder: Path) -> Damage | None:
     return None
 
 
+def _spoiled(folders: Sequence[Path], damaged: Mapping[str, Damage]) -> dict[str, Damage]:
+    """Return the products that were made from a damaged one, or from one that was: they may hold the damage."""
+    made_from = {folder.name: _products_read(folder) for folder in folders if folder.name not in damaged}
+    spoiled: dict[str, Damage] = {}
+    while True:
+        known = {**damaged, **spoiled}
+        found = {
+            key: Damage(
+                key=key,
+                path=str(next(folder for folder in folders if folder.name == key)),
+                problem=f"was made from {bad}, which is damaged",
+                certain=known[bad].certain,
+            )
+            for key, sources in made_from.items()
+            if key not in spoiled and (bad := next((s for s in sources if s in known), None)) is not None
+        }
+        if not found:
+            return spoiled
+        spoiled |= found
+
+
+def _products_read(folder: Path) -> tuple[str, ...]:
+    """Return the keys of the products of which one was made."""
+    try:
+        return tuple(Path(item["path"]).parent.name for item in read_manifest(folder)["inputs"])
+    except (InvalidFile, KeyError, TypeError):
+        return ()
+
+
 def _needed(store: Store) -> set[str]:
     """Return the keys that the kept runs name."""
     keys: set[str] = set()
-    for path in Path(store.path, "runs").glob("[!.]*.json"):  # a name with a dot is being written
+    for path in run_files(store.path):
         try:
-            outcomes = json.loads(path.read_bytes())["outcomes"]
-            keys |= {str(outcome["key"]) for outcome in outcomes if "key" in outcome}
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise InvalidFile(str(path), f"is no run ({error!r}): nothing was removed; delete it first") from error
+            keys |= {str(outcome["key"]) for outcome in read_run(path)["outcomes"] if "key" in outcome}
+        except InvalidFile as error:
+            raise InvalidFile(str(path), f"{error.problem}. Nothing was removed") from error
     return keys
 
 

@@ -153,6 +153,7 @@ def _in_one_pass(jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: A
         start = time.perf_counter()
         printed = engine.execute_many([work.command for work, _, _ in jobs], shared)
         seconds = (time.perf_counter() - start) / len(jobs)
+        _refuse_changed([i for _, _, found in jobs for i in found], store)
         outcomes = {}
         for number, (work, key, found) in enumerate(jobs):
             folder = scratch / str(number)
@@ -181,8 +182,27 @@ def _inputs(work: Work, found: Sequence[Output], upstream: tuple[Outcome, ...]) 
 
 
 def _key(work: Work, engine: Engine, inputs: tuple[Output, ...]) -> str:
-    """Return the store key: engine, step and the content of the inputs."""
-    return digest_bytes(json.dumps([engine.identity, work.step, [(i.name, i.digest) for i in inputs]]).encode())
+    """Return the store key: engine, command and the content of the inputs, wherever they lie."""
+    c = work.command
+    what = [engine.identity, c.task, c.parameters, c.outputs, c.env, [(i.name, i.digest) for i in inputs]]
+    return digest_bytes(json.dumps(what).encode())
+
+
+def _refuse_changed(inputs: Iterable[Output], store: Store) -> None:
+    """Refuse what a command read where a file is not, or is no longer, what its digest says.
+
+    Raises
+    ------
+    InvalidFile
+        For the first such file.
+    """
+    for item in dict.fromkeys(inputs):
+        if not store.still_holds(item):
+            raise InvalidFile(
+                item.path,
+                "is not what it was when its digest was taken, so nothing is made of it: for a product "
+                "verify(store, remove=True), for a found file find_observations again, then the run",
+            )
 
 
 def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...]) -> Outcome:
@@ -195,6 +215,7 @@ def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...
         start = time.perf_counter()
         printed = engine.execute(work.command, folder)
         seconds = time.perf_counter() - start
+        _refuse_changed(inputs, store)
         for link in links:
             link.unlink()
         return _publish(work, engine, store, (key, folder, inputs), printed, seconds)

@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import shutil
+import stat
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -17,18 +18,16 @@ from typing import Any, NamedTuple, final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidFile
-from xphotfn.io.cache import BoundedCache, file_key
 from xphotfn.io.tree import STORE_MARK
 from xphotfn.io.write import publish
 from xphotfn.records.outcome import Output
-from xphotfn.store.digests import DIGESTS, digests_of
+from xphotfn.store.digests import DIGESTS, digests_of, file_state
 from xphotfn.store.host import owner_of, scratch_prefix
 
-__all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store")
+__all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store", "product_folder")
 
 MARKER = STORE_MARK
 _FOLDERS = ("products", "scratch", "runs")
-_DIGESTS = BoundedCache(8 * 2**20)
 _MANIFEST = 2**16  # bytes; most manifests are smaller
 
 
@@ -40,38 +39,31 @@ def digest_bytes(*parts: bytes) -> str:
     return hasher.hexdigest()
 
 
-def digest_file(path: str, *, fresh: bool = False) -> str:
-    """Return the content digest of a file; kept for as long as its size and time stay the same.
-
-    Parameters
-    ----------
-    path
-        The file.
-    fresh
-        Read it whatever is known of it.
+def digest_file(path: str) -> str:
+    """Return the content digest of a file, which is read for it.
 
     Raises
     ------
     InvalidFile
         If it cannot be read.
     """
-
-    def load() -> tuple[str, int]:
-        hasher = hashlib.blake2b(digest_size=16)
-        try:
-            with Path(path).open("rb") as stream:
-                while block := stream.read(1 << 20):
-                    hasher.update(block)
-        except OSError as error:
-            raise InvalidFile(path, f"cannot be read: {error.strerror or error}") from error
-        return hasher.hexdigest(), 400
-
-    result: str = load()[0] if fresh else _DIGESTS.get(file_key(path), load)
-    return result
+    hasher = hashlib.blake2b(digest_size=16)
+    try:
+        with Path(path).open("rb") as stream:
+            while block := stream.read(1 << 20):
+                hasher.update(block)
+    except OSError as error:
+        raise InvalidFile(path, f"cannot be read: {error.strerror or error}") from error
+    return hasher.hexdigest()
 
 
 def _absolute(path: str | Path) -> str:
     return str(Path(path).expanduser().absolute())
+
+
+def product_folder(key: str) -> str:
+    """Return where in a store the products of a key lie."""
+    return f"products/{key[:2]}/{key}"
 
 
 class Found(NamedTuple):
@@ -100,29 +92,45 @@ class Store:
 
     def folder(self, key: str) -> Path:
         """Return where the products of ``key`` lie, whether they are there or not."""
-        return Path(self.path, "products", key[:2], key)
+        return Path(self.path, product_folder(key))
 
     def find(self, key: str) -> tuple[Output, ...] | None:
-        """Return the files of a key, or None where they are absent or not of the size that was published."""
+        """Return the files of a key, or None where they are absent or not what was published."""
         found = self.look_up(key)
         return None if found is None else found.outputs
 
     def look_up(self, key: str) -> "Found | None":
         """Return what the store holds under a key, or None as :meth:`find`.
 
-        A resume asks this of every product, so it goes without Path and file objects, which take most of the time.
+        A file in the state in which it was published (size, times, inode) is what was published; one in another state,
+        since the store was copied or somebody wrote to it, is read and its digest compared. A resume asks this of every
+        product, so it goes without Path and file objects, which take most of the time.
         """
         folder = f"{self.path}/products/{key[:2]}/{key}"
         try:
             manifest = json.loads(_content(f"{folder}/manifest.json"))
             outputs = manifest["outputs"]
-            for output in outputs:
-                if os.stat(f"{folder}/{output['name']}").st_size != output["size"]:  # noqa: PTH116
-                    return None
+            if not all(self._is_published(f"{folder}/{output['name']}", output) for output in outputs):
+                return None
             made = tuple(Output(name=o["name"], path=f"{folder}/{o['name']}", digest=o["digest"]) for o in outputs)
             return Found(made, tuple(manifest.get("warnings", ())), f"{folder}/{manifest.get('log', 'log.txt')}")
-        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidFile):
             return None
+
+    def _is_published(self, path: str, output: Mapping[str, Any]) -> bool:
+        """Whether a file is the one that a manifest tells of: a regular file of that content."""
+        now = os.lstat(path)
+        if not stat.S_ISREG(now.st_mode) or now.st_size != output["size"]:
+            return False
+        known = [now.st_mtime_ns, now.st_ctime_ns, now.st_ino] == output.get("state")
+        return known or self.digest(path) == output["digest"]
+
+    def still_holds(self, file: Output) -> bool:
+        """Return whether a file that a command reads, a product or one that was found, still has its content."""
+        folder = Path(file.path).parent
+        if folder == self.folder(folder.name):
+            return file in (self.find(folder.name) or ())
+        return self.digest(file.path) == file.digest
 
     @contextmanager
     def scratch(self, key: str) -> Iterator[Path]:
@@ -139,9 +147,7 @@ class Store:
 
         Where another process was faster its products are kept and returned: equal keys mean equal products.
         """
-        outputs = [
-            {"name": n, "size": (folder / n).stat().st_size, "digest": digest_file(str(folder / n))} for n in names
-        ]
+        outputs = [_published(folder, name) for name in names]
         (folder / "manifest.json").write_text(_lines({**about, "key": key, "outputs": outputs}))
         final = self.folder(key)
         final.parent.mkdir(parents=True, exist_ok=True)
@@ -193,25 +199,17 @@ class Store:
                 swept += 1
         return swept
 
-    def write_run(self, name: str, content: str) -> None:
-        """Keep what a run was and what became of it, in JSON, as ``runs/<name>.json``."""
-        with publish(Path(self.path, "runs", f"{name}.json"), overwrite=True) as temporary:
-            temporary.write_text(f"{content}\n")
 
-    def read_runs(self, start: str = "") -> Iterator[Any]:
-        """Yield the content of the runs whose names begin with ``start``, the one that was written last first."""
-        found = Path(self.path, "runs").glob(f"{start}*.json" if start else "[!.]*.json")  # dots: being written
-        for path in sorted(found, key=_written, reverse=True):
-            yield json.loads(path.read_bytes())
+def _published(folder: Path, name: str) -> dict[str, Any]:
+    """Return what a manifest says of a file: its content, and the state in which it has it."""
+    path = str(folder / name)
+    digest, state = digest_file(path), file_state(path)
+    return {"name": name, "size": state.size, "digest": digest, "state": [state.mtime_ns, state.ctime_ns, state.inode]}
 
 
 def _lines(content: Mapping[str, Any]) -> str:
     """Return JSON with one line for each key: to be read by people, and written ten times as fast as if indented."""
     return "{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items()) + "\n}\n"
-
-
-def _written(path: Path) -> int:
-    return path.stat().st_mtime_ns
 
 
 def _content(path: str) -> str:

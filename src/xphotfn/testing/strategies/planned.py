@@ -158,7 +158,13 @@ def runs(draw: st.DrawFn, *, plan: Plan | None = None) -> Run:
             found[step.id] = draw(_done(step))
         else:
             found[step.id] = Failed(step=step.id, reason=draw(TEXT), log=draw(TEXT))
-    return Run(plan=chosen, outcomes=list(found.values()), store=f"/store/{draw(WORD)}", engine=draw(WORD))
+    return Run(
+        plan=chosen,
+        outcomes=list(found.values()),
+        store=f"/store/{draw(WORD)}",
+        engine=draw(WORD),
+        notes=draw(st.lists(WORD, max_size=1)),
+    )
 
 
 def plan_diffs() -> st.SearchStrategy[PlanDiff]:
