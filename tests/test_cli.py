@@ -157,7 +157,10 @@ def test_sexagesimal_positions_and_several_radii_and_lengths(data, tmp_path):
     ("words", "message"),
     [
         (["find", "/nowhere/at/all"], "/nowhere/at/all"),
-        (["snr", "DATA", "--ra", "x", "--dec", "1", "--radius", "3arcmin"], "--ra must be degrees or an angle"),
+        (
+            ["snr", "DATA", "--ra", "x", "--dec", "1", "--radius", "3arcmin"],
+            "--ra must be degrees, have a unit such as 9h58m22s",
+        ),
         (["snr", "DATA", "--ra", "52.31", "--dec", "-33.72", "--radius", "3"], "--radius needs a unit"),
         (["snr", "DATA", "--ra", "52.31", "--dec", "-33.72", "--radius", "300kpc"], "needs a redshift"),
         (["snr", "DATA", "--ra", "10", "--dec", "10", "--radius", "3arcmin"], "no observation within 30 arcmin"),
@@ -187,7 +190,7 @@ def test_a_mistake_is_one_sentence_and_exit_status_1(data, tmp_path, words, mess
         (["run", "x", "--rdius", "3arcmin"], "'--radius'"),
         (["run", "x"], "Missing --ra, --dec: give them, or a table of a sample with --targets."),
         (["run", "x", "--targets", "t.csv", "--ra", "3"], "--ra and --targets exclude each other"),
-        (["photometry", "x"], "Give either --positions TABLE, or --ra and --dec."),
+        (["photometry", "x"], "Give either --positions TABLE, or --ra and --dec (or --name)."),
         (["photometry", "x", "--ra", "3", "--dec", "2"], "One position needs --ra, --dec and --radius."),
         (["--nonsense"], "No such option"),
     ],
@@ -367,7 +370,8 @@ def test_a_sample_without_any_usable_target_or_with_a_bad_table_is_a_mistake(dat
         ("t.csv", "name,ra,dec,radius\na,1,1,60\nb,2,2,60\n", "none of the 2 targets can be measured:\n  a: no observ"),
         ("t.csv", "name,ra\na,1\n", "the table lacks dec"),
         ("t.csv", "name,ra,dec\n", "holds no row"),
-        ("t.txt", "x", "a table ends with .csv, .ecsv, .fits"),
+        ("t.xls", "x", "a table ends with .csv, .ecsv, .fits"),
+        ("t.txt", "x", "holds no row"),
         ("t.fits", "x", "cannot be read as fits"),
     ):
         table = sample_table(tmp_path / name, text)
@@ -447,7 +451,7 @@ def test_view_of_files_and_folders(data, tmp_path):
         ([data, "-o", tmp_path / "x.png", "--obs-id", "3"], "none of the maps of"),
         ([data, "-o", tmp_path / "x.png", "--instrument", "pn"], "choose with --obs-id (0999990101, 0999990201)"),
         ([image, "-o", tmp_path / "x.png", "--cross-hair", "1,1"], "off the image"),
-        ([image, "-o", tmp_path / "x.png", "--cross-hair", "1"], "--cross-hair takes two values"),
+        ([image, "-o", tmp_path / "x.png", "--cross-hair", "1"], "--cross-hair must be such as 149.592,-11.06"),
         ([image, "-o", tmp_path / "x.png", "--exposure", image], "a rate map is an image and its --exposure map"),
         ([image, "-o", tmp_path / "x.png", "--band", "1-2keV"], "is one file"),
         ([image, "-o", tmp_path / "x.gif"], "a picture is saved as .png"),

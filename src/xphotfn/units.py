@@ -1,14 +1,18 @@
 """Units: ``xmm_sky``, and the one place where a Quantity becomes a float."""
 
 import numbers
+import re
 from typing import Any
 
 import astropy.units as u
+import numpy as np
 from astropy.units import Quantity
+from numpy.typing import NDArray
 
-from xphotfn.errors import UnitMismatch
+from xphotfn.errors import ShapeMismatch, UnitMismatch
 
-__all__ = ("angle_deg", "energy_ev", "position_deg", "quantities", "quantity", "xmm_sky")
+__all__ = ("angle_deg", "dec_deg", "energy_ev", "is_sexagesimal", "is_sky", "position_deg", "positions_deg",
+           "quantities", "quantity", "ra_deg", "xmm_sky")  # fmt: skip
 
 
 class _XmmSky(u.IrreducibleUnit):  # type: ignore[misc]
@@ -96,7 +100,7 @@ def energy_ev(value: Any, what: str = "an energy") -> int:
 
 
 def angle_deg(value: Any, what: str = "an angle") -> float:
-    """Return an angle in degrees; a bare number is taken as degrees.
+    """Return an angle in degrees; a bare number is taken as degrees, a text without a unit is refused.
 
     Raises
     ------
@@ -117,13 +121,113 @@ def angle_deg(value: Any, what: str = "an angle") -> float:
         raise UnitMismatch(f"{what} must be one angle such as 149.59209*u.deg, got {value}") from error
 
 
+def is_sexagesimal(value: Any) -> bool:
+    """Return whether a value is a text of three numbers without a unit, such as ``09:58:22`` or ``-11 03 35``.
+
+    Examples
+    --------
+    >>> [is_sexagesimal(text) for text in ("09:58:22", "-11 03 35", "9h58m22s", "149.6")]
+    [True, True, False, False]
+    """
+    return isinstance(value, str) and bool(_SEXAGESIMAL.fullmatch(value.strip()))
+
+
+_SEXAGESIMAL = re.compile(r"[+\-\u2212]?\d+(?P<between>:|\s+)\d+(?P=between)\d+(\.\d*)?")
+
+
+def ra_deg(value: Any, what: str = "RA", unit: Any = None) -> float:
+    """Return a right ascension in degrees.
+
+    Parameters
+    ----------
+    value
+        A number (degrees), a Quantity, or a text: a number of degrees, an angle with its unit (``9h58m22s``,
+        ``149d35m31s``, ``149.592 deg``), or three numbers with colons or blanks between (``09:58:22``), which are
+        **hours**, minutes and seconds.
+    what
+        What it is, for the error message.
+    unit
+        The unit of a table's column: it is that of numbers and of texts without a unit of their own.
+
+    Raises
+    ------
+    UnitMismatch
+        If it is no angle, or could be hours as well as degrees (``149:35:31``, ``9:58``).
+
+    Examples
+    --------
+    >>> ra_deg("06:00:00"), ra_deg("6h"), ra_deg("90.0"), ra_deg(90)
+    (90.0, 90.0, 90.0, 90.0)
+    >>> ra_deg("149:36:00", unit=u.deg)
+    149.6
+    """
+    if unit is None and is_sexagesimal(value):
+        if float(re.split(r"[:\s]", value.strip(), maxsplit=1)[0]) >= 24:
+            raise UnitMismatch(
+                f"{what} with colons or blanks is in hours, below 24, got {value!r}: write degrees as 149d35m31s"
+            )
+        return _text_deg(value, what, u.hourangle)
+    hours = unit is not None and unit != u.deg and u.Unit(unit) == u.hour  # the hour of time, where angles are meant
+    return _coordinate_deg(value, what, u.hourangle if hours else unit)
+
+
+def dec_deg(value: Any, what: str = "Dec", unit: Any = None) -> float:
+    """Return a declination in degrees; as :func:`ra_deg`, but ``-11:03:35`` is degrees, arc minutes and arc seconds.
+
+    Examples
+    --------
+    >>> dec_deg("-11:03:36"), dec_deg("-11d03m36s"), dec_deg("-00 30 00"), dec_deg(-11.06)
+    (-11.06, -11.06, -0.5, -11.06)
+    """
+    return _coordinate_deg(value, what, unit)
+
+
+def _coordinate_deg(value: Any, what: str, unit: Any) -> float:
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str):
+        return _text_deg(value, what, u.deg if unit is None else unit)
+    if unit is not None and isinstance(value, numbers.Real):
+        value = u.Quantity(float(value), unit)
+    return angle_deg(value, what)
+
+
+def _text_deg(text: str, what: str, unit: Any) -> float:
+    """Return degrees from a text; ``unit`` is that of a text without one."""
+    plain = text.strip().replace("\u2212", "-")
+    try:
+        return float(u.Quantity(float(plain), unit).to_value(u.deg))
+    except u.UnitConversionError as error:
+        raise UnitMismatch(f"{what} must be an angle, got {text!r} in {unit}") from error
+    except ValueError:
+        pass
+    from astropy.coordinates import Angle
+
+    numbers_only = not re.search(r"[^\d\s:.+\-]", plain)
+    try:
+        if not (numbers_only and not _SEXAGESIMAL.fullmatch(plain)):
+            try:
+                angle = Angle(plain)
+            except u.UnitsError:  # it has no unit of its own
+                angle = Angle(plain, unit)
+            return float(angle.value * 15 if angle.unit == u.hourangle else angle.to_value(u.deg))
+        why = ""
+    except (ValueError, TypeError, u.UnitsError) as error:
+        why = f" ({error})" if "range" in str(error) else ""
+    raise UnitMismatch(
+        f"{what} must be degrees, have a unit such as 9h58m22s or -11d03m35s, or be three numbers such as 09:58:22 "
+        f"(RA in hours) or -11:03:35, got {text!r}{why}"
+    )
+
+
 def position_deg(position: Any, what: str = "position") -> tuple[float, float]:
-    """Return one sky position as (RA, Dec) in degrees.
+    """Return one sky position as (RA, Dec) in degrees, ICRS.
 
     Parameters
     ----------
     position
-        A Quantity ``[ra, dec]`` of angles, a pair of angles or degrees, or a SkyCoord.
+        A SkyCoord of any frame, a Quantity ``[ra, dec]``, a pair of what :func:`ra_deg` and :func:`dec_deg` take, one
+        text of both (``"09:58:22 -11:03:35"``, ``"149.59, -11.06"``), or what has a ``position``, as a peak has.
     what
         What the position is, for the error message.
 
@@ -134,13 +238,94 @@ def position_deg(position: Any, what: str = "position") -> tuple[float, float]:
 
     Examples
     --------
-    >>> position_deg([10, -5] * u.deg)
-    (10.0, -5.0)
+    >>> position_deg([10, -5] * u.deg), position_deg("06:00:00 -05:00:00"), position_deg("10, -5")
+    ((10.0, -5.0), (90.0, -5.0), (10.0, -5.0))
     """
-    if hasattr(position, "ra") and hasattr(position, "dec"):
-        return angle_deg(position.ra, what), angle_deg(position.dec, what)
+    position = getattr(position, "position", position)
+    if hasattr(position, "icrs"):
+        position = (position.icrs.ra.to_value(u.deg), position.icrs.dec.to_value(u.deg))
+    elif isinstance(position, str):
+        position = _halves(position)
     try:
         ra, dec = position
     except (TypeError, ValueError) as error:
         raise UnitMismatch(f"{what} must be a pair [ra, dec] in degrees, got {position!r}") from error
-    return angle_deg(ra, f"RA of {what}"), angle_deg(dec, f"Dec of {what}")
+    return ra_deg(ra, f"RA of {what}"), dec_deg(dec, f"Dec of {what}")
+
+
+def _halves(text: str) -> Any:
+    """Return the two coordinates of a text: what a comma parts, else as many words for one as for the other."""
+    if text.count(",") == 1:
+        return text.split(",")
+    words = text.split()
+    half = len(words) // 2
+    return (" ".join(words[:half]), " ".join(words[half:])) if words and len(words) % 2 == 0 else text
+
+
+def positions_deg(positions: Any, what: str = "positions") -> NDArray[np.float64]:
+    """Return one or several sky positions in degrees, ICRS, shape (2,) or (N, 2), RA first.
+
+    Parameters
+    ----------
+    positions
+        One position as :func:`position_deg` takes it, a SkyCoord or a Quantity of several, or a sequence of positions.
+    what
+        What they are, for the error message.
+
+    Raises
+    ------
+    UnitMismatch, ShapeMismatch
+        If a unit or the shape is wrong.
+
+    Examples
+    --------
+    >>> positions_deg(["06:00:00 -05:00:00", "10.5 -5.5"]).tolist()
+    [[90.0, -5.0], [10.5, -5.5]]
+    """
+    item = getattr(positions, "position", positions)
+    if hasattr(item, "icrs"):
+        given = np.stack([item.icrs.ra.to_value(u.deg), item.icrs.dec.to_value(u.deg)], axis=-1)
+    elif isinstance(item, Quantity):
+        try:
+            given = np.asarray(quantity(item, what, "[149.6, -11.1]*u.deg").to_value(u.deg), dtype=np.float64)
+        except u.UnitConversionError as error:
+            raise UnitMismatch(f"{what} are angles [ra, dec], got {item.unit}; coord_conv gives degrees") from error
+    else:
+        given = _of_sequence(item, what)
+    if given.ndim not in (1, 2) or given.shape[-1] != 2:
+        raise ShapeMismatch(f"{what} must have shape (2,) or (N, 2), RA first, got {given.shape}")
+    return given
+
+
+def _of_sequence(item: Any, what: str) -> NDArray[np.float64]:
+    parts = list(item) if isinstance(item, list | tuple) else []
+    if parts and all(_is_position(part) for part in parts):
+        return np.array([position_deg(part, what) for part in parts])
+    if isinstance(item, str) or (parts and all(isinstance(part, str) for part in parts)):
+        return np.array(position_deg(item, what))
+    try:
+        return np.asarray(quantity(item, what, "[149.6, -11.1]*u.deg").to_value(u.deg), dtype=np.float64)
+    except u.UnitConversionError as error:
+        raise UnitMismatch(f"{what} are angles [ra, dec], got {item!r}; coord_conv gives degrees") from error
+
+
+def is_sky(value: Any) -> bool:
+    """Return whether a value says by itself that it is on the sky: texts, SkyCoords, peaks, or a sequence of them.
+
+    Examples
+    --------
+    >>> is_sky("10 -5"), is_sky(["10 -5", "11 -5"]), is_sky([10, -5])
+    (True, True, False)
+    """
+    if isinstance(value, list | tuple):
+        return any(is_sky(part) for part in value)
+    return isinstance(value, str) or hasattr(value, "icrs") or hasattr(value, "position")
+
+
+def _is_position(part: Any) -> bool:
+    """Return whether an element of a sequence is a whole position: not a number, nor a text of one coordinate."""
+    if isinstance(part, str):
+        return not isinstance(_halves(part), str)
+    if isinstance(part, list | tuple):
+        return len(part) == 2 and all(isinstance(value, str) for value in part)
+    return hasattr(part, "icrs") or hasattr(part, "position")

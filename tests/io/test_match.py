@@ -33,7 +33,11 @@ def test_the_nearest_of_its_colour_that_contains_it_is_the_match_and_others_are_
     assert found.alternates == (wide,)
     assert found.interlopers == (red, far)
     assert sort_regions([wide, red, far, near], GRID, STAR).match == red
-    assert sort_regions([wide, red, far, near], GRID, STAR).interlopers == (wide, far, near)
+    star = sort_regions([wide, red, far, near], GRID, STAR)
+    assert (star.alternates, star.interlopers) == ((near, wide), (far,)), "what holds a star is not masked for it"
+    place = sort_regions([wide, red, far, near], GRID, attrs.evolve(STAR, kind="position"))
+    assert {place.match, *place.alternates} == {wide, red, near}
+    assert place.interlopers == (far,)
 
 
 @pytest.mark.parametrize("colour", ["green", "magenta", "blue", "cyan", "yellow"])

@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.table import MaskedColumn, QTable, Table
 
 import xphotfn as xp
@@ -36,18 +37,44 @@ def test_columns_with_units_keep_them():
         {"name": ["A907"], "ra": [9.972806] * u.hourangle, "dec": [-11.05972] * u.deg, "radius": [2] * u.arcmin}
     )
     (target,) = xp.targets_from_table(table)
-    assert target.kind == "extended"
+    assert target.kind == "position"
     assert target.position[0].to_value(u.deg) == pytest.approx(9.972806 * 15)
     assert target.radius == 2 * u.arcmin
 
 
 def test_positions_may_be_texts_with_or_without_a_unit():
-    table = Table({"name": ["a", "b"], "ra": ["149.592", "9h58m22.08s"], "dec": ["-11.06", "-11d03m36s"]})
+    ra, dec = (
+        ["149.592", "9h58m22.08s", "09:58:22.08", "09 58 22.08"],
+        ["-11.06", "-11d03m36s", "-11:03:36", "-11 3 36"],
+    )
+    table = Table({"name": list("abcd"), "RAJ2000": ra, "DEJ2000": dec})
     for target in xp.targets_from_table(table):
         assert target.position.to_value(u.deg) == pytest.approx([149.592, -11.06], abs=1e-9)
-    table["ra"][1] = "9:58:22"
-    with pytest.raises(xp.UnitMismatch, match="row 2 of the table: ra must be degrees or have its unit such as 9h58m2"):
+    for wrong in ("9:58", "149:35:31", "noon", "25h0m0s"):
+        table["RAJ2000"][1] = wrong
+        with pytest.raises((xp.UnitMismatch, xp.InvalidRecord), match="row 2 of the table"):
+            xp.targets_from_table(table)
+
+
+def test_the_unit_of_the_header_is_that_of_its_texts():
+    """Tables of the CDS name the form of their texts; a text of three numbers in degrees is refused for RA."""
+    table = Table({"name": ["a"], "RAJ2000": ["09 58 22.08"], "DEJ2000": ["-11 03 36"]})
+    table["RAJ2000"].unit, table["DEJ2000"].unit = '"h:m:s"', '"d:m:s"'
+    (target,) = xp.targets_from_table(table)
+    assert target.position.to_value(u.deg) == pytest.approx([149.592, -11.06], abs=1e-9)
+    table["RAJ2000"].unit = u.deg
+    with pytest.raises(xp.UnitMismatch, match="may be hours"):
         xp.targets_from_table(table)
+    hours = Table({"name": ["a"], "ra": [149.592 / 15], "dec": [-11.06]})
+    hours["ra"].unit = u.hour
+    assert xp.targets_from_table(hours)[0].ra_deg == pytest.approx(149.592, abs=1e-9)
+
+
+def test_a_column_of_coordinates_of_another_frame_is_turned_to_icrs():
+    sky = SkyCoord([149.592, 22.97], [-11.06, -13.61], unit="deg")
+    table = QTable({"name": ["a", "b"], "place": sky.galactic, "radius": [20, 30] * u.arcsec})
+    assert [t.ra_deg for t in xp.targets_from_table(table)] == pytest.approx(sky.ra.deg.tolist(), abs=1e-9)
+    assert [t.dec_deg for t in xp.targets_from_table(table)] == pytest.approx(sky.dec.deg.tolist(), abs=1e-9)
 
 
 def test_masked_and_nan_cells_are_not_given():

@@ -88,8 +88,10 @@ def test_name_must_not_be_empty(name):
         a907(name=name)
 
 
-def test_kind_is_one_of_three():
-    with pytest.raises(InvalidRecord, match=r"Target\.kind must be one of cluster, extended, point, got 'galaxy'"):
+def test_kind_is_one_of_four():
+    with pytest.raises(
+        InvalidRecord, match=r"Target\.kind must be one of cluster, extended, point, position, got 'galaxy'"
+    ):
         attrs.evolve(a907(), kind="galaxy")
 
 

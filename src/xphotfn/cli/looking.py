@@ -10,6 +10,7 @@ from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
 from xphotfn.cli.output import wants_progress
 from xphotfn.cli.places import maps_of, product_of, unique
+from xphotfn.cli.positions import pair_of
 from xphotfn.errors import InvalidRecord, ProductMissing
 
 __all__ = ("report", "view")
@@ -31,8 +32,12 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="PICTURE", help="Such as map.png or map.pdf.")
 @click.option("--exposure", type=shared.PATH, metavar="EXPMAP", help="Exposure map of an image: draw the rate.")
 @click.option(
-    "--cross-hair", "crosses", multiple=True, metavar="RA,DEC", help="Mark a position; may come twice."
-)  # fmt: skip
+    "--cross-hair",
+    "crosses",
+    multiple=True,
+    metavar="RA,DEC",
+    help="Mark a position, such as 149.592,-11.06 or '09:58:22 -11:03:35'; may come twice.",
+)
 @click.option("--stretch", type=click.Choice(_STRETCHES), default="log", show_default=True, help="Scale of colours.")
 @click.option("--smooth", metavar="SIGMA", help="Smooth, for looking only: width of a Gaussian such as 8arcsec.")
 @click.option("--zoom", is_flag=True, help="Show the part with data only.")
@@ -55,7 +60,7 @@ def view(
     import xphotfn as xp
 
     sigma = None if smooth is None else values.radius(smooth)
-    marks = [values.position(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
+    marks = [pair_of(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
     with tempfile.TemporaryDirectory() as scratch:
         if what.is_dir():
             product = _chosen(what, which)

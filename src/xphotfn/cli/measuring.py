@@ -8,8 +8,9 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command, as_options
-from xphotfn.cli.output import check_output, read_table, show, wants_progress, write_table
+from xphotfn.cli.output import check_output, show, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
+from xphotfn.cli.positions import asked_position, is_asked
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, sample_of
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
@@ -151,9 +152,10 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     ),
 )
 @click.argument("place", type=shared.PATH)
-@click.option("--positions", type=shared.PATH, metavar="TABLE", help=".csv, .ecsv or .fits with ra, dec (deg); name.")
-@click.option("--ra", help="RA of one position: degrees, or with a unit such as 9h58m22s.")
-@click.option("--dec", help="Dec of one position.")
+@click.option(
+    "--positions", type=shared.PATH, metavar="TABLE", help=".csv, .txt, .ecsv, .fits or .vot with ra, dec; name."
+)
+@shared.position_options
 @click.option("--radius", metavar="R", help="Radius such as 20arcsec; default the table's column radius (arcsec).")
 @click.option("--band", "bands", multiple=True, metavar="LO-HI", help="Energy band; may be repeated; default all.")
 @shared.background
@@ -170,8 +172,8 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 @shared.overwrite
 @shared.quiet
 def photometry(
-    place: Path, positions: Path | None, ra: str | None, dec: str | None, radius: str | None, bands: tuple[str, ...],
-    background: str | None, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
+    place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,
+    bands: tuple[str, ...], background: str | None, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 
@@ -180,7 +182,9 @@ def photometry(
     import xphotfn as xp
 
     check_output(output, overwrite=overwrite)
-    names, where, radii = _where(positions, ra, dec, radius)
+    if (positions is None) != is_asked(ra, dec, name):
+        raise click.UsageError("Give either --positions TABLE, or --ra and --dec (or --name).")
+    names, where, radii = _where(positions, radius) if positions is not None else _one_place(ra, dec, name, radius)
     maps = unique(maps_of(place, [values.band(text) for text in bands]))
     given = {name: value for name, value in how.items() if value is not None}
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
@@ -202,25 +206,31 @@ def _cell(name: str, value: Any) -> Any:
     return getattr(value, "value", value)
 
 
-def _where(positions: Path | None, ra: str | None, dec: str | None, radius: str | None) -> tuple[Any, Any, Any]:
-    """Return names (or None), positions and radii."""
+def _one_place(ra: str | None, dec: str | None, name: str | None, radius: str | None) -> tuple[Any, Any, Any]:
+    """Return the name (or None), the position and the radius."""
     import astropy.units as u
 
-    if (positions is None) == (ra is None and dec is None):
-        raise click.UsageError("Give either --positions TABLE, or --ra and --dec.")
-    if positions is None:
-        if ra is None or dec is None or radius is None:
-            raise click.UsageError("One position needs --ra, --dec and --radius.")
-        return None, [values.angle(ra, "--ra"), values.angle(dec, "--dec")] * u.deg, values.radius(radius)
+    if radius is None:
+        raise click.UsageError("One position needs --ra, --dec and --radius.")
+    return None if name is None else [name], asked_position(ra, dec, name) * u.deg, values.radius(radius)
+
+
+def _where(positions: Path, radius: str | None) -> tuple[Any, Any, Any]:
+    """Return names (or None), positions and radii of a table."""
+    import astropy.units as u
+    import numpy as np
+
+    from xphotfn.io.sky_columns import sky_columns
+    from xphotfn.io.table_files import read_table
+
     table = read_table(positions)
     columns = {name.lower(): table[name] for name in table.colnames}
-    missing = [n for n in ("ra", "dec", *(() if radius else ("radius",))) if n not in columns]
-    if missing:
-        raise InvalidRecord(f"{positions} lacks {', '.join(missing)}; its columns are {', '.join(table.colnames)}")
-    sky = [_quantities(columns[name], u.deg) for name in ("ra", "dec")]
+    if not radius and "radius" not in columns:
+        raise InvalidRecord(f"{positions} lacks radius; its columns are {', '.join(table.colnames)}: or give --radius")
+    sky = sky_columns(table)
     radii = values.radius(radius) if radius else _quantities(columns["radius"], u.arcsec)
     names = [str(v) for v in columns["name"]] if "name" in columns else None
-    return names, u.Quantity(sky).T, radii
+    return names, np.stack([sky.ra, sky.dec], axis=-1) * u.deg, radii
 
 
 def _quantities(column: Any, unit: Any) -> Any:

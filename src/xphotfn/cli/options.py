@@ -9,8 +9,8 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "PATH", "background", "bands", "engine", "json_option", "method", "output", "overwrite",
-           "progress", "quiet", "root", "run_options", "selection", "store", "target_options", "together",
-           "workers")  # fmt: skip
+           "position_options", "progress", "quiet", "root", "run_options", "selection", "store", "target_options",
+           "together", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH = click.Path(path_type=Path)
@@ -43,7 +43,7 @@ progress = click.option(
     "--no-progress", is_flag=True, expose_value=False, callback=_remember(NO_PROGRESS), help="Show no progress bar."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-output = click.option("-o", "--output", type=PATH, metavar="TABLE", help="Write a .csv, .ecsv or .fits table instead.")
+output = click.option("-o", "--output", type=PATH, metavar="TABLE", help="Write a .csv, .ecsv, .fits or .vot table.")
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 workers = click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Threads; default 90 % of the cores.")
 bands = click.option(
@@ -89,10 +89,17 @@ def method(default: str, *names: str) -> Decorator:
     return click.option("--method", default=default, show_default=True, type=choice, help="Definition of significance.")
 
 
+position_options = together(
+    click.option("--ra", help="RA: degrees, with a unit such as 9h58m22s, or 09:58:22, which is hours."),
+    click.option("--dec", help="Dec: degrees, with a unit such as -11d03m35s, or -11:03:35."),
+    click.option(
+        "--name", help="Name of the target; without --ra and --dec its position is asked of the CDS (SIMBAD)."
+    ),
+)
+
 target_options = together(
     root,
-    click.option("--ra", help="RA of the target: degrees, or with a unit such as 9h58m22s."),
-    click.option("--dec", help="Dec: degrees, or with a unit such as -11d03m35s."),
+    position_options,
     click.option(
         "--radius",
         "radii",
@@ -102,13 +109,19 @@ target_options = together(
         "measure one target; what is made does not depend on it.",
     ),
     click.option("--redshift", type=float, help="Redshift; needed for a radius in kpc."),
-    click.option("--name", default="target", show_default=True, help="Name of the target."),
+    click.option(
+        "--kind",
+        type=click.Choice(["point", "extended", "cluster"]),
+        help="What the target is: which regions are its own and which are masked, and whether `snr` looks for a peak. "
+        "Default: a cluster with --redshift and a radius in kpc; else a plain position, measured where it is, to which "
+        "every region that holds it belongs.",
+    ),
     click.option(
         "--targets",
         type=PATH,
         metavar="TABLE",
-        help="A sample instead of one target: .csv, .ecsv or .fits with name, ra, dec and, where known, redshift (z), "
-        "r500, r200, radius.",
+        help="A sample instead of one target: .csv, .txt, .ecsv, .fits or .vot with name, ra, dec and, where known, "
+        "redshift (z), r500, r200, radius, kind.",
     ),
     click.option(
         "--within", default="30arcmin", show_default=True, metavar="R", help="Largest distance from a pointing."

@@ -11,13 +11,10 @@ from typing import Any
 
 import click
 
-from xphotfn.errors import InvalidFile
-
-__all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "read_table", "say",
+__all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "say",
            "say_notes", "show", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
-_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".fit": "fits", ".fits.gz": "fits"}
 _POSITIONS = ("ra", "dec")
 
 Row = Mapping[str, Any]
@@ -128,45 +125,21 @@ def _column(values: list[Any]) -> list[Any]:
     return [(math.nan if numbers else "") if v is None else v for v in values]
 
 
-def _format_of(path: Path) -> str:
-    name = path.name.lower()
-    for ending, kind in _FORMATS.items():
-        if name.endswith(ending):
-            return kind
-    raise InvalidFile(str(path), f"a table ends with {', '.join(_FORMATS)}: give it such a name")
-
-
 def check_output(path: Path | None, *, overwrite: bool) -> None:
     """Refuse a table that could not be written, before the work is done."""
+    from xphotfn.io.table_files import table_format
     from xphotfn.io.write import check_free
 
     if path is not None:
-        _format_of(path)
+        table_format(path)
         check_free(path, overwrite=overwrite)
 
 
 def write_table(table: Any, path: Path, *, overwrite: bool = False) -> None:
     """Write a table, whole or not at all; the ending says in which format."""
+    from xphotfn.io.table_files import table_format
     from xphotfn.io.write import publish
 
-    kind = _format_of(path)
+    kind = table_format(path)
     with publish(path, overwrite=overwrite) as temporary:
         table.write(temporary, format=kind, overwrite=True)
-
-
-def read_table(path: Path) -> Any:
-    """Return the table of a file; the ending says in which format it is."""
-    from astropy.table import Table
-
-    if not path.is_file():
-        raise InvalidFile(str(path), "there is no such file: check the path")
-    kind = _format_of(path)
-    try:
-        table = Table.read(path, format=kind)
-    except Exception as error:  # each reader of astropy has its own errors
-        reason = str(error).strip().splitlines() or [type(error).__name__]
-        raise InvalidFile(str(path), f"cannot be read as {kind} ({reason[0]})") from error
-    if not len(table):
-        raise InvalidFile(str(path), "holds no row: give a table of at least one")
-    table.convert_bytestring_to_unicode()
-    return table

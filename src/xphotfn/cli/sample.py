@@ -8,12 +8,17 @@ import click
 
 from xphotfn.cli import values
 from xphotfn.cli.group import DONE_IN_PART, as_options
-from xphotfn.cli.output import read_table, say_notes, wants_progress
+from xphotfn.cli.output import say, say_notes, wants_progress
+from xphotfn.cli.positions import asked_position
 from xphotfn.errors import PlanError, XphotfnError
 
 __all__ = ("Sample", "end", "failed_fields", "sample_of")
 
 _OF_ONE = ("ra", "dec")
+_WORDS = {
+    "cluster": "taken as a cluster, for it has a redshift and a radius in kpc",
+    "position": "taken as a plain position, to which every region that holds it belongs",
+}
 
 
 class Sample(NamedTuple):
@@ -41,7 +46,10 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
         return xp.plan_photometry(some, bands, reference=options["reference"], selection=options["selection"])
 
     if options["targets"] is None:
-        return Sample(plan(match(targets[0])), (), False)
+        planned = plan(match(targets[0]))
+        if options["kind"] is None:
+            say(f"note: no --kind is given: {_WORDS[targets[0].kind]}")
+        return Sample(planned, (), False)
     fields, far = _each(match, targets)
     good, unplanned = _each(lambda some: (plan(some), some)[1], fields)
     failures = (*unusable, *far, *unplanned)
@@ -68,32 +76,41 @@ def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, 
 
 def _targets(options: Mapping[str, Any], needs_radius: bool) -> tuple[tuple[Any, ...], tuple[tuple[str, str], ...]]:
     """Return the targets, and those of a table whose row is wrong: pairs of name and reason."""
-    from xphotfn.io.tables import target_rows
-    from xphotfn.records.target import Target
-
     if options["targets"] is not None:
-        given = [f"--{name}" for name in _OF_ONE if options[name] is not None]
-        if given:
-            raise click.UsageError(f"{', '.join(given)} and --targets exclude each other: the table holds positions.")
-        rows = target_rows(read_table(options["targets"]))
-        wrong = tuple((name, str(found)) for name, found in rows if isinstance(found, XphotfnError))
-        return tuple(found for _, found in rows if isinstance(found, Target)), wrong
-    missing = [f"--{name}" for name in _OF_ONE if options[name] is None]
+        return _of_table(options)
+    missing = [f"--{name}" for name in _OF_ONE if options[name] is None and options["name"] is None]
     if needs_radius and not options["radii"]:
         missing.append("--radius")
     if missing:
         what = "it" if len(missing) == 1 else "them"
         raise click.UsageError(f"Missing {', '.join(missing)}: give {what}, or a table of a sample with --targets.")
-    ra, dec = (values.angle(options[name], f"--{name}") for name in _OF_ONE)
+    ra, dec = asked_position(*(options[name] for name in (*_OF_ONE, "name")))
     radius = values.radius(options["radii"][0]) if options["radii"] else None
-    return (_one(options["name"], ra, dec, radius, options["redshift"]),), ()
+    return (_one(options, ra, dec, radius),), ()
 
 
-def _one(name: str, ra: float, dec: float, radius: Any, redshift: float | None) -> Any:
-    """Return an extended source; what is made does not depend on its radius, which may be missing."""
+def _of_table(options: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[str, str], ...]]:
+    from xphotfn.io.table_files import read_table
+    from xphotfn.io.tables import target_rows
     from xphotfn.records.target import Target
 
-    return Target(name=name, kind="extended", ra_deg=ra, dec_deg=dec, radius=radius, redshift=redshift)
+    given = [f"--{name}" for name in (*_OF_ONE, "kind") if options[name] is not None]
+    if given:
+        raise click.UsageError(f"{', '.join(given)} and --targets exclude each other: the table holds them.")
+    rows = target_rows(read_table(options["targets"]))
+    wrong = tuple((name, str(found)) for name, found in rows if isinstance(found, XphotfnError))
+    return tuple(found for _, found in rows if isinstance(found, Target)), wrong
+
+
+def _one(options: Mapping[str, Any], ra: float, dec: float, radius: Any) -> Any:
+    """Return the target; what is made does not depend on its radius, which may be missing."""
+    from xphotfn.records.target import Target
+
+    kind, redshift = options["kind"], options["redshift"]
+    if kind is None:
+        far = redshift is not None and radius is not None and radius.unit.is_equivalent("kpc")
+        kind = "cluster" if far else "position"
+    return Target(name=options["name"] or "target", kind=kind, ra_deg=ra, dec_deg=dec, radius=radius, redshift=redshift)
 
 
 def failed_fields(run: Any) -> dict[str, str]:

@@ -1,29 +1,14 @@
-"""What options hold: angles, radii, bands and pairs, from text to Quantity and records."""
+"""What options hold: radii, bands and pairs, from text to Quantity and records."""
 
 import re
 from typing import Any
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
 
-__all__ = ("angle", "background", "band", "pair", "position", "radius", "region")
+__all__ = ("background", "band", "pair", "radius", "region")
 
 _OVERDENSITY = ("r200", "r500", "r2500")
 _NAMED = (*_OVERDENSITY, "point", "region")
-
-
-def angle(text: str, option: str) -> float:
-    """Return degrees from degrees, or from a text with a unit such as ``9h58m22s``."""
-    import astropy.units as u
-    from astropy.coordinates import Angle
-
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return float(Angle(text).to_value(u.deg))
-    except (ValueError, u.UnitsError) as error:
-        raise UnitMismatch(f"{option} must be degrees or an angle such as 9h58m22s, got {text!r}") from error
 
 
 def radius(text: str, option: str = "--radius") -> Any:
@@ -57,12 +42,6 @@ def pair(text: str, option: str, example: str) -> tuple[str, str]:
     if len(parts) != 2 or not all(parts):
         raise InvalidRecord(f"{option} takes two values with a comma between, such as {example}, got {text!r}")
     return parts[0], parts[1]
-
-
-def position(text: str, option: str) -> tuple[float, float]:
-    """Return RA and Dec in degrees from ``RA,DEC``."""
-    ra, dec = pair(text, option, "149.592,-11.06")
-    return angle(ra, option), angle(dec, option)
 
 
 def background(text: str | None) -> tuple[Any, Any] | None:

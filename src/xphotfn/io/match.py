@@ -68,8 +68,9 @@ def match_observations(
     Notes
     -----
     A region is the target's match when it contains its position and has a colour of its kind (green, magenta, blue,
-    cyan, yellow for clusters and extended sources, red for point sources); the nearest wins, others are alternates.
-    All other regions, of all observations, are interlopers. To a cluster belong also red and magenta regions within
+    cyan, yellow for clusters and extended sources, red for point sources, any for a plain position); the nearest
+    wins, others are alternates, as are extended regions that contain a point source. All other regions, of all
+    observations, are interlopers. To a cluster belong also red and magenta regions within
     0.15 R500 and green regions that overlap the match of another observation.
 
     References

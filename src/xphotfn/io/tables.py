@@ -7,6 +7,7 @@ import astropy.units as u
 import numpy as np
 
 from xphotfn.errors import InvalidRecord, UnitMismatch, XphotfnError
+from xphotfn.io.sky_columns import DEC_NAMES, RA_NAMES, cell_deg, unit_of
 from xphotfn.records.target import Target
 from xphotfn.units import quantity
 
@@ -14,7 +15,9 @@ __all__ = ("target_rows", "targets_from_table")
 
 _RADII = ("r200", "r500", "r2500", "radius")
 _KNOWN = ("name", "kind", "ra", "dec", "redshift", "cosmology", *_RADII)
-_ALIASES = {"z": "redshift", "ra_deg": "ra", "dec_deg": "dec", "raj2000": "ra", "dej2000": "dec", "id": "name"}
+_ALIASES = {"z": "redshift", "id": "name"} | dict.fromkeys(RA_NAMES, "ra") | dict.fromkeys(DEC_NAMES, "dec")
+_SKY = ("ra", "dec")
+_HEADS = ("name", *_SKY)
 
 
 def targets_from_table(table: Any) -> tuple[Target, ...]:
@@ -24,16 +27,18 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
     ----------
     table
         An astropy Table, a pandas DataFrame, a list of dicts, or anything that ``astropy.table.Table`` takes. Columns,
-        in any case: ``name``, ``ra``, ``dec`` (degrees unless they have a unit; ``9h58m22s`` too), and where known
+        in any case: ``name``, ``ra``, ``dec`` (``RAJ2000``, ``DEJ2000``; numbers are degrees unless they have a unit;
+        texts ``9h58m22s``, ``-11d03m35s`` or ``09:58:22``, which is hours for RA, ``-11:03:35``), and where known
         ``redshift`` (``z``), ``r200``, ``r500``, ``r2500``, ``radius`` (kpc for clusters and arcsec for others unless
-        they have a unit), ``kind`` (``cluster``, ``extended``, ``point``) and ``cosmology``. All other columns go to
-        ``extra``.
+        they have a unit), ``kind`` (``cluster``, ``extended``, ``point``, ``position``) and ``cosmology``. All other
+        columns go to ``extra``. One column of SkyCoords does for ``ra`` and ``dec``.
 
     Returns
     -------
     tuple of Target
-        In the order of the rows. Without a ``kind``, a row with a redshift and an overdensity radius is a cluster, one
-        with a ``radius`` alone an extended source. Masked or NaN cells count as not given.
+        In the order of the rows. Without a ``kind``, a row with a redshift and an overdensity radius, or without any
+        radius, is a cluster; one with a ``radius`` alone is a position, and what a region file has there is its own.
+        Masked or NaN cells count as not given.
 
     Raises
     ------
@@ -63,17 +68,27 @@ def target_rows(table: Any) -> tuple[tuple[str, Target | XphotfnError], ...]:
 
     if not isinstance(table, Table):  # which has columns and iloc too, as a DataFrame has
         table = Table.from_pandas(table) if hasattr(table, "iloc") else Table(table)
-    rows = table
+    rows = _with_angles(table)
     names = {c: _ALIASES.get(c.lower(), c.lower()) for c in rows.colnames}
-    missing = [n for n in ("name", "ra", "dec") if n not in names.values()]
+    missing = [n for n in _HEADS if n not in names.values()]
     if missing:
         there = ", ".join(rows.colnames)
         raise InvalidRecord(f"the table lacks {', '.join(missing)}; its columns are {there}: add or rename")
     twice = sorted({n for n in names.values() if list(names.values()).count(n) > 1})
     if twice:
         raise InvalidRecord(f"several columns of the table mean {', '.join(twice)}: keep one of each")
-    units = {c: getattr(rows[c], "unit", None) for c in rows.colnames}
+    units = {c: unit_of(rows[c]) for c in rows.colnames}
     return tuple(_target_or_error(i, row, names, units) for i, row in enumerate(rows, 1))
+
+
+def _with_angles(table: Any) -> Any:
+    """Return a table whose one column of SkyCoords, if there is one, has become ``ra`` and ``dec`` in degrees."""
+    name = next((n for n in table.colnames if hasattr(table[n], "icrs")), None)
+    if name is None:
+        return table
+    rest = table[[n for n in table.colnames if n != name]]
+    rest["ra"], rest["dec"] = table[name].icrs.ra.deg, table[name].icrs.dec.deg
+    return rest
 
 
 def _target_or_error(
@@ -87,14 +102,16 @@ def _target_or_error(
 
 
 def _target(number: int, row: Any, names: Mapping[str, str], units: Mapping[str, Any]) -> Target:
-    cells = {new: _cell(row[old], units[old]) for old, new in names.items()}
+    cells = {new: _cell(row[old], None if new in _SKY else units[old]) for old, new in names.items()}
     known = {n: v for n, v in cells.items() if n in _KNOWN and v is not None}
     kind = str(known.pop("kind", _guess_kind(known)))
     for name in _RADII:
         if name in known and not isinstance(known[name], u.Quantity):
             known[name] = _bare_radius(known[name], kind)
     try:
-        known |= {n: _degrees(n, known[n]) for n in ("ra", "dec") if isinstance(known.get(n), str)}
+        for old, new in names.items():
+            if new in _SKY and new in known:
+                known[new] = cell_deg(known[new], new, old, units[old])
     except UnitMismatch as error:
         raise UnitMismatch(f"row {number} of the table: {error}") from error
     extra = {old: cells[new] for old, new in names.items() if new not in _KNOWN and cells[new] is not None}
@@ -121,24 +138,10 @@ def _cell(value: Any, unit: Any) -> Any:
     return value * unit if unit is not None and isinstance(value, int | float) else value
 
 
-def _degrees(name: str, text: str) -> float:
-    """Return degrees from a text: a number of degrees, or an angle with its unit such as ``9h58m22s``."""
-    from astropy.coordinates import Angle
-
-    try:
-        return float(text)
-    except ValueError:
-        pass
-    try:
-        return float(Angle(text).to_value(u.deg))
-    except (ValueError, u.UnitsError) as error:
-        raise UnitMismatch(f"{name} must be degrees or have its unit such as 9h58m22s, got {text!r}") from error
-
-
 def _guess_kind(known: Mapping[str, Any]) -> str:
     if "redshift" in known and any(n in known for n in ("r200", "r500", "r2500")):
         return "cluster"
-    return "extended" if "radius" in known else "cluster"
+    return "position" if "radius" in known else "cluster"
 
 
 def _bare_radius(value: Any, kind: str) -> Any:

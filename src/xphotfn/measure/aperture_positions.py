@@ -7,16 +7,16 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch, XphotfnError
+from xphotfn.errors import InvalidRecord, ShapeMismatch, XphotfnError
+from xphotfn.io.sky_columns import sky_columns
 from xphotfn.records.field import Field
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import background_ring
-from xphotfn.units import quantity
+from xphotfn.units import positions_deg, quantity
 
 __all__ = ("Sky", "crowded", "sky_of")
 
 Floats = NDArray[np.float64]
-_RA, _DEC = ("ra", "ra_deg", "raj2000", "ra_icrs"), ("dec", "dec_deg", "dej2000", "dec_icrs", "de_icrs")
 
 
 class Sky(NamedTuple):
@@ -70,55 +70,17 @@ def _ring(background: Any, r: Floats, target: Any, wings_arcsec: Floats) -> tupl
 def _positions(positions: Any) -> tuple[tuple[Floats, Floats], Mapping[str, Any]]:
     if hasattr(positions, "colnames") or (hasattr(positions, "columns") and hasattr(positions, "iloc")):
         return _of_table(positions)
-    item = getattr(positions, "position", positions)
-    if hasattr(item, "icrs"):
-        given = np.stack([item.icrs.ra.to_value(u.deg), item.icrs.dec.to_value(u.deg)], axis=-1)
-    else:
-        try:
-            given = np.asarray(quantity(item, "positions", "[149.6, -11.1]*u.deg").to_value(u.deg), dtype=np.float64)
-        except u.UnitConversionError as error:
-            raise UnitMismatch(f"positions are angles [ra, dec], got {item.unit}; coord_conv gives degrees") from error
-    if given.ndim not in (1, 2) or given.shape[-1] != 2:
-        raise ShapeMismatch(f"positions must have shape (2,) or (N, 2), RA first, got {given.shape}")
-    ra, dec = given.reshape(-1, 2).T
+    ra, dec = positions_deg(positions).reshape(-1, 2).T
     return _checked(ra, dec), {}
 
 
 def _of_table(table: Any) -> tuple[tuple[Floats, Floats], Mapping[str, Any]]:
-    """Return the positions of a table, degrees where a column has no unit, and its other columns."""
+    """Return the positions of a table and its other columns."""
     from astropy.table import Table
 
     rows = table if isinstance(table, Table) else Table.from_pandas(table)
-    for name in rows.colnames:
-        if hasattr(rows[name], "icrs"):
-            place = _checked(rows[name].icrs.ra.to_value(u.deg), rows[name].icrs.dec.to_value(u.deg))
-            return place, {n: rows[n] for n in rows.colnames if n != name}
-    found = []
-    for what, names in (("ra", _RA), ("dec", _DEC)):
-        fits = [name for name in rows.colnames if name.lower() in names]
-        if len(fits) != 1:
-            how = "no column" if not fits else f"several columns ({', '.join(fits)})"
-            raise InvalidRecord(
-                f"a table of positions needs columns ra and dec in degrees, or one SkyCoord; this one has {how} for "
-                f"{what}: its columns are {', '.join(rows.colnames)}"
-            )
-        found.append(fits[0])
-    return _checked(*(_column(rows[name], name) for name in found)), {
-        n: rows[n] for n in rows.colnames if n not in found
-    }
-
-
-def _column(column: Any, name: str) -> Floats:
-    unit = getattr(column, "unit", None)
-    try:
-        values = np.ma.filled(np.ma.asarray(getattr(column, "value", column), dtype=np.float64), np.nan)
-        return np.asarray(values if unit is None else u.Quantity(values, unit).to_value(u.deg), dtype=np.float64)
-    except u.UnitConversionError as error:
-        raise UnitMismatch(f"column {name} must be an angle, got {unit}") from error
-    except (TypeError, ValueError) as error:
-        raise InvalidRecord(
-            f"column {name} must hold numbers (degrees), got {column.dtype}: convert it with SkyCoord first"
-        ) from error
+    found = sky_columns(rows)
+    return _checked(found.ra, found.dec), {n: rows[n] for n in rows.colnames if n not in found.names}
 
 
 def _checked(ra: Any, dec: Any) -> tuple[Floats, Floats]:

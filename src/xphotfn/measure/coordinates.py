@@ -10,7 +10,7 @@ from xphotfn.errors import OffImage, ProductMissing, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import deg_to_pix, inside, pix_to_deg, pix_to_sky, sky_to_pix
-from xphotfn.units import xmm_sky
+from xphotfn.units import is_sky, positions_deg, xmm_sky
 
 __all__ = ("coord_conv", "counts_at", "exposure_at", "pixels_of", "rate_at")
 
@@ -25,7 +25,8 @@ def coord_conv(product: Product, coords: Any, to: Any, *, rounded: bool = True) 
     product
         Image, ExposureMap or RateMap.
     coords
-        Quantity of shape (2,) or (N, 2), x or RA first, in deg (any angle), pix or xmm_sky. SkyCoord works too.
+        Quantity of shape (2,) or (N, 2), x or RA first, in deg (any angle), pix or xmm_sky. A SkyCoord works too, and
+        texts such as ``"09:58:22 -11:03:35"``.
     to
         ``"deg"``, ``"pix"``, ``"xmm_sky"`` or the unit.
     rounded
@@ -68,8 +69,8 @@ def coord_conv(product: Product, coords: Any, to: Any, *, rounded: bool = True) 
 
 def _coordinates(coords: Any) -> tuple[NDArray[np.float64], str]:
     """Return an array of shape (..., 2) and the name of its unit."""
-    if hasattr(coords, "ra") and hasattr(coords, "dec"):
-        coords = u.Quantity(np.stack([coords.ra.to_value(u.deg), coords.dec.to_value(u.deg)], axis=-1), u.deg)
+    if not isinstance(coords, u.Quantity) and is_sky(coords):
+        coords = u.Quantity(positions_deg(coords, "coordinates"), u.deg)
     if not isinstance(coords, u.Quantity):
         raise UnitMismatch(
             f"coordinates need a unit: write Quantity([x, y], 'pix') or in deg or xmm_sky, got {coords!r}"

@@ -256,7 +256,7 @@ def _background_edges(background: tuple[float, float]) -> tuple[float, float]:
 
 
 def _centre_pixel(product: Product, field: Field, centre: Any) -> tuple[float, float]:
-    ra, dec = position_deg(getattr(centre, "position", centre) if centre is not None else field.centre, "centre")
+    ra, dec = position_deg(field.centre if centre is None else centre, "centre")
     x, y = deg_to_pix(product.grid, ra, dec)
     return float(x), float(y)
 

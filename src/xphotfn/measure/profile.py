@@ -287,7 +287,7 @@ def _per_map(background: Any, maps: int) -> list[Any]:
 def _rings_of(rate_map: RateMap, field: Field, degrees: Floats, options: tuple[Any, bool, Any]) -> tuple[Any, ...]:
     background, remove, centre = options
     grid = rate_map.grid
-    ra, dec = position_deg(getattr(centre, "position", centre) if centre is not None else field.centre, "centre")
+    ra, dec = position_deg(field.centre if centre is None else centre, "centre")
     x, y = deg_to_pix(grid, ra, dec)
     keep = interloper_mask(rate_map, field) if remove else np.ones(grid.shape, dtype=bool)
 
@@ -355,11 +355,10 @@ def _table(**columns: Any) -> Any:
 
 def _meta(maps: tuple[RateMap, ...], field: Field, background: Any, remove: bool, centre: Any) -> dict[str, Any]:
     kind = "none" if background is None else str(background) if isinstance(background, u.Quantity) else "given counts"
-    where = field.centre if centre is None else getattr(centre, "position", centre)
     return {
         "maps": [str(m) for m in maps],
         "field": field.name,
-        "centre_deg": [float(v) for v in position_deg(where, "centre")],
+        "centre_deg": [float(v) for v in position_deg(field.centre if centre is None else centre, "centre")],
         "background": kind,
         "interlopers_removed": remove,
     }

@@ -247,5 +247,5 @@ def with_centre(field: Field, position: Any) -> Field:
     """
     if field.target is None:
         raise InvalidRecord("a bulk field has no target to centre on: use match_observations(target, observations)")
-    ra, dec = position_deg(getattr(position, "position", position), "centre")
+    ra, dec = position_deg(position, "centre")
     return evolve(field, centre_ra_deg=ra, centre_dec_deg=dec)

@@ -10,7 +10,7 @@ from attrs import field, frozen
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records._fields import non_empty, one_of, pairs
 from xphotfn.records._html import Html, block, facts, record_html
-from xphotfn.units import angle_deg, quantity
+from xphotfn.units import dec_deg, quantity, ra_deg
 
 __all__ = (
     "CosmologyParameters",
@@ -22,6 +22,7 @@ __all__ = (
     "point_source",
 )
 
+KINDS = ("cluster", "extended", "point", "position")
 Scalar = str | int | float | bool | None
 
 
@@ -123,14 +124,6 @@ def _scalar(value: Any) -> Scalar:
     return plain if isinstance(plain, (str, int, float, bool, type(None))) else str(plain)
 
 
-def _ra(value: Any) -> float:
-    return angle_deg(value, "RA")
-
-
-def _dec(value: Any) -> float:
-    return angle_deg(value, "Dec")
-
-
 def _number(value: Any) -> float | None:
     try:
         return None if value is None else float(value)
@@ -153,7 +146,8 @@ class Target:
     name
         Any text.
     kind
-        ``cluster``, ``extended`` or ``point``.
+        ``cluster``, ``extended``, ``point``, or ``position`` where nothing is known but where it is: then any region
+        that holds it is its own.
     ra_deg, dec_deg
         Position in degrees, ICRS.
     redshift
@@ -169,9 +163,9 @@ class Target:
     """
 
     name: str = field(converter=str, validator=non_empty)
-    kind: str = field(validator=one_of("cluster", "extended", "point"))
-    ra_deg: float = field(converter=_ra)
-    dec_deg: float = field(converter=_dec)
+    kind: str = field(validator=one_of(*KINDS))
+    ra_deg: float = field(converter=ra_deg)
+    dec_deg: float = field(converter=dec_deg)
     redshift: float | None = field(default=None, converter=_number, validator=_redshift)
     _r200: Radius | None = field(default=None, converter=_radius)
     _r500: Radius | None = field(default=None, converter=_radius)
@@ -268,7 +262,7 @@ def galaxy_cluster(
     name
         Any text.
     ra, dec
-        Position, Quantity or degrees.
+        Position: Quantity, degrees, or a text such as ``"09:58:22"`` (RA in hours) and ``"-11d03m35s"``.
     redshift
         Above 0.
     r200, r500, r2500

@@ -47,8 +47,9 @@ def sort_regions(
     Notes
     -----
     The match is the region nearest to the target among those that contain its position and have a colour of its
-    kind: extended colours for clusters and extended sources, red for point sources. Other regions of that kind that
-    contain it are alternates: neither measured nor masked. Excluded (``-``) regions are no sources.
+    kind: extended colours for clusters and extended sources, red for point sources, any for a plain position. Other
+    regions of that kind that contain it are alternates: neither measured nor masked. So are extended regions that
+    contain a point source: masked, nothing of it would be left. Excluded (``-``) regions are no sources.
 
     References
     ----------
@@ -60,20 +61,29 @@ def sort_regions(
     distance = separation_deg(target.ra_deg, target.dec_deg, *sky_centres(sources, region_grid))
     x, y = (float(v) for v in deg_to_pix(region_grid, target.ra_deg, target.dec_deg))
     within = contains(pixel_shapes(sources, region_grid, region_grid), x, y)
-    hits = [i for i in np.argsort(distance, kind="stable").tolist() if within[i] and _is_kind(sources[i], target)]
+    holding = [i for i in np.argsort(distance, kind="stable").tolist() if within[i]]
+    own = [i for i in holding if _is_kind(sources[i], target)]
+    around = [i for i in holding if target.kind == "point" and i not in own]
+    hits = own + around
     in_core = {i for i, r in enumerate(sources) if distance[i] < core_deg and r.colour in ("red", "magenta")}
     kept = sorted(in_core - set(hits)) if target.kind == "cluster" else []
     rest = [r for i, r in enumerate(sources) if i not in hits and i not in kept]
     return Sorted(
-        match=sources[hits[0]] if hits else None,
-        alternates=[sources[i] for i in hits[1:]],
+        match=sources[own[0]] if own else None,
+        alternates=[sources[i] for i in own[1:] + around],
         kept=[sources[i] for i in kept],
         interlopers=rest,
     )
 
 
 def _is_kind(region: Region, target: Target) -> bool:
-    return region.is_point_source if target.kind == "point" else region.is_extended
+    match target.kind:
+        case "point":
+            return region.is_point_source
+        case "position":
+            return True
+        case _:
+            return region.is_extended
 
 
 def overlapping(match: PixelShape, other: PixelShape) -> bool:

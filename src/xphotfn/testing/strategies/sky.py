@@ -3,13 +3,14 @@
 from collections.abc import Sequence
 
 import astropy.units as u
+from attrs import evolve
 from hypothesis import strategies as st
 
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.records.band import Band
 from xphotfn.records.grid import XMM_REFERENCE, PixelGrid
 from xphotfn.records.instrument import INSTRUMENTS, Instrument
-from xphotfn.records.target import CosmologyParameters, Target, extended_source, galaxy_cluster, point_source
+from xphotfn.records.target import KINDS, CosmologyParameters, Target, extended_source, galaxy_cluster, point_source
 from xphotfn.testing.strategies.parts import EXTRA, NAME, one_of_kinds
 
 __all__ = (
@@ -84,12 +85,12 @@ def _cosmologies(draw: st.DrawFn) -> str | CosmologyParameters:
 
 @st.composite
 def targets(draw: st.DrawFn, *, kind: str | None = None) -> Target:
-    """Return a strategy for targets: clusters, extended sources and point sources.
+    """Return a strategy for targets: clusters, extended sources, point sources and positions.
 
     Parameters
     ----------
     kind
-        ``cluster``, ``extended`` or ``point``; any of them if None.
+        ``cluster``, ``extended``, ``point`` or ``position``; any of them if None.
 
     Examples
     --------
@@ -100,16 +101,17 @@ def targets(draw: st.DrawFn, *, kind: str | None = None) -> Target:
     ...     assert target.redshift > 0
     >>> test_a_cluster_has_a_redshift()
     """
-    chosen = one_of_kinds(draw, kind, ("cluster", "extended", "point"))
+    chosen = one_of_kinds(draw, kind, KINDS)
     name, extra = draw(NAME), draw(EXTRA)
     ra, dec = draw(positions())
     if chosen == "point":
         return point_source(name, ra, dec, radius=draw(_ANGULAR_RADII), extra=extra)
     redshift = draw(st.floats(1e-3, 3.0))
-    if chosen == "extended":
+    if chosen in ("extended", "position"):
         far = draw(st.booleans())
         radius = draw(_ALL_RADII if far else _ANGULAR_RADII)
-        return extended_source(name, ra, dec, radius=radius, redshift=redshift if far else None, extra=extra)
+        known = extended_source(name, ra, dec, radius=radius, redshift=redshift if far else None, extra=extra)
+        return evolve(known, kind=chosen)
     r200, r500, r2500 = (draw(_ALL_RADII) if draw(st.booleans()) else None for _ in range(3))
     return galaxy_cluster(
         name, ra, dec, redshift=redshift, r200=r200, r500=r500, r2500=r2500,
