@@ -239,7 +239,7 @@ def _painted(product: Product, shape: PixelShape) -> Mask:
 
 def ring_factors(field: Field, radius_arcsec: float) -> tuple[float, float]:
     """Return the edges of the default background ring in units of the source radius."""
-    if field.target is None or field.target.kind != "point":
+    if field.target is None or field.target.kind not in ("point", "position"):
         return RING_FACTORS
     inner, outer = background_ring(radius_arcsec)
     return float(inner) / radius_arcsec, float(outer) / radius_arcsec
