@@ -3,6 +3,7 @@
 Fitted to 0201901401 and 0201903501; 0404910601 is held out. ``--write`` replaces the file that the package ships,
 src/xphotfn/data/epic_exposure_model.json; it needs the real observations (``XPHOTFN_TEST_DATA``).
 
+Live time: the level of SAS's MOS maps over ours, one number, the mean of a below.
 Shadow: a map is ``a*M0 + b*M1`` where M0 is the map with mirror vignetting alone and M1 that with vignetting times the
 distance w along the dispersion; g = b/a, by least squares with clipping at four sigma over the compared pixels.
 Edge: in sectors of two degrees the radius that divides exposed from unexposed pixels with the fewest mistakes.
@@ -37,7 +38,7 @@ def off_axis(geometry):
 
 
 def fit_slope(geometry, sas, energy_ev):
-    """Return g, its statistical error and the median |residual| in %."""
+    """Return g, its statistical error, the median |residual| in % and the level a: SAS over native."""
     theta, along = off_axis(geometry)
     mirror = vignetting(packaged_table(), energy_ev, theta)
     keep = compared_pixels(sas).ravel()
@@ -53,21 +54,23 @@ def fit_slope(geometry, sas, energy_ev):
     covariance = sigma**2 * np.linalg.inv(design[good].T @ design[good])
     a, b = solution
     error = abs(b / a) * np.sqrt(covariance[1, 1] / b**2 + covariance[0, 0] / a**2 - 2 * covariance[0, 1] / (a * b))
-    return b / a, error, 100 * float(np.median(np.abs(residual)))
+    return b / a, error, 100 * float(np.median(np.abs(residual))), a
 
 
 def fit_shadow(folder):
-    """Return the part ``rga`` of the model."""
-    model = {}
+    """Return the parts ``rga`` and ``live_scale`` of the model."""
+    model, levels = {}, {}
+    known = detector.exposure_model()["live_scale"]["mos"]  # is in the maps already
     for camera in MOS:
         slopes, errors = {}, {}
         for obs_id in OBSERVATIONS:
             geometry = geometry_of(folder, obs_id, camera)
             for band, lo, hi in BANDS:
                 energy = (lo + hi) / 2
-                g, error, residual = fit_slope(geometry, sas_map(folder, obs_id, camera, band), energy)
+                g, error, residual, level = fit_slope(geometry, sas_map(folder, obs_id, camera, band), energy)
                 slopes.setdefault(obs_id, []).append(round(float(g), 8))
                 errors.setdefault(obs_id, []).append(float(error))
+                levels.setdefault(obs_id, []).append(level * known)
                 held = ", held out" if obs_id == HELD_OUT else ""
                 print(
                     f"{camera} {obs_id} {energy:6.0f} eV: g = {100 * g:.4f} +- {100 * error:.4f} % per arcmin, "
@@ -86,7 +89,11 @@ def fit_shadow(folder):
             g, e = model[camera]["slopes_per_arcmin"][n], model[camera]["errors"][n]
             away = slopes[HELD_OUT][n] - g
             print(f"{camera} {energy} eV: g = {100 * g:.4f} +- {100 * e:.4f}; held out {100 * away:+.4f} % per arcmin")
-    return model
+    scale = float(np.mean([levels[o] for o in FITTED]))
+    spread = float(np.std([levels[o] for o in FITTED], ddof=1))
+    print(f"live time: {scale:.5f}, spread {spread:.5f}; held out {np.mean(levels[HELD_OUT]):.5f}")
+    held = {o: [round(float(v), 5) for v in found] for o, found in levels.items()}
+    return model, {"mos": round(scale, 5), "spread": round(spread, 5), "by_observation": held}
 
 
 @contextmanager
@@ -187,13 +194,14 @@ def main():
     model = dict(detector.exposure_model())
     edges, residuals = fit_edge(folder, model)
     with replaced(model | {"field_of_view": edges}):
-        rga = fit_shadow(folder)
+        rga, live_scale = fit_shadow(folder)
     made = {
         "source": "benchmarks/fit_exposure_model.py, from eexpmap 4.6.5 and 4.8 maps of Abell 907",
         "fitted_to": list(FITTED),
         "held_out": HELD_OUT,
         "units": "slopes per arcmin; radii in 0.05 arcsec about the centre, azimuth 0, 2, 4 ... degrees from +DETX",
         "rga": rga,
+        "live_scale": live_scale,
         "edge_residuals": residuals,
         "field_of_view": edges,
     }

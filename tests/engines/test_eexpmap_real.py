@@ -82,9 +82,9 @@ def overlap(first, second):
 def test_mos_maps_are_those_of_sas(real_maps, obs_id, camera):
     for native, sas in real_maps(obs_id, camera):
         ratio = (native / np.where(sas > 0, sas, 1))[compared(sas)] - 1
-        assert np.median(np.abs(ratio)) <= 0.0015
+        assert np.median(np.abs(ratio)) <= 0.0004
         assert np.percentile(np.abs(ratio), 95) <= 0.02
-        assert abs(np.median(ratio)) <= 0.001
+        assert abs(np.median(ratio)) <= 0.0003
         assert overlap(native, sas) >= 0.992
         assert abs(native.sum() / sas.sum() - 1) <= 0.003
 
@@ -97,7 +97,7 @@ def test_the_held_out_observation_is_no_worse(real_maps):
                 pixels = compared(sas)
                 worst = np.median(np.abs(native[pixels] / sas[pixels] - 1))
                 median[obs_id] = max(median.get(obs_id, 0), worst)
-    assert median["0404910601"] <= max(median["0201901401"], median["0201903501"])
+    assert median["0404910601"] <= max(median["0201901401"], median["0201903501"]) <= 0.00035
 
 
 @pytest.mark.parametrize("obs_id", OBSERVATIONS)
@@ -111,7 +111,7 @@ def test_pn_maps_have_the_shape_of_sas_maps_without_an_event_list(real_maps, obs
         assert np.percentile(np.abs(ratio), 95) <= 0.03
         assert overlap(native, sas) >= 0.955
     assert abs(scales[1] / scales[0] - 1) <= 0.003
-    assert 0.8 < scales[0] < 1
+    assert 0.97 < scales[0] < 1.015  # what the usual live time of the mode leaves
 
 
 def test_the_two_samplings_differ_as_documented(data_root):

@@ -756,3 +756,16 @@ def test_a_table_without_rows_has_empty_columns(tmp_path):
     data = table_data(as_table(path, scan(path)[1]))
     assert data.column("RAWX").shape == (0,)
     assert data.column("TIME").dtype == np.float64
+
+
+def test_live_times_of_the_pipeline_list_cut_by_good_times(folders_root, tmp_path):
+    """SAS leaves out a frame that ends with its interval: LIVETInn of all seven CCDs, one of which has such a frame."""
+    place = folders_root / "pps" / "0001730201"
+    for name in (PPS, "M1_gti.fits"):
+        (tmp_path / name).symlink_to(place / name)
+    pairs = {"table": PPS, "filteredset": "clean.fits", "expression": PPS_EXPRESSION}
+    evselect(Command(task="evselect", parameters=pairs), tmp_path)
+    ours, theirs = (fits.getheader(p, "EVENTS") for p in (tmp_path / "clean.fits", place / "M1_clean.fits.gz"))
+    for n in range(1, 8):
+        assert ours[f"LIVETI{n:02d}"] == pytest.approx(theirs[f"LIVETI{n:02d}"], abs=1e-3)
+        assert ours[f"ONTIME{n:02d}"] == pytest.approx(theirs[f"ONTIME{n:02d}"], abs=1e-6)

@@ -35,11 +35,16 @@ def test_the_packaged_table_has_the_published_values(energy):
     assert packaged_table().factors.shape == (packaged_table().energies_ev.size, 27)
 
 
-def test_nodes_are_kept_and_between_them_it_is_bilinear():
+def test_nodes_are_kept_and_between_them_energies_are_lines_and_angles_a_round_spline():
     table = small()
     for n, energy in enumerate(table.energies_ev):
-        np.testing.assert_array_equal(vignetting(table, float(energy), table.angles_arcmin), table.factors[n])
-    assert vignetting(table, 3000, 7.5) == pytest.approx((0.55 + 0.35) / 2)
+        np.testing.assert_allclose(vignetting(table, float(energy), table.angles_arcmin), table.factors[n], rtol=1e-14)
+    halves = [vignetting(table, energy, 7.5) for energy in (2000, 4000)]
+    assert vignetting(table, 3000, 7.5) == pytest.approx(np.mean(halves))
+    angles = np.arange(0, 16, 0.6)
+    parabola = VignettingTable(energies_ev=[1000], angles_arcmin=angles, factors=[1 - 0.003 * angles**2])
+    between = np.linspace(0, 15, 101)
+    np.testing.assert_allclose(vignetting(parabola, 1000, between), 1 - 0.003 * between**2, rtol=1e-12)
 
 
 @given(st.floats(-1e5, 1e5), st.floats(0, 100))
@@ -58,7 +63,9 @@ def test_nan_angles_give_nan_and_energies_must_be_finite():
 
 def test_one_energy_will_do():
     one = VignettingTable(energies_ev=[1000], angles_arcmin=[0, 10], factors=[[1, 0.5]])
-    assert vignetting(one, 9999, 5) == 0.75
+    assert vignetting(one, 9999, 5) == pytest.approx(27 / 32)  # 1 - 3/4 t^2 + 1/4 t^3 halfway: level on the axis
+    flat = VignettingTable(energies_ev=[1000], angles_arcmin=[0], factors=[[1]])
+    assert np.array_equal(vignetting(flat, 1, [0, np.nan]), [1, np.nan], equal_nan=True)
 
 
 @pytest.mark.parametrize(

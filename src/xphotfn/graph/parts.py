@@ -28,6 +28,7 @@ from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
+from xphotfn.science.live_fraction import usual_live_fraction
 from xphotfn.science.mosaic import mosaic_batches
 
 __all__ = ("Part", "Wish", "exposure_map_part", "exposures_of", "image_part", "join", "mosaic_part")
@@ -35,11 +36,6 @@ __all__ = ("Part", "Wish", "exposure_map_part", "exposures_of", "image_part", "j
 MOST_LETTERS = 120_000  # of a list of files: Linux takes no word of 131072 bytes or more on a command line
 _FEWEST_IMAGES = 5  # what mosaic_batches needs at least
 _LONGEST_MOSAIC = "m" * 80  # the mosaic of the portions before is one of the images
-
-_WITHOUT_EVENTS = (
-    "is made without an event list, which only the native engine can: lost frames and bad pixels are not known, "
-    "so it is too high (pn by 13 to 18 %)"
-)
 
 
 @final
@@ -165,8 +161,16 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
         inputs=inputs,
         obs_id=image.obs_id,
     )
-    notes = () if table else (f"{_who(product)}: {_WITHOUT_EVENTS}",)
+    notes = () if table else (f"{_who(product)}: {_without_events(exposure)}",)
     return Part(steps=(*steps, step), products=(evolve(product, step=step.id),), notes=notes)
+
+
+def _without_events(exposure: Exposure) -> str:
+    live = usual_live_fraction(exposure.instrument, exposure.submode)
+    return (
+        "is made without an event list, which only the native engine can: its live time is what is usual for the mode, "
+        f"{live}, and bad pixels are not known"
+    )
 
 
 def _is_of(found: FoundProduct, image: PlannedProduct, grid: ImageGrid | None) -> bool:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xphotfn.commands.command import Command
 from xphotfn.commands.xproc import to_card
 from xphotfn.engines.native.attitude import attitude_bins, attitude_of, record_edges
-from xphotfn.engines.native.detector import Camera, chip_mask
+from xphotfn.engines.native.detector import Camera, chip_mask, exposure_model
 from xphotfn.engines.native.eexpmap_inputs import Files, Inputs, Job, read_inputs, read_job
 from xphotfn.engines.native.livetime import seconds_per_piece
 from xphotfn.engines.native.projection import Boresight, View, fit_boresight, pixel_to_det, weights
@@ -250,7 +250,10 @@ def _placements(
 
 def _live(inputs: Inputs, number: int, edges: NDArray[np.float64]) -> NDArray[np.float64]:
     chip = inputs.chips[number]
-    return seconds_per_piece(chip.intervals, chip.frames, edges) * inputs.oot_fraction
+    found = seconds_per_piece(chip.intervals, chip.frames, edges) * inputs.oot_fraction
+    if chip.frames is None:
+        return found * inputs.live_fraction
+    return found * (exposure_model()["live_scale"]["mos"] if inputs.camera.is_mos else 1.0)
 
 
 def _note_gaps(

@@ -26,6 +26,7 @@ from xphotfn.engines.native.livetime import (
     subspace_of,
 )
 from xphotfn.errors import CommandFailed, InvalidFile
+from xphotfn.science.live_fraction import LiveFraction, usual_live_fraction
 
 __all__ = ("ChipInput", "Files", "Inputs", "Job", "read_inputs", "read_job")
 
@@ -68,11 +69,15 @@ class ChipInput(NamedTuple):
 
 
 class Inputs(NamedTuple):
-    """Everything that an exposure map is made of; ``notes`` say what was assumed."""
+    """Everything that an exposure map is made of; ``notes`` say what was assumed.
+
+    Good time times ``live_fraction`` is the exposure of a CCD without frames; 1 where the event list has none of them.
+    """
 
     camera: Camera
     header: Any
     oot_fraction: float
+    live_fraction: float
     demands: Demands
     chips: Mapping[int, ChipInput]
     track: AttitudeTrack | None
@@ -169,7 +174,8 @@ def read_inputs(job: Job, files: Files | None = None) -> Inputs:
     oot = 1.0 if camera.is_mos else OOT_FRACTION[mode]
     demands = _demands(subspace, camera)
     some = None if track is None else files.once(_some_events, job.events, events)
-    return Inputs(camera, header, oot, demands, chips, track, some, tuple(notes))
+    live = usual_live_fraction(camera.name, mode).value if job.events is None else 1.0
+    return Inputs(camera, header, oot, live, demands, chips, track, some, tuple(notes))
 
 
 def _mode(header: Any, camera: Camera, name: str, notes: Notes) -> str:
@@ -249,7 +255,7 @@ def _chips(
     )
     times = chip_times(subspace, gtis, tuple(known), _alone(header, exposures, path))
     numbers = [n for n in times.intervals if n <= len(camera.chips)]
-    notes += [*times.notes, *_missing(job, camera, numbers, exposures, bad)]
+    notes += [*times.notes, *_missing(job, usual_live_fraction(camera.name, mode), numbers, exposures, bad)]
     offsets = {} if camera.is_mos else files.once(_offsets, path, events)
     oot = 1.0 if camera.is_mos else OOT_FRACTION[mode]
     chips: dict[int, ChipInput] = {}
@@ -262,13 +268,11 @@ def _chips(
 
 
 def _missing(
-    job: Job, camera: Camera, numbers: Sequence[int], exposures: Mapping[int, Block], bad: Mapping[int, Block]
+    job: Job, live: LiveFraction, numbers: Sequence[int], exposures: Mapping[int, Block], bad: Mapping[int, Block]
 ) -> Notes:
     """Return what is said of blocks that are missing."""
     if job.events is None:
-        pn = "no event list: lost frames of pn are not known, the exposure is up to 18 % high"
-        first = "no event list: FRACEXP is 100 %, no bad pixels, fixed boresight (4 arcsec)"
-        return [first] if camera.is_mos else [first, pn]
+        return [f"no event list: live time is {live}", "no event list: no bad pixels, fixed boresight (4 arcsec)"]
     notes = []
     for what, there, taken in (("EXPOSU", exposures, "100 %"), ("BADPIX", bad, "no bad pixels")):
         missing = [str(n) for n in numbers if n not in there]

@@ -1,7 +1,8 @@
 """Exposure times from good time intervals, and the tables of both.
 
 ONTIMEnn is the sum of the intervals of CCD nn, LIVETInn the sum of TIMEDEL * FRACEXP over the frames that lie
-wholly inside them; both reproduce the headers of evselect 3.62 and 3.71.
+wholly inside them, a frame that ends with the interval not among them; both reproduce the headers of evselect 3.62 and
+3.71.
 """
 
 from collections.abc import Mapping, Sequence
