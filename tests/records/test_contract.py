@@ -48,6 +48,7 @@ from xphotfn.records.region import Region
 from xphotfn.records.target import CosmologyParameters, Radius, Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import KingModel
+from xphotfn.science.live_fraction import LiveFraction
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.matching import Sorted
 from xphotfn.science.snr import ExactMethod, GaussianMethod, LiMaMethod, MidPMethod, XGAMethod
@@ -230,6 +231,11 @@ SCIENCE = (
     case(LiMaMethod, st.builds(LiMaMethod), None),
     case(ExactMethod, st.builds(ExactMethod), None),
     case(GaussianMethod, st.builds(GaussianMethod, background_variance=st.booleans()), None),
+    case(
+        LiveFraction,
+        st.builds(LiveFraction, **dict.fromkeys(("value", "low", "high"), st.floats(0, 1)), maps=st.integers(0, 9)),
+        None,
+    ),
     case(
         VignettingTable,
         st.builds(
