@@ -30,6 +30,55 @@ def test_found_maps_are_no_maps_without_vignetting(field, band):
     assert len(xp.plan_exposure_maps(field, band).products) == 12
 
 
+def test_pixels_that_are_not_square_are_refused_when_the_plan_is_made(field, band):
+    grid = xp.ImageGrid(x_bin=40, y_bin=80, square_pixels=False)
+    for make in (xp.plan_images, xp.plan_exposure_maps, xp.plan_mosaics, xp.plan_photometry):
+        with pytest.raises(xp.PlanError, match="pixels of 40 by 80 units are not square"):
+            make(field, band, grid=grid)
+
+
+def test_a_map_whose_cards_differ_by_round_off_is_the_map_of_its_image(field, band):
+    def changed(pixels):
+        def product(found):
+            is_map = found.kind == "exposure_map"
+            return attrs.evolve(found, grid=attrs.evolve(found.grid, crpix1=found.grid.crpix1 + is_map * pixels))
+
+        members = [
+            attrs.evolve(
+                member,
+                observation=attrs.evolve(
+                    member.observation,
+                    exposures=[
+                        attrs.evolve(e, products=list(map(product, e.products))) for e in member.observation.exposures
+                    ],
+                ),
+            )
+            for member in field.members
+        ]
+        return attrs.evolve(field, members=members)
+
+    def found(field):
+        return len([p for p in xp.plan_exposure_maps(field, band).products if p.file is not None])
+
+    assert (found(field), found(changed(1e-7)), found(changed(0.5))) == (12, 12, 6)
+
+
+def test_an_image_of_an_open_end_is_used_and_its_channels_are_said(field, band):
+    opened = attrs.evolve(band, hi_ev=band.hi_ev - 1)
+
+    def product(found):
+        return attrs.evolve(found, band=opened) if found.kind == "image" and found.band == band else found
+
+    first = field.members[0]
+    exposures = [attrs.evolve(e, products=list(map(product, e.products))) for e in first.observation.exposures]
+    member = attrs.evolve(first, observation=attrs.evolve(first.observation, exposures=exposures))
+    plan = xp.plan_photometry(attrs.evolve(field, members=[member, *field.members[1:]]), band)
+    assert len([p for p in plan.products if p.file is not None]) == 12
+    assert {p.band for p in plan.products} == {band}
+    said = [note for note in plan.notes if f"holds PI {opened.lo_ev} to {opened.hi_ev}, an open end" in note]
+    assert len(said) == 3
+
+
 def test_mosaics_start_with_the_reference(field, band):
     default = xp.plan_photometry(field, band).steps[0].command.parameter("imagesets").split()
     assert [n[:10] for n in default] == ["0000000101"] * 3 + ["0000000202"] * 3

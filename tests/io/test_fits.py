@@ -4,7 +4,9 @@ import gzip
 import io
 import threading
 import time
+import warnings
 
+import astropy.wcs
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -25,6 +27,7 @@ from xphotfn.io.fits import (
 )
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
+from xphotfn.science.coords import deg_to_pix
 
 WCS = {
     "CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRPIX1": 256.505747126437, "CRPIX2": 256.505747126437,
@@ -343,7 +346,7 @@ NO_SKY = dict.fromkeys(SKY)
     ],
 )
 def test_sky_coordinates_where_no_card_has_them(cards, sky):
-    grid = grid_of(header(**NO_SKY, **cards), "file.fits")
+    grid = grid_of(header(**NO_SKY, **cards), "file.fits", measured=False)
     assert (grid.x0_sky, grid.y0_sky) == (sky, sky)
     assert (grid.dx_sky, grid.dy_sky) == (87.0, 87.0)
 
@@ -352,7 +355,11 @@ def test_detector_coordinates_are_no_sky_coordinates():
     assert not grid_of(header(CTYPE1L="DETX", CTYPE2L="DETY"), "file.fits").has_sky
 
 
-@pytest.mark.parametrize("cards", [{"PC1_1": 1.0, "PC2_2": 1.0, "PC1_2": 0.0}, {"CROTA2": 0.0}, {"LONPOLE": 180.0}])
+@pytest.mark.parametrize(
+    "cards",
+    [{"PC1_1": 1.0, "PC2_2": 1.0, "PC1_2": 0.0}, {"CROTA2": 0.0}, {"LONPOLE": 180.0}, {"PC1_2": -1e-17, "PC2_1": 1e-17},
+     {"CROTA2": 1e-9}, {"LONPOLE": 180.0000001}, {"EQUINOX": "J2000"}],
+)  # fmt: skip
 def test_rotations_that_are_none(cards):
     assert grid_of(header(**cards), "file.fits") == grid_of(header(), "file.fits")
 
@@ -365,11 +372,45 @@ def test_steps_in_other_spellings():
     assert grid_of(header(**scaled), "file.fits") == plain
 
 
+@given(st.sampled_from(("CD", "PC", "CROTA2")), st.floats(-3e-3, 3e-3), st.sampled_from((1.0, -0.7)))
+def test_a_grid_is_where_astropy_has_the_pixels_or_it_is_refused(spelling, angle, left_over):
+    """A matrix in any spelling, with CDELT left beside it: each pixel of an accepted grid is within its tolerance."""
+    step, turn = WCS["CDELT2"], np.radians(angle)
+    unit = [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]  # north to the west for a positive angle
+    cards = {f"PC{i}_{j}": unit[i - 1][j - 1] for i in (1, 2) for j in (1, 2)}
+    if spelling == "CD":
+        cards = {f"CD{name[2:]}": value * (-step if name[2] == "1" else step) for name, value in cards.items()}
+        cards |= {"CDELT1": left_over, "CDELT2": 1.0}
+    elif spelling == "CROTA2":
+        cards = {"CROTA2": angle}
+    made = header(**cards)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        truth = astropy.wcs.WCS(made)
+    corners = np.array([[0, 0], [511, 0], [0, 511], [511, 511]], dtype=float)
+    try:
+        grid = grid_of(made, "file.fits")
+    except InvalidFile:
+        assert abs(angle) > 1e-3
+        return
+    assert abs(angle) < 6e-3
+    sky = truth.wcs_pix2world(corners, 0)
+    found = np.column_stack(deg_to_pix(grid, sky[:, 0], sky[:, 1]))
+    assert np.abs(found - corners).max() < 0.03
+
+
 @pytest.mark.parametrize(
     ("cards", "says"),
     [
         ({"CROTA2": 30.0}, "rotated"),
-        ({"CROTA1": 1e-3}, "rotated"),
+        ({"CROTA1": 1e-2}, "rotated"),
+        ({"CROTA2": "0.0"}, "CROTA2 must be a number"),
+        ({"CD1_2": 1e-3, "CD2_1": 1e-3}, "rotated"),
+        ({"CDELT1": 0.00120833333333333}, "mirrored .CDELT1 is"),
+        ({"CDELT2": -0.00120833333333333}, "mirrored .CDELT2 is"),
+        ({"CROTA2": 180.0}, "mirrored"),
+        ({"CDELT2": 0.00241666666666666}, "4.35 x 8.7 arcsec: only square"),
+        ({"CDELT2": 0.0012084}, "only square"),
         ({"PC1_2": 0.1}, "rotated"),
         ({"CD2_1": 1e-5}, "rotated"),
         ({"LONPOLE": 90.0}, "rotated"),

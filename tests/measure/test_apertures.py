@@ -144,22 +144,20 @@ def test_rate_scales_inversely_with_exposure(tmp_path, seed, overlap, factor):
 
 @in_a_folder
 @given(st.integers(0, 10**6), st.sampled_from(["centre", "exact"]))
-def test_flips_and_shifts_change_nothing(tmp_path, seed, overlap):
+def test_shifts_change_nothing(tmp_path, seed, overlap):
     counts, exposure = noisy(seed)
     exposure[:, 44:46] = 0
     grid = a_map(tmp_path, counts, exposure).grid
     start = a_map(tmp_path, counts, exposure)
-    mirrored = evolve(grid, crpix1=61 - grid.crpix1, cdelt1_deg=-grid.cdelt1_deg)
     moved = evolve(grid, crpix1=grid.crpix1 + 7, crpix2=grid.crpix2 - 3)
     others = [
-        a_map(tmp_path, counts[:, ::-1], exposure[:, ::-1], grid=mirrored),
         a_map(tmp_path, np.roll(counts, (-3, 7), (0, 1)), np.roll(exposure, (-3, 7), (0, 1)), grid=moved),
     ]
     rng = np.random.default_rng(seed)
     places = at_pixels(grid, 22 + rng.uniform(0, 10, 4), 25 + rng.uniform(0, 8, 4))
     names = ("counts", "background_counts", "alpha", "net_counts", "rate", "live_area", "exposure_min", "flags")
     table = photometry([start, *others], places, 16.1234 * u.arcsec, overlap=overlap, background=(1.05, 1.5))
-    values = plain(table, names).reshape(len(names), 3, -1)
+    values = plain(table, names).reshape(len(names), 2, -1)
     assert np.allclose(values, values[:, :1], rtol=1e-9, atol=1e-9)
 
 

@@ -3,8 +3,9 @@
 import math
 
 import attrs
+import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, strategies as st
 
 from xphotfn.errors import InvalidRecord, XphotfnError
 from xphotfn.records.grid import PixelGrid
@@ -85,16 +86,37 @@ def test_numbers_become_floats():
 @given(grids())
 def test_no_difference_to_itself(grid):
     assert grid.difference(grid) == ""
-    assert grid.difference(attrs.evolve(grid, crpix1=grid.crpix1 + 1e-10)) == ""
+    assert grid.difference(attrs.evolve(grid, crpix1=grid.crpix1 + 1e-7)) == ""
+
+
+@given(grids(), st.sampled_from(NUMBERS), st.floats(0.001, 3), st.sampled_from((1, -1)))
+def test_a_difference_is_what_moves_a_pixel_of_the_image_and_names_its_card(grid, name, pixels, sign):
+    step = grid.pixel_deg
+    x, y = np.meshgrid([-0.5, grid.nx - 0.5], [-0.5, grid.ny - 0.5])
+    reach = {"cdelt1_deg": np.abs(x + 1 - grid.crpix1).max(), "cdelt2_deg": np.abs(y + 1 - grid.crpix2).max()}
+    change = {
+        "crpix1": pixels, "crpix2": pixels, "ra_deg": pixels * step / math.cos(math.radians(grid.dec_deg)),
+        "dec_deg": pixels * step, **{n: pixels * step / most for n, most in reach.items()},
+    }[name]  # fmt: skip
+    other = attrs.evolve(grid, **{name: getattr(grid, name) + sign * change})
+    said = grid.difference(other)
+    if pixels < 0.0199:
+        assert said == ""
+    elif pixels > 0.0201:
+        cards = {"ra_deg": "CRVAL1", "dec_deg": "CRVAL2", "cdelt1_deg": "CDELT1", "cdelt2_deg": "CDELT2"}
+        assert said.split()[0] == cards.get(name, name.upper())
 
 
 @given(grids())
-def test_difference_names_the_first_that_differs(grid):
+def test_other_shapes_and_the_turn_of_the_circle(grid):
     assert grid.difference(attrs.evolve(grid, nx=grid.nx + 1)).startswith("shape")
-    for name in NUMBERS:
-        other = attrs.evolve(grid, **{name: getattr(grid, name) + 1e-5})
-        assert grid.difference(other).split()[0] == name
-        assert other.difference(grid).split()[0] == name
+    assert attrs.evolve(grid, ra_deg=1e-9).difference(attrs.evolve(grid, ra_deg=360 - 1e-9)) == ""
+
+
+def test_single_precision_is_the_same_grid():
+    single = {name: float(np.float32(getattr(DEFAULT, name))) for name in NUMBERS}
+    assert single["cdelt1_deg"] != DEFAULT.cdelt1_deg
+    assert DEFAULT.difference(attrs.evolve(DEFAULT, **single)) == ""
 
 
 @given(grids(sky=True))

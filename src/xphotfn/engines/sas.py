@@ -206,9 +206,9 @@ def _bad_output(command: Command, folder: Path) -> str:
 def _other_grid(command: Command, folder: Path) -> str:
     """Return which exposure map is not on the grid of its image, or nothing."""
     image = command.parameter("imageset")
-    wanted = grid_of(read_header(str(folder / image)), image)
+    wanted = grid_of(read_header(str(folder / image)), image, measured=False)
     for name in command.outputs:
-        difference = wanted.difference(grid_of(read_header(str(folder / name)), name))
+        difference = wanted.difference(grid_of(read_header(str(folder / name)), name, measured=False))
         if difference:
             return f"{name} is on another grid than its image: {difference}"
     return ""

@@ -26,7 +26,7 @@ from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.records._fields import items
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
-from xphotfn.records.grid import PixelGrid
+from xphotfn.records.grid import TOLERANCE_PIX, PixelGrid
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.science.live_fraction import usual_live_fraction
 from xphotfn.science.mosaic import mosaic_batches
@@ -129,7 +129,11 @@ def _fits(found: FoundProduct, grid: ImageGrid | None) -> bool:
     x_bin, y_bin = grid.bins
     first = x_low + (x_bin - 1) / 2, y_low + (y_bin - 1) / 2
     g = found.grid
-    return g.shape == grid.shape and (g.x0_sky, g.y0_sky) == first and (g.dx_sky, g.dy_sky) == (x_bin, y_bin)
+    if g.shape != grid.shape or g.x0_sky is None or g.y0_sky is None:
+        return False
+    wanted, there = (*first, x_bin, y_bin), (g.x0_sky, g.y0_sky, g.dx_sky, g.dy_sky)
+    moved = (abs(a - b) for a, b in zip(wanted, there, strict=True))
+    return all(off <= TOLERANCE_PIX * x_bin / scale for off, scale in zip(moved, (1, 1, g.nx, g.ny), strict=True))
 
 
 def exposure_map_part(image: PlannedProduct, observation: Observation, exposure: Exposure, wish: Wish) -> Part:

@@ -174,6 +174,11 @@ def _wish(bands: Bands, grid: ImageGrid | None, selection: str | None, reference
     wanted = one_or_several(bands, Band, "energy_band(0.5*u.keV, 2*u.keV)")
     if not wanted:
         raise PlanError("no energy band was given: use energy_band(0.5*u.keV, 2*u.keV)")
+    if grid is not None and grid.bins[0] != grid.bins[1]:
+        x_bin, y_bin = grid.bins
+        raise PlanError(
+            f"pixels of {x_bin} by {y_bin} units are not square: only square ones are measured; give equal bins"
+        )
     unique = tuple(sorted(set(wanted), key=lambda b: (b.lo_ev, b.hi_ev)))
     return Wish(bands=unique, grid=grid, selection=selection, reference=reference)
 

@@ -6,9 +6,9 @@ from typing import Any
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.cards import card
 from xphotfn.io.energies import band_of_exposure_map, band_of_image
-from xphotfn.records.grid import XMM_REFERENCE, PixelGrid
+from xphotfn.records.grid import TOLERANCE_PIX, XMM_REFERENCE, PixelGrid
 
-__all__ = ("band_of_exposure_map", "band_of_image", "grid_of", "is_exposure_map", "is_mosaic")
+__all__ = ("band_of_exposure_map", "band_of_image", "check_measurable", "grid_of", "is_exposure_map", "is_mosaic")
 
 _SKY_UNIT_DEG = 1.38888888888889e-05  # 0.05 arcsec, as REFXCDLT and REFYCDLT have it
 
@@ -24,7 +24,7 @@ def is_mosaic(header: Any) -> bool:
     return any(name.startswith("EMSCF") for name in header) or str(card(header, "CREATOR", "")).startswith("emosaic")
 
 
-def grid_of(header: Any, path: str) -> PixelGrid:
+def grid_of(header: Any, path: str, *, measured: bool = True) -> PixelGrid:
     """Return the pixel grid of an image.
 
     Parameters
@@ -33,6 +33,9 @@ def grid_of(header: Any, path: str) -> PixelGrid:
         Header of the image, astropy's or :class:`~xphotfn.io.cards.Cards`.
     path
         Its file, for error messages.
+    measured
+        Whether pixels must be square, with east left and north up, as all that is measured needs it; SAS's tasks take
+        other pixels, too.
 
     Returns
     -------
@@ -44,6 +47,12 @@ def grid_of(header: Any, path: str) -> PixelGrid:
     ------
     InvalidFile
         If it has not two axes, or its coordinates are not RA and Dec (FK5 or ICRS) in TAN without rotation.
+
+    Notes
+    -----
+    A matrix CDi_j counts where there is one, and CDELT beside it does not (FITS standard 4.0, section 8.1); else
+    PCi_j times CDELT, else CROTA2 and CDELT. What rotation leaves of them is round-off where it moves no pixel of the
+    image by more than 0.02 pixels.
 
     Examples
     --------
@@ -59,15 +68,50 @@ def grid_of(header: Any, path: str) -> PixelGrid:
     if problem:
         raise InvalidFile(path, problem)
     values = {name: _number(header, name, path) for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")}
-    steps = [_step(header, axis, path) for axis in (1, 2)]
     try:
-        return PixelGrid(
+        steps = _steps(header, values, path)
+        grid = PixelGrid(
             nx=int(_number(header, "NAXIS1", path)), ny=int(_number(header, "NAXIS2", path)),
             crpix1=values["CRPIX1"], crpix2=values["CRPIX2"], ra_deg=values["CRVAL1"], dec_deg=values["CRVAL2"],
             cdelt1_deg=steps[0], cdelt2_deg=steps[1], **_sky(header, values, steps),
         )  # fmt: skip
     except InvalidRecord as error:
         raise InvalidFile(path, f"has no usable pixel grid: {error}") from error
+    if measured:
+        check_measurable(grid, path)
+    return grid
+
+
+def check_measurable(grid: PixelGrid, path: str) -> None:
+    """Make sure that what is measured in pixels of a grid is right in both axes: square, north up, east left.
+
+    Parameters
+    ----------
+    grid
+        The grid.
+    path
+        The file that has it, for error messages.
+
+    Raises
+    ------
+    InvalidFile
+        If an axis is mirrored, or the sizes of a pixel differ by so much that they move one of the image by more than
+        0.02 pixels.
+
+    Examples
+    --------
+    >>> check_measurable(PixelGrid.from_sky_range(149.6, -11.1), "image.fits")
+    """
+    if grid.cdelt1_deg > 0 or grid.cdelt2_deg < 0:
+        axis, value = (1, grid.cdelt1_deg) if grid.cdelt1_deg > 0 else (2, grid.cdelt2_deg)
+        raise InvalidFile(
+            path,
+            f"is mirrored (CDELT{axis} is {value:g}): north must be up and east left; give it with that axis flipped",
+        )
+    width, height = abs(grid.cdelt1_deg), abs(grid.cdelt2_deg)
+    if abs(width - height) * max(grid.shape) > TOLERANCE_PIX * width:
+        sizes = f"{width * 3600:.6g} x {height * 3600:.6g} arcsec"
+        raise InvalidFile(path, f"has pixels of {sizes}: only square ones are measured; make it again with equal bins")
 
 
 def _projection_problem(header: Any) -> str:
@@ -81,13 +125,8 @@ def _projection_problem(header: Any) -> str:
     if not units <= {"deg", "degree", "degrees"}:
         return f"has a grid in {', '.join(sorted(units))}: only deg is known"
     system = str(card(header, "RADESYS", card(header, "RADECSYS", "FK5"))).upper()
-    if system not in ("FK5", "ICRS") or card(header, "EQUINOX", 2000.0) != 2000:
+    if system not in ("FK5", "ICRS") or str(card(header, "EQUINOX", 2000.0)).lstrip("Jj") not in ("2000", "2000.0"):
         return f"has coordinates in {system} of {card(header, 'EQUINOX', 2000.0)}: only FK5 of 2000 and ICRS are known"
-    for name in ("CROTA1", "CROTA2", "PC1_2", "PC2_1", "CD1_2", "CD2_1"):
-        if card(header, name, 0) != 0:
-            return f"is rotated ({name} is {card(header, name)}): only grids with north up are known; resample it"
-    if abs(float(card(header, "LONPOLE", 180.0)) - 180) > 1e-9:
-        return f"is rotated (LONPOLE is {card(header, 'LONPOLE')}): only grids with north up are known; resample it"
     return ""
 
 
@@ -98,15 +137,51 @@ def _number(header: Any, name: str, path: str) -> float:
     return float(value)
 
 
-def _step(header: Any, axis: int, path: str) -> float:
-    """Return the pixel size along an axis, whichever of its three spellings the header has."""
-    if f"CDELT{axis}" not in header and f"CD{axis}_{axis}" in header:
-        return _number(header, f"CD{axis}_{axis}", path)
-    scale = _number(header, f"PC{axis}_{axis}", path) if f"PC{axis}_{axis}" in header else 1.0
-    return scale * _number(header, f"CDELT{axis}", path)
+def _steps(header: Any, values: dict[str, float], path: str) -> tuple[float, float]:
+    """Return the pixel sizes along RA and Dec; a rotation that moves a pixel of the image is refused."""
+    matrix, names = _matrix(header, path)
+    turned = math.radians(_number(header, "LONPOLE", path) - 180) if "LONPOLE" in header else 0.0
+    (a, b), (c, d) = matrix
+    if a == 0 or d == 0:
+        if b == c == 0:
+            return a, d  # which no grid can have, and the record says so
+        raise InvalidFile(path, f"is rotated ({names}): only grids with north up are known; resample it")
+    across, along = (
+        max(
+            abs(values[f"CRPIX{axis}"] - 0.5), abs(_number(header, f"NAXIS{axis}", path) + 0.5 - values[f"CRPIX{axis}"])
+        )
+        for axis in (1, 2)
+    )
+    off = max(abs(b / a) * along, abs(c / d) * across) + abs(math.sin(turned)) * (across + along)
+    if off > TOLERANCE_PIX or math.cos(turned) < 0:
+        named = f"LONPOLE is {card(header, 'LONPOLE')}" if abs(turned) > 0 else names
+        raise InvalidFile(path, f"is rotated ({named}): only grids with north up are known; resample it")
+    return a, d
 
 
-def _sky(header: Any, values: dict[str, float], steps: list[float]) -> dict[str, Any]:
+Matrix = tuple[tuple[float, float], tuple[float, float]]
+
+
+def _matrix(header: Any, path: str) -> tuple[Matrix, str]:
+    """Return the matrix from pixels to degrees, whichever of its three spellings counts, and what makes it turn."""
+
+    def get(stem: str, default: float) -> float:
+        return _number(header, stem, path) if stem in header else default
+
+    cards = [f"{i}_{j}" for i in (1, 2) for j in (1, 2)]
+    if any(f"CD{place}" in header for place in cards):
+        a, b, c, d = (get(f"CD{place}", 0.0) for place in cards)
+        return ((a, b), (c, d)), f"CD1_2 is {b:g}, CD2_1 is {c:g}"
+    x, y = (_number(header, f"CDELT{axis}", path) for axis in (1, 2))
+    if any(f"PC{place}" in header for place in cards):
+        a, b, c, d = (get(f"PC{place}", default) for place, default in zip(cards, (1.0, 0.0, 0.0, 1.0), strict=True))
+        return ((x * a, x * b), (y * c, y * d)), f"PC1_2 is {b:g}, PC2_1 is {c:g}"
+    angle = get("CROTA2", get("CROTA1", 0.0))
+    cos, sin = math.cos(math.radians(angle)), math.sin(math.radians(angle))
+    return ((x * cos, -y * sin), (x * sin, y * cos)), f"CROTA2 is {angle:g}"
+
+
+def _sky(header: Any, values: dict[str, float], steps: tuple[float, float]) -> dict[str, Any]:
     """Return the fields of PixelGrid that concern XMM's X and Y."""
     sizes = [abs(step) / _SKY_UNIT_DEG for step in steps]
     first = [_linear(header, axis) for axis in (1, 2)]

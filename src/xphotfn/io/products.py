@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.cache import BoundedCache, file_key
+from xphotfn.io.headers import check_measurable
 from xphotfn.records._fields import non_empty
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
@@ -69,6 +70,9 @@ class Image:
     grid: PixelGrid
     digest: str = ""
 
+    def __attrs_post_init__(self) -> None:
+        check_measurable(self.grid, self.path)
+
     @property
     def data(self) -> NDArray[Any]:
         """Counts, shape (ny, nx), in the type of the file; read-only."""
@@ -101,6 +105,9 @@ class ExposureMap:
     band: Band
     grid: PixelGrid
     digest: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        check_measurable(self.grid, self.path)
 
     @property
     def data(self) -> NDArray[Any]:

@@ -1,5 +1,7 @@
 """The pixel grid of an image: shape, tangent projection and XMM sky coordinates."""
 
+import math
+from types import MappingProxyType
 from typing import final
 
 from attrs import converters, field, frozen, validators
@@ -10,9 +12,20 @@ from xphotfn.records._html import block, facts
 
 __all__ = ("PixelGrid",)
 
+TOLERANCE_PIX = 0.02  # over the whole image: 0.1 arcsec, less than the attitude is known
 XMM_REFERENCE = 25921.0  # X and Y of the reference point of every EPIC event list (calibration: REFXCRPX)
 
 
+_CARDS = MappingProxyType(
+    {
+        "crpix1": "CRPIX1",
+        "crpix2": "CRPIX2",
+        "ra_deg": "CRVAL1",
+        "dec_deg": "CRVAL2",
+        "cdelt1_deg": "CDELT1",
+        "cdelt2_deg": "CDELT2",
+    }
+)
 _maybe_float = converters.optional(float)
 
 
@@ -93,14 +106,33 @@ class PixelGrid:
         return abs(self.cdelt1_deg)
 
     def difference(self, other: "PixelGrid") -> str:
-        """Say how two grids differ by more than 1e-9, or return an empty string."""
+        """Say which card makes two grids differ, or return an empty string for the same grid.
+
+        Grids are the same where no card moves a pixel of the image by more than 0.02 pixels: round-off, and what is
+        left of coordinates in single precision.
+        """
         if self.shape != other.shape:
             return f"shape {self.shape} and {other.shape}"
-        for name in ("crpix1", "crpix2", "ra_deg", "dec_deg", "cdelt1_deg", "cdelt2_deg"):
-            mine, theirs = getattr(self, name), getattr(other, name)
-            if abs(mine - theirs) > 1e-9:
-                return f"{name} {mine!r} and {theirs!r}"
-        return ""
+        moved = {name: self._moved(other, name) for name in _CARDS}
+        name = max(moved, key=lambda n: moved[n])
+        if moved[name] <= TOLERANCE_PIX:
+            return ""
+        said = f"{_CARDS[name]} {getattr(self, name)!r} and {getattr(other, name)!r}"
+        return f"{said}, {moved[name]:.3g} pixels"
+
+    def _moved(self, other: "PixelGrid", name: str) -> float:
+        """Return by how many pixels a card of another grid moves the pixel that it moves most."""
+        change: float = abs(getattr(self, name) - getattr(other, name))
+        if name in ("crpix1", "crpix2"):
+            return change
+        if name == "ra_deg":
+            return min(change, abs(360 - change)) * math.cos(math.radians(self.dec_deg)) / abs(self.cdelt1_deg)
+        if name == "dec_deg":
+            return change / abs(self.cdelt2_deg)
+        side, pixel, step = (
+            (self.nx, self.crpix1, self.cdelt1_deg) if name == "cdelt1_deg" else (self.ny, self.crpix2, self.cdelt2_deg)
+        )
+        return change / abs(step) * max(abs(pixel - 0.5), abs(side + 0.5 - pixel))
 
     def _repr_html_(self) -> str:
         sky = "none" if self.x0_sky is None else f"from ({self.x0_sky:g}, {self.y0_sky:g}), {self.dx_sky:g} per pixel"

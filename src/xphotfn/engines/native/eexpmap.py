@@ -229,7 +229,7 @@ def _placements(
         return shape, [(matrix, {n: float(t) for n, t in times.items()})], None
     if str(inputs.header.get("CTYPE1", "")).startswith("DET"):
         raise InvalidFile(name, "is in detector coordinates: give withdetcoords=yes or an image of X and Y")
-    grid: PixelGrid = grid_of(inputs.header, name)
+    grid: PixelGrid = grid_of(inputs.header, name, measured=False)
     boresight = _boresight(job, inputs, notes)
     edges, records = record_edges(track)
     seconds = {n: _live(inputs, n, edges) for n in inputs.chips}

@@ -114,7 +114,9 @@ def emosaic(command: Command, folder: Path) -> None:
 def _read(folder: Path, name: str) -> _Input:
     header = read_header(str(folder / name))
     shared = tuple((keyword, header[keyword]) for keyword in _SHARED if keyword in header)
-    return _Input(name, grid_of(header, name), is_exposure_map(header), shared, tuple(_members(header, name)))
+    return _Input(
+        name, grid_of(header, name, measured=False), is_exposure_map(header), shared, tuple(_members(header, name))
+    )
 
 
 def _members(header: Any, name: str) -> Iterator[Values]:
@@ -144,7 +146,7 @@ def _exposure(command: Command, folder: Path, inputs: Sequence[_Input], grid: Pi
         raise CommandFailed(command.argv, problem)
     grids = []
     for image, name in zip(inputs, names, strict=True):
-        found = grid_of(read_header(str(folder / name)), name)
+        found = grid_of(read_header(str(folder / name)), name, measured=False)
         difference = image.grid.difference(found)
         if difference:
             raise ShapeMismatch(
