@@ -18,6 +18,7 @@ from xphotfn.measure.apertures import ApertureFlag, photometry
 from xphotfn.measure.joint import joint_photometry
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.region import Region
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.intervals import on_off_interval
@@ -313,9 +314,11 @@ def test_no_background(tmp_path):
     assert all(np.isnan(getattr(row[n], "value", row[n])) for n in nothing)
 
 
-def test_a_position_wholly_under_an_interloper_is_nan():
-    rate_map, field = example_rate_map(), example_field()
-    [row] = photometry(rate_map, at_pixels(rate_map.grid, 330, 300), 15 * u.arcsec, field=field)
+def test_a_position_wholly_under_other_sources_is_nan():
+    rate_map = example_rate_map()
+    place = at_pixels(rate_map.grid, 330.3, 300.3)  # in the hole of a ring, between pixel centres
+    ring = Region(shape="annulus", frame="icrs", x=place[0].value, y=place[1].value, size=(1e-5, 0.01))
+    [row] = photometry(rate_map, place, 15 * u.arcsec, neighbours=ring)
     assert ApertureFlag(int(row["flags"])) & ApertureFlag.MASKED
     assert row["masked_fraction"] == 1
     assert np.isnan(row["counts"].value)

@@ -166,6 +166,10 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 @shared.method("mid-p", "mid-p", "li-ma", "exact")
 @click.option("--confidence", type=float, show_default="1 sigma", help="Of the interval of the rate.")
 @click.option("--limit-confidence", type=float, default=0.95, show_default=True, help="Of the upper limit.")
+@click.option(
+    "--neighbours", metavar="WHAT",
+    help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec.",
+)  # fmt: skip
 @click.option("--psf", metavar="MODEL", help="Correct for light outside the circle, such as epic.")
 @shared.json_option
 @shared.output
@@ -187,6 +191,8 @@ def photometry(
     names, where, radii = _where(positions, radius) if positions is not None else _one_place(ra, dec, name, radius)
     maps = unique(maps_of(place, [values.band(text) for text in bands]))
     given = {name: value for name, value in how.items() if value is not None}
+    if given.get("neighbours", "positions") != "positions":
+        given["neighbours"] = values.radius(given["neighbours"])
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
     if names is not None:
         table.add_column([names[i] for i in table["position"]], name="name", index=0)

@@ -14,7 +14,7 @@ from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import background_ring
 from xphotfn.units import positions_deg, quantity
 
-__all__ = ("Sky", "crowded", "sky_of")
+__all__ = ("Sky", "angles_deg", "crowded", "part_of", "sky_of")
 
 Floats = NDArray[np.float64]
 
@@ -28,6 +28,14 @@ class Sky(NamedTuple):
     inner: Floats
     outer: Floats
     given: Mapping[str, Any]
+
+
+def part_of(sky: Sky, positions: NDArray[np.intp]) -> Sky:
+    """Return some of the positions, without the other columns of their table."""
+    if positions.size == sky.ra.size:
+        return sky
+    ra, dec, radius, inner, outer = (v[positions] for v in (sky.ra, sky.dec, sky.radius, sky.inner, sky.outer))
+    return Sky(ra, dec, radius, inner, outer, {})
 
 
 def sky_of(
@@ -45,7 +53,7 @@ def sky_of(
     """
     (ra, dec), given = _positions(positions)
     target = None if field is None else field.target
-    r = _angles(radius, target, ra.size)
+    r = angles_deg(radius, target, ra.size)
     low, high = _ring(background, r, target, wings(ra, dec)) if np.all(r > 0) else (r, r)
     if not (np.all(r > 0) and np.all((r <= low) & (low < high) & np.isfinite(high))):
         raise InvalidRecord(f"radii need 0 < radius <= inner < outer, got {radius} and background {background}")
@@ -59,7 +67,7 @@ def _ring(background: Any, r: Floats, target: Any, wings_arcsec: Floats) -> tupl
     try:
         inner, outer = background
         if isinstance(inner, u.Quantity) or isinstance(outer, u.Quantity):
-            return _angles(inner, target, r.size), _angles(outer, target, r.size)
+            return angles_deg(inner, target, r.size), angles_deg(outer, target, r.size)
         return r * float(inner), r * float(outer)
     except (TypeError, ValueError) as error:
         if isinstance(error, XphotfnError):
@@ -90,7 +98,7 @@ def _checked(ra: Any, dec: Any) -> tuple[Floats, Floats]:
     return a, d
 
 
-def _angles(radius: Any, target: Any, size: int) -> Floats:
+def angles_deg(radius: Any, target: Any, size: int) -> Floats:
     """Return radii in degrees, shape (size,)."""
     given = quantity(radius, "a radius", "30*u.arcsec or 300*u.kpc")
     if given.isscalar:

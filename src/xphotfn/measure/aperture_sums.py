@@ -10,7 +10,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_positions import Sky
 from xphotfn.measure.aperture_psf import MapLight
-from xphotfn.measure.weights import weights_image
+from xphotfn.measure.weights import WHOLE, weights_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science import apertures as circles
 from xphotfn.science.aperture_sums import RowMinima, RowSums, minima, row_minima, row_sums, table_of_sums
@@ -18,7 +18,7 @@ from xphotfn.science.apertures import DiscWeights, Overlap, disc_weights
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.point_spread import light_exposure
 
-__all__ = ("SLIVER", "ApertureSums", "MapArrays", "Measured", "map_arrays", "measured_maps", "ratio")
+__all__ = ("SLIVER", "ApertureSums", "MapArrays", "Measured", "joined", "map_arrays", "measured_maps", "ratio")
 
 Floats = NDArray[np.float64]
 SLIVER = 1e-9  # pixels; a smaller area is rounding
@@ -79,7 +79,9 @@ def ratio(over: Floats, under: Floats) -> Floats:
     return np.asarray(over / np.where(under > 0, under, np.nan))
 
 
-def map_arrays(item: RateMap, free: NDArray[np.bool_] | None, weights: Any) -> MapArrays:
+def map_arrays(
+    item: RateMap, free: NDArray[np.bool_] | None, weights: Any, window: tuple[slice, slice] = WHOLE
+) -> MapArrays:
     """Return the arrays of one map.
 
     Parameters
@@ -87,16 +89,18 @@ def map_arrays(item: RateMap, free: NDArray[np.bool_] | None, weights: Any) -> M
     item
         The map.
     free
-        False under interlopers; None for none.
+        False under other sources, in the window; None for none.
     weights
         What the background of each pixel is proportional to, an array or an exposure map; None for the exposure.
+    window
+        Part of the map that is wanted.
 
     Raises
     ------
     InvalidRecord, ShapeMismatch
         If the counts are not whole, or the weights are negative or of another shape.
     """
-    counts, exposure = item.image.data, item.exposure.data
+    counts, exposure = item.image.data[window], item.exposure.data[window]
     with np.errstate(invalid="ignore"):
         on = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)
     live = on if free is None else on & free
@@ -106,7 +110,7 @@ def map_arrays(item: RateMap, free: NDArray[np.bool_] | None, weights: Any) -> M
             "has no Poisson statistics; measure the single maps and use joint_photometry"
         )
     seconds = np.where(live, exposure, 0.0).astype(np.float64)
-    expected = seconds if weights is None else weights_image(weights, item, live)
+    expected = seconds if weights is None else weights_image(weights, item, live, window)
     return MapArrays(np.where(live, counts, 0), seconds, live, on & ~live, expected)
 
 
@@ -134,7 +138,7 @@ def measured_maps(
         for columns, measured, shining in zip(found, chunk, light, strict=True):
             columns.append(measured._replace(light=shining))
         tell(part.stop - part.start)
-    return [_joined(parts, order) for parts in found]
+    return [joined(parts, order) for parts in found]
 
 
 def _chunk(
@@ -219,7 +223,7 @@ def _chunk_light(
     ]
 
 
-def _joined(parts: list[Measured], order: NDArray[np.intp]) -> Measured:
+def joined(parts: Sequence[Measured], order: NDArray[np.intp]) -> Measured:
     """Return the parts together, in the order of the positions."""
     back = np.argsort(order)
 

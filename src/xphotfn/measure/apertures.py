@@ -6,16 +6,16 @@ from typing import Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
-from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.io.products import ExposureMap, RateMap
-from xphotfn.measure.aperture_positions import Sky, crowded, sky_of
+from xphotfn.measure.aperture_neighbours import Patch, circles_of, other_sources, patches
+from xphotfn.measure.aperture_positions import Sky, crowded, part_of, sky_of
 from xphotfn.measure.aperture_psf import light_of, wings_arcsec
-from xphotfn.measure.aperture_sums import map_arrays, measured_maps
+from xphotfn.measure.aperture_sums import Measured, joined, map_arrays, measured_maps
 from xphotfn.measure.aperture_table import SIGNIFICANCES, UNITS, ApertureFlag, Rules, columns_of
-from xphotfn.measure.masks import interloper_mask
 from xphotfn.records.field import Field
+from xphotfn.records.region import Region
 from xphotfn.science.apertures import OVERLAPS, Overlap
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.snr import DEFAULT_METHOD, Method
@@ -28,6 +28,7 @@ MAPS = 8  # maps that are summed together
 class _Request(NamedTuple):
     sky: Sky
     field: Field | None
+    circles: tuple[Region, ...]
     psf: Any
     rules: Rules
 
@@ -39,6 +40,7 @@ def photometry(
     *,
     background: tuple[Any, Any] | None = None,
     field: Field | None = None,
+    neighbours: Any = None,
     overlap: Overlap = "centre",
     psf: Any = None,
     background_weights: Any = None,
@@ -64,7 +66,11 @@ def photometry(
         (:func:`~xphotfn.science.rings.background_ring`; of a profile of one's own, the radius of 92 % of its light and
         1.5 times it). ``RING`` in the meta says which.
     field
-        Its interlopers are removed from circle and ring, and count as masked.
+        Its regions are other sources: removed from circle and ring, and counted as masked, but for those that hold the
+        position itself. The regions of its target count as one, that holds the field's centre too.
+    neighbours
+        Further sources to remove in the same way: ``"positions"``, the circles of all other positions; a radius (one,
+        or one for each position) of circles around them, such as one that holds their wings; or regions in degrees.
     overlap
         ``centre``: a pixel belongs when its centre does, as in :func:`source_mask`. ``exact``: sums by the area inside.
     psf
@@ -135,7 +141,7 @@ def photometry(
     weights = _one_for_each(background_weights, len(maps))
     sky = sky_of(positions, radius, background, field, lambda ra, dec: wings_arcsec(psf, maps, ra, dec))
     near, tables = crowded(sky), {}
-    request = _Request(sky, field, psf, rules)
+    request = _Request(sky, field, circles_of(neighbours, sky), psf, rules)
     with _progress(sky.ra.size * len(maps)) as tell:
         for group in _groups(maps):
             found = _columns_of_group([maps[n] for n in group], [weights[n] for n in group], request, tell)
@@ -211,14 +217,24 @@ def _progress(size: int) -> Iterator[Any]:
 def _columns_of_group(
     maps: Sequence[RateMap], weights: Sequence[Any], request: _Request, tell: Callable[[int], Any]
 ) -> Iterator[dict[str, Any]]:
-    """Yield the measured columns of maps of one grid."""
-    sky, field, psf, rules = request
-    free: list[NDArray[np.bool_] | None] = [None if field is None else interloper_mask(m, field) for m in maps]
-    lights = [light_of(psf, m, sky.ra, sky.dec) for m in maps]
-    arrays = [map_arrays(*each) for each in zip(maps, free, weights, strict=True)]
-    found = measured_maps(maps[0].grid, arrays, lights, sky, rules.overlap, lambda n: tell(n * len(maps)))
-    for measured, light in zip(found, lights, strict=True):
-        yield columns_of(measured, rules, maps[0].grid, light)
+    """Yield the measured columns of maps of one grid; positions that share a mask are summed together."""
+    grid, sky, rules = maps[0].grid, request.sky, request.rules
+    found = list(patches(grid, other_sources(grid, request.field, request.circles, sky), sky))
+    order = np.concatenate([patch.positions for patch in found])
+    parts = [_sums_of_patch((maps, weights), patch, request, tell) for patch in found]
+    for item, of_patches in zip(maps, zip(*parts, strict=True), strict=True):
+        light = light_of(request.psf, item, sky.ra, sky.dec)
+        yield columns_of(joined(of_patches, order), rules, grid, light)
+
+
+def _sums_of_patch(
+    measured: tuple[Sequence[RateMap], Sequence[Any]], patch: Patch, request: _Request, tell: Callable[[int], Any]
+) -> list[Measured]:
+    maps, weights = measured
+    sky = part_of(request.sky, patch.positions)
+    lights = [light_of(request.psf, m, sky.ra, sky.dec) for m in maps]
+    arrays = [map_arrays(m, patch.free, w, patch.window) for m, w in zip(maps, weights, strict=True)]
+    return measured_maps(patch.grid, arrays, lights, sky, request.rules.overlap, lambda n: tell(n * len(maps)))
 
 
 def _names(item: RateMap, sky: Sky) -> dict[str, Any]:

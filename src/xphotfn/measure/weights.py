@@ -11,7 +11,12 @@ from xphotfn.io.products import ExposureMap, RateMap
 __all__ = ("weights_image",)
 
 
-def weights_image(given: Any, item: RateMap, live: NDArray[np.bool_]) -> NDArray[np.float64]:
+WHOLE = (slice(None), slice(None))
+
+
+def weights_image(
+    given: Any, item: RateMap, live: NDArray[np.bool_], window: tuple[slice, slice] = WHOLE
+) -> NDArray[np.float64]:
     """Return background weights as an image.
 
     Parameters
@@ -21,7 +26,9 @@ def weights_image(given: Any, item: RateMap, live: NDArray[np.bool_]) -> NDArray
     item
         The map whose background it is.
     live
-        Pixels that are used, shape (ny, nx); the weights are 0 elsewhere.
+        Pixels of the window that are used, shape (ny, nx); the weights are 0 elsewhere.
+    window
+        Part of the map that is wanted.
 
     Raises
     ------
@@ -34,9 +41,9 @@ def weights_image(given: Any, item: RateMap, live: NDArray[np.bool_]) -> NDArray
         raise InvalidRecord(
             f"background_weights must be one image or exposure map for each map, got {type(given).__name__}"
         ) from error
-    if array.shape != live.shape:
-        raise ShapeMismatch(f"background_weights have shape {array.shape}, {item} has {live.shape}")
-    used = np.where(live, array, 0.0)
+    if array.shape != item.grid.shape:
+        raise ShapeMismatch(f"background_weights have shape {array.shape}, {item} has {item.grid.shape}")
+    used = np.where(live, array[window], 0.0)
     if not np.all(np.isfinite(used) & (used >= 0)):
         raise InvalidRecord(f"background_weights must be finite and not negative where {item} has exposure")
     return np.asarray(used)

@@ -11,7 +11,17 @@ import numpy as np
 from attrs import frozen
 from numpy.typing import NDArray
 
-__all__ = ("PixelShape", "annulus", "disc", "edge_mask", "paint", "read_only", "sensor_mask", "whole_pixel_ring")
+__all__ = (
+    "PixelShape",
+    "annulus",
+    "disc",
+    "edge_mask",
+    "holds",
+    "paint",
+    "read_only",
+    "sensor_mask",
+    "whole_pixel_ring",
+)
 
 Mask = NDArray[np.bool_]
 Shape2D = tuple[int, int]
@@ -163,6 +173,14 @@ _INSIDE: dict[str, Callable[[PixelShape, Offsets, Offsets], Mask]] = {
     "box": _in_box,
     "polygon": _in_polygon,
 }
+
+
+def holds(shape: PixelShape, x: NDArray[np.float64], y: NDArray[np.float64]) -> Mask:
+    """Return which positions in pixels, shape (n,), a shape holds; none where the shape is a point or NaN."""
+    inside = _INSIDE.get(shape.shape)
+    if inside is None:
+        return np.zeros(x.shape, dtype=bool)
+    return np.asarray(inside(shape, (x - shape.x)[None, :], (y - shape.y)[None, :])).reshape(x.shape)
 
 
 def sensor_mask(exposure: NDArray[np.floating]) -> Mask:

@@ -7,7 +7,7 @@ import numpy as np
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
 from xphotfn.science.coords import deg_to_pix, pix_to_deg, sky_to_pix
-from xphotfn.science.masks import PixelShape
+from xphotfn.science.masks import PixelShape, holds
 
 __all__ = ("contains", "pixel_shapes", "scaled", "sky_centres")
 
@@ -93,9 +93,4 @@ def scaled(shape: PixelShape, factor: float) -> PixelShape:
 
 def contains(shapes: Iterable[PixelShape], x: float, y: float) -> list[bool]:
     """Return for each shape whether it contains the position (x, y) in pixels."""
-    from xphotfn.science.masks import _INSIDE
-
-    return [
-        s.shape in _INSIDE and bool(_INSIDE[s.shape](s, np.array([[x - s.x]]), np.array([[y - s.y]]))[0, 0])
-        for s in shapes
-    ]
+    return [bool(holds(s, np.array([x]), np.array([y]))[0]) for s in shapes]
