@@ -12,6 +12,7 @@ from xphotfn.science.gamma_mixture import NEGLIGIBLE, GammaMixture, convolve_log
 __all__ = ("of_on_off", "on_off_mixtures", "require_on_off")
 
 RANGE = 600.0  # what logarithms may differ by for their numbers to fit in a float64, with room to spare
+SAME = 1e-9  # counts; a smaller fraction is rounding
 ELEMENTS = 200_000  # terms of one chunk, which stay in the processor's cache
 
 
@@ -153,13 +154,30 @@ def of_on_off(
     measured: tuple[Floats, ...],
     level: Floats,
 ) -> tuple[Floats, ...]:
-    """Return what ``function(mixture, level)`` gives, in source counts, of measurements from `require_on_off`."""
+    """Return what ``function(mixture, level)`` gives, in source counts, of measurements from `require_on_off`.
+
+    Weighted sums of counts may come without that check: n with a fraction gives what lies linearly between the whole
+    numbers beside it, since to second order a weighted sum is distributed as so many counts.
+    """
 
     def over_chunks(*flat: Floats) -> tuple[Floats, ...]:
-        results = tuple(np.empty_like(flat[0]) for _ in range(outputs))
-        for rows, mixture in on_off_mixtures(*flat[:5]):
-            for whole, part in zip(results, function(mixture, flat[5][rows]), strict=True):
-                whole[rows] = part / mixture.rate
-        return results
+        whole = np.floor(flat[0] + SAME)
+        found = _of_whole(function, outputs, (whole, *flat[1:]))
+        part = np.flatnonzero(flat[0] - whole > SAME)
+        if part.size:
+            above = _of_whole(function, outputs, (whole[part] + 1, *(v[part] for v in flat[1:])))
+            for result, other in zip(found, above, strict=True):
+                result[part] += (flat[0] - whole)[part] * (other - result[part])
+        return found
 
     return over_valid(over_chunks, outputs, *measured, level)
+
+
+def _of_whole(
+    function: Callable[[GammaMixture, Floats], tuple[Floats, ...]], outputs: int, flat: tuple[Floats, ...]
+) -> tuple[Floats, ...]:
+    results = tuple(np.empty_like(flat[0]) for _ in range(outputs))
+    for rows, mixture in on_off_mixtures(*flat[:5]):
+        for whole, part in zip(results, function(mixture, flat[5][rows]), strict=True):
+            whole[rows] = part / mixture.rate
+    return results
