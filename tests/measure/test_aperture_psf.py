@@ -201,8 +201,9 @@ def test_counts_and_significance_do_not_know_the_profile(tmp_path):
     item = a_map(tmp_path, np.random.default_rng(3).poisson(0.3, GRID.shape).astype(np.int32), exposure)
     places = at_pixels([300.2, 100, -40.0, 0.0], [260.7, 90, 30.0, 200.0])
     plain, whole = (photometry(item, places, RADIUS, background=RING, psf=psf) for psf in (None, "epic"))
+    light = ("rate", "rate_low", "rate_high", "upper_limit", "rate_of", "effective_exposure", "dispersion", "flags")
     for name in plain.colnames:
-        if name not in ("rate", "rate_low", "rate_high", "upper_limit"):
+        if name not in light:
             assert np.array_equal(plain[name], whole[name], equal_nan=plain[name].dtype.kind == "f"), name
     assert np.isnan(whole["rate"][2])
     assert np.isnan(whole["enclosed_fraction"][2])
@@ -210,6 +211,8 @@ def test_counts_and_significance_do_not_know_the_profile(tmp_path):
     assert plain.meta["PSF"] == "none"
     seen = np.array([True, True, False, False])
     assert np.all(whole["upper_limit"][seen] > plain["upper_limit"][seen])
+    assert set(plain["rate_of"]) == {"aperture"}
+    assert set(whole["rate_of"]) == {"source"}
     assert whole["enclosed_fraction"][3] < 0.8 * whole["enclosed_fraction"][0]  # the image's border cuts it
 
 

@@ -177,7 +177,7 @@ def test_rebinned_maps_give_the_same_sums(tmp_path, seed, factor):
         a_map(tmp_path, fine, np.full(fine.shape, 500, np.float32), grid=small),
     ]
     places = at_pixels(grid, *np.random.default_rng(seed).uniform(2, 57, (2, 5)))
-    table = photometry(maps, places, 17 * u.arcsec, overlap="exact")
+    table = photometry(maps, places, 17 * u.arcsec, overlap="exact", light="flat")  # rings are made of pixels
     names = ("counts", "background_counts", "net_counts", "rate", "alpha", "area", "live_area", "exposure_mean")
     values = plain(table, names).reshape(len(names), 2, -1)
     assert np.allclose(values[:, 0], values[:, 1], rtol=1e-9, atol=1e-12)
@@ -488,7 +488,8 @@ def test_parquet_keeps_the_table(tmp_path):
 
 def test_joint_of_one_observation_is_its_own(tmp_path):
     item = a_map(tmp_path, *noisy(6, mean=2.0))
-    table = photometry(item, at_pixels(item.grid, [20.0, 33, 44], [20, 33.0, 40]), 20 * u.arcsec, method="li-ma")
+    places = at_pixels(item.grid, [20.0, 33, 44], [20, 33.0, 40])
+    table = photometry(item, places, 20 * u.arcsec, method="li-ma", light="flat")
     joint = joint_photometry(table)
     assert np.allclose(joint["rate"].value, np.maximum(table["rate"].value, 0), rtol=1e-8, atol=1e-12)
     for name in ("rate_low", "rate_high", "upper_limit", "significance"):
@@ -500,7 +501,8 @@ def test_joint_groups_positions_bands_and_cameras(tmp_path):
     kinds = [("0999990101", "pn", SOFT), ("0999990102", "pn", SOFT), ("0999990101", "mos1", SOFT),
              ("0999990101", "pn", HARD)]  # fmt: skip
     maps = [a_map(tmp_path, *noisy(n), obs_id=o, instrument=i, band=b) for n, (o, i, b) in enumerate(kinds)]
-    table = photometry(maps, at_pixels(maps[0].grid, [20.0, -60, 40], [20.0, 20, 20]), 20 * u.arcsec)
+    places = at_pixels(maps[0].grid, [20.0, -60, 40], [20.0, 20, 20])
+    table = photometry(maps, places, 20 * u.arcsec, light="flat")
     apart = joint_photometry(table)
     assert list(zip(apart["position"], apart["band"], apart["instrument"], apart["observations"], strict=True)) == [
         (p, b, i, 0 if p == 1 else n)
@@ -512,8 +514,7 @@ def test_joint_groups_positions_bands_and_cameras(tmp_path):
     together = joint_photometry(table, response=response)
     assert list(together["observations"]) == [3, 0, 3, 1, 0, 1]
     assert set(together["instrument"]) == {"combined"}
-    mixed = photometry([maps[n] for n in (2, 3, 0, 1)], at_pixels(maps[0].grid, [20.0, -60, 40], [20.0, 20, 20]),
-                       20 * u.arcsec)  # fmt: skip
+    mixed = photometry([maps[n] for n in (2, 3, 0, 1)], places, 20 * u.arcsec, light="flat")
     other = joint_photometry(mixed, response=response)
     for name in ("rate", "upper_limit"):
         assert np.allclose(other[name][[0, 2]].value, together[name][[0, 2]].value, rtol=1e-10)
@@ -567,7 +568,7 @@ def injected(folder, seed):
         maps.append(a_map(folder, counts, model.exposure.astype(np.float32), grid=pointing.grid,
                           instrument=camera.instrument, band=band))  # fmt: skip
     places = u.Quantity(np.stack([ra, dec], axis=-1), u.deg)
-    table = photometry(maps, places, RADIUS, background=ANNULUS)
+    table = photometry(maps, places, RADIUS, background=ANNULUS, light="flat")
     return table, true_net(models, places)
 
 
@@ -591,7 +592,7 @@ def pulls_of(folder, seeds):
     pulls, flags, covered, bright = [], [], [], []
     for seed in seeds:
         table, truth = injected(folder, seed)
-        net, exposure = table["net_counts"].value, table["exposure_mean"].value
+        net, exposure = table["net_counts"].value, table["effective_exposure"].value
         low, high = table["rate_low"].value * exposure, table["rate_high"].value * exposure
         known = np.isfinite(net) & np.isfinite(truth)
         good = known & (truth >= 25)

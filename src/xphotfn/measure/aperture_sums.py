@@ -16,6 +16,7 @@ from xphotfn.science import apertures as circles
 from xphotfn.science.aperture_sums import RowMinima, RowSums, minima, row_minima, row_sums, table_of_sums
 from xphotfn.science.apertures import DiscWeights, Overlap, disc_weights
 from xphotfn.science.coords import deg_to_pix
+from xphotfn.science.light import RingLight, ring_light, ring_radii
 from xphotfn.science.point_spread import light_exposure
 
 __all__ = ("SLIVER", "ApertureSums", "MapArrays", "Measured", "joined", "map_arrays", "measured_maps", "ratio")
@@ -66,12 +67,15 @@ class Measured(NamedTuple):
     """Of one map: the sums that are shown, those of pixel centres, the smallest exposure, and that of a source's light.
 
     ``light`` is the exposure of the circle weighed with a point source's profile, None without a profile.
+    ``rings`` are the sums over rings, those that are shown and those of pixel centres; one ring where a profile says
+    where the light is.
     """
 
     shown: ApertureSums
     centre: ApertureSums
     least: Floats
     light: Floats | None
+    rings: tuple[RingLight, RingLight]
 
 
 def ratio(over: Floats, under: Floats) -> Floats:
@@ -133,7 +137,8 @@ def measured_maps(
     found: list[list[Measured]] = [[] for _ in maps]
     for part in list(circles.position_chunks(np.max(radii[2], initial=1.0), x.size)) or [slice(0, 0)]:
         at, cut = (x[part], y[part]), tuple(r[part] for r in radii)
-        chunk = _chunk(grid, at, cut, (stack, least), overlap)
+        inner = ring_radii(cut[0])[:-1] if border is None else np.zeros((0, cut[0].size))
+        chunk = _chunk(grid, at, (*cut, *inner), (stack, least), overlap)
         light = _chunk_light(border, (order[part], at, cut[0]), lights, overlap, grid)
         for columns, measured, shining in zip(found, chunk, light, strict=True):
             columns.append(measured._replace(light=shining))
@@ -153,8 +158,8 @@ def _chunk(
     shown = centre
     if overlap == "exact":
         shown = _sums(tuple(disc_weights(grid.shape, *at, r, overlap="exact") for r in radii), images[0])
-    for one, other, least in zip(shown, centre, images[1], strict=True):
-        yield Measured(one, other, minima(discs[0], least), None)
+    for (one, light), (other, centre_light), least in zip(shown, centre, images[1], strict=True):
+        yield Measured(one, other, minima(discs[0], least), None, (light, centre_light))
 
 
 class _Stack(NamedTuple):
@@ -182,14 +187,19 @@ def _stack(maps: Sequence[MapArrays]) -> _Stack:
     return _Stack(row_sums(*images), np.array(place, dtype=np.intp))
 
 
-def _sums(discs: tuple[DiscWeights, ...], stack: _Stack) -> list[ApertureSums]:
-    source, inner, outer = (table_of_sums(d, stack.images) for d in discs)
-    ring, (circle, low, high) = outer - inner, discs
+def _sums(discs: tuple[DiscWeights, ...], stack: _Stack) -> list[tuple[ApertureSums, RingLight]]:
+    """Return the sums of circle and ring, whose circles come first, and those of the rings inside the circle."""
+    source, inner, outer, *steps = (table_of_sums(d, stack.images) for d in discs)
+    ring, (circle, low, high, *parts) = outer - inner, discs
     areas = circle.area, low.area, high.area - low.area, circle.held
+    rings = np.diff([*steps, source], axis=0, prepend=0.0)
+    ring_areas = np.diff([*(d.area for d in parts), circle.area], axis=0, prepend=0.0)
     found = []
     for place in stack.place:
-        rings = (ring[:, n] for n in place[[0, 1, 2, 4]])
-        found.append(ApertureSums._make((*(source[:, n] for n in place), *rings, *areas)))
+        around = (ring[:, n] for n in place[[0, 1, 2, 4]])
+        sums = ApertureSums._make((*(source[:, n] for n in place), *around, *areas))
+        counts, exposure, weights = (rings[:, :, n] for n in place[[0, 1, 4]])
+        found.append((sums, ring_light(counts, weights, ring_areas, exposure)))
     return found
 
 
@@ -234,4 +244,7 @@ def joined(parts: Sequence[Measured], order: NDArray[np.intp]) -> Measured:
     same = all(p.shown is p.centre for p in parts)
     centre = shown if same else ApertureSums(*(whole(v) for v in zip(*(p.centre for p in parts), strict=True)))
     light = None if parts[0].light is None else whole(p.light for p in parts if p.light is not None)
-    return Measured(shown, centre, whole(p.least for p in parts), light)
+    rings = [
+        RingLight(*(whole(v) for v in zip(*each, strict=True))) for each in zip(*(p.rings for p in parts), strict=True)
+    ]
+    return Measured(shown, centre, whole(p.least for p in parts), light, (rings[0], rings[1]))

@@ -13,20 +13,29 @@ from xphotfn.measure.aperture_sums import SLIVER, ApertureSums, Measured, ratio
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.apertures import Overlap
 from xphotfn.science.gamma_mixture import GammaMixture, mixture_quantile, mixture_shortest
-from xphotfn.science.on_off import of_on_off, require_on_off
+from xphotfn.science.light import Light, RingLight, effective_exposure
+from xphotfn.science.on_off import of_on_off
 from xphotfn.science.significance import exact_significance, li_ma_significance, mid_p_significance
 
-__all__ = ("SIGNIFICANCES", "UNITS", "ApertureFlag", "Rules", "columns_of")
+__all__ = ("RATE_OF", "SIGNIFICANCES", "UNITS", "ApertureFlag", "Rules", "columns_of")
 
 Floats = NDArray[np.float64]
+UNEVEN = 1.05  # ratio of exposures in a circle that is worth a word
 SIGNIFICANCES = {"mid-p": mid_p_significance, "li-ma": li_ma_significance, "exact": exact_significance}
 _COUNTS, _RATE, _AREA = u.ct, u.ct / u.s, u.arcsec**2
 UNITS = {
     "ra": u.deg, "dec": u.deg, "counts": _COUNTS, "background_counts": _COUNTS, "net_counts": _COUNTS, "rate": _RATE,
     "rate_low": _RATE, "rate_high": _RATE, "upper_limit": _RATE, "area": _AREA, "live_area": _AREA,
     "background_area": _AREA, "exposure_mean": u.s, "exposure_min": u.s, "centre_counts": _COUNTS,
-    "centre_background": _COUNTS, "exposure": u.s, "off_axis": u.arcmin,
+    "centre_background": _COUNTS, "exposure": u.s, "off_axis": u.arcmin, "effective_exposure": u.s,
+    "centre_rate": _RATE, "centre_effective_exposure": u.s,
 }  # fmt: skip
+
+
+RATE_OF = {
+    "aperture": "the light in the whole circle: what is not live is filled",
+    "source": "the whole point source",
+}
 
 
 class ApertureFlag(enum.IntFlag):
@@ -52,22 +61,37 @@ class ApertureFlag(enum.IntFlag):
     """The background ring has no pixel with exposure."""
     NO_PIXEL = 64
     """The circle is so small that it holds no pixel centre: no statistics."""
+    UNEVEN = 128
+    """Where the light lies matters: with even light the rate would differ by more than half its error."""
 
 
 class Rules(NamedTuple):
     """How photometry is done: its options after their check."""
 
     overlap: Overlap
+    light: Light
     method: str
     confidence: float
     limit_confidence: float
 
 
-class _Shares(NamedTuple):
-    """Parts f and g of a source's light in circle and ring, in units of the circle's mean exposure, shape (n,)."""
+class _Light(NamedTuple):
+    """What turns counts into the rate of a source, shape (n,).
 
+    ``rate`` is signed; ``effective`` the exposure that net counts are divided by for it. The posterior is that of
+    ``counts``, and of the ring's counts over ``dispersion``, with the parts f and g of the source's counts in circle
+    and ring in units of ``exposure`` over ``dispersion``. ``uneven`` says that the rate would be another one if the
+    light were even.
+    """
+
+    counts: Floats
+    rate: Floats
+    effective: Floats
+    exposure: Floats
+    dispersion: Floats
     circle: Floats
     ring: Floats
+    uneven: NDArray[np.bool_]
 
 
 def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLight | None) -> dict[str, Any]:
@@ -76,21 +100,25 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
     live = shown.live > SLIVER
     n, b = np.where(live, shown.counts, np.nan), np.where(shown.ring_live > SLIVER, shown.ring_counts, np.nan)
     alpha, exposure = shown.alpha, shown.mean_exposure
-    net = n - alpha * b
-    centre_shares = _shares(centre, measured.light, light, (grid, 1))
-    shares = _shares(shown, measured.light, light, (grid, 2)) if rules.overlap == "exact" else centre_shares
+    centre_shine = _light(centre, measured.rings[1], (measured.light, light), (rules.light, grid, 1))
+    shine = centre_shine
+    if rules.overlap == "exact":
+        shine = _light(shown, measured.rings[0], (measured.light, light), (rules.light, grid, 2))
     found: dict[str, Any] = {
         "counts": n,
         "background_counts": np.where(live, b, np.nan),
         "alpha": np.where(live, alpha, np.nan),
-        "net_counts": net,
-        "rate": net / (exposure * _positive(shares.circle - alpha * shares.ring)),
-        **_statistics(centre, rules, centre_shares),
+        "net_counts": n - alpha * b,
+        "rate": np.where(live, shine.rate, np.nan),
+        **_statistics(centre, rules, centre_shine),
+        "rate_of": np.full(n.size, "aperture" if light is None else "source"),
+        "effective_exposure": np.where(live, shine.effective, np.nan),
+        "dispersion": np.where(live, shine.dispersion, np.nan),
     }
     if light is not None:
         found |= {
-            "enclosed_fraction": np.where(live, shares.circle, np.nan),
-            "ring_fraction": np.where(live, shares.ring, np.nan),
+            "enclosed_fraction": np.where(live, shine.circle, np.nan),
+            "ring_fraction": np.where(live, shine.ring, np.nan),
             "enclosed_systematic": light.systematic(),
             "off_axis": light.angle_arcmin,
         }
@@ -101,38 +129,68 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
         "exposure_mean": exposure,
         "exposure_min": np.where(np.isfinite(measured.least), measured.least, np.nan),
         "masked_fraction": ratio(shown.masked, np.where(shown.held > SLIVER, shown.area, 0.0)),
-        "flags": _flags(shown, centre),
+        "flags": _flags(shown, centre) + shine.uneven * np.int32(ApertureFlag.UNEVEN),
     }
-    if rules.overlap == "exact":
-        n, b = (np.where(centre.live > 0, v, np.nan) for v in (centre.counts, centre.ring_counts))
-        found |= {"centre_counts": n, "centre_background": b, "centre_alpha": centre.alpha}
-    if rules.overlap == "exact" and light is not None:  # in units of the exposure_mean that is shown
-        scale = centre.mean_exposure / exposure
-        found |= {
-            "centre_enclosed_fraction": centre_shares.circle * scale,
-            "centre_ring_fraction": centre_shares.ring * scale,
-        }
-    return found
+    return found | _centre_columns(centre, centre_shine, shown) if rules.overlap == "exact" else found
+
+
+def _centre_columns(centre: ApertureSums, shine: _Light, shown: ApertureSums) -> dict[str, Floats]:
+    """Return what the statistics of exact sums were made of; fractions in units of the ``exposure_mean`` shown."""
+    live, scale = centre.live > 0, centre.mean_exposure / shown.mean_exposure
+    columns = {
+        "counts": centre.counts,
+        "background": centre.ring_counts,
+        "alpha": centre.alpha,
+        "rate": shine.rate,
+        "effective_exposure": shine.effective,
+        "dispersion": shine.dispersion,
+        "enclosed_fraction": shine.circle * scale,
+        "ring_fraction": shine.ring * scale,
+    }
+    return {f"centre_{name}": np.where(live, values, np.nan) for name, values in columns.items()}
 
 
 def _positive(values: Floats) -> Floats:
     return np.where(values > 0, values, np.nan)
 
 
-def _shares(
-    s: ApertureSums, light_exposure: Floats | None, light: MapLight | None, pixels: tuple[PixelGrid, int]
-) -> _Shares:
-    """Return 1 and 0 without a profile: the rate is then that of the light inside the circle.
+def _light(
+    s: ApertureSums, rings: RingLight, point: tuple[Floats | None, MapLight | None], how: tuple[Light, PixelGrid, int]
+) -> _Light:
+    """Return the light of a point where there is a profile, else that of the rings, or even light."""
+    kind, grid, blurs = how
+    if point[0] is not None and point[1] is not None:
+        return _point_light(s, point[0], point[1], (grid, blurs))
+    flat = 1 / rings.flat
+    net, variance = s.ring_counts * -s.alpha + s.counts, s.counts + s.alpha**2 * s.ring_counts
+    per_count = rings.background / np.where(s.ring_weights > 0, s.ring_weights, np.nan)
+    rate, squares = rings.counts - per_count * s.ring_counts, rings.squares + per_count**2 * s.ring_counts
+    uneven = (rings.spread > UNEVEN) & (np.abs(rate * flat - net) > 0.5 * np.sqrt(variance))
+    one, none = np.ones_like(flat), np.zeros_like(flat)
+    if kind == "flat":
+        return _Light(s.counts, net / flat, flat, flat, one, one, none, uneven)
+    found = effective_exposure(flat, rate, net, variance)
+    effective = np.where(np.isnan(found), flat, found)
+    spread = (squares + rings.flat**2) / (variance + 1) * effective**2
+    dispersion = np.where(np.isnan(spread), 1.0, spread)
+    counts = np.maximum(rate * effective + s.alpha * s.ring_counts, 0.0) / dispersion
+    return _Light(counts, rate, effective, effective, dispersion, one, none, uneven)
+
+
+def _point_light(s: ApertureSums, exposure: Floats, light: MapLight, pixels: tuple[PixelGrid, int]) -> _Light:
+    """Return the light of a point.
 
     The circle's share is that of the whole circle times the exposure weighed with the light, so what gaps, masks and
     the image's border take is what they take of the light. The ring's share takes the light as spread evenly in it.
     """
-    if light is None or light_exposure is None:
-        return _Shares(np.ones_like(s.area), np.zeros_like(s.area))
     pixel, blurs = pixels[0].pixel_deg * 3600, pixels[1]
     known = ~np.isnan(s.area)
     whole = light.fraction(np.where(known, np.sqrt(s.area / np.pi), np.nan) * pixel, pixel, blurs)
-    return _Shares(ratio(whole * light_exposure, s.mean_exposure), _ring_share(s, light, pixel, blurs))
+    circle, ring = ratio(whole * exposure, s.mean_exposure), _ring_share(s, light, pixel, blurs)
+    effective = s.mean_exposure * _positive(circle - np.nan_to_num(s.alpha) * ring)
+    rate = (s.counts - s.alpha * s.ring_counts) / effective
+    even = np.zeros(rate.size, dtype=bool)
+    return _Light(s.counts, rate, effective, s.mean_exposure, np.ones_like(rate), circle, ring, even)
 
 
 def _ring_share(s: ApertureSums, light: MapLight, pixel_arcsec: float, blurs: int) -> Floats:
@@ -141,15 +199,16 @@ def _ring_share(s: ApertureSums, light: MapLight, pixel_arcsec: float, blurs: in
     return ratio(part * ratio(s.ring_exposure, s.ring_area), s.mean_exposure)
 
 
-def _statistics(s: ApertureSums, rules: Rules, shares: _Shares) -> dict[str, Floats]:
-    exposure, alpha = s.mean_exposure, s.alpha
-    good = np.isfinite(exposure) & (alpha > 0) & (shares.circle > 0) & np.isfinite(shares.ring)
-    result = {n: np.full(good.size, np.nan) for n in ("rate_low", "rate_high", "significance", "upper_limit")}
+def _statistics(s: ApertureSums, rules: Rules, light: _Light) -> dict[str, Floats]:
+    result = {n: np.full(s.counts.size, np.nan) for n in ("rate_low", "rate_high", "significance", "upper_limit")}
+    good = np.isfinite(light.exposure) & (s.live > 0) & (s.alpha > 0) & (light.circle > 0) & np.isfinite(light.ring)
     if np.any(good):
-        n, b, a, e, f, g = (v[good] for v in (s.counts, s.ring_counts, alpha, exposure, *shares))
-        ends = of_on_off(partial(_ends, rules), 3, require_on_off(n, b, a, (f, g)), np.asarray(0.5))
-        values = (ends[0] / e, ends[1] / e, SIGNIFICANCES[rules.method](n, b, a), ends[2] / e)
-        for name, value in zip(result, values, strict=True):
+        n, b, a, f, g = (v[good] for v in (light.counts, s.ring_counts, s.alpha, light.circle, light.ring))
+        each, exposure = light.dispersion[good], (light.exposure / light.dispersion)[good]
+        ends = of_on_off(partial(_ends, rules), 3, (n, b / each, a, f, g), np.asarray(0.5))
+        low, high, limit = (end / exposure for end in ends)
+        significance = SIGNIFICANCES[rules.method](s.counts[good], b, a)
+        for name, value in zip(result, (low, high, significance, limit), strict=True):
             result[name][good] = value
     return result
 

@@ -16,7 +16,7 @@ __all__ = ("joint_photometry",)
 
 Floats = NDArray[np.float64]
 KEYS = ("position", "band", "instrument")
-NEEDED = (*KEYS, "ra", "dec", "counts", "background_counts", "alpha", "exposure_mean", "area", "live_area")
+NEEDED = (*KEYS, "ra", "dec", "counts", "background_counts", "alpha", "exposure_mean", "effective_exposure")
 
 
 class _Rows(NamedTuple):
@@ -151,22 +151,22 @@ def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _R
     names = ("centre_counts", "centre_background") if prefix else ("counts", "background_counts")
     n, b = (_values(table, name) for name in names)
     alpha, mean = _values(table, f"{prefix}alpha"), _values(table, "exposure_mean")
-    if enclosed is not None:
-        part = np.asarray(enclosed, dtype=np.float64)
-    elif "enclosed_fraction" in table.colnames:
-        in_circle, in_ring = (_values(table, f"{prefix}{name}_fraction") for name in ("enclosed", "ring"))
-        part = np.maximum(in_circle - alpha * in_ring, 0.0)
-    else:
-        part = _values(table, "live_area") / _values(table, "area")
-    try:
-        exposure = mean * np.broadcast_to(part, mean.shape)
-    except ValueError as error:
-        raise ShapeMismatch(f"enclosed must be one value for each of the {mean.size} rows, got {part.shape}") from error
-    if np.any(part < 0) or np.any(np.isinf(part)) or (enclosed is not None and np.any(part > 1)):
-        raise InvalidRecord("an enclosed part must lie between 0 and 1")
+    exposure = mean * _parts(enclosed, mean.size)
+    if enclosed is None:
+        exposure = _values(table, f"{prefix}effective_exposure")
     exposure = exposure * _factors(_texts(table, "instrument"), response)
     good = np.isfinite(n) & np.isfinite(b) & np.isfinite(alpha) & np.isfinite(exposure)
-    return _Rows(*(np.where(good, v, fill) for v, fill in ((n, 0.0), (b, 0.0), (alpha, 1.0), (exposure, 0.0))))
+    found = ((n, 0.0), (b, 0.0), (alpha, 1.0), (exposure, 0.0))
+    return _Rows(*(np.where(good, v, fill) for v, fill in found))
+
+
+def _parts(enclosed: Any, size: int) -> Floats:
+    part = np.asarray(1.0 if enclosed is None else enclosed, dtype=np.float64)
+    if part.shape not in ((), (size,)):
+        raise ShapeMismatch(f"enclosed must be one value for each of the {size} rows, got {part.shape}")
+    if np.any((part < 0) | (part > 1) | np.isinf(part)):
+        raise InvalidRecord("an enclosed part must lie between 0 and 1")
+    return np.broadcast_to(part, (size,))
 
 
 def _factors(cameras: NDArray[np.str_], response: Mapping[str, float] | None) -> Floats:
