@@ -93,6 +93,12 @@ THEMES = (
         ),
     ),
     Theme(
+        "flares",
+        "Light curves, good time and flares",
+        "From events to a light curve, from that to the time that is kept, and what is left in it.",
+        ("records.good_times", "records.light_curve", "science.flare_cut"),
+    ),
+    Theme(
         "profiles-and-depth",
         "Profiles, enclosed light and depth",
         "Surface brightness, curves of growth, encircled energy, sensitivity and upper-limit maps.",

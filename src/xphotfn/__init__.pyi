@@ -81,8 +81,10 @@ from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
 from xphotfn.records.event import StepEvent as StepEvent
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre
+from xphotfn.records.good_times import GoodTimes as GoodTimes, good_times as good_times
 from xphotfn.records.grid import PixelGrid as PixelGrid
 from xphotfn.records.instrument import Instrument as Instrument
+from xphotfn.records.light_curve import FlareCut as FlareCut, InOut as InOut, LightCurve as LightCurve
 from xphotfn.records.measurement import Measurement as Measurement, Peak as Peak
 from xphotfn.records.observation import Exposure as Exposure, Observation as Observation
 from xphotfn.records.outcome import Done as Done, Failed as Failed, Skipped as Skipped
@@ -99,6 +101,7 @@ from xphotfn.science.encircled_energy import (
     encircled_energy as encircled_energy,
     radius_of_fraction as radius_of_fraction,
 )
+from xphotfn.science.flare_cut import flare_cut as flare_cut, in_out_ratio as in_out_ratio
 from xphotfn.science.intervals import (
     garwood_interval as garwood_interval,
     kraft_interval as kraft_interval,

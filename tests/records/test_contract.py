@@ -41,6 +41,7 @@ from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
+from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.records.measurement import Measurement, Peak
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.outcome import Done, Failed, Output, Skipped
@@ -178,6 +179,9 @@ RECORDS = (
         {"ra_deg": float("nan")},
     ),
     case(GoodTimes, xst.good_times(), {"intervals": ((2.0, 1.0),)}),
+    case(LightCurve, xst.light_curves(), {"bin_s": 0.0}, holds_arrays=True),
+    case(FlareCut, xst.flare_cuts(), {"goal": "fast"}),
+    case(InOut, xst.in_outs(), {"area_ratio": 0.0}),
     case(Output, OUTPUTS, {"digest": ""}),
     case(
         Done,

@@ -15,7 +15,7 @@ from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import region_sets, regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, positions, targets
-from xphotfn.testing.strategies.times import good_times
+from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, light_curves
 
 __all__ = (
     "bands",
@@ -28,10 +28,13 @@ __all__ = (
     "expressions",
     "field_observations",
     "fields",
+    "flare_cuts",
     "good_times",
     "grids",
     "image_grids",
+    "in_outs",
     "instruments",
+    "light_curves",
     "masks",
     "measurements",
     "observations",

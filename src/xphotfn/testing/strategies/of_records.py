@@ -19,6 +19,7 @@ from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
+from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.records.measurement import Measurement, Peak
 from xphotfn.records.observation import Exposure, Observation
 from xphotfn.records.outcome import Done, Failed, Skipped
@@ -32,7 +33,7 @@ from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, targets
-from xphotfn.testing.strategies.times import good_times
+from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, light_curves
 
 __all__ = ("records",)
 
@@ -48,7 +49,10 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Failed: lambda: outcomes(kind="failed"),
     Field: fields,
     FieldObservation: field_observations,
+    FlareCut: flare_cuts,
     GoodTimes: good_times,
+    InOut: in_outs,
+    LightCurve: light_curves,
     Image: lambda: products(kind="image"),
     ImageGrid: image_grids,
     Instrument: instruments,

@@ -1,0 +1,156 @@
+"""The light curve of an event list with the live time of each bin, from its frames; and where bright sources are."""
+
+from math import ceil
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.commands.dss import Intervals
+from xphotfn.commands.selection import Expression, columns, expand_macros, parse
+from xphotfn.engines.native.events import Block, as_table, chunks, table_data
+from xphotfn.engines.native.evselect_plan import Source, open_source
+from xphotfn.engines.native.exposure import ccd_intervals
+from xphotfn.engines.native.selection import evaluate
+from xphotfn.errors import InvalidFile
+from xphotfn.records.light_curve import LightCurve
+from xphotfn.science.light_curves import bin_events, inside, live_per_bin
+from xphotfn.science.sources import Circle, bright_circles
+
+__all__ = ("Reading", "read_curve")
+
+Floats = NDArray[np.float64]
+Frames = tuple[Floats, Floats, Floats]
+
+_PIXEL = 400  # of X and Y: 20 arcsec
+
+
+class Reading(NamedTuple):
+    """A curve, the ends of the frames of its best CCD in s, the sources that were cut out, and what was assumed."""
+
+    curve: LightCurve
+    frame_ends: Floats
+    circles: tuple[Circle, ...]
+    notes: tuple[str, ...]
+
+
+def read_curve(folder: Path, table: str, expression: str, bin_s: float, *, cut_sources: bool = False) -> Reading:
+    """Return the light curve of the selected events of a list.
+
+    Parameters
+    ----------
+    folder, table
+        The list: ``file`` or ``file:BLOCK`` in the folder.
+    expression
+        Which events, in SAS's language.
+    bin_s
+        Width of the bins in s; whole frames are best.
+    cut_sources
+        Leave out circles of 1 arcmin around bright sources that are found among the selected events themselves.
+
+    Returns
+    -------
+    Reading
+
+    Raises
+    ------
+    InvalidFile
+        If the list cannot be read, has no TIME, or its header lacks TSTART or TSTOP.
+    ExpressionError
+        If the expression cannot be read or does not fit the columns.
+
+    Notes
+    -----
+    The live time of a bin is the mean over the CCDs of the frames (EXPOSUnn) whose middle lies in the good time of the
+    list, times their live fraction. A list without frames takes its good times as live, one without those all of it:
+    ``notes`` say so.
+    """
+    source = open_source(folder, table)
+    header, path = source.table.block.header, source.table.path
+    start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
+    tree = parse(expand_macros(expression, source.keywords))
+    time, place = _events(source, tree, with_place=cut_sources)
+    circles = bright_circles(*place, pixel=_PIXEL) if cut_sources and len(place[0]) else ()
+    for circle in circles:
+        away = ~circle.holds(*place)
+        time, place = time[away], (place[0][away], place[1][away])
+    bins = max(1, ceil((stop - start) / bin_s))
+    ccds, notes = _frames(source, start, stop)
+    curve = LightCurve(
+        start_s=start,
+        bin_s=bin_s,
+        counts=bin_events(time, start, bin_s, bins),
+        live_s=live_per_bin(ccds, start, bin_s, bins),
+        selection=expression,
+        source=path.name,
+    )
+    best = max(ccds, key=lambda frames: float(np.sum(frames[1] * frames[2])))
+    ends = best[0] + best[1] / 2 if not notes else np.empty(0)
+    return Reading(curve, ends, circles, notes)
+
+
+def _number(header: Any, path: Path, key: str) -> float:
+    value = header.get(key)
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidFile(path.name, f"its header has no {key}: without it no light curve can be made; fetch it again")
+    return float(value)
+
+
+def _events(source: Source, tree: Expression, *, with_place: bool) -> tuple[Floats, tuple[Any, Any]]:
+    """Return the times of the selected events, and their X and Y."""
+    known = source.table.columns
+    if "TIME" not in known or not known["TIME"].is_number:
+        raise InvalidFile(source.table.path.name, "it has no column TIME: give the event list itself")
+    places = ("X", "Y") if with_place and {"X", "Y"} <= set(known) else ()
+    wanted = sorted(set(columns(tree)) & set(known)) if set(columns(tree)) <= set(known) else sorted(known)
+    found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("TIME", *places)}
+    for chunk in chunks(source.table):
+        values = {name: chunk.column(name) for name in wanted}
+        chosen = evaluate(tree, values, rows=len(chunk), first_row=chunk.first_row, resolve=source.resolve)
+        rows = np.flatnonzero(chosen)
+        for name, parts in found.items():
+            parts.append(chunk.column(name).take(rows))
+    joined = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in found.items()}
+    empty = np.empty(0)
+    return joined["TIME"].astype(np.float64), (joined.get("X", empty), joined.get("Y", empty))
+
+
+def _frames(source: Source, start: float, stop: float) -> tuple[list[Frames], tuple[str, ...]]:
+    """Return the good frames of each CCD, or its good time where frames are not known."""
+    blocks = {block.name: block for block in source.file.blocks}
+    path = source.table.path
+    given = {ccd: times for ccd, times in ccd_intervals(source.subspace).items() if ccd is not None}
+    for_all = ccd_intervals(source.subspace).get(None)
+    if not given:
+        numbers = [int(n[6:]) for n in blocks if n.startswith("EXPOSU") and n[6:].isdigit()]
+        given = dict.fromkeys(sorted(numbers), for_all if for_all is not None else ((start, stop),))
+    found = [f for ccd, times in given.items() if (f := _good_frames(blocks.get(f"EXPOSU{ccd:02d}"), path, times))]
+    if found:
+        return found, ()
+    times = given or {0: for_all if for_all is not None else ((start, stop),)}
+    why = (
+        "no frames (EXPOSUnn) in the list: its good time counts as live"
+        if for_all or given
+        else ("neither frames (EXPOSUnn) nor good time in the list: all of it counts as live")
+    )
+    return [_as_frames(pairs) for pairs in times.values()], (why,)
+
+
+def _good_frames(block: Block | None, path: Path, times: Intervals) -> Frames | None:
+    if block is None:
+        return None
+    table = as_table(path, block)
+    names = ("TIME", "TIMEDEL", "FRACEXP")
+    if not all(name in table.columns and table.columns[name].is_number for name in names):
+        return None
+    chunk = table_data(table)
+    time, length, fraction = (np.asarray(chunk.column(name), dtype=np.float64) for name in names)
+    good = np.isfinite(time) & np.isfinite(length) & np.isfinite(fraction) & inside(time, times)
+    order = np.argsort(time[good], kind="stable")
+    return time[good][order], length[good][order], np.clip(fraction[good][order], 0.0, 1.0)
+
+
+def _as_frames(times: Intervals) -> Frames:
+    pairs = np.array(times, dtype=np.float64).reshape(-1, 2)
+    return pairs.mean(axis=1), pairs[:, 1] - pairs[:, 0], np.ones(len(pairs))
