@@ -255,6 +255,28 @@ def test_an_error_of_the_callback_ends_the_run_and_its_processes(scripted, tools
     assert {f.reason for f in kept.failed} <= {"not done when the run was interrupted: run it again"}
 
 
+@pytest.mark.parametrize("scheduler", ["threads", "client"])
+def test_the_end_of_one_run_ends_no_other(scripted, tools, tmp_path, client, scheduler):
+    """Two runs of one process, which share steps on the Client: an error in one costs nothing of the other."""
+    slow = 'touch "$NOTES/started"; while [ ! -e "$NOTES/go" ]; do sleep 0.02; done'
+    engine = scripted(f'[ "$number" != 0000 ] || {{ {slow}; }}')
+    steps = [tools.made_of("evselect", n) for n in range(2)]
+    where = client if scheduler == "client" else scheduler
+
+    def tell(event):
+        if event.state == "done":
+            raise ZeroDivisionError("of the callback")
+
+    how = {"engine": engine, "store": tmp_path / "s", "workers": 2, "scheduler": where}
+    thread, found = in_thread(lambda: xp.run(Plan(steps=steps[:1]), progress=False, **how))
+    tools.lines_of(tmp_path / "started", 0)
+    with pytest.raises(ZeroDivisionError):
+        xp.run(Plan(steps=steps if scheduler == "client" else steps[1:]), progress=tell, **how)
+    (tmp_path / "go").touch()
+    thread.join(20)
+    assert [type(o).__name__ for o in found[0].outcomes] == ["Done"], found[0].failed
+
+
 # Nothing is left of what nobody wants any more.
 
 

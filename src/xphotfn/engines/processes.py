@@ -25,9 +25,8 @@ __all__ = (
     "Cancelled",
     "Ended",
     "Labelled",
-    "accept",
     "cancel",
-    "cancel_all",
+    "end",
     "labelled",
     "run_process",
     "stopping_at_the_end",
@@ -72,12 +71,12 @@ class Labelled:
     label : str
         The name.
     cancelled : bool
-        Whether :func:`cancel` or :func:`cancel_all` was called meanwhile: it can start no process any more.
+        Whether :func:`cancel` or :func:`end` was called for it: it can start no process any more.
     """
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, *, cancelled: bool = False) -> None:
         self.label = label
-        self.cancelled = False
+        self.cancelled = cancelled
 
 
 class _Live(NamedTuple):
@@ -94,7 +93,8 @@ _lock = threading.RLock()
 _changed = threading.Condition(_lock)  # told whenever a process has ended
 _live: dict[int, _Live] = {}
 _cancelled: set[int] = set()
-_stop = threading.Event()
+_over: set[str] = set()  # labels of runs that were ended: what they have still queued starts nothing
+_running: set[str] = set()  # labels of runs that go on
 _reapers: list[_Reaper] = []  # none or one
 _blocks: set[Labelled] = set()  # those that are being executed
 _block: ContextVar[Labelled | None] = ContextVar("xphotfn_block", default=None)
@@ -125,7 +125,7 @@ def run_process(
     Raises
     ------
     Cancelled
-        If :func:`cancel` or :func:`cancel_all` ended it, or kept it from starting.
+        If :func:`cancel` or :func:`end` ended it, or kept it from starting.
     OSError
         If it cannot be started.
 
@@ -152,28 +152,22 @@ def run_process(
 
 
 def _start(argv: Sequence[str], cwd: Path, env: Mapping[str, str], log: BinaryIO) -> "subprocess.Popen[bytes]":
-    with _changed:
-        reaper = _reaper()
     block = _block.get()
-    if _stop.is_set():
-        raise Cancelled(tuple(argv), "cancelled before it started: a new run, or accept(), lets commands start again")
-    if block is not None and block.cancelled:
-        raise Cancelled(tuple(argv), "cancelled before it started")
-    process = subprocess.Popen(  # noqa: S603 - a tuple of words, no shell
-        list(argv),
-        cwd=cwd,
-        env={**env, MARK: reaper.mark},
-        stdin=subprocess.DEVNULL,
-        stdout=log,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    with _changed:
+    with _changed:  # held until it is on the list, so that whoever cancels never misses one that has started
+        reaper = _reaper()
+        if block is not None and block.cancelled:
+            raise Cancelled(tuple(argv), "cancelled before it started")
+        process = subprocess.Popen(  # noqa: S603 - a tuple of words, no shell
+            list(argv),
+            cwd=cwd,
+            env={**env, MARK: reaper.mark},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
         _live[process.pid] = _Live(process, block)
         _tell(reaper, "+", process.pid)
-        if _stop.is_set() or (block is not None and block.cancelled):  # it came while this one started
-            _cancelled.add(process.pid)
-            _signal_group(process, signal.SIGKILL)
     return process
 
 
@@ -294,8 +288,8 @@ def labelled(label: str) -> Iterator[Labelled]:
     ...     cancel("evselect-0f"), block.cancelled
     (0, True)
     """
-    block = Labelled(label)
     with _lock:
+        block = Labelled(label, cancelled=label in _over)
         _blocks.add(block)
     token = _block.set(block)
     try:
@@ -331,31 +325,20 @@ def cancel(label: str, *, wait: bool = True) -> int:
     return len(items)
 
 
-def cancel_all() -> int:
-    """End all processes that run, let none start until :func:`accept` is called, and return how many there were.
+def end(label: str) -> int:
+    """End the processes of the blocks with a label as :func:`cancel`; blocks of it that begin later start none either.
 
     Examples
     --------
-    >>> cancel_all()
+    >>> end("a run that is over")
     0
-    >>> accept()
+    >>> with labelled("a run that is over") as block:
+    ...     block.cancelled
+    True
     """
-    _stop.set()
-    with _changed:
-        for block in _blocks:
-            block.cancelled = True
-        items = list(_live.values())
-    return _cancel(items)
-
-
-def accept() -> None:
-    """Let processes start again after :func:`cancel_all`.
-
-    Examples
-    --------
-    >>> accept()
-    """
-    _stop.clear()
+    with _lock:
+        _over.add(label)
+    return cancel(label)
 
 
 def _cancel(items: Sequence[_Live]) -> int:
@@ -372,26 +355,38 @@ def _cancel(items: Sequence[_Live]) -> int:
 
 
 @contextmanager
-def stopping_at_the_end() -> Iterator[None]:
-    """End all processes if the block ends early: by an error, Ctrl-C, or SIGTERM where this is the main thread.
+def stopping_at_the_end() -> Iterator[str]:
+    """Give a label; the processes of this block, and of all blocks of that label, end if it ends early.
+
+    That is by an error or Ctrl-C. SIGTERM, where this is the main thread, ends this block and every other one like it:
+    it is the whole process that shall end.
 
     Examples
     --------
-    >>> with stopping_at_the_end():
+    >>> with stopping_at_the_end() as label, labelled(label):
     ...     pass
     """
+    whole = False
 
     def interrupt(number: int, _frame: object) -> None:
+        nonlocal whole
+        whole = True
         raise KeyboardInterrupt(f"signal {number}")
 
-    accept()
+    label = f"run-{uuid.uuid4().hex}"
     main = threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGTERM, interrupt) if main else None
+    with _lock:
+        _running.add(label)
     try:
-        yield
+        with labelled(label):
+            yield label
     except BaseException:
-        cancel_all()
+        for ended in list(_running) if whole else [label]:
+            end(ended)
         raise
     finally:
+        with _lock:
+            _running.discard(label)
         if main:
             signal.signal(signal.SIGTERM, before)

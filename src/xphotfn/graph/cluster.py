@@ -199,8 +199,9 @@ def compute_on(
                     del lost[step]
                     settle(step, outcome)
         except BaseException:
-            with suppress(Exception):
-                client.cancel(futures)
+            with suppress(Exception):  # released, not cancelled: another run of this Client may want some of them
+                for future in futures:
+                    future.release()
             raise
     return outcomes
 

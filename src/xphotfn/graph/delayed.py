@@ -68,6 +68,7 @@ class _Job(NamedTuple):
     known: Mapping[str, Outcome]
     observe: Observe
     starts: bool = True
+    label: str = ""
 
     @property
     def keys(self) -> dict[str, str]:
@@ -203,6 +204,7 @@ def compute(
     tries: int,
     observe: Observe,
     starts: bool = True,
+    label: str = "",
 ) -> tuple[Outcome, ...]:
     """Run every step of a plan and return its outcomes in the order of the steps.
 
@@ -216,6 +218,8 @@ def compute(
         Called with a step's id and None when it starts, and with its outcome when it ends; always by this thread.
     starts
         Whether anybody wants to know of starts: on a cluster each is a message.
+    label
+        Name by which the processes that it starts here can be ended.
 
     Raises
     ------
@@ -231,9 +235,14 @@ def compute(
     for step, outcome in known.items():
         observe(step, outcome)
     if len(known) < len(plan.steps):
-        job = _Job(plan, engine, store, tries, known, observe, starts)
+        job = _Job(plan, engine, store, tries, known, observe, starts, label)
         known = known | (_on_client(job, scheduler) if on_client else _here(job, scheduler, workers))
     return tuple(known[step.id] for step in plan.steps)
+
+
+def _as_part_of(label: str, _key: str, function: Callable[..., Any], *arguments: Any) -> Any:
+    """Return ``function(*arguments)``; its processes end with the run of that label."""
+    return labelled_call(label, function, *arguments)
 
 
 def _here(job: _Job, scheduler: str, workers: int) -> dict[str, Outcome]:
@@ -241,7 +250,7 @@ def _here(job: _Job, scheduler: str, workers: int) -> dict[str, Outcome]:
     from dask.local import get_sync
     from dask.threaded import get
 
-    keys, layer = job.keys, _layer_in_passes(job, None)
+    keys, layer = job.keys, _layer_in_passes(job, partial(_as_part_of, job.label))
     executed = _steps_of_tasks(layer, keys)
 
     def pretask(key: str, _dsk: Any, _state: Any) -> None:

@@ -107,7 +107,7 @@ def run(
 
     record.begin(to_json(movable(so_far())))
     try:
-        with stopping_at_the_end(), telling(plan, progress) as tell:
+        with stopping_at_the_end() as label, telling(plan, progress) as tell:
 
             def observe(step: str, outcome: Outcome | None) -> None:
                 if outcome is not None:
@@ -124,6 +124,7 @@ def run(
                 tries=tries,
                 observe=observe,
                 starts=callable(progress),
+                label=label,
             )
     except BaseException as error:
         if ended:
