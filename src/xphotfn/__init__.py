@@ -74,7 +74,7 @@ _WHERE = {
     "measure.profile": "concentration curve_of_growth surface_brightness_profile",
     "measure.sensitivity": "sensitivity_map sky_coverage upper_limit_map",
     "measure.smoothing": "smoothed",
-    "measure.joint": "joint_photometry",
+    "measure.joint": "JointFlag joint_photometry",
     "io.region_export": "write_regions",
     "plot.view": "save_view view",
     "plot.ds9": "ds9_command open_in_ds9",

@@ -1,26 +1,36 @@
-"""One rate for each position from all its observations: the joint likelihood of a table of photometry."""
+"""One rate for each position from all its observations, of a table of photometry."""
 
+import enum
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
 from xphotfn.measure.aperture_table import UNITS
 from xphotfn.science.intervals import ONE_SIGMA
-from xphotfn.science.joint import joint_interval, joint_rate, joint_significance, joint_upper_limit
+from xphotfn.science.joint import interval_of, joint_consistency, joint_significance, quantile_of
+from xphotfn.science.joint_test import joint_method
+from xphotfn.science.joint_weights import equivalent_on_off
+from xphotfn.science.significance import log_p_to_sigma
+from xphotfn.science.snr import DEFAULT_METHOD, Method
 
-__all__ = ("joint_photometry",)
+__all__ = ("JointFlag", "joint_photometry")
 
 Floats = NDArray[np.float64]
-KEYS = ("position", "band", "instrument")
+KEYS = ("position", "band", "instrument", "obs_id")
 NEEDED = (*KEYS, "ra", "dec", "counts", "background_counts", "alpha", "exposure_mean", "effective_exposure")
+FILL = (0.0, 0.0, 1.0, 0.0)  # of what does not count: counts, background, alpha, exposure
+GROUPS = 20_000  # positions of one step, which bounds the memory
+SIGMA = 3.0  # beyond which flags are raised
+NOMINAL = float(special.ndtr(-SIGMA))
 
 
 class _Rows(NamedTuple):
-    """What the likelihood needs, one element for each row of the table; exposure 0 where it does not count."""
+    """What the rate needs, one element for each row of the table; exposure 0 where it does not count."""
 
     counts: Floats
     background: Floats
@@ -28,15 +38,39 @@ class _Rows(NamedTuple):
     exposure: Floats
 
 
+class JointFlag(enum.IntFlag):
+    """What the bits of the column ``flags`` of a joint table say; they add up.
+
+    Examples
+    --------
+    >>> JointFlag(3)
+    <JointFlag.INCONSISTENT|VARIABLE: 3>
+    """
+
+    INCONSISTENT = 1
+    """The rows scatter more than one rate allows, beyond 3 sigma: do not read the rate as that of one source."""
+    VARIABLE = 2
+    """The observations differ beyond 3 sigma."""
+
+
+class _Rules(NamedTuple):
+    """The options after their check."""
+
+    method: str
+    confidence: float
+    limit_confidence: float
+
+
 def joint_photometry(
     table: Any,
     *,
     response: Mapping[str, float] | None = None,
     enclosed: Any = None,
+    method: str | Method = DEFAULT_METHOD,
     confidence: float = ONE_SIGMA,
     limit_confidence: float = 0.95,
 ) -> Any:
-    """Combine several observations of each position in one likelihood.
+    """Combine several observations of each position into one rate.
 
     Parameters
     ----------
@@ -46,41 +80,42 @@ def joint_photometry(
         Count rate of each camera relative to that in which the result is wanted, such as ``{"pn": 1, "mos1": 0.34,
         "mos2": 0.35}``: all cameras are then combined. Without it cameras stay apart, since their rates differ.
     enclosed
-        Part of the source's light in the live circle, one value for each row of the table. Default: what the table
-        says (``photometry(..., psf=...)``); without such columns the live part of the circle's area, which is right
-        for even brightness and close for small gaps.
-    confidence, limit_confidence
+        Part of the source's light in the live circle, one value for each row of the table, times whose mean exposure
+        counts. Default: the ``effective_exposure`` of the table.
+    method, confidence, limit_confidence
         As in :func:`photometry`.
 
     Returns
     -------
     QTable
         One row for each position, band and camera (``combined`` with ``response``): the summed ``counts``,
-        ``background_counts`` and effective ``exposure``, the number of ``observations`` that see it, ``rate`` (at
-        least 0) of the whole circle (of the whole source with a ``psf`` or ``enclosed``), its interval,
-        ``significance`` and ``upper_limit``. NaN where none does.
+        ``background_counts`` and effective ``exposure``, the number of ``observations`` that see it, ``rate``
+        (negative for a deficit) of the whole circle (of the whole source with a ``psf`` or ``enclosed``), its
+        interval, ``significance`` and ``upper_limit``. ``consistency`` is the p-value of one rate for all rows: small
+        where they disagree. ``variability`` is by how many sigma the observations differ, their cameras joined
+        first; 0 where they differ no more than half of all constant sources would. Both are NaN with fewer than two.
+        ``flags`` is a sum of :class:`JointFlag`. NaN where no row sees the position.
 
     Raises
     ------
     ProductMissing
         If a column is missing, or ``response`` lacks a camera.
     InvalidRecord
-        If a response, fraction or probability breaks its rule.
+        If a response, fraction, probability or method breaks its rule.
     ShapeMismatch
         If ``enclosed`` does not fit the rows.
 
     Notes
     -----
-    ``N_i ~ Poisson(s E_i + alpha_i b_i)``, ``B_i ~ Poisson(b_i)`` with one rate s and a free background each,
-    ``E_i`` = mean exposure x response x enclosed part: :mod:`xphotfn.science.joint`. From a table with a ``psf`` the
-    enclosed part is ``enclosed_fraction - alpha ring_fraction``: what the ring takes of the source is given back on
-    average. The counts are those of pixel centres. The significance is the signed likelihood ratio, for one
-    observation that of Li & Ma. The work grows with the product of the counts: meant for up to some thousands of
-    counts in a circle.
+    ``N_i ~ Poisson(s E_i + alpha_i b_i)``, ``B_i ~ Poisson(b_i)`` with one rate s and a background of its own each,
+    ``E_i`` = effective exposure x response: :mod:`xphotfn.science.joint`. The counts are those of pixel centres. Wrong
+    responses and wrong enclosed parts look like disagreement too.
+
+    On a terminal a call of more than two seconds shows its progress; TQDM_DISABLE=1 turns that off.
 
     References
     ----------
-    As :func:`xphotfn.science.joint.joint_rate`.
+    As :func:`xphotfn.science.joint.joint_rate` and :func:`xphotfn.science.joint.joint_significance`.
 
     Examples
     --------
@@ -92,33 +127,76 @@ def joint_photometry(
     >>> bool(abs(joint["rate"][0] / table["rate"][0] - 1) < 1e-9), str(joint["instrument"][0])
     (True, 'pn')
     """
-    data = _rows(table, response, enclosed)
-    for what, value in (("confidence", confidence), ("limit_confidence", limit_confidence)):
-        if not 0 < value < 1:
-            raise InvalidRecord(f"{what} must lie between 0 and 1, got {value!r}")
+    data, rules = _rows(table, response, enclosed), _rules(method, confidence, limit_confidence)
     camera = _texts(table, "instrument") if response is None else np.full(len(table), "combined")
     first, group = _groups(np.asarray(table["position"]), _texts(table, "band"), camera)
-    n, b, alpha, exposure = _side_by_side(data, group, first.size)
-    low, high = joint_interval(n, b, alpha, exposure, confidence=confidence)
-    seen = exposure > 0
-    any_seen = np.any(seen, axis=1)
+    rows = _side_by_side(data, group, first.size)
+    variability = _variability(data, group, _texts(table, "obs_id"), first.size)
     columns = {
         "position": np.asarray(table["position"])[first],
         "ra": _values(table, "ra")[first],
         "dec": _values(table, "dec")[first],
         "band": _texts(table, "band")[first],
         "instrument": camera[first],
+        **_measured(rows, rules),
+        "variability": variability,
+    }
+    columns["flags"] = np.where(columns["consistency"] < NOMINAL, int(JointFlag.INCONSISTENT), 0)
+    columns["flags"] += np.where(variability > SIGMA, int(JointFlag.VARIABLE), 0)
+    meta = {f"FLAG{flag.value}": str(flag.name) for flag in JointFlag}
+    how = {"METHOD": rules.method, "CONFID": rules.confidence, "LIMCONF": rules.limit_confidence}
+    return _as_table(columns, meta | how)
+
+
+def _rules(method: str | Method, confidence: float, limit_confidence: float) -> _Rules:
+    name = method if isinstance(method, str) else method.name
+    joint_method(name)
+    for what, value in (("confidence", confidence), ("limit_confidence", limit_confidence)):
+        if not 0 < value < 1:
+            raise InvalidRecord(f"{what} must lie between 0 and 1, got {value!r}")
+    return _Rules(name, float(confidence), float(limit_confidence))
+
+
+def _measured(rows: tuple[Floats, ...], rules: _Rules) -> dict[str, Any]:
+    """Return the measured columns of arrays (groups, observations), some groups at a time."""
+    from tqdm import tqdm
+
+    size, parts = rows[0].shape[0], []
+    with tqdm(total=size, desc="joint photometry", unit="position", delay=2, leave=False, disable=None) as bar:
+        for begin in range(0, max(size, 1), GROUPS):
+            part = tuple(values[begin : begin + GROUPS] for values in rows)
+            parts.append(_columns(part, rules))
+            bar.update(part[0].shape[0])
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+
+
+def _columns(rows: tuple[Floats, ...], rules: _Rules) -> dict[str, Any]:
+    n, b, _, exposure = rows
+    one, seen = equivalent_on_off(*rows), exposure > 0
+    any_seen = np.any(seen, axis=1)
+    low, high = interval_of(one, np.asarray(rules.confidence))
+    return {
         "observations": np.count_nonzero(seen, axis=1),
         "counts": np.where(any_seen, np.sum(n * seen, axis=1), np.nan),
         "background_counts": np.where(any_seen, np.sum(b * seen, axis=1), np.nan),
         "exposure": np.where(any_seen, np.sum(exposure, axis=1), np.nan),
-        "rate": joint_rate(n, b, alpha, exposure),
+        "rate": one.rate,
         "rate_low": low,
         "rate_high": high,
-        "significance": joint_significance(n, b, alpha, exposure),
-        "upper_limit": joint_upper_limit(n, b, alpha, exposure, confidence=limit_confidence),
+        "significance": joint_significance(*rows, method=rules.method),
+        "upper_limit": quantile_of(one, np.asarray(rules.limit_confidence)),
+        "consistency": np.exp(joint_consistency(*rows)),
     }
-    return _as_table(columns, {"METHOD": "joint likelihood", "CONFID": confidence, "LIMCONF": limit_confidence})
+
+
+def _variability(data: _Rows, group: NDArray[np.intp], obs_id: NDArray[np.str_], size: int) -> Floats:
+    """Return by how many sigma the observations of each group differ, after all rows of each are joined."""
+    first, pair = _groups(group, obs_id)
+    one = equivalent_on_off(*_side_by_side(data, pair, first.size))
+    none = np.isnan(one.exposure)
+    joined = _Rows(*(np.where(none, fill, part) for part, fill in zip(one, FILL, strict=True)))
+    rows = _side_by_side(joined, group[first], size)
+    return np.maximum(log_p_to_sigma(joint_consistency(*rows)), 0.0)
 
 
 def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any]) -> Any:
@@ -156,8 +234,7 @@ def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _R
         exposure = _values(table, f"{prefix}effective_exposure")
     exposure = exposure * _factors(_texts(table, "instrument"), response)
     good = np.isfinite(n) & np.isfinite(b) & np.isfinite(alpha) & np.isfinite(exposure)
-    found = ((n, 0.0), (b, 0.0), (alpha, 1.0), (exposure, 0.0))
-    return _Rows(*(np.where(good, v, fill) for v, fill in found))
+    return _Rows(*(np.where(good, v, fill) for v, fill in zip((n, b, alpha, exposure), FILL, strict=True)))
 
 
 def _parts(enclosed: Any, size: int) -> Floats:
@@ -200,7 +277,7 @@ def _side_by_side(data: _Rows, group: NDArray[np.intp], size: int) -> tuple[Floa
     count = np.bincount(group, minlength=size)
     place = np.arange(order.size) - np.repeat(np.cumsum(count) - count, count)
     results = []
-    for values, fill in zip(data, (0.0, 0.0, 1.0, 0.0), strict=True):
+    for values, fill in zip(data, FILL, strict=True):
         wide = np.full((size, int(count.max(initial=1))), fill)
         wide[group[order], place] = values[order]
         results.append(wide)

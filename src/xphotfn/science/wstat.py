@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, NDArray
 from xphotfn.errors import InvalidRecord
 from xphotfn.science._numeric import Floats, deviance, over_valid, require_above_zero, require_not_negative
 
-__all__ = ("fitted_background", "half_slope", "w_of_floats", "w_statistic")
+__all__ = ("fitted_background", "w_of_floats", "w_statistic")
 
 
 def w_statistic(counts: ArrayLike, background: ArrayLike, alpha: ArrayLike, source: ArrayLike) -> Floats:
@@ -77,17 +77,3 @@ def w_of_floats(n: Floats, b: Floats, alpha: Floats, mu: Floats) -> Floats:
     fitted = fitted_background(n, b, alpha, mu)
     on = np.where(_without_source_region(n, b, alpha, mu), 0.0, np.maximum(mu + alpha * fitted, 0.0))
     return 2 * (deviance(n, on) + deviance(b, fitted))
-
-
-def half_slope(n: Floats, b: Floats, alpha: Floats, mu: Floats) -> tuple[Floats, Floats]:
-    """Return half the first and second derivatives of W in mu."""
-    fitted = fitted_background(n, b, alpha, mu)
-    empty = _without_source_region(n, b, alpha, mu)
-    on = np.where(empty, 1.0, mu + alpha * fitted)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        outer = (b / np.where(fitted > 0, fitted, 1.0) - 1) / alpha
-        first = np.where(empty, outer, np.where(n > 0, 1 - n / on, 1.0))
-        on_curve, off_curve = n / on**2, b / np.where(fitted > 0, fitted, np.inf) ** 2
-        free = np.where(off_curve > 0, on_curve * off_curve / (alpha**2 * on_curve + off_curve), 0.0)
-        second = np.where(empty, b / mu**2, np.where(fitted > 0, free, on_curve))
-    return first, second
