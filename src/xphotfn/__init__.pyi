@@ -66,6 +66,7 @@ from xphotfn.measure.peak import find_peak as find_peak, near_edge as near_edge
 from xphotfn.measure.profile import (
     concentration as concentration,
     curve_of_growth as curve_of_growth,
+    fit_beta_model as fit_beta_model,
     surface_brightness_profile as surface_brightness_profile,
 )
 from xphotfn.measure.sensitivity import (

@@ -10,7 +10,7 @@ import xphotfn as xp
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.measure.profile import concentration, curve_of_growth, surface_brightness_profile
+from xphotfn.measure.profile import concentration, curve_of_growth, fit_beta_model, surface_brightness_profile
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.profile import ring_brightness, ring_sums
 from xphotfn.testing.examples import example_field, example_rate_map
@@ -66,6 +66,32 @@ def test_the_beta_model_comes_back(simulated):
     pulls = (profile["brightness"].value - ring_means(scene)) / profile["brightness_error"].value
     assert np.sum(pulls**2) < 24.3  # 99.9 % of chi2 with 7 degrees of freedom
     assert np.all(profile["brightness_lower"] < profile["brightness"])
+
+
+def test_a_fit_of_the_counts_finds_the_cluster(simulated):
+    """Background given, and scaled from an annulus; kpc as the edges say; the truth is the scene's."""
+    scene, maps, models, field = simulated
+    edges = np.arange(0, 310, 10) * u.arcsec
+    given = surface_brightness_profile(maps, field, edges, background=[m.background for m in models])
+    scaled = surface_brightness_profile(maps, field, edges, background=AROUND)
+    for profile, factor in ((given, False), (scaled, True)):
+        fit = fit_beta_model(profile)
+        assert fit.converged
+        assert abs(fit.beta.value - scene.cluster.beta) < 3.5 * fit.beta.error
+        assert abs((fit.core_radius.value - scene.cluster.core_arcsec * u.arcsec) / fit.core_radius.error) < 3.5
+        assert fit.beta.error < 0.05
+        assert fit.brightness.value.unit == profile["brightness"].unit
+        assert (fit.background_factor is not None) == factor
+    free = fit_beta_model(surface_brightness_profile(maps, field, np.arange(0, 610, 20) * u.arcsec), constant=True)
+    assert abs(free.beta.value - scene.cluster.beta) < 0.1
+    assert free.constant.value > 0
+
+
+def test_the_mean_radius_of_a_ring_is_that_of_its_area(simulated):
+    _, maps, _, field = simulated
+    radius = surface_brightness_profile(maps[0], field, [0, 30, 60] * u.arcsec)["radius"]
+    r = np.linspace(30, 60, 100_001)
+    assert radius.to_value(u.arcsec) == pytest.approx([20.0, np.sum(r * r) / np.sum(r)], rel=1e-4)
 
 
 def test_without_noise_the_closed_form_comes_back(simulated, tmp_path):

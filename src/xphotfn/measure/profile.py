@@ -11,6 +11,7 @@ from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.masks import interloper_mask
 from xphotfn.records.field import Field
+from xphotfn.science.beta_model import BetaModelFit, Estimate, fit_beta_rings
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.profile import (
@@ -24,7 +25,7 @@ from xphotfn.science.profile import (
 )
 from xphotfn.units import position_deg, quantity
 
-__all__ = ("concentration", "curve_of_growth", "surface_brightness_profile")
+__all__ = ("concentration", "curve_of_growth", "fit_beta_model", "surface_brightness_profile")
 
 Floats = NDArray[np.float64]
 
@@ -71,7 +72,8 @@ def surface_brightness_profile(
     Returns
     -------
     astropy.table.QTable
-        One row per ring: ``radius_in`` and ``radius_out`` in the unit of the edges; ``counts``, ``background`` and
+        One row per ring: ``radius_in`` and ``radius_out`` in the unit of the edges, and between them ``radius``, the
+        mean over the ring's area; ``counts``, ``background`` and
         ``background_error`` (counts); ``area`` of the ring, ``live_area`` of the pixels used (each map counts, so with
         three maps both are three times as large); ``exposure_mean`` of those pixels, s; ``brightness``,
         ``brightness_error``, ``brightness_lower`` and ``brightness_upper`` in ct/s/arcmin2, NaN for a ring without a
@@ -91,7 +93,10 @@ def surface_brightness_profile(
     ``brightness = (sum N - sum m) / sum E Omega``, sums over the pixels of the ring and the maps: never a mean of
     ratios. ``brightness * exposure_mean * live_area`` are the net counts. Errors are those of
     :func:`~xphotfn.science.profile.ring_brightness`: Poisson errors of N, and ``sum alpha**2 B`` of the annulus, which
-    all rings share. Maps of several cameras add up to a brightness per summed second; it is that of no camera.
+    all rings share. ``brightness_error`` is not for least squares at low counts: a ring that has a few too few counts
+    also gets a small error and pulls a fit down (beta 0.72 for 0.67 from 500 counts in 30 rings);
+    :func:`fit_beta_model` fits the counts. Maps of several cameras add up to a brightness per summed second; it is that
+    of no camera.
 
     References
     ----------
@@ -114,6 +119,7 @@ def surface_brightness_profile(
     table = _table(
         radius_in=radii[:-1],
         radius_out=radii[1:],
+        radius=_mean_radii(radii),
         counts=counts * u.ct,
         background=expected * u.ct,
         background_error=np.sqrt(variance) * u.ct,
@@ -235,6 +241,68 @@ def concentration(profile: Any, *, inner: Any = 40 * u.kpc, outer: Any = 400 * u
     return flux_concentration(edges.value, *brightness, inner=near, outer=far)
 
 
+def fit_beta_model(profile: Any, *, constant: bool = False) -> BetaModelFit:
+    """Fit the beta model to the counts of a profile by Poisson likelihood.
+
+    Parameters
+    ----------
+    profile
+        Table of :func:`surface_brightness_profile`; the finer its rings the better, empty ones are no harm.
+    constant
+        Fit a constant surface brightness too, for a profile whose background was not (wholly) given.
+
+    Returns
+    -------
+    BetaModelFit
+        ``brightness`` (ct/s/arcmin2 at the centre), ``core_radius`` (in the unit of the radii) and ``beta``, each with
+        ``value``, ``error``, ``low`` and ``high``; ``constant``, ``background_factor``, ``cash``, ``converged``.
+
+    Raises
+    ------
+    InvalidRecord
+        If the rings do not follow each other.
+    NoData
+        If there are too few rings with exposure, or no counts above the background.
+
+    Notes
+    -----
+    As :func:`~xphotfn.science.beta_model.fit_beta_rings`: each ring's counts are a Poisson number of the model's mean
+    over the ring plus the background, whose scale is free within the error of its annulus. With several maps, whose
+    annuli differ, that scale is one for all. The model is not convolved with the point spread function: a core of less
+    than some 15 arcsec is that of the telescope. Sources in the annulus are taken as background: let it lie far out.
+
+    References
+    ----------
+    Cavaliere & Fusco-Femiano (1976), A&A 49, 137; Cash (1979), ApJ 228, 939.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_rate_map
+    >>> edges, annulus = np.arange(0, 310, 10) * u.arcsec, [360, 480] * u.arcsec
+    >>> profile = surface_brightness_profile(example_rate_map(), example_field(), edges, background=annulus)
+    >>> fit = fit_beta_model(profile)
+    >>> bool(abs(fit.beta.value - 5 / 6) < 2 * fit.beta.error), fit.core_radius.value.unit
+    (True, Unit("arcsec"))
+    """
+    edges = _joined_edges(profile)
+    with np.errstate(invalid="ignore"):
+        scale = np.nan_to_num((profile["exposure_mean"] * profile["live_area"]).to_value(u.s * u.arcmin**2))
+    fit = fit_beta_rings(
+        profile["counts"].value, edges.value, scale, background=profile["background"].value,
+        background_error=profile["background_error"].value, constant=constant,
+    )  # fmt: skip
+    level = profile["brightness"].unit
+    return fit._replace(
+        brightness=_with_unit(fit.brightness, level),
+        core_radius=_with_unit(fit.core_radius, edges.unit),
+        constant=None if fit.constant is None else _with_unit(fit.constant, level),
+    )
+
+
+def _with_unit(estimate: Estimate, unit: Any) -> Estimate:
+    return Estimate(*(v * unit for v in estimate))
+
+
 def _joined_edges(profile: Any) -> u.Quantity:
     inner, outer = profile["radius_in"], profile["radius_out"]
     if not np.array_equal(inner[1:].value, outer[:-1].value):
@@ -247,6 +315,12 @@ def _edges(edges: Any) -> u.Quantity:
     values = np.atleast_1d(given.value)
     ring_edges(values if values.size > 1 else np.append(0.0, values))
     return values * given.unit
+
+
+def _mean_radii(edges: u.Quantity) -> u.Quantity:
+    """Return the mean radius over the area of each ring."""
+    near, far = edges.value[:-1], edges.value[1:]
+    return 2 / 3 * (far**2 + far * near + near**2) / (far + near) * edges.unit
 
 
 def _degrees(edges: u.Quantity, field: Field) -> Floats:

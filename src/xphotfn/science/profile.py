@@ -38,8 +38,8 @@ class RingSums(NamedTuple):
 class Brightness(NamedTuple):
     """A quantity of each ring with its errors, arrays of shape (n,), float64.
 
-    ``value``; ``error``, Gaussian, to fit with from some 25 counts; ``lower`` and ``upper`` ends of the interval of
-    +-1 sigma, at any number of counts.
+    ``value``; ``error``, Gaussian, to fit with from some 25 counts in every ring (counts are fitted better);
+    ``lower`` and ``upper`` ends of the interval of +-1 sigma, at any number of counts.
     """
 
     value: Floats
