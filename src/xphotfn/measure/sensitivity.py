@@ -1,6 +1,6 @@
-"""Maps of limits: at each pixel the detection limit, or the upper limit, of a point source there."""
+"""Maps of limits: at each pixel the detection limit, or the upper limit, of a source there."""
 
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, final
 
 import astropy.units as u
 import attrs
@@ -10,23 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import RateMap
-from xphotfn.measure.masks import interloper_mask
+from xphotfn.measure.aperture_maps import ApertureMaps, aperture_maps
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
-from xphotfn.science.distances import radius_deg
-from xphotfn.science.kernels import disc_kernel, ring_kernel, sums_around
 from xphotfn.science.limits import (
     detection_limit,
     detection_probability as probability_of,
     upper_limit,
     upper_limit_on_off,
 )
-from xphotfn.units import quantity
 
 __all__ = ("LimitMap", "sensitivity_map", "sky_coverage", "upper_limit_map", "with_enclosed_fraction")
 
 Floats = NDArray[np.float64]
 Background = Any
+LEAST_LIVE = 0.5  # of an aperture; with less, what lies in the gap decides
 
 
 def _read_only(values: ArrayLike) -> Floats:
@@ -41,7 +39,7 @@ _same = attrs.cmp_using(eq=lambda one, other: np.array_equal(one, other, equal_n
 @final
 @frozen(kw_only=True)
 class LimitMap:
-    """The limit of a point source at each pixel; made by :func:`sensitivity_map` and :func:`upper_limit_map`.
+    """The limit of a source at each pixel; made by :func:`sensitivity_map` and :func:`upper_limit_map`.
 
     Parameters
     ----------
@@ -51,8 +49,10 @@ class LimitMap:
         The map that it belongs to.
     grid
         Pixel grid.
+    of
+        What the limit is of: the whole ``source``, or the light in the whole ``aperture``.
     counts
-        Limit in source counts within the aperture, shape (ny, nx), float64, NaN where there is none.
+        Limit in source counts on the aperture's live pixels, shape (ny, nx), float64, NaN where there is none.
     background
         Background counts expected there, shape (ny, nx).
     exposure_s
@@ -64,10 +64,12 @@ class LimitMap:
     false_alarm
         Of a detection; None for upper limits.
     enclosed
-        Part of a source's light in the aperture, a number or shape (ny, nx); see :func:`with_enclosed_fraction`.
+        Part of the light of the source (or aperture) on the aperture's live pixels, in units of their mean exposure; a
+        number or shape (ny, nx).
     """
 
     kind: Literal["detection limit", "upper limit"]
+    of: Literal["source", "aperture"] = "aperture"
     name: str = ""
     grid: PixelGrid
     counts: Floats = attrs.field(converter=_read_only, eq=_same, hash=False, repr=False)
@@ -84,29 +86,29 @@ class LimitMap:
                 raise ShapeMismatch(f"LimitMap.{name} must have shape {self.grid.shape}")
         if self.enclosed.shape not in ((), self.grid.shape):
             raise ShapeMismatch(f"LimitMap.enclosed must be a number or have shape {self.grid.shape}")
-        if not np.all((self.enclosed > 0) & (self.enclosed <= 1) | np.isnan(self.enclosed)):
-            raise InvalidRecord("LimitMap.enclosed must lie above 0 and not above 1")
+        if not np.all((self.enclosed > 0) | np.isnan(self.enclosed)):
+            raise InvalidRecord("LimitMap.enclosed must lie above 0")
 
     @property
     def data(self) -> Floats:
-        """Limit in ct/s of the whole source, shape (ny, nx), NaN where there is none; read-only."""
+        """Limit in ct/s of what ``of`` says, the whole of it, shape (ny, nx), NaN where there is none; read-only."""
         return _read_only(self.counts / (self.exposure_s * self.enclosed))
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.name or 'a map'}"
+        return f"{self.kind} of {self.name or 'a map'}, of the whole {self.of}"
 
 
 def with_enclosed_fraction(limits: LimitMap, fraction: ArrayLike) -> LimitMap:
-    """Return the limits for the whole light of a source, of which the aperture holds a part.
+    """Return the limits of whole sources, of which the whole aperture holds a part.
 
     Parameters
     ----------
     limits
         The map; it is not changed.
     fraction
-        Part of the light in the aperture, a number or an array of shape (ny, nx), as
-        :func:`~xphotfn.science.encircled_energy.encircled_energy` returns it. Times ``limits.live_fraction`` it
-        accounts for gaps too, on average.
+        Part of the light in the aperture without gaps, a number or an array of shape (ny, nx), as
+        :func:`~xphotfn.science.encircled_energy.encircled_energy` returns it. It is multiplied with
+        ``limits.live_fraction``, which accounts for gaps as if the light were even: ``psf=`` of the maps does better.
 
     Raises
     ------
@@ -116,12 +118,20 @@ def with_enclosed_fraction(limits: LimitMap, fraction: ArrayLike) -> LimitMap:
     Examples
     --------
     >>> from xphotfn.testing.examples import example_rate_map
-    >>> limits = sensitivity_map(example_rate_map(), radius=15 * u.arcsec)
+    >>> limits = sensitivity_map(example_rate_map(), radius=15 * u.arcsec, psf=None)
     >>> ratio = with_enclosed_fraction(limits, 0.7).data / limits.data
     >>> round(float(ratio[100, 256]), 4)
     1.4286
     """
-    return evolve(limits, enclosed=fraction)
+    part = np.asarray(fraction, dtype=np.float64)
+    if part.shape not in ((), limits.grid.shape):
+        raise ShapeMismatch(
+            f"an enclosed fraction must be a number or have shape {limits.grid.shape}, got {part.shape}"
+        )
+    if not np.all((part > 0) & (part <= 1) | np.isnan(part)):
+        raise InvalidRecord("an enclosed fraction must lie above 0 and not above 1")
+    live = np.where(limits.live_fraction > 0, limits.live_fraction, np.nan)
+    return evolve(limits, enclosed=part * live, of="source")
 
 
 def sensitivity_map(
@@ -132,6 +142,8 @@ def sensitivity_map(
     false_alarm: float = 4e-6,
     power: float = 0.5,
     background: Background = (1.5, 3.0),
+    psf: Any = "epic",
+    least_live: float = LEAST_LIVE,
 ) -> LimitMap:
     """Return the detection limit at each pixel: how bright a source there has to be to be found.
 
@@ -150,25 +162,35 @@ def sensitivity_map(
     background
         Edges of the background ring around each pixel, in units of the radius; or the expected background counts of
         each pixel, an array of shape (ny, nx), which is less noisy.
+    psf
+        As in :func:`~xphotfn.measure.apertures.photometry`: the limits are those of whole point sources, by the light
+        on the live pixels of each aperture. None: of the light in the whole aperture, if it is even.
+    least_live
+        Part of the aperture that must be live, between 0 and 1, for a limit to be given.
 
     Returns
     -------
     LimitMap
-        ``.data`` in ct/s; NaN off the detector, in gaps, and where the ring has no exposure.
+        ``.data`` in ct/s; NaN off the detector, in gaps, where the ring has no exposure, and where less than
+        ``least_live`` of the aperture is live.
 
     Raises
     ------
     InvalidRecord
-        If the image does not hold whole counts, or a probability or radius breaks its rules.
+        If the image does not hold whole counts, a number breaks its rules, or the map is of no single camera, for which
+        there is no published profile (give one, or None).
     UnitMismatch, ShapeMismatch
         If the radius has a wrong unit, or a background array another shape.
 
     Notes
     -----
     At each pixel :func:`~xphotfn.science.limits.detection_limit` of the background expected within the aperture,
-    ``b = B sum_src E / sum_ring E``, over the mean exposure of its live pixels: the definition for a point. b is taken
-    as known there, so with a ring of few counts the map is as noisy as they are. Pixels belong to aperture and ring
-    when their centre does; sums by FFT, counts rounded to whole ones.
+    ``b = B sum_src E / sum_ring E`` on its live pixels, over ``E f``: their mean exposure and the part of a source's
+    light on them, ``enclosed_fraction`` of photometry (for ``psf=None`` the live part of the area). A cut aperture is
+    never called deeper than a whole one of the same exposure, which the steps of the threshold would do: at least the
+    limit of the whole aperture, with ``b`` over the live part. b is taken as known, so with a ring of few counts the
+    map is as noisy as they are. Pixels belong to aperture and ring when their centre does; sums by FFT, counts rounded
+    to whole ones; profiles are taken every 3 arcmin off axis and the light is linear in between.
 
     References
     ----------
@@ -179,12 +201,13 @@ def sensitivity_map(
     >>> from xphotfn.testing.examples import example_rate_map
     >>> limits = sensitivity_map(example_rate_map(), radius=15 * u.arcsec)
     >>> str(limits), bool(np.isnan(limits.data[0, 0])), bool(0.005 < limits.data[100, 256] < 0.02)
-    ('detection limit of RateMap 0999990101 pn 0.5-2 keV', True, True)
+    ('detection limit of RateMap 0999990101 pn 0.5-2 keV, of the whole source', True, True)
     """
-    found = _apertures(rate_map, field, radius, background)
-    counts = np.full(found.background.shape, np.nan)
-    good = np.isfinite(found.background)
-    counts[good] = detection_limit(found.background[good], false_alarm=false_alarm, power=power)
+    found = aperture_maps(rate_map, field, radius, background, psf)
+    counts, good = _places(found, least_live)
+    b, live, part = (v[good] for v in (found.background, found.live_fraction, np.minimum(found.seen, 1.0)))
+    cut, whole = (detection_limit(expected, false_alarm=false_alarm, power=power) for expected in (b, b / live))
+    counts[good] = np.maximum(cut, part * whole)
     return _limit_map(rate_map, found, counts, kind="detection limit", probability=power, false_alarm=false_alarm)
 
 
@@ -195,12 +218,14 @@ def upper_limit_map(
     radius: Any,
     confidence: float = 0.95,
     background: Background = (1.5, 3.0),
+    psf: Any = "epic",
+    least_live: float = LEAST_LIVE,
 ) -> LimitMap:
     """Return the upper limit of a source at each pixel, given the counts that are there.
 
     Parameters
     ----------
-    rate_map, field, radius, background
+    rate_map, field, radius, background, psf, least_live
         As :func:`sensitivity_map`.
     confidence
         One-sided probability that the source lies below the limit.
@@ -208,7 +233,7 @@ def upper_limit_map(
     Returns
     -------
     LimitMap
-        ``.data`` in ct/s; NaN off the detector, in gaps, and where the ring has no exposure.
+        ``.data`` in ct/s; NaN where :func:`sensitivity_map` is.
 
     Raises
     ------
@@ -218,8 +243,9 @@ def upper_limit_map(
     Notes
     -----
     At each pixel :func:`~xphotfn.science.limits.upper_limit_on_off` of the counts of aperture and ring, or
-    :func:`~xphotfn.science.limits.upper_limit` over a background that is given, over the mean exposure of the
-    aperture's live pixels: what :func:`~xphotfn.measure.apertures.photometry` gives for a position there.
+    :func:`~xphotfn.science.limits.upper_limit` over a background that is given: what
+    :func:`~xphotfn.measure.apertures.photometry` gives for a position there with the same ``psf``, or with
+    ``light="flat"`` for None.
 
     References
     ----------
@@ -232,14 +258,14 @@ def upper_limit_map(
     >>> bool(limits.data[255, 256] > 10 * limits.data[100, 256])
     True
     """
-    found = _apertures(rate_map, field, radius, background)
-    counts = np.full(found.background.shape, np.nan)
-    good = np.isfinite(found.background)
-    n = found.counts[good]
+    found = aperture_maps(rate_map, field, radius, background, psf)
+    counts, good = _places(found, least_live)
+    n, f, g = (v[good] for v in (found.counts, found.circle, found.ring))
     if found.ring_counts is None:
         counts[good] = upper_limit(n, found.background[good], confidence=confidence)
     else:
-        counts[good] = upper_limit_on_off(n, found.ring_counts[good], found.alpha[good], confidence=confidence)
+        measured = n, found.ring_counts[good], found.alpha[good]
+        counts[good] = f * upper_limit_on_off(*measured, confidence=confidence, fractions=(f, g))
     return _limit_map(rate_map, found, counts, kind="upper limit", probability=confidence)
 
 
@@ -310,65 +336,17 @@ def _rates(rates: Any) -> Floats:
     raise UnitMismatch(f"rates must be in ct/s, got {rates.unit}")
 
 
-class _Apertures(NamedTuple):
-    """Sums at each pixel, shape (ny, nx); background NaN where there is no limit, ring_counts None if given."""
-
-    counts: Floats
-    background: Floats
-    exposure: Floats
-    live_fraction: Floats
-    ring_counts: Floats | None
-    alpha: Floats
+def _places(found: ApertureMaps, least_live: float) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return an image of NaN, and where there is a limit."""
+    if not 0 <= least_live <= 1:
+        raise InvalidRecord(f"least_live must lie between 0 and 1, got {least_live!r}")
+    good = np.isfinite(found.background) & (found.circle > 0) & (found.live_fraction >= least_live)
+    return np.full(good.shape, np.nan), good
 
 
-def _limit_map(rate_map: RateMap, found: _Apertures, counts: Floats, **how: Any) -> LimitMap:
+def _limit_map(rate_map: RateMap, found: ApertureMaps, counts: Floats, **how: Any) -> LimitMap:
+    lit = np.where(found.circle > 0, found.circle, np.nan)
     return LimitMap(
         name=str(rate_map), grid=rate_map.grid, counts=counts, background=found.background, exposure_s=found.exposure,
-        live_fraction=found.live_fraction, **how,
+        live_fraction=found.live_fraction, enclosed=lit, of=found.of, **how,
     )  # fmt: skip
-
-
-def _apertures(rate_map: RateMap, field: Field | None, radius: Any, background: Background) -> _Apertures:
-    counts, exposure, live = _images(rate_map, field)
-    pixels = radius_deg(quantity(radius, "a radius", "15*u.arcsec"), None if field is None else field.target)
-    pixels /= rate_map.grid.pixel_deg
-    kernel = disc_kernel(pixels)
-    n, number = (np.rint(sums_around(image, kernel)) for image in (counts, live.astype(np.float64)))
-    seconds = np.where(number > 0, sums_around(exposure, kernel), 0.0)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        mean = np.where(live, seconds / number, np.nan)
-    fraction = np.where(live, number / np.count_nonzero(kernel), 0.0)
-    if isinstance(background, tuple | list) and len(background) == 2:
-        around = ring_kernel(pixels, *background)
-        ring, ring_pixels = (np.rint(sums_around(image, around)) for image in (counts, live.astype(np.float64)))
-        total = np.where(ring_pixels > 0, sums_around(exposure, around), np.nan)
-        alpha = seconds / total
-        return _Apertures(n, np.where(live, alpha * ring, np.nan), mean, fraction, ring, alpha)
-    expected = sums_around(_expected(background, live), kernel)
-    return _Apertures(n, np.where(live, np.maximum(expected, 0.0), np.nan), mean, fraction, None, expected)
-
-
-def _images(rate_map: RateMap, field: Field | None) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Return counts, exposure and live pixels; what is not live is 0."""
-    counts, exposure = rate_map.image.data, rate_map.exposure.data
-    with np.errstate(invalid="ignore"):
-        live = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)
-    if field is not None:
-        live = live & interloper_mask(rate_map, field)
-    whole = np.where(live, counts, 0).astype(np.float64)
-    if np.any(whole < 0) or np.any(whole != np.floor(whole)):
-        raise InvalidRecord(
-            f"{rate_map.path} does not hold whole counts: an image that was resampled, smoothed or "
-            "background-subtracted has no Poisson statistics; make limits of the single maps"
-        )
-    return whole, np.where(live, exposure, 0.0).astype(np.float64), live
-
-
-def _expected(background: Any, live: NDArray[np.bool_]) -> Floats:
-    array = np.asarray(background, dtype=np.float64)
-    if array.shape != live.shape:
-        raise ShapeMismatch(f"background must be two factors or an array of shape {live.shape}, got {array.shape}")
-    used = np.where(live, array, 0.0)
-    if not np.all(np.isfinite(used) & (used >= 0)):
-        raise InvalidRecord("expected background counts must be finite and not negative on the detector")
-    return used

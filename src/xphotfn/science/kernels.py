@@ -57,7 +57,7 @@ def ring_kernel(radius: float, inner: Any, outer: Any) -> NDArray[np.bool_]:
     return np.asarray(ring)
 
 
-def sums_around(image: Floats, kernel: NDArray[np.bool_]) -> Floats:
+def sums_around(image: Floats, kernel: NDArray[Any]) -> Floats:
     """Return the sum of an image over the kernel around each pixel.
 
     Parameters
@@ -65,7 +65,7 @@ def sums_around(image: Floats, kernel: NDArray[np.bool_]) -> Floats:
     image
         Array of shape (ny, nx), finite and not negative; beyond it everything is 0.
     kernel
-        Array of odd shape, symmetric about its middle, True = summed.
+        Weights, or bool with True = summed, of odd shape, symmetric about the middle.
 
     Returns
     -------

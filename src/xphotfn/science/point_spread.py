@@ -11,7 +11,7 @@ from xphotfn.science._numeric import Floats
 from xphotfn.science.apertures import DiscWeights
 from xphotfn.science.encircled_energy import EncircledEnergyTable, table_density
 
-__all__ = ("king_density", "light_exposure")
+__all__ = ("king_density", "light_exposure", "light_kernel")
 
 PIXEL_MEAN = 1 / 6  # mean square distance of the points of a pixel of side 1 from its centre
 
@@ -82,3 +82,31 @@ def light_exposure(
     whole = np.bincount(disc, weights=light, minlength=size)
     live = np.bincount(disc, weights=light * exposure.ravel()[pixel], minlength=size)
     return np.asarray(live / np.where(whole > 0, whole, np.nan))
+
+
+def light_kernel(
+    kernel: NDArray[np.bool_], profile: EncircledEnergyTable | tuple[Floats, Floats], pixel_arcsec: float
+) -> Floats:
+    """Return the light of a point source on the pixels of a circle around its own pixel, of sum 1.
+
+    Parameters
+    ----------
+    kernel
+        As :func:`~xphotfn.science.kernels.disc_kernel` gives it.
+    profile, pixel_arcsec
+        As in :func:`light_exposure`, for one source. Sums over an exposure map with this kernel are what that function
+        gives for a source at the middle of each pixel.
+
+    Examples
+    --------
+    >>> from xphotfn.science.kernels import disc_kernel
+    >>> light_kernel(disc_kernel(1.2), (np.array([6.0]), np.array([1.5])), 4.0).round(3).tolist()
+    [[0.0, 0.176, 0.0], [0.176, 0.296, 0.176], [0.0, 0.176, 0.0]]
+    """
+    steps = (np.arange(len(kernel)) - len(kernel) // 2.0) ** 2
+    squared = (steps + steps[:, None] + PIXEL_MEAN) * pixel_arcsec**2
+    if isinstance(profile, EncircledEnergyTable):
+        light = table_density(profile, np.sqrt(squared))
+    else:
+        light = king_density(squared, profile[0], profile[1])
+    return np.asarray(np.where(kernel, light, 0.0) / np.sum(light, where=kernel))
