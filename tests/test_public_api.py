@@ -71,6 +71,7 @@ SIGNATURES = {
     "interloper_mask": "(product, field)",
     "custom_mask": "(product, field, *, outer, inner=, centre=, remove_interlopers=, overlap=)",
     "find_peak": "(rate_map, field, *, method=, search=)",
+    "find_centre": "(maps, field, *, region=, search=, peak=)",
     "with_centre": "(field, position)",
     "snr": "(rate_map, field, region, *, method=, background=, background_weights=)",
     "snr_ranking": "(maps, field, region, *, method=, background=)",

@@ -83,6 +83,7 @@ THEMES = (
         "Numbers from maps.",
         (
             "measure.peak",
+            "measure.centre",
             "measure.significance",
             "measure.apertures",
             "measure.joint",

@@ -39,6 +39,7 @@ from xphotfn.io.region_export import write_regions as write_regions
 from xphotfn.io.tables import targets_from_table as targets_from_table
 from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
+from xphotfn.measure.centre import find_centre as find_centre
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
     counts_at as counts_at,
@@ -86,7 +87,7 @@ from xphotfn.records.good_times import GoodTimes as GoodTimes, good_times as goo
 from xphotfn.records.grid import PixelGrid as PixelGrid
 from xphotfn.records.instrument import Instrument as Instrument
 from xphotfn.records.light_curve import FlareCut as FlareCut, InOut as InOut, LightCurve as LightCurve
-from xphotfn.records.measurement import Measurement as Measurement, Peak as Peak
+from xphotfn.records.measurement import Centre as Centre, Measurement as Measurement, Peak as Peak
 from xphotfn.records.observation import Exposure as Exposure, Observation as Observation
 from xphotfn.records.outcome import Done as Done, Failed as Failed, Skipped as Skipped
 from xphotfn.records.region import Region as Region

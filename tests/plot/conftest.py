@@ -104,7 +104,7 @@ def sample_report(sample_run, tmp_path_factory):
 def many_targets(sample_run, tmp_path_factory):
     """The first page of 500 targets whose signal-to-noise is 1 to 500 in mixed order; the last has none."""
     from xphotfn.plot.report import _run_report
-    from xphotfn.plot.report_data import target_report
+    from xphotfn.plot.report_data import Asked, target_report
     from xphotfn.plot.report_index import index_page
     from xphotfn.plot.report_pictures import band_pictures
     from xphotfn.plot.report_steps import parts_of
@@ -112,7 +112,7 @@ def many_targets(sample_run, tmp_path_factory):
     folder = tmp_path_factory.mktemp("many")
     (folder / "pictures").mkdir()
     part = next(p for p in parts_of(sample_run) if p.plan.fields[0].name == "A 2029")
-    one = target_report(part, "a", region=None, method="mid-p")
+    one = target_report(part, "a", Asked())
     (band,), combined = one.bands, one.bands[0].combined
     pictures = band_pictures(folder / "pictures", "a", band, one.field, "r500")
     targets = []

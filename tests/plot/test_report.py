@@ -19,7 +19,7 @@ from xphotfn.graph.plan import Plan
 from xphotfn.graph.result import Run
 from xphotfn.plot import report_data
 from xphotfn.plot.report import _run_report
-from xphotfn.plot.report_data import target_report
+from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import MARKER
 from xphotfn.plot.report_html import asset
 from xphotfn.plot.report_index import index_page
@@ -89,7 +89,7 @@ def test_every_target_has_its_row_with_what_was_measured(sample_run, sample_repo
             continue
         row = found[field.name]
         combined = xp.combined_rate_map(sample_run, target=field.name)
-        measured, peak = xp.snr(combined, field, "r500"), xp.find_peak(combined, field)
+        measured, peak = xp.snr(combined, field, "r500"), xp.find_centre(combined, field).peak
         n, b, alpha, exposure = measured.counts, measured.background_counts, measured.alpha, 1000.0
         assert row["snr"] == (f"{measured.value:.1f}", f"{measured.value:.6g}")
         assert row["counts"][0] == f"{n:.0f}"
@@ -199,12 +199,12 @@ def test_the_error_of_a_rate_is_that_of_its_counts():
 
 def one_target(sample_run, **options):
     part = next(p for p in parts_of(sample_run) if p.plan.fields[0].name == "A 2029")
-    return target_report(part, "a", **({"region": None, "method": "mid-p"} | options)).bands[0]
+    return target_report(part, "a", Asked(**options)).bands[0]
 
 
 def test_flags_say_what_is_odd(sample_run, monkeypatch):
     assert one_target(sample_run).flags == ()
-    assert one_target(sample_run, region=10 * u.arcsec).flags == ("few counts",)
+    assert one_target(sample_run, region=10 * u.arcsec).flags == ("few counts", "no peak")
     wide = one_target(sample_run, region=5.5 * u.arcmin)
     assert wide.flags == ()
     assert wide.combined.on_chip == pytest.approx(1.0, abs=0.01)
@@ -212,17 +212,39 @@ def test_flags_say_what_is_odd(sample_run, monkeypatch):
     assert beyond.flags == ("not measured", "no background", "low on-chip")
     assert beyond.combined.on_chip == pytest.approx((46 / 60) ** 2, abs=0.01)
     edge = xp.Peak(ra_deg=10.0, dec_deg=20.0, near_edge=True, method="simple")
-    monkeypatch.setattr(report_data, "find_peak", lambda *_: edge)
+    centre = xp.Centre(ra_deg=10.0, dec_deg=20.0, reason="edge", peak=edge)
+    monkeypatch.setattr(report_data, "find_centre", lambda *_, **__: centre)
     assert one_target(sample_run).flags == ("peak near edge",)
+    assert one_target(sample_run, peak=None).flags == ("peak not used", "peak near edge")
     assert one_target(sample_run).offset_arcsec == 0
-
-    def no_peak(*_):
-        raise xp.NoData("nothing")
-
-    monkeypatch.setattr(report_data, "find_peak", no_peak)
+    monkeypatch.setattr(report_data, "find_centre", lambda *_, **__: evolve(centre, reason="no peak", peak=None))
     assert one_target(sample_run).flags == ("no peak",)
     monkeypatch.setattr(report_data, "interloper_mask", lambda m, _: np.zeros(m.grid.shape, dtype=bool))
     assert "much masked" in one_target(sample_run).flags
+
+
+def test_a_report_may_measure_on_the_peak_and_says_so(sample_run, tmp_path):
+    """Within 2 arcmin the source, 115 arcsec away, is at the rim; within 3 it is the centre of masks and pictures."""
+    part = next(p for p in parts_of(sample_run) if p.plan.fields[0].name == "A 2029")
+    (field,) = part.plan.fields
+    combined = xp.combined_rate_map(part)
+    near = target_report(part, "a", Asked(peak=None))
+    assert (near.centre.reason, near.bands[0].flags) == ("far", ("peak not used",))
+    assert near.bands[0].combined.measurement == xp.snr(combined, field, "r500")
+    region = 3 * u.arcmin
+    moved = target_report(part, "a", Asked(region=region, peak=None))
+    centre = xp.find_centre(combined, field, region=region)
+    assert moved.bands[0].flags[-1] == "moved"
+    assert moved.bands[0].combined.measurement == xp.snr(combined, xp.with_centre(field, centre), region)
+    assert moved.bands[0].offset_arcsec == pytest.approx(centre.offset_arcsec, rel=1e-6)
+    assert moved.field.centre.value.tolist() == centre.position.value.tolist()
+    made = xp.report(part, tmp_path / "r", region=region, peak=None, progress=False)
+    text = Page(next((made.parent / "targets").glob("*.html"))).source
+    assert "measured at the X-ray peak, " in text
+    assert "arcsec from the position that was given" in text
+    with (made.parent / "targets.csv").open(newline="") as stream:
+        (row,) = csv.DictReader(stream)
+    assert [float(row["centre_ra_deg"]), float(row["centre_dec_deg"])] == centre.position.value.tolist()
 
 
 def test_the_veil_is_over_what_is_neither_source_nor_background(sample_run, sample_report):
@@ -361,7 +383,7 @@ def test_two_bands_are_two_rows(sample_plan, sample_run, tmp_path):
 
 def test_thousands_of_failures_are_told_by_their_reasons(sample_run):
     part = next(p for p in parts_of(sample_run) if p.plan.fields[0].name == BROKEN)
-    one = target_report(part, "a", region=None, method="mid-p")
+    one = target_report(part, "a", Asked())
     failed = next(s for s in one.steps if s.state == "failed")
     targets = [
         evolve(one, bands=(), steps=[evolve(failed, id=f"{n}-{m}", reason=f"reason {m % 2}") for m in range(20)])

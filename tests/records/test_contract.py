@@ -42,7 +42,7 @@ from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
-from xphotfn.records.measurement import Measurement, Peak
+from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.outcome import Done, Failed, Output, Skipped
 from xphotfn.records.region import Region
@@ -173,6 +173,7 @@ RECORDS = (
     case(FieldObservation, xst.fields(bulk=False).map(lambda field: field.members[0]), None),
     case(Field, xst.fields(), {"members": ()}, relatives=xst.fields(bulk=False), examples=30),
     case(Measurement, xst.measurements(), {"method": ""}),
+    case(Centre, xst.centres(), {"reason": "magic"}),
     case(
         Peak,
         st.builds(Peak, ra_deg=NUMBERS, dec_deg=NUMBERS, near_edge=FLAGS, method=WORDS, converged=FLAGS),

@@ -103,13 +103,16 @@ def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="FOLDER", help="Folder of the report.")
 @click.option("--region", metavar="R", help="Region to measure: r500, or a radius such as 3arcmin; default each own.")
 @shared.method("mid-p", *shared.DEFINITIONS)
+@shared.peak
 @click.option("--title", help="Title of the report.")
 @shared.quiet
 @shared.progress
-def report(store: Path, output: Path, region: str | None, method: str, title: str | None) -> None:
+def report(store: Path, output: Path, region: str | None, method: str, peak: bool | None, title: str | None) -> None:
     """Write a report of a run, of one target or a sample, as web pages with pictures and tables."""
     import xphotfn as xp
 
     chosen = None if region is None else values.region(region)
-    path = xp.report(xp.load_run(store), output, region=chosen, method=method, title=title, progress=wants_progress())
+    path = xp.report(
+        xp.load_run(store), output, region=chosen, method=method, title=title, peak=peak, progress=wants_progress()
+    )
     click.echo(str(path))

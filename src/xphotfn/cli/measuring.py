@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command, as_options
-from xphotfn.cli.output import check_output, show, wants_progress, write_table
+from xphotfn.cli.output import check_output, say, show, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import asked_position, is_asked
 from xphotfn.cli.running import run_plan
@@ -33,32 +33,26 @@ _SHOWN = ("name", "ra", "dec", "obs_id", "instrument", "band", "counts", "net_co
 @shared.run_options
 @shared.method("mid-p", *shared.DEFINITIONS)
 @shared.background
-@click.option(
-    "--peak/--no-peak",
-    default=True,
-    show_default=True,
-    help="Centre on the X-ray peak of the combined map, or stay at the given position.",
-)
+@shared.peak
+@click.option("--search", metavar="R", help="How far from the given position a peak may lie; default: in the region.")
 @shared.output
 @shared.overwrite
 def snr(
-    root: Path, as_json: bool, method: str, background: str | None, peak: bool, output: Path | None, overwrite: bool,
-    **options: Any,
+    root: Path, as_json: bool, method: str, background: str | None, peak: bool | None, search: str | None,
+    output: Path | None, overwrite: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Measure the signal-to-noise of a target, or of each target of a sample, on each map and on the combined one.
 
     What is missing is made first, as by `xphotfn run`. A sample uses each target's r500, else its radius, unless
-    --radius is given; targets that fail have a note in the table and end the command with status 2.
+    --radius is given; targets that fail have a note in the table and end the command with status 2. All bands are
+    measured at one place: `centre` says which and why, `offset_arcsec` how far from the given position it is.
     """
     import xphotfn as xp
     from xphotfn.measure.maps import maps_by_field
 
-    ring = values.background(background)
-    if ring is not None and not all(isinstance(edge, float) for edge in ring):
-        raise InvalidRecord(f"--background of snr takes two factors of the radius such as 1.05,1.5, got {background!r}")
-    if ring is not None and not 1 <= ring[0] < ring[1]:
-        raise InvalidRecord(f"--background of snr needs 1 <= inner < outer, factors of the radius, got {background!r}")
+    how = {"method": method, "background": _factors(background)}
     regions = [values.region(text) for text in options["radii"]]
+    place = {"search": None if search is None else values.radius(search, "--search"), "peak": peak}
     check_output(output, overwrite=overwrite)
     sample = sample_of(root, options, needs_radius=True)
     run = run_plan(sample.plan, **options)
@@ -73,7 +67,12 @@ def snr(
         if field.name in failures:
             continue
         try:
-            rows += _rows_of(field, maps.get(field.name, ()), regions, peak, {"method": method, "background": ring})
+            mine = maps.get(field.name, ())
+            asked = regions or [_own_region(field)]
+            centre = xp.find_centre([m for m in mine if m.obs_id == "combined"], field, region=asked, **place)
+            if not sample.is_table:
+                say(f"note: measured at {centre}")
+            rows += _rows_of(field, centre, mine, asked, how)
         except XphotfnError as error:
             if not sample.is_table:
                 raise
@@ -81,6 +80,16 @@ def snr(
     rows += [_row(name, note=as_options(why)) for name, why in failures.items()]
     show(rows, as_json=as_json, output=output, overwrite=overwrite)
     end((failures | _without_numbers(rows, failures)).items())
+
+
+def _factors(text: str | None) -> tuple[float, float] | None:
+    """Return the edges of the ring in units of the radius; None for the default ring."""
+    ring = values.background(text)
+    if ring is not None and not all(isinstance(edge, float) for edge in ring):
+        raise InvalidRecord(f"--background of snr takes two factors of the radius such as 1.05,1.5, got {text!r}")
+    if ring is not None and not 1 <= ring[0] < ring[1]:
+        raise InvalidRecord(f"--background of snr needs 1 <= inner < outer, factors of the radius, got {text!r}")
+    return ring
 
 
 def _without_numbers(rows: Iterable[dict[str, Any]], failures: Collection[str]) -> dict[str, str]:
@@ -100,26 +109,28 @@ def _counted(fields: Sequence[Any]) -> Iterable[Any]:
 
 
 def _rows_of(
-    field: Any, maps: Sequence[Any], regions: Sequence[Any], peak: bool, how: dict[str, Any]
+    field: Any, centre: Any, maps: Sequence[Any], regions: Sequence[Any], how: dict[str, Any]
 ) -> Iterator[dict[str, Any]]:
     import xphotfn as xp
 
+    centred = xp.with_centre(field, centre)
     for band in dict.fromkeys(m.band for m in maps):
         mine = [m for m in maps if m.band == band]
-        combined = next(m for m in mine if m.obs_id == "combined")
-        centred = xp.with_centre(field, xp.find_peak(combined, field)) if peak else field
-        for region in regions or [_own_region(field.target)]:
-            for item in [m for m in mine if m is not combined] + [combined]:
-                yield _measured(item, centred, region, how)
+        for region in regions:
+            for item in sorted(mine, key=lambda m: m.obs_id == "combined"):
+                yield _measured(item, centred, region, how) | {
+                    "offset_arcsec": centre.offset_arcsec, "centre": centre.reason,
+                }  # fmt: skip
 
 
-def _own_region(target: Any) -> Any:
+def _own_region(field: Any) -> Any:
     """Return the region to measure of a target of a table: r500 where it is known, else what there is."""
-    known = dict(target.radii)
-    if not known:
+    from xphotfn.measure.centre import default_region
+
+    if not field.target.radii:
         raise InvalidRecord("has no radius: add a column r500 or radius to the table, or give --radius")
-    name = "r500" if "r500" in known else next(iter(known))
-    return name if name.startswith("r") else known[name]
+    name = default_region(field)
+    return field.target.radius if name == "point" else name
 
 
 def _measured(item: Any, field: Any, region: Any, how: dict[str, Any]) -> dict[str, Any]:
@@ -140,7 +151,8 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     """Return a row of the table; a number that is not there is None."""
     texts = dict.fromkeys(("obs_id", "instrument", "band", "radius"), "")
     numbers = dict.fromkeys(("ra", "dec", "snr", "counts", "net_counts", "background_counts"))
-    return {"target": target, **texts, **numbers, "method": "", "note": ""} | given
+    where = {"offset_arcsec": None, "centre": ""}
+    return {"target": target, **texts, **numbers, "method": "", **where, "note": ""} | given
 
 
 @click.command(

@@ -9,8 +9,8 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "PATH", "background", "bands", "engine", "json_option", "method", "output", "overwrite",
-           "position_options", "progress", "quiet", "root", "run_options", "selection", "store", "target_options",
-           "together", "workers")  # fmt: skip
+           "peak", "position_options", "progress", "quiet", "root", "run_options", "selection", "store",
+           "target_options", "together", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH = click.Path(path_type=Path)
@@ -65,6 +65,12 @@ selection = click.option(
     "--selection",
     metavar="EXPR",
     help="Event selection in SAS's language, such as 'gti(good.fits,TIME)'; default: good flags and patterns.",
+)
+peak = click.option(
+    "--peak/--no-peak",
+    default=None,
+    help="Measure on the X-ray peak, where there is one within the region that is significant and away from its rim, "
+    "from edges and gaps; or at the given position. Default: the peak for clusters (--kind), the position for others.",
 )
 engine = click.option(
     "--engine",

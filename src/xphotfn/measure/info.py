@@ -13,6 +13,7 @@ from xphotfn.records._fields import items
 from xphotfn.records._html import block, facts
 from xphotfn.records.field import Field
 from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.science.coords import separation_deg
 from xphotfn.science.snr import DEFAULT_METHOD, Method, method_of
 
 __all__ = ("Info", "info")
@@ -60,7 +61,8 @@ def info(
     field_or_fields
         One field or several.
     run
-        A run with their mosaics: then the signal-to-noise of the combined map within each known radius is given.
+        A run with their mosaics: then the signal-to-noise of the combined map within each known radius is given, around
+        the field's centre: :func:`find_centre` and :func:`with_centre` put it on the X-ray peak.
     method
         Definition of the signal-to-noise.
 
@@ -97,7 +99,9 @@ def _target_rows(target_field: Field) -> list[tuple[str, str]]:
         ("Coordinates", f"({target.ra_deg}, {target.dec_deg}) deg"),
     ]
     if not target_field.is_centred_on_target:
-        rows.append(("Centre", f"({target_field.centre_ra_deg}, {target_field.centre_dec_deg}) deg"))
+        ra, dec = (float(v) for v in target_field.centre.value)
+        away = 3600 * float(separation_deg(target.ra_deg, target.dec_deg, ra, dec))
+        rows.append(("Centre", f"({ra}, {dec}) deg, {away:.1f} arcsec from the coordinates"))
     if target.redshift is not None:
         cosmology = target.cosmology if isinstance(target.cosmology, str) else target.cosmology.kind
         rows += [("Redshift", f"{target.redshift:g}"), ("Cosmology", cosmology)]

@@ -18,7 +18,16 @@ from xphotfn.science.rings import RING_FACTORS, background_ring
 from xphotfn.science.shapes import pixel_shapes, scaled
 from xphotfn.units import position_deg
 
-__all__ = ("custom_mask", "edge_mask", "interloper_mask", "mask", "ring_factors", "sensor_mask", "source_mask")
+__all__ = (
+    "custom_mask",
+    "edge_mask",
+    "interloper_mask",
+    "mask",
+    "region_of",
+    "ring_factors",
+    "sensor_mask",
+    "source_mask",
+)
 
 Mask = NDArray[np.bool_]
 RADII = ("r500", "r200", "r2500", "point")
@@ -77,7 +86,7 @@ def source_mask(
         Another position than the field's centre; not with ``"region"``.
     background
         Inner and outer edge of the background in units of the source radius (of the ellipse's axes). Default: 1.05
-        and 1.5, for a point source at least 60 and 90 arcsec, beyond its wings:
+        and 1.5, for a point source or position at least 60 and 90 arcsec, beyond its wings:
         :func:`~xphotfn.science.rings.background_ring`.
 
     Returns
@@ -267,6 +276,7 @@ def _source_shape(product: Product, field: Field, region: Any, centre: Any) -> P
             raise InvalidRecord('centre= has no meaning with region="region": the matched region has its own centre')
         match, grid = _matched_region(product, field)
         return pixel_shapes((match,), grid, product.grid)[0]
+    region = region_of(region)
     radius = _named_radius(field, region) if isinstance(region, str) else region
     pixels = radius_deg(radius, field.target) / product.grid.pixel_deg
     if pixels <= 0:
@@ -275,17 +285,28 @@ def _source_shape(product: Product, field: Field, region: Any, centre: Any) -> P
     return PixelShape(shape="circle", x=x, y=y, size=(pixels,))
 
 
+def region_of(region: Any) -> Any:
+    """Return a region as users write it: the name of one, or a radius as Quantity, also where it is a text.
+
+    Raises
+    ------
+    InvalidRecord
+        If a text is neither a name nor a radius.
+    """
+    if not isinstance(region, str) or region in (*RADII, "region"):
+        return region
+    try:
+        return u.Quantity(region)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(
+            f"no region is called {region!r}: use {', '.join(RADII)}, region or a Quantity such as 300*u.kpc"
+        ) from error
+
+
 def _named_radius(field: Field, name: str) -> u.Quantity:
     target = field.target
     if target is None:
         raise ProductMissing("a bulk field has no target and so no radius: give a Quantity and centre=")
-    if name not in RADII:
-        try:
-            return u.Quantity(name)
-        except (TypeError, ValueError) as error:
-            raise InvalidRecord(
-                f"no region is called {name!r}: use {', '.join(RADII)}, region or a Quantity such as 300*u.kpc"
-            ) from error
     radius = target.radius if name == "point" else getattr(target, name)
     if radius is None:
         known = ", ".join(f"{n}={r}" for n, r in target.radii) or "no radius"

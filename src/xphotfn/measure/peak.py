@@ -1,6 +1,7 @@
 """The X-ray peak of a field."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import astropy.units as u
@@ -15,9 +16,12 @@ from xphotfn.science import masks as pixel_masks, peaks as pixel_peaks
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.distances import radius_deg
 
-__all__ = ("find_peak", "near_edge")
+__all__ = ("find_peak", "near_edge", "peak_within")
 
-METHODS = {"clustering": pixel_peaks.clustering_peak, "simple": pixel_peaks.simple_peak}
+METHODS: dict[str, Callable[..., pixel_peaks.Pixel]] = {
+    "clustering": pixel_peaks.clustering_peak,
+    "simple": pixel_peaks.simple_peak,
+}
 MAX_ITERATIONS = 20
 
 
@@ -51,7 +55,9 @@ def find_peak(rate_map: RateMap, field: Field, *, method: str = "clustering", se
     Notes
     -----
     The search region is centred on the last peak and the search repeated until the peak moves by no more than 15 kpc
-    (0.15 arcmin without redshift), at least twice and at most 20 times. The rim of the detector is left out.
+    (0.15 arcmin without redshift), at least twice and at most 20 times. The rim of the detector is left out. Of equally
+    bright pixels, and of groups as large, those nearest to the field's centre win. Nothing holds the peak near the
+    centre, nor need it be significant: :func:`find_centre` asks for both.
 
     References
     ----------
@@ -63,6 +69,11 @@ def find_peak(rate_map: RateMap, field: Field, *, method: str = "clustering", se
     >>> find_peak(example_rate_map(), example_field()).method
     'clustering'
     """
+    return peak_within(rate_map, field, method, search, None)
+
+
+def peak_within(rate_map: RateMap, field: Field, method: str, search: Any, bound_deg: float | None) -> Peak:
+    """Return the peak that :func:`find_peak` finds, where it never leaves ``bound_deg`` around the field's centre."""
     if method not in METHODS:
         raise InvalidRecord(f"no peak finder is called {method!r}: use one of {', '.join(METHODS)}")
     has_redshift = field.target is not None and field.target.redshift is not None
@@ -73,10 +84,14 @@ def find_peak(rate_map: RateMap, field: Field, *, method: str = "clustering", se
     rim = edge_mask(rate_map)
     free = interloper_mask(rate_map, field) & rim
     ra, dec = (float(v) for v in field.centre.value)
+    x, y = (float(v) for v in deg_to_pix(rate_map.grid, ra, dec))
+    start = (x, y)
+    if bound_deg is not None:
+        free = free & pixel_masks.disc(rate_map.grid.shape, x, y, bound_deg / rate_map.grid.pixel_deg)
     for step in range(MAX_ITERATIONS):
         x, y = (float(v) for v in deg_to_pix(rate_map.grid, ra, dec))
         aperture = pixel_masks.disc(rate_map.grid.shape, x, y, search_pix) & free
-        pixel = METHODS[method](rate_map.data, aperture)
+        pixel = METHODS[method](rate_map.data, aperture, near=start)
         new_ra, new_dec = (float(v) for v in pix_to_deg(rate_map.grid, *pixel))
         moved = math.hypot(new_ra - ra, new_dec - dec)
         ra, dec = new_ra, new_dec

@@ -8,7 +8,7 @@ import numpy as np
 
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap
-from xphotfn.measure.masks import custom_mask, mask, sensor_mask
+from xphotfn.measure.masks import custom_mask, mask, region_of, sensor_mask
 from xphotfn.measure.weights import weights_image
 from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
@@ -85,7 +85,7 @@ def snr(
     """
     of_kind(rate_map, RateMap, "combined_rate_map(run) or select(rate_maps(run), ...)")
     of_kind(field, Field, "match_observations(target, observations)")
-    definition = method_of(method)
+    definition, region = method_of(method), region_of(region)
     xga = isinstance(definition, XGAMethod)
     background = RING_FACTORS if xga and background is None else background
     if xga and not isinstance(region, str):

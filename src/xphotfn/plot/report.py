@@ -19,7 +19,8 @@ from xphotfn.graph.describe import describe
 from xphotfn.graph.export import to_shell
 from xphotfn.graph.result import Run
 from xphotfn.graph.run import default_workers
-from xphotfn.plot.report_data import default_region, target_report
+from xphotfn.measure.centre import default_region
+from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import published_folder, slugs
 from xphotfn.plot.report_index import index_page
 from xphotfn.plot.report_pictures import BandPictures, band_pictures
@@ -45,6 +46,7 @@ def report(
     method: str | Method = "mid-p",
     title: str | None = None,
     progress: bool = True,
+    peak: bool | None = False,
 ) -> Path:
     """Write the report of a run, of one target or a sample, as a folder of static pages.
 
@@ -62,6 +64,9 @@ def report(
         Title of the report; default the name of the target, or the number of targets.
     progress
         Show a progress bar on a terminal.
+    peak
+        Measure on the X-ray peak: True for every target, None for clusters, by the rules of :func:`find_centre`. By
+        default each field is measured where it is centred, as by :func:`snr`.
 
     Returns
     -------
@@ -82,8 +87,8 @@ def report(
     Notes
     -----
     A target that cannot be measured, a step that failed and a product that is gone are shown with their reason; they
-    are no errors. Masks and measurements are centred on the field's centre. The pages need no network, no server and,
-    but for sorting and filtering, no script; a policy in each page forbids everything else.
+    are no errors. Where another place than the given position is measured, the page and a flag say so. The pages need
+    no network, no server and, but for sorting and filtering, no script; a policy in each page forbids everything else.
 
     Examples
     --------
@@ -103,7 +108,7 @@ def report(
     with published_folder(final) as folder:
         for part in ("targets", "pictures"):
             (folder / part).mkdir()
-        made, facts = _write_targets(folder, run, region, method, progress)
+        made, facts = _write_targets(folder, run, Asked(region, method, peak), progress)
         shown = _run_report(run, [target for target, _ in made], facts, name, title)
         _write(folder / "index.html", index_page(shown, [pics for _, pics in made]))
         _write_csv(folder / "targets.csv", shown)
@@ -120,13 +125,11 @@ def _region(region: Any) -> Any:
     return radius
 
 
-def _write_targets(
-    folder: Path, run: Run, region: Any, method: Any, progress: bool
-) -> tuple[list[Made], list[StepReport]]:
+def _write_targets(folder: Path, run: Run, asked: Asked, progress: bool) -> tuple[list[Made], list[StepReport]]:
     """Write the pages and pictures of all targets; return what the first page shows, and all steps."""
     names = slugs(f.name for f in run.plan.fields)
     around = _neighbours([f.name for f in run.plan.fields], names)
-    work = partial(_write_target, folder, region, method)
+    work = partial(_write_target, folder, asked)
     made: list[Made] = []
     steps: dict[str, StepReport] = {}
     with ThreadPoolExecutor(max_workers=default_workers()) as pool:
@@ -152,15 +155,13 @@ def _neighbours(names: Sequence[str], safe: Sequence[str]) -> list[tuple[Neighbo
     return list(zip(pairs[:-2], pairs[2:], strict=True))
 
 
-def _write_target(
-    folder: Path, region: Any, method: Any, part: Run, slug: str, around: tuple[Neighbour, Neighbour]
-) -> Made:
+def _write_target(folder: Path, asked: Asked, part: Run, slug: str, around: tuple[Neighbour, Neighbour]) -> Made:
     """Write the page, the pictures and the shell script of one target."""
-    (field,) = part.plan.fields
-    wanted = default_region(field) if region is None else region
-    target = target_report(part, slug, region=region, method=method)
+    target = target_report(part, slug, asked)
+    wanted = default_region(target.field) if asked.region is None else asked.region
     pics = tuple(
-        band_pictures(folder / "pictures", f"{slug}-{band.band.name}", band, field, wanted) for band in target.bands
+        band_pictures(folder / "pictures", f"{slug}-{band.band.name}", band, target.field, wanted)
+        for band in target.bands
     )
     script = _write_script(folder / "targets" / f"{slug}.sh", part)
     text = target_page(target, pics, before=around[0], after=around[1], script=script)
@@ -208,7 +209,8 @@ def _run_report(
 
 _CSV = ("target", "ra_deg", "dec_deg", "redshift", "band_kev", "region", "snr", "method", "net_rate_ct_s",
         "net_rate_error_ct_s", "counts", "background_counts", "alpha", "exposure_s", "on_chip", "masked",
-        "peak_ra_deg", "peak_dec_deg", "peak_offset_arcsec", "peak_offset_kpc", "observations", "flags", "problem",
+        "centre_ra_deg", "centre_dec_deg", "peak_ra_deg", "peak_dec_deg", "peak_offset_arcsec", "peak_offset_kpc",
+        "observations", "flags", "problem",
         "page")  # fmt: skip
 
 
@@ -229,9 +231,10 @@ def _csv_rows(shown: RunReport) -> Iterator[tuple[Any, ...]]:
             keys = ("value", "counts", "background_counts", "alpha")
             value, counts, background, alpha = ("",) * 4 if m is None else (getattr(m, k) for k in keys)
             measured = (value, shown.method, c.net_rate, c.net_rate_error, counts, background, alpha, c.exposure_s)
+            centre = (target.field.centre_ra_deg or "", target.field.centre_dec_deg or "")
             peak = ("", "") if p is None else (p.ra_deg, p.dec_deg)
             yield (
                 target.name, *where, str(band.band).removesuffix(" keV"), target.region, *measured, c.on_chip,
-                c.masked, *peak, band.offset_arcsec, band.offset_kpc, " ".join(target.field.obs_ids),
+                c.masked, *centre, *peak, band.offset_arcsec, band.offset_kpc, " ".join(target.field.obs_ids),
                 "; ".join(band.flags), c.problem, f"targets/{target.slug}.html",
             )  # fmt: skip

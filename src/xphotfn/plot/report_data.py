@@ -7,15 +7,15 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.plan import Plan, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.io.products import RateMap
+from xphotfn.measure.centre import default_region, find_centre, region_radius_deg
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.masks import interloper_mask, sensor_mask, source_mask
-from xphotfn.measure.peak import find_peak
 from xphotfn.measure.significance import snr
 from xphotfn.plot.report_records import (
     FEW_COUNTS,
@@ -29,34 +29,16 @@ from xphotfn.plot.report_records import (
 )
 from xphotfn.plot.report_steps import step_reports
 from xphotfn.records.band import Band
-from xphotfn.records.field import Field
-from xphotfn.records.measurement import Peak
+from xphotfn.records.field import Field, with_centre
+from xphotfn.records.measurement import Centre, Peak
 from xphotfn.records.outcome import Done, Failed
 from xphotfn.science.coords import separation_deg
-from xphotfn.science.distances import kpc_to_deg, radius_deg
+from xphotfn.science.distances import kpc_to_deg
 
-__all__ = ("default_region", "region_label", "region_radius_deg", "target_report")
+__all__ = ("Asked", "region_label", "target_report")
 
 
 _FAR = re.compile(r"arcmin from the pointing, beyond")
-
-
-def default_region(field: Field) -> Any:
-    """Return the region of a target that is measured where none is asked for: R500, else R200, R2500, its radius.
-
-    Examples
-    --------
-    >>> from xphotfn.testing.examples import example_field
-    >>> default_region(example_field())
-    'r500'
-    """
-    target = field.target
-    if target is None:
-        return "region"
-    for name in ("r500", "r200", "r2500"):
-        if getattr(target, name) is not None:
-            return name
-    return "region" if target.radius is None else "point"
 
 
 def region_label(field: Field, region: Any) -> str:
@@ -71,21 +53,26 @@ def region_label(field: Field, region: Any) -> str:
     return name if radius is None else f"{name} = {radius:g}"
 
 
-def region_radius_deg(field: Field, region: Any) -> float:
-    """Return the radius of a region in degrees; NaN for a matched region, or where it is not known."""
-    target = field.target
-    if target is None:
-        return math.nan
-    try:
-        if isinstance(region, str):
-            named = target.radius if region == "point" else getattr(target, region, None)
-            region = named if named is not None else u.Quantity(region)
-        return radius_deg(region, target)
-    except (XphotfnError, TypeError, ValueError):
-        return math.nan
+@frozen
+class Asked:
+    """What a report measures.
+
+    Parameters
+    ----------
+    region
+        The region to measure; None for :func:`default_region`.
+    method
+        Definition of the signal-to-noise.
+    peak
+        Whether to measure on the X-ray peak, as :func:`find_centre` takes it.
+    """
+
+    region: Any = None
+    method: Any = "mid-p"
+    peak: bool | None = False
 
 
-def target_report(part: Run, slug: str, *, region: Any, method: Any) -> TargetReport:
+def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
     """Return everything that is shown of one field.
 
     Parameters
@@ -94,28 +81,32 @@ def target_report(part: Run, slug: str, *, region: Any, method: Any) -> TargetRe
         The part of the run that belongs to the field, as :func:`parts_of` yields it.
     slug
         Its name in paths.
-    region
-        The region to measure; None for :func:`default_region`.
-    method
-        Definition of the signal-to-noise.
+    asked
+        What to measure.
 
     Examples
     --------
     >>> from xphotfn.testing.examples import example_run
-    >>> shown = target_report(example_run(), "example", region=None, method="mid-p")
+    >>> shown = target_report(example_run(), "example", Asked())
     >>> shown.region, [b.combined.measurement.value > 10 for b in shown.bands], shown.bands[0].flags
     ('R500 = 1200 kpc', [True], ())
     """
     (field,) = part.plan.fields
-    wanted = default_region(field) if region is None else region
+    wanted = default_region(field) if asked.region is None else asked.region
     steps = step_reports(part)
     bands = sorted({p.band for p in part.plan.products}, key=lambda b: (b.lo_ev, b.hi_ev))
+    combined = [_combined(part, field, band) for band in bands]
+    centre = _centre([c.rate_map for c in combined if c.rate_map is not None], field, wanted, asked.peak)
+    used = centre is not None and centre.is_peak and asked.peak is not False
+    measured = with_centre(field, centre) if used else field
+    shown = [_band_report(part, c, measured, evolve(asked, region=wanted), centre, steps) for c in combined]
     found = [f"{o.obs_id}: {note}" for o in field.observations for note in o.notes]
     return TargetReport(
         slug=slug,
-        field=field,
+        field=measured,
         region=region_label(field, wanted),
-        bands=[_band_report(part, field, band, wanted, method, steps) for band in bands],
+        bands=shown,
+        centre=None if asked.peak is False else centre,
         steps=steps,
         notes=dict.fromkeys([*part.plan.notes, *_left_out(field), *found]),
     )
@@ -128,21 +119,31 @@ def _left_out(field: Field) -> list[str]:
     return [*near, *([f"{far} observation{'' if far == 1 else 's'} of other places left out"] if far else [])]
 
 
+def _centre(maps: list[RateMap], field: Field, region: Any, peak: bool | None) -> Centre | None:
+    """Return where a field is measured; of a cluster the peak is shown also where it is not measured there."""
+    if not maps or field.target is None:
+        return None
+    try:
+        wanted = peak or field.target.kind == "cluster"
+        return find_centre(maps, field, region=region, peak=wanted or None)
+    except (XphotfnError, OSError):
+        return None
+
+
 def _band_report(
-    part: Run, field: Field, band: Band, region: Any, method: Any, steps: Iterable[StepReport]
+    part: Run, combined: MapReport, field: Field, asked: Asked, centre: Centre | None, steps: Iterable[StepReport]
 ) -> BandReport:
-    combined = _combined(part, field, band, region, method)
-    maps = [_single(part, pair, field, region, method) for pair in _pairs(part.plan, band)]
-    peak = _peak(combined.rate_map, field)
+    whole = _measured(combined, field, asked) if combined.rate_map is not None else combined
+    peak = None if centre is None else centre.peak
     arcsec, kpc = _offset(field, peak)
     return BandReport(
-        band=band,
-        combined=combined,
-        maps=maps,
+        band=combined.band,
+        combined=whole,
+        maps=[_single(part, pair, field, asked) for pair in _pairs(part.plan, combined.band)],
         peak=peak,
         offset_arcsec=arcsec,
         offset_kpc=kpc,
-        flags=_flags(combined, peak, all(s.is_good for s in steps)),
+        flags=_flags(whole, centre, asked.peak is not False, all(s.is_good for s in steps)),
     )
 
 
@@ -155,7 +156,7 @@ def _pairs(plan: Plan, band: Band) -> list[tuple[PlannedProduct, ...]]:
     return [tuple(pair) for pair in pairs.values()]
 
 
-def _combined(part: Run, field: Field, band: Band, region: Any, method: Any) -> MapReport:
+def _combined(part: Run, field: Field, band: Band) -> MapReport:
     empty = MapReport(obs_id="combined", instrument="combined", band=band)
     own = [p for p in part.plan.products if p.band == band and p.obs_id == "combined"]
     alone = evolve(part, plan=Plan(fields=(field,), products=own))  # so that no other header is read
@@ -163,20 +164,20 @@ def _combined(part: Run, field: Field, band: Band, region: Any, method: Any) -> 
         rate_map = combined_rate_map(alone, band=band if own else None)
     except (XphotfnError, OSError) as error:
         return evolve(empty, problem=str(error))
-    return _measured(evolve(empty, rate_map=rate_map), field, region, method)
+    return evolve(empty, rate_map=rate_map)
 
 
-def _single(part: Run, pair: tuple[PlannedProduct, ...], field: Field, region: Any, method: Any) -> MapReport:
+def _single(part: Run, pair: tuple[PlannedProduct, ...], field: Field, asked: Asked) -> MapReport:
     first = pair[0]
     empty = MapReport(obs_id=first.obs_id, exposure_id=first.exposure_id, instrument=first.instrument, band=first.band)
-    alone = evolve(part, plan=Plan(fields=(field,), products=pair))
+    alone = evolve(part, plan=Plan(fields=part.plan.fields, products=pair))
     try:
         found = rate_maps(alone)
     except (XphotfnError, OSError) as error:
         return evolve(empty, problem=str(error))
     if not found:
         return evolve(empty, problem=_why_missing(part, pair))
-    return _measured(evolve(empty, rate_map=found[0]), field, region, method)
+    return _measured(evolve(empty, rate_map=found[0]), field, asked)
 
 
 def _why_missing(part: Run, pair: tuple[PlannedProduct, ...]) -> str:
@@ -192,8 +193,9 @@ def _why_missing(part: Run, pair: tuple[PlannedProduct, ...]) -> str:
     return "; ".join(reasons) or "it has no exposure map"
 
 
-def _measured(shown: MapReport, field: Field, region: Any, method: Any) -> MapReport:
+def _measured(shown: MapReport, field: Field, asked: Asked) -> MapReport:
     """Return the report of a map with what is measured on it, or with the reason why nothing is."""
+    region = asked.region
     rate_map = shown.rate_map
     if rate_map is None or field.target is None:
         return evolve(shown, problem="a bulk field has no target to measure")
@@ -209,18 +211,9 @@ def _measured(shown: MapReport, field: Field, region: Any, method: Any) -> MapRe
             masked=int((source & on & ~free).sum()) / max(seen, 1),
             has_background=bool((back & on & free).any()),
         )
-        return evolve(shown, measurement=snr(rate_map, field, region, method=method))
+        return evolve(shown, measurement=snr(rate_map, field, region, method=asked.method))
     except (XphotfnError, OSError) as error:
         return evolve(shown, problem=str(error))
-
-
-def _peak(rate_map: RateMap | None, field: Field) -> Peak | None:
-    if rate_map is None or field.target is None:
-        return None
-    try:
-        return find_peak(rate_map, field)
-    except (XphotfnError, OSError):
-        return None
 
 
 def _offset(field: Field, peak: Peak | None) -> tuple[float, float]:
@@ -233,8 +226,10 @@ def _offset(field: Field, peak: Peak | None) -> tuple[float, float]:
     return degrees * 3600, kpc
 
 
-def _flags(combined: MapReport, peak: Peak | None, all_good: bool) -> tuple[str, ...]:
+def _flags(combined: MapReport, centre: Centre | None, asked: bool, all_good: bool) -> tuple[str, ...]:
     m = combined.measurement
+    looked = centre is not None and centre.reason != "given"
+    peak = None if centre is None else centre.peak
     holds = {
         "failed steps": not all_good,
         "not measured": m is None,
@@ -242,7 +237,9 @@ def _flags(combined: MapReport, peak: Peak | None, all_good: bool) -> tuple[str,
         "few counts": m is not None and m.counts < FEW_COUNTS,
         "low on-chip": combined.on_chip < LOW_ON_CHIP,
         "much masked": combined.masked > MUCH_MASKED,
-        "no peak": combined.rate_map is not None and peak is None,
+        "moved": asked and centre is not None and centre.is_peak,
+        "peak not used": asked and looked and peak is not None and centre is not None and not centre.is_peak,
+        "no peak": looked and peak is None,
         "peak near edge": peak is not None and peak.near_edge,
     }
     return tuple(flag for flag in FLAGS if holds[flag])

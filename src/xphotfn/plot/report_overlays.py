@@ -7,8 +7,8 @@ from typing import Any, final
 import numpy as np
 from attrs import frozen
 
+from xphotfn.measure.centre import region_radius_deg
 from xphotfn.measure.masks import ring_factors
-from xphotfn.plot.report_data import region_radius_deg
 from xphotfn.plot.report_html import Html, element, number
 from xphotfn.plot.thumbnails import Box
 from xphotfn.records.field import Field

@@ -8,8 +8,8 @@ from attrs import evolve, field, frozen
 
 from xphotfn.errors import XphotfnError
 from xphotfn.io.products import RateMap
+from xphotfn.measure.centre import region_radius_deg
 from xphotfn.measure.masks import mask
-from xphotfn.plot.report_data import region_radius_deg
 from xphotfn.plot.report_html import Html
 from xphotfn.plot.report_overlays import axes_svg, overlays, position, small_svg, svg
 from xphotfn.plot.report_records import BandReport, MapReport

@@ -9,7 +9,7 @@ from xphotfn.io.products import RateMap
 from xphotfn.records._fields import items, pairs, strings
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
-from xphotfn.records.measurement import Measurement, Peak
+from xphotfn.records.measurement import Centre, Measurement, Peak
 
 __all__ = ("FLAGS", "BandReport", "MapReport", "RunReport", "StepReport", "TargetReport")
 
@@ -24,6 +24,8 @@ FLAGS = {
     "few counts": f"fewer than {FEW_COUNTS} counts in the region",
     "low on-chip": f"less than {LOW_ON_CHIP:.0%} of the region was exposed",
     "much masked": f"other sources cover more than {MUCH_MASKED:.0%} of the exposed region",
+    "moved": "measured on the X-ray peak, not at the position that was given: the offset says how far",
+    "peak not used": "an X-ray peak was looked for and not used (its page says why): measured at the position given",
     "no peak": "no X-ray peak was found",
     "peak near edge": "the X-ray peak lies within two pixels of the edge of the field or of a gap",
 }
@@ -103,7 +105,7 @@ class BandReport:
     maps
         The map of each exposure.
     peak
-        The X-ray peak of the combined map, or None.
+        The X-ray peak of the combined maps, the same in all bands, or None where none was looked for or found.
     offset_arcsec, offset_kpc
         Its distance from the target's position; NaN where it is not known.
     flags
@@ -184,6 +186,8 @@ class TargetReport:
         The region that is measured, in words.
     bands
         One for each band.
+    centre
+        Where it is measured and why, or None where no peak was asked for.
     steps
         The steps that its products come from.
     notes
@@ -194,6 +198,7 @@ class TargetReport:
     field: Field
     region: str
     bands: tuple[BandReport, ...] = value(default=(), converter=items)
+    centre: Centre | None = None
     steps: tuple[StepReport, ...] = value(default=(), converter=items)
     notes: tuple[str, ...] = value(default=(), converter=strings)
 

@@ -69,6 +69,8 @@ def _lead(target: TargetReport) -> Html:
         if not target.field.is_centred_on_target:
             ra, dec = target.field.centre_ra_deg, target.field.centre_dec_deg
             words.append(f"centred on {number(ra, 5)} {number(dec, 5)} deg")
+        if target.centre is not None and target.centre.reason != "given":
+            words.append(f"measured at {target.centre}")
     return element("p", " \u00b7 ".join(words), class_="lead")
 
 

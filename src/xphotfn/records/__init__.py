@@ -5,7 +5,7 @@ from xphotfn.records.energies import Energies, PiRanges
 from xphotfn.records.field import Field, FieldObservation, with_centre
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import INSTRUMENTS, Instrument, instrument
-from xphotfn.records.measurement import Measurement, Peak
+from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.region import Region
 from xphotfn.records.target import (
@@ -20,6 +20,7 @@ from xphotfn.records.target import (
 __all__ = (
     "INSTRUMENTS",
     "Band",
+    "Centre",
     "CosmologyParameters",
     "Energies",
     "Exposure",

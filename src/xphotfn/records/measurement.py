@@ -4,11 +4,14 @@ from typing import final
 
 import astropy.units as u
 from attrs import field, frozen
+from attrs.converters import optional
+from attrs.validators import optional as _if_known
 
-from xphotfn.records._fields import finite, non_empty, whole
+from xphotfn.records._fields import finite, non_empty, one_of, whole
 from xphotfn.records._html import block, facts
+from xphotfn.records.band import Band
 
-__all__ = ("Measurement", "Peak")
+__all__ = ("CENTRES", "Centre", "Measurement", "Peak")
 
 
 @final
@@ -114,3 +117,70 @@ class Peak:
             ("Near an edge or gap", "yes" if self.near_edge else "no"),
         ]
         return block("Peak", facts(rows))
+
+
+CENTRES = {
+    "given": "the position that was given",
+    "peak": "the X-ray peak",
+    "no peak": "the position that was given: there is no count to find a peak in",
+    "not converged": "the position that was given: the search for a peak did not come to rest",
+    "far": "the position that was given: it is brightest at the rim of the search, so the peak is not inside",
+    "edge": "the position that was given: the peak lies at the edge of the field or of a gap",
+    "no background": "the position that was given: there is no background to compare the peak with",
+    "insignificant": "the position that was given: the peak is not significant",
+}
+"""Why a field is measured where it is: the reasons of a :class:`Centre`, and what they mean."""
+
+
+@final
+@frozen(kw_only=True)
+class Centre:
+    """Where a field is measured, and why: what :func:`find_centre` returns; :func:`with_centre` takes it.
+
+    Parameters
+    ----------
+    ra_deg, dec_deg
+        The position.
+    reason
+        One of :data:`CENTRES`: ``given`` where no peak was looked for, ``peak`` where it is the peak, else why the peak
+        that was looked for is not used.
+    offset_arcsec
+        Distance from the position that was given; 0 unless it is the peak.
+    peak
+        The peak that was found, whether it is used or not; None where there is none.
+    significance
+        Significance of the counts around the peak, in Gaussian sigma; None where it was not measured.
+    search_arcsec
+        How far from the position that was given a peak may lie; None where none was looked for.
+    band
+        The band in which it was looked for.
+    """
+
+    ra_deg: float = field(converter=float, validator=finite)
+    dec_deg: float = field(converter=float, validator=finite)
+    reason: str = field(validator=one_of(*CENTRES))
+    offset_arcsec: float = field(default=0.0, converter=float, validator=finite)
+    peak: Peak | None = None
+    significance: float | None = field(default=None, converter=optional(float), validator=_if_known(finite))
+    search_arcsec: float | None = field(default=None, converter=optional(float), validator=_if_known(finite))
+    band: Band | None = None
+
+    @property
+    def position(self) -> u.Quantity:
+        """Position as a Quantity ``[ra, dec]`` in degrees."""
+        return u.Quantity([self.ra_deg, self.dec_deg], u.deg)
+
+    @property
+    def is_peak(self) -> bool:
+        """Whether it is the X-ray peak."""
+        return self.reason == "peak"
+
+    def __str__(self) -> str:
+        if self.is_peak:
+            sure = f"{self.significance:.1f} sigma, {self.band}"
+            return f"{CENTRES['peak']}, {self.offset_arcsec:.1f} arcsec from the position that was given ({sure})"
+        return CENTRES[self.reason]
+
+    def _repr_html_(self) -> str:
+        rows = [("Position", f"RA {self.ra_deg:.6f}, Dec {self.dec_deg:.6f} deg"), ("It is", str(self))]
+        return block("Centre", facts(rows))

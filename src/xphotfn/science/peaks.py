@@ -9,10 +9,20 @@ from xphotfn.errors import NoData
 __all__ = ("clustering_peak", "near_edge", "simple_peak")
 
 Pixel = tuple[int, int]
+Place = tuple[float, float]
 
 
-def simple_peak(rate: NDArray[np.floating], mask: NDArray[np.bool_]) -> Pixel:
-    """Return the pixel (x, y) of the highest rate under the mask; the first in row order where several are equal.
+def simple_peak(rate: NDArray[np.floating], mask: NDArray[np.bool_], *, near: Place | None = None) -> Pixel:
+    """Return the pixel (x, y) of the highest rate under the mask.
+
+    Parameters
+    ----------
+    rate
+        Count rate, shape (ny, nx).
+    mask
+        True = used.
+    near
+        Where several are equal the one nearest to this pixel position wins, the first in row order where it is None.
 
     Raises
     ------
@@ -25,12 +35,18 @@ def simple_peak(rate: NDArray[np.floating], mask: NDArray[np.bool_]) -> Pixel:
     (1, 0)
     """
     _need_signal(rate, mask)
-    y, x = np.unravel_index(int(np.argmax(np.where(mask, rate, -np.inf))), rate.shape)
-    return int(x), int(y)
+    masked = np.where(mask, rate, -np.inf).ravel()
+    equal = np.flatnonzero(masked == masked.max())
+    return _pixel(int(equal[np.argmin(_away(equal, rate.shape, near))]), rate.shape)
 
 
 def clustering_peak(
-    rate: NDArray[np.floating], mask: NDArray[np.bool_], *, top_fraction: float = 0.05, join_pix: float = 5.0
+    rate: NDArray[np.floating],
+    mask: NDArray[np.bool_],
+    *,
+    top_fraction: float = 0.05,
+    join_pix: float = 5.0,
+    near: Place | None = None,
 ) -> Pixel:
     """Return the brightest pixel (x, y) of the largest group of bright pixels.
 
@@ -44,6 +60,8 @@ def clustering_peak(
         Fraction of the non-zero pixels that count as bright.
     join_pix
         Bright pixels no further apart than this belong to one group.
+    near
+        Of equal pixels and of groups as large those nearest to this pixel position win; in row order where it is None.
 
     Returns
     -------
@@ -65,16 +83,31 @@ def clustering_peak(
     XGA ``imagetools``/``products/phot.py``, ``clustering_peak`` (scipy's fclusterdata).
     """
     _need_signal(rate, mask)
-    masked = np.where(mask, rate, 0.0)
-    wanted = max(1, round(top_fraction * np.count_nonzero(masked)))
-    flat = masked.ravel()
-    bright = np.argsort(flat, kind="stable")[-wanted:]
-    y, x = np.unravel_index(bright, rate.shape)
-    labels = _groups(np.column_stack([x, y]), join_pix)
-    largest = int(np.argmax(np.bincount(labels)))
-    members = np.sort(bright[labels == largest])
-    best = int(members[np.argmax(flat[members])])
-    return best % rate.shape[1], best // rate.shape[1]
+    flat = np.where(mask, rate, 0.0).ravel()
+    lit = np.flatnonzero(flat)
+    wanted = max(1, round(top_fraction * lit.size))
+    level = np.partition(flat[lit], -wanted)[-wanted]
+    above, equal = lit[flat[lit] > level], lit[flat[lit] == level]
+    nearest = np.argsort(_away(equal, rate.shape, near), kind="stable")[: wanted - above.size]
+    bright = np.sort(np.concatenate([above, equal[nearest]]))
+    labels = _groups(np.column_stack([bright % rate.shape[1], bright // rate.shape[1]]), join_pix)
+    away, sizes = _away(bright, rate.shape, near), np.bincount(labels)
+    members = np.isin(labels, np.flatnonzero(sizes == sizes.max()))
+    chosen = bright[labels == labels[members][np.argmin(away[members])]]
+    best = chosen[flat[chosen] == flat[chosen].max()]
+    return _pixel(int(best[np.argmin(_away(best, rate.shape, near))]), rate.shape)
+
+
+def _away(pixels: NDArray[np.intp], shape: tuple[int, ...], near: Place | None) -> NDArray[np.float64]:
+    """Return the squared distances of flat pixel numbers from a place; zeros where there is none."""
+    if near is None:
+        return np.zeros(pixels.size)
+    y, x = np.divmod(pixels, shape[1])
+    return np.asarray((x - near[0]) ** 2 + (y - near[1]) ** 2, dtype=np.float64)
+
+
+def _pixel(number: int, shape: tuple[int, ...]) -> Pixel:
+    return number % shape[1], number // shape[1]
 
 
 def _groups(points: NDArray[np.intp], distance: float) -> NDArray[np.int32]:

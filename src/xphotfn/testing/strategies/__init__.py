@@ -9,7 +9,7 @@ parameters, never pixel by pixel, so they are cheap to make, and a failing examp
 from xphotfn.testing.strategies.arrays import count_maps, encircled_energy_tables, event_mosaics, exposure_maps, masks
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, observations
 from xphotfn.testing.strategies.language import expressions, selections
-from xphotfn.testing.strategies.measured import measurements, peaks, products
+from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
 from xphotfn.testing.strategies.of_records import records
 from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
 from xphotfn.testing.strategies.sas import commands
@@ -19,6 +19,7 @@ from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, li
 
 __all__ = (
     "bands",
+    "centres",
     "commands",
     "count_maps",
     "encircled_energy_tables",

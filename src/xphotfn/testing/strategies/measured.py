@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
-from xphotfn.records.measurement import Measurement, Peak
+from xphotfn.records.measurement import CENTRES, Centre, Measurement, Peak
 from xphotfn.science.significance import (
     exact_significance,
     gaussian_significance,
@@ -16,6 +16,7 @@ from xphotfn.testing.strategies.parts import CAMERAS, DIGESTS, EXPOSURE_IDS, NAM
 from xphotfn.testing.strategies.sky import bands, grids, positions
 
 __all__ = (
+    "centres",
     "measurements",
     "peaks",
     "products",
@@ -70,6 +71,33 @@ def peaks(draw: st.DrawFn) -> Peak:
         ra_deg=ra, dec_deg=dec, near_edge=draw(st.booleans()), method=draw(st.sampled_from(("clustering", "simple"))),
         converged=draw(st.booleans()),
     )  # fmt: skip
+
+
+@st.composite
+def centres(draw: st.DrawFn) -> Centre:
+    """Return a strategy for centres.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=10, deadline=None)
+    ... @given(centres())
+    ... def test_only_a_peak_is_away_from_the_given_position(centre):
+    ...     assert centre.is_peak or centre.offset_arcsec == 0
+    >>> test_only_a_peak_is_away_from_the_given_position()
+    """
+    reason, found = draw(st.sampled_from(tuple(CENTRES))), draw(peaks())
+    ra, dec = draw(positions())
+    if reason in ("given", "no peak"):
+        return Centre(ra_deg=ra, dec_deg=dec, reason=reason)
+    search = draw(st.floats(1, 1e4))
+    known: dict[str, Any] = {
+        "peak": found, "significance": draw(st.floats(-10, 1e3)), "search_arcsec": search, "band": draw(bands()),
+    }  # fmt: skip
+    if reason != "peak":
+        return Centre(ra_deg=ra, dec_deg=dec, reason=reason, **known)
+    offset = draw(st.floats(0, 1)) * search
+    return Centre(ra_deg=found.ra_deg, dec_deg=found.dec_deg, reason=reason, offset_arcsec=offset, **known)
 
 
 @st.composite

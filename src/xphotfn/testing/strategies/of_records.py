@@ -20,7 +20,7 @@ from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
-from xphotfn.records.measurement import Measurement, Peak
+from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, Observation
 from xphotfn.records.outcome import Done, Failed, Skipped
 from xphotfn.records.region import Region
@@ -28,7 +28,7 @@ from xphotfn.records.target import Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.testing.strategies.arrays import encircled_energy_tables, event_mosaics
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, observations
-from xphotfn.testing.strategies.measured import measurements, peaks, products
+from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
 from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import regions
@@ -40,6 +40,7 @@ __all__ = ("records",)
 Strategy = st.SearchStrategy[Any]
 _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Band: bands,
+    Centre: centres,
     Command: commands,
     Done: lambda: outcomes(kind="done"),
     EncircledEnergyTable: encircled_energy_tables,
