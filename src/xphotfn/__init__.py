@@ -49,6 +49,7 @@ _WHERE = {
     "graph.describe": "describe",
     "graph.result": "Run raise_for_failures",
     "graph.run": "load_run retry_failed run runs",
+    "graph.joined_runs": "join_runs",
     "graph.survivors": "surviving_plan",
     "graph.delayed": "to_delayed",
     "measure.apertures": "ApertureFlag photometry",

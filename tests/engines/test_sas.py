@@ -485,6 +485,19 @@ def test_the_engine_is_a_value(install):
         SasEngine(version="20.0.0", timeout_s=-1)
 
 
+def test_other_calibration_files_are_another_engine(install):
+    env = install()
+    folder = Path(env["SAS_CCFPATH"])
+    plain = sas_engine(env=env)
+    (folder / "XRT3_XAREAEF_0012.CCF").write_bytes(b"old")
+    first = sas_engine(env=env)
+    (folder / "XRT3_XAREAEF_0013.CCF").write_bytes(b"new")
+    assert len({plain.identity, first.identity, sas_engine(env=env).identity}) == 3
+    (folder / "readme.txt").write_text("not calibration")
+    (folder / "XRT3_XAREAEF_0013.CCF").unlink()
+    assert sas_engine(env=env).identity == first.identity
+
+
 def test_a_command_line_that_no_system_takes_is_a_failure(outcome):
     failed = outcome(GOOD, command=evolve(COMMAND, parameters=(("expression", "PI>500 " * 400_000),)))
     assert failed.reason.startswith(

@@ -7,7 +7,7 @@ from xphotfn.cli.looking import report, view
 from xphotfn.cli.making import find, image, plan, run, task
 from xphotfn.cli.measuring import photometry, snr
 from xphotfn.cli.starting import completion, demo
-from xphotfn.cli.stores import explain, prune, verify
+from xphotfn.cli.stores import explain, prune, runs, verify
 
 __all__ = ("main",)
 
@@ -29,5 +29,21 @@ def main() -> None:
     """
 
 
-for _command in (demo, find, plan, run, view, image, snr, photometry, report, explain, verify, prune, task, completion):
+for _command in (
+    demo,
+    find,
+    plan,
+    run,
+    view,
+    image,
+    snr,
+    photometry,
+    report,
+    runs,
+    explain,
+    verify,
+    prune,
+    task,
+    completion,
+):
     main.add_command(_command)

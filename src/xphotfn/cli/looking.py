@@ -9,7 +9,7 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
 from xphotfn.cli.output import wants_progress
-from xphotfn.cli.places import maps_of, product_of, unique
+from xphotfn.cli.places import maps_of, product_of, run_of, unique
 from xphotfn.cli.positions import pair_of
 from xphotfn.errors import InvalidRecord, ProductMissing
 
@@ -45,11 +45,12 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
 @click.option("--instrument", help="Which map: pn, mos1, mos2.")
 @click.option("--band", metavar="LO-HI", help="Which map: its energy band.")
 @click.option("--target", help="Which map: its target.")
+@shared.run
 @shared.overwrite
 @shared.quiet
 def view(
     what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str, smooth: str | None,
-    zoom: bool, overwrite: bool, **which: str | None,
+    zoom: bool, overwrite: bool, run: str | None, **which: str | None,
 ) -> None:  # fmt: skip
     """Draw an image, an exposure map or a rate map on the sky.
 
@@ -63,9 +64,11 @@ def view(
     marks = [pair_of(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
     with tempfile.TemporaryDirectory() as scratch:
         if what.is_dir():
-            product = _chosen(what, which)
-        elif any(which.values()):
-            raise InvalidRecord(f"{what} is one file: --obs-id, --instrument, --band and --target choose from a folder")
+            product = _chosen(what, which, run)
+        elif run or any(which.values()):
+            raise InvalidRecord(
+                f"{what} is one file: --obs-id, --instrument, --band, --target, --run choose from a folder"
+            )
         else:
             product = product_of(what, exposure, Path(scratch))
         xp.save_view(
@@ -75,12 +78,12 @@ def view(
     click.echo(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
 
 
-def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
+def _chosen(folder: Path, which: dict[str, str | None], run: str | None) -> Any:
     """Return the one map that was asked for; where nothing tells several apart, the combined one."""
     from xphotfn.records.instrument import instrument
 
     bands = [values.band(which["band"])] if which["band"] else []
-    maps = maps_of(folder, bands, combined=True)
+    maps = maps_of(folder, bands, combined=True, run=run)
     asked: dict[str, Any] = {n: v for n, v in which.items() if v and n != "band"}
     if "instrument" in asked:
         asked["instrument"] = instrument(asked["instrument"]).name
@@ -105,14 +108,17 @@ def _chosen(folder: Path, which: dict[str, str | None]) -> Any:
 @shared.method("mid-p", *shared.DEFINITIONS)
 @shared.peak
 @click.option("--title", help="Title of the report.")
+@shared.run
 @shared.quiet
 @shared.progress
-def report(store: Path, output: Path, region: str | None, method: str, peak: bool | None, title: str | None) -> None:
-    """Write a report of a run, of one target or a sample, as web pages with pictures and tables."""
+def report(
+    store: Path, output: Path, region: str | None, method: str, peak: bool | None, title: str | None, run: str | None
+) -> None:
+    """Write a report of the runs of a store, of one target or a sample, as web pages with pictures and tables."""
     import xphotfn as xp
 
     chosen = None if region is None else values.region(region)
     path = xp.report(
-        xp.load_run(store), output, region=chosen, method=method, title=title, peak=peak, progress=wants_progress()
+        run_of(store, run), output, region=chosen, method=method, title=title, peak=peak, progress=wants_progress()
     )
     click.echo(str(path))

@@ -183,13 +183,15 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec.",
 )  # fmt: skip
 @click.option("--psf", metavar="MODEL", help="Correct for light outside the circle, such as epic.")
+@shared.run
 @shared.json_option
 @shared.output
 @shared.overwrite
 @shared.quiet
 def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,
-    bands: tuple[str, ...], background: str | None, as_json: bool, output: Path | None, overwrite: bool, **how: Any,
+    bands: tuple[str, ...], background: str | None, run: str | None, as_json: bool, output: Path | None,
+    overwrite: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 
@@ -201,7 +203,7 @@ def photometry(
     if (positions is None) != is_asked(ra, dec, name):
         raise click.UsageError("Give either --positions TABLE, or --ra and --dec (or --name).")
     names, where, radii = _where(positions, radius) if positions is not None else _one_place(ra, dec, name, radius)
-    maps = unique(maps_of(place, [values.band(text) for text in bands]))
+    maps = unique(maps_of(place, [values.band(text) for text in bands], run=run))
     given = {name: value for name, value in how.items() if value is not None}
     if given.get("neighbours", "positions") != "positions":
         given["neighbours"] = values.radius(given["neighbours"])

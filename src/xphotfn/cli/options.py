@@ -9,7 +9,7 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "PATH", "background", "bands", "engine", "json_option", "method", "output", "overwrite",
-           "peak", "position_options", "progress", "quiet", "root", "run_options", "selection", "store",
+           "peak", "position_options", "progress", "quiet", "root", "run", "run_options", "selection", "store",
            "target_options", "together", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -74,10 +74,10 @@ peak = click.option(
 )
 engine = click.option(
     "--engine",
-    type=click.Choice(["auto", "native", "sas"]),
-    default="auto",
+    type=click.Choice(["native", "sas", "auto"]),
+    default="native",
     show_default=True,
-    help="What executes the commands: SAS, xphotfn's own interpreter, or SAS where it is ready (auto).",
+    help="What executes the commands: xphotfn's own interpreter, SAS, or SAS where it is ready (auto).",
 )
 store = click.option(
     "--store",
@@ -86,6 +86,7 @@ store = click.option(
     show_default=True,
     help="Folder of the products; what is there is used.",
 )
+run = click.option("--run", metavar="ID", help="One run of the store, as `xphotfn runs` names it; default all of them.")
 root = click.argument("root", type=PATH)
 
 

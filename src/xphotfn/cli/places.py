@@ -6,7 +6,7 @@ from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, ShapeMismatch
 
-__all__ = ("is_store", "maps_of", "product_of", "unique")
+__all__ = ("is_store", "maps_of", "product_of", "run_of", "unique")
 
 
 def is_store(path: Path) -> bool:
@@ -16,9 +16,31 @@ def is_store(path: Path) -> bool:
     return (path / STORE_MARK).is_file()
 
 
-def maps_of(place: Path, bands: Sequence[Any] = (), *, combined: bool = False) -> tuple[Any, ...]:
-    """Return the rate maps of a store's last run, or of a folder, in bands or in all."""
-    found = list(_of_store(place, combined) if is_store(place) else _of_folder(place))
+def run_of(store: Path, which: str | None = None) -> Any:
+    """Return all runs of a store as one, or the one whose id begins as ``which``; notes are said."""
+    import xphotfn as xp
+    from xphotfn.cli.output import say
+
+    runs = xp.runs(store)
+    fitting = [run for run in runs if which is None or run.plan.id.startswith(which)]
+    if which is not None and len(fitting) != 1:
+        there = ", ".join(run.plan.id[:8] for run in fitting or runs)
+        raise ProductMissing(
+            f"{len(fitting) or 'no'} runs of {store} begin with {which!r}: choose one of {there or '-'}"
+        )
+    run = xp.join_runs(fitting)
+    for note in run.notes:
+        say(f"note: {note}")
+    return run
+
+
+def maps_of(
+    place: Path, bands: Sequence[Any] = (), *, combined: bool = False, run: str | None = None
+) -> tuple[Any, ...]:
+    """Return the rate maps of all runs of a store, of one of them, or of a folder, in bands or in all."""
+    if run is not None and not is_store(place):
+        raise InvalidRecord(f"--run chooses a run of a store, and {place} is a folder: leave it out")
+    found = list(_of_store(run_of(place, run), combined) if is_store(place) else _of_folder(place))
     maps = [m for m in found if not bands or m.band in bands]
     if not maps:
         there = ", ".join(dict.fromkeys(str(m.band) for m in found))
@@ -32,11 +54,10 @@ def unique(maps: Iterable[Any]) -> tuple[Any, ...]:
     return tuple({(m.path, m.exposure.path): m for m in maps}.values())
 
 
-def _of_store(store: Path, combined: bool) -> Iterator[Any]:
-    import xphotfn as xp
+def _of_store(run: Any, combined: bool) -> Iterator[Any]:
     from xphotfn.measure.maps import maps_by_field
 
-    for maps in maps_by_field(xp.load_run(store)).values():
+    for maps in maps_by_field(run).values():
         yield from (m for m in maps if combined or m.obs_id != "combined")
 
 

@@ -19,6 +19,7 @@ def engine_named(name: str) -> Any:
     import xphotfn as xp
 
     if name == "native":
+        say(f"engine: {xp.native_engine().identity}")
         return xp.native_engine()
     if name == "sas":
         return xp.sas_engine()

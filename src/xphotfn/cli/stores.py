@@ -1,4 +1,4 @@
-"""Commands that look after a store: ``explain``, ``verify`` and ``prune``."""
+"""Commands that look after a store: ``runs``, ``explain``, ``verify`` and ``prune``."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ import click
 
 from xphotfn.cli import options as shared
 from xphotfn.cli.group import DONE_IN_PART, Command
-from xphotfn.cli.output import print_json
+from xphotfn.cli.output import print_json, print_rows
 from xphotfn.cli.places import is_store
 from xphotfn.errors import UnitMismatch
 
-__all__ = ("explain", "prune", "verify")
+__all__ = ("explain", "prune", "runs", "verify")
 
 
 @click.command(
@@ -44,6 +44,38 @@ def _products_in(named: str) -> list[str]:
     if not is_store(Path(named)):
         return [named]
     return [str(path.parent) for path in sorted(Path(named, "products").glob("*/*/manifest.json"))]
+
+
+@click.command(
+    cls=Command,
+    short_help="List the runs of a store.",
+    examples=("xphotfn runs xphotfn-demo/store",),
+)
+@click.argument("store", type=shared.PATH)
+@shared.json_option
+def runs(store: Path, as_json: bool) -> None:
+    """List the runs that a store keeps, the last first; `report` shows all of them, or one with --run."""
+    import xphotfn as xp
+
+    names = ("run", "engine", "targets", "bands", "done", "failed", "skipped")
+    rows = [
+        (
+            run.plan.id[:8],
+            run.engine,
+            _several([field.name for field in run.plan.fields]),
+            _several(list(dict.fromkeys(str(product.band) for product in run.plan.products))),
+            *(str(len(steps)) for steps in (run.done, run.failed, run.skipped)),
+        )
+        for run in xp.runs(store)
+    ]
+    if as_json:
+        print_json([dict(zip(names, row, strict=True)) for row in rows])
+    else:
+        print_rows(names, rows)
+
+
+def _several(names: list[str]) -> str:
+    return ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
 
 
 @click.command(

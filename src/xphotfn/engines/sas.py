@@ -6,6 +6,8 @@ and decides nothing. Neither the environment nor the working directory of this P
 """
 
 import errno
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -42,6 +44,8 @@ class SasEngine:
     ----------
     version
         Version of SAS.
+    calibration
+        What its folder of calibration files holds, as a digest of their names and sizes; empty where nobody looked.
     timeout_s
         Longest time of one command, in s; then it and all that it started are killed.
     env
@@ -54,13 +58,14 @@ class SasEngine:
     """
 
     version: str = field(validator=non_empty)
+    calibration: str = ""
     timeout_s: float = field(default=3600.0, converter=float, validator=positive)
     env: tuple[tuple[str, str], ...] = field(default=(), converter=pairs, repr=False)
 
     @property
     def identity(self) -> str:
-        """Name and version: products of different identities are never mixed in a store."""
-        return f"sas-{self.version}"
+        """Name, version and calibration: products of different identities are never mixed in a store."""
+        return f"sas-{self.version}" + (f"+ccf-{self.calibration}" if self.calibration else "")
 
     @property
     def resource(self) -> str:
@@ -269,7 +274,8 @@ def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None)
 
     Notes
     -----
-    ``SAS_RAND_SEED`` is 1 for every command unless it is set.
+    ``SAS_RAND_SEED`` is 1 for every command unless it is set. The names and sizes of the files ``*.CCF`` in
+    ``SAS_CCFPATH`` are part of the engine's identity: with other calibration files products are made anew.
 
     References
     ----------
@@ -294,7 +300,20 @@ def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None)
         raise XphotfnError(f"SAS cannot be used:\n{lines}\nnative_engine() needs no SAS.")
     kept = sorted(n for n in whole if n in _KEPT or (n.startswith("SAS_") and n not in _PER_COMMAND))
     chosen = {name: whole[name] for name in kept} | dict(env or {})
-    return SasEngine(version=version, timeout_s=timeout_s, env=sorted(chosen.items()))
+    calibration = _calibration(whole["SAS_CCFPATH"])
+    return SasEngine(version=version, calibration=calibration, timeout_s=timeout_s, env=sorted(chosen.items()))
+
+
+def _calibration(path: str) -> str:
+    """Return a digest of the calibration files in the folders of a path: an issue of a file never changes its name."""
+    files = sorted(
+        (entry.name, entry.stat().st_size)
+        for folder in path.split(":")
+        if Path(folder).is_dir()
+        for entry in os.scandir(folder)
+        if entry.name.upper().endswith(".CCF")
+    )
+    return hashlib.blake2b(json.dumps(files).encode(), digest_size=4).hexdigest() if files else ""
 
 
 def _missing(env: Mapping[str, str]) -> list[str]:

@@ -1,0 +1,93 @@
+"""Several runs of one store as one: what a store holds, however many calls it took to make it."""
+
+from collections.abc import Iterable
+
+from xphotfn.errors import InvalidRecord, ProductMissing
+from xphotfn.graph.plan import Plan
+from xphotfn.graph.result import Run
+from xphotfn.records.field import Field
+from xphotfn.records.outcome import Done, Outcome
+
+__all__ = ("join_runs",)
+
+
+def join_runs(runs: Iterable[Run]) -> Run:
+    """Return runs of one store and engine as one run, which holds what any of them made.
+
+    Parameters
+    ----------
+    runs
+        As :func:`runs` returns them: the last first.
+
+    Returns
+    -------
+    Run
+        With the fields, steps and products of all. A step that is done in one run is done. Where two runs have a field
+        of one name that differs, the one that comes first counts, and ``notes`` says so; runs of another engine
+        than the first are left out, and ``notes`` says that too, since products of two engines are never mixed.
+
+    Raises
+    ------
+    ProductMissing
+        If there is no run.
+    InvalidRecord
+        If they are of several stores.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xphotfn as xp
+    >>> from xphotfn.testing.examples import example_field
+    >>> store = tempfile.mkdtemp()
+    >>> for recipe in (xp.plan_images, xp.plan_mosaics):
+    ...     plan = recipe(example_field(), xp.Band(lo_ev=500, hi_ev=2000))
+    ...     _ = xp.run(plan, engine=xp.native_engine(), store=store, progress=False)
+    >>> [len(run.done) for run in (*xp.runs(store), join_runs(xp.runs(store)))]
+    [2, 0, 2]
+    """
+    found = tuple(runs)
+    if not found:
+        raise ProductMissing("the store holds no run: make one with run(plan, engine=, store=)")
+    if len({run.store for run in found}) > 1:
+        raise InvalidRecord(f"runs of several stores are not one: {', '.join(sorted({run.store for run in found}))}")
+    first = found[0]
+    same = [run for run in found if run.engine == first.engine]
+    others = sorted({run.engine for run in found} - {first.engine})
+    notes = [f"runs of {engine} are left out: these are those of {first.engine}" for engine in others]
+    fields, changed = _fields(same)
+    notes += [f"{name} was run with other observations or properties before: its last run counts" for name in changed]
+    plan = Plan(
+        steps=tuple({step.id: step for run in same for step in run.plan.steps}.values()),
+        fields=sorted(fields.values(), key=lambda field: field.name),
+        products=tuple({(p.what, p.kind): p for run in reversed(same) for p in run.plan.products}.values()),
+        notes=tuple(dict.fromkeys(note for run in same for note in run.plan.notes)),
+    )
+    outcomes = _outcomes(same)
+    notes += dict.fromkeys(note for run in same for note in run.notes)
+    return Run(
+        plan=plan,
+        outcomes=[outcomes[step.id] for step in plan.steps],
+        store=first.store,
+        engine=first.engine,
+        notes=notes,
+    )
+
+
+def _fields(runs: Iterable[Run]) -> tuple[dict[str, Field], list[str]]:
+    """Return the fields by name, and the names of those that runs have differently."""
+    fields: dict[str, Field] = {}
+    changed: dict[str, None] = {}
+    for field in (field for run in runs for field in run.plan.fields):
+        if fields.setdefault(field.name, field) != field:
+            changed[field.name] = None
+    return fields, list(changed)
+
+
+def _outcomes(runs: Iterable[Run]) -> dict[str, Outcome]:
+    """Return what became of each step: done, where any run has it done."""
+    outcomes: dict[str, Outcome] = {}
+    for outcome in (outcome for run in runs for outcome in run.outcomes):
+        known = outcomes.setdefault(outcome.step, outcome)
+        if isinstance(outcome, Done) and not isinstance(known, Done):
+            outcomes[outcome.step] = outcome
+    return outcomes

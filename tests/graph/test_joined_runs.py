@@ -1,0 +1,87 @@
+"""Several runs of one store as one."""
+
+import astropy.units as u
+import pytest
+from attrs import evolve
+from click.testing import CliRunner
+
+import xphotfn as xp
+from xphotfn.cli import main
+from xphotfn.graph.joined_runs import join_runs
+from xphotfn.testing.examples import example_field
+
+BANDS = (xp.energy_band(0.5 * u.keV, 2 * u.keV),)
+
+
+@pytest.fixture
+def field_named():
+    def named(name):
+        field = example_field()
+        return evolve(field, target=evolve(field.target, name=name))
+
+    return named
+
+
+def run_of(field, store, recipe=xp.plan_mosaics):
+    plan = recipe(field, BANDS)
+    return xp.raise_for_failures(xp.run(plan, engine=xp.native_engine(), store=store, progress=False))
+
+
+def test_targets_measured_one_at_a_time_are_one_sample(field_named, tmp_path):
+    names = ["A1", "B2", "C3"]
+    for name in names:
+        run_of(field_named(name), tmp_path / "s")
+    whole = join_runs(xp.runs(tmp_path / "s"))
+    assert [f.name for f in whole.plan.fields] == names
+    assert {m.target for m in xp.rate_maps(whole)} == set(names)
+    assert len(whole.done) == len(whole.plan.steps) == 2, "they share their mosaics"
+    assert whole == join_runs([whole])
+
+
+def test_a_step_that_is_done_in_one_run_is_done(field_named, tmp_path):
+    done = run_of(field_named("A1"), tmp_path / "s")
+    failed = evolve(done, outcomes=[xp.Failed(step=s.id, reason="no disk") for s in done.plan.steps])
+    assert join_runs([failed, done]).done == done.done
+    assert join_runs([done, failed]).done == done.done
+
+
+def test_the_last_of_two_fields_of_one_name_counts_and_is_said(field_named, tmp_path):
+    first = run_of(field_named("A1"), tmp_path / "s")
+    moved = xp.with_centre(field_named("A1"), [52.3, -33.7] * u.deg)
+    second = run_of(moved, tmp_path / "s")
+    whole = join_runs([second, first])
+    assert whole.plan.fields == (moved,)
+    assert whole.notes == ("A1 was run with other observations or properties before: its last run counts",)
+
+
+def test_engines_are_not_mixed_and_other_stores_are_refused(field_named, tmp_path):
+    run = run_of(field_named("A1"), tmp_path / "s")
+    other = evolve(run_of(field_named("B2"), tmp_path / "s"), engine="sas-21.0.0")
+    whole = join_runs([run, other])
+    assert [f.name for f in whole.plan.fields] == ["A1"]
+    assert "runs of sas-21.0.0 are left out" in whole.notes[0]
+    with pytest.raises(xp.InvalidRecord, match="several stores"):
+        join_runs([run, evolve(other, store="/elsewhere")])
+    with pytest.raises(xp.ProductMissing, match="holds no run"):
+        join_runs([])
+
+
+def call(*words):
+    return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+
+
+def test_the_command_line_lists_shows_and_chooses_runs(field_named, tmp_path):
+    store = tmp_path / "s"
+    runs = [run_of(field_named(name), store) for name in ("A1", "B2")]
+    listed = call("runs", store)
+    assert [line.split("\t")[2] for line in listed.stdout.splitlines()[1:]] == ["B2", "A1"]
+    call("report", store, "-o", tmp_path / "all", "-q", "--region", "1arcmin")
+    pages = (tmp_path / "all" / "index.html").read_text()
+    assert "A1" in pages
+    assert "B2" in pages
+    chosen = call("report", store, "-o", tmp_path / "one", "-q", "--region", "1arcmin", "--run", runs[0].plan.id[:12])
+    assert chosen.exit_code == 0
+    assert "B2" not in (tmp_path / "one" / "index.html").read_text()
+    unknown = call("report", store, "-o", tmp_path / "none", "--run", "zz")
+    assert unknown.exit_code == 1
+    assert f"choose one of {runs[1].plan.id[:8]}, {runs[0].plan.id[:8]}" in unknown.stderr
