@@ -33,7 +33,7 @@ from xphotfn.graph.recipes import (
 from xphotfn.graph.result import Run as Run, raise_for_failures as raise_for_failures
 from xphotfn.graph.run import load_run as load_run, retry_failed as retry_failed, run as run, runs as runs
 from xphotfn.graph.survivors import surviving_plan as surviving_plan
-from xphotfn.io.find import find_observations as find_observations
+from xphotfn.io.find import Inventory as Inventory, find_observations as find_observations, inventory as inventory
 from xphotfn.io.match import bulk_field as bulk_field, match_observations as match_observations
 from xphotfn.io.products import ExposureMap as ExposureMap, Image as Image, RateMap as RateMap
 from xphotfn.io.region_export import write_regions as write_regions
@@ -87,11 +87,13 @@ from xphotfn.records.field import Field as Field, FieldObservation as FieldObser
 from xphotfn.records.good_times import GoodTimes as GoodTimes, good_times as good_times
 from xphotfn.records.grid import PixelGrid as PixelGrid
 from xphotfn.records.instrument import Instrument as Instrument
+from xphotfn.records.left_out import LeftOut as LeftOut
 from xphotfn.records.light_curve import FlareCut as FlareCut, InOut as InOut, LightCurve as LightCurve
 from xphotfn.records.measurement import Centre as Centre, Measurement as Measurement, Peak as Peak
 from xphotfn.records.observation import Exposure as Exposure, Observation as Observation
 from xphotfn.records.outcome import Done as Done, Failed as Failed, Skipped as Skipped
 from xphotfn.records.region import Region as Region
+from xphotfn.records.subspace import Subspace as Subspace
 from xphotfn.records.target import (
     Target as Target,
     extended_source as extended_source,

@@ -11,7 +11,7 @@ import pytest
 from astropy.io import fits
 
 from xphotfn.errors import InvalidFile, InvalidRecord
-from xphotfn.io.find import find_observations
+from xphotfn.io.find import find_observations, inventory
 from xphotfn.records.band import Band
 
 OBS = "0123456789"
@@ -73,6 +73,12 @@ def attitude(path, **more):
 
 def cif(path):
     return save(path, [fits.PrimaryHDU(), table("CALINDEX", fits.Header())])
+
+
+def subspace(**axes):
+    """Return the cards of a data subspace of one component."""
+    pairs = enumerate(axes.items(), 1)
+    return {f"DS{key}{n}": text for n, pair in pairs for key, text in zip(("TYP", "VAL"), pair, strict=True)}
 
 
 def only(root, **options):
@@ -194,9 +200,10 @@ def test_an_exposure_map_with_the_cards_of_its_image(tmp_path):
         ({"SLCTEXPR": "PATTERN <= 4"}, False),
         ({"SLCTEXPR": "gti(FLAGGED.fits,TIME)"}, False),
         ({"SLCTEXPR": None}, False),
-        ({"SLCTEXPR": None, "DSTYP2": "FLAG", "DSTYP3": "PATTERN"}, True),
-        ({"SLCTEXPR": "gti(a.fits,TIME)", "DSTYP2": "FLAG", "DSTYP4": "PATTERN"}, True),
-        ({"SLCTEXPR": None, "DSTYP2": "FLAG"}, False),
+        ({"SLCTEXPR": None, **subspace(FLAG="0", PATTERN=":4")}, True),
+        ({"SLCTEXPR": "gti(a.fits,TIME)", **subspace(FLAG="0", PI="500:900", PATTERN="0:4")}, True),
+        ({"SLCTEXPR": None, **subspace(FLAG="0")}, False),
+        ({"SLCTEXPR": None, **subspace(FLAG="b000x00xxx0x0x0x0x0xxxxxxxxxxxxx", PATTERN=":4")}, False),
     ],
 )
 def test_filtered_event_lists(tmp_path, more, filtered):
@@ -241,7 +248,8 @@ def test_a_product_without_exposure_id_belongs_to_the_only_exposure(tmp_path):
     events(tmp_path / "e.fits", EXPIDSTR="S004")
     observation = only(tmp_path)
     assert not names(observation)
-    assert any("a.fits left out: does not say which of S003, S004" in note for note in observation.notes)
+    (note,) = observation.notes
+    assert (note.file, note.reason, note.detail) == ("a.fits", "no_exposure", "which of S003, S004")
 
 
 def test_pointing(tmp_path):
@@ -272,15 +280,15 @@ def test_an_obs_id_from_the_path(tmp_path):
 @pytest.mark.parametrize(
     ("make", "name", "more", "says"),
     [
-        (events, "x.fits", {"FILTER": "Closed", "EXPIDSTR": "S009"}, "filter Closed"),
-        (events, "x.fits", {"FILTER": "CalClosed", "EXPIDSTR": "S009"}, "filter CalClosed"),
-        (image, "x.fits", {"FILTER": "Cal_Closed", "EXPIDSTR": "S009"}, "filter Cal_Closed"),
-        (events, "x.fits", {"DATAMODE": "TIMING"}, "TIMING mode"),
-        (events, f"P{OBS}PNS003OOEVLI0000.FIT", {}, "out-of-time"),
-        (events, "x.fits", {"XPROC0": "epevents withoutoftime=yes"}, "out-of-time"),
-        (image, "x.fits", {"SLCTEXPR": "FLAG == 0"}, "no energy band"),
-        (image, "x.fits", {"CROTA2": 12.0}, "rotated"),
-        (image, "x.fits", {"CTYPE1": "DETX", "CTYPE2": "DETY"}, "RA---TAN"),
+        (events, "x.fits", {"FILTER": "Closed", "EXPIDSTR": "S009"}, "closed"),
+        (events, "x.fits", {"FILTER": "CalClosed", "EXPIDSTR": "S009"}, "closed"),
+        (image, "x.fits", {"FILTER": "Cal_Closed", "EXPIDSTR": "S009"}, "closed"),
+        (events, "x.fits", {"DATAMODE": "TIMING"}, "mode"),
+        (events, f"P{OBS}PNS003OOEVLI0000.FIT", {}, "out_of_time"),
+        (events, "x.fits", {"XPROC0": "epevents withoutoftime=yes"}, "out_of_time"),
+        (image, "x.fits", {"SLCTEXPR": "FLAG == 0"}, "no_band"),
+        (image, "x.fits", {"CROTA2": 12.0}, "grid"),
+        (image, "x.fits", {"CTYPE1": "DETX", "CTYPE2": "DETY"}, "detector"),
         (image, "x.fits", {"EMSCF001": "a.fits", "EMSCF002": "b.fits"}, "mosaic"),
         (expmap, "x.fits", {"EMSCF001": "a.fits", "EMSCF002": "b.fits"}, "mosaic"),
     ],
@@ -293,17 +301,17 @@ def test_what_is_left_out_is_said(tmp_path, make, name, more, says):
     assert len(observation.exposures) == 1
     assert observation.exposures[0].events is None
     (note,) = observation.notes
-    assert note.startswith(f"{name} left out: ")
-    assert says in note
+    assert str(note).startswith(f"{name} left out: ")
+    assert note.reason == says
 
 
-@pytest.mark.parametrize(
-    "more", [{"INSTRUME": "RGS1"}, {"INSTRUME": "OM"}, {"INSTRUME": None}, {"CREATOR": "emask (emask-2.1)"}]
-)
-def test_other_files_are_ignored(tmp_path, more):
+@pytest.mark.parametrize("more", [{"INSTRUME": "RGS1"}, {"INSTRUME": "OM"}, {"INSTRUME": None}])
+def test_files_of_other_instruments_stand_in_the_inventory_alone(tmp_path, more):
     image(tmp_path / "a.fits")
     image(tmp_path / "x.fits", "300:400", **more)
     assert (names(only(tmp_path)), only(tmp_path).notes) == (["a.fits"], ())
+    (note,) = inventory(tmp_path).left_out
+    assert (note.file, note.reason) == ("x.fits", "other_kind")
 
 
 def test_an_observation_of_closed_exposures_alone_is_kept_beside_others(tmp_path):
@@ -311,7 +319,7 @@ def test_an_observation_of_closed_exposures_alone_is_kept_beside_others(tmp_path
     events(tmp_path / "x.fits", OBS_ID="0999999999", FILTER="Closed")
     closed = find_observations(tmp_path)[1]
     assert (closed.exposures, closed.ra_deg) == ((), 149.59)
-    assert "filter Closed" in closed.notes[0]
+    assert (closed.notes[0].reason, closed.notes[0].detail) == ("closed", "Closed")
 
 
 DAMAGE = {
@@ -332,7 +340,7 @@ def test_a_damaged_file_does_not_hide_the_others(tmp_path, name):
     observation = only(tmp_path)
     assert observation.exposures[0].events.path.endswith("d.fits")
     (note,) = observation.notes
-    assert note.startswith(f"{OBS}/x/{name} left out: ")
+    assert (note.file, note.reason) == (f"{OBS}/x/{name}", "unreadable")
 
 
 def test_damaged_files_alone(tmp_path):
@@ -351,7 +359,7 @@ def test_a_damaged_file_of_no_known_observation_is_noted_with_the_first(tmp_path
     image(tmp_path / "two" / "b.fits", OBS_ID="0999999999")
     (tmp_path / "broken.fits").write_bytes(b"")
     first, second = find_observations(tmp_path)
-    assert "broken.fits left out: is empty" in first.notes[0]
+    assert "broken.fits left out: cannot be read: is empty" in str(first.notes[0])
     assert second.notes == ()
 
 
@@ -363,45 +371,40 @@ def test_unreadable_files_that_are_no_fits_are_ignored(tmp_path):
 
 
 # One of several.
-def test_the_longest_exposure_is_used(tmp_path):
-    for exposure_id, seconds in (("S003", 4000.0), ("U014", 9000.0), ("S005", 8000.0)):
+def test_every_exposure_of_a_camera_is_there(tmp_path):
+    for exposure_id, seconds in (("U014", 9000.0), ("S003", 4000.0)):
         events(tmp_path / f"{exposure_id}.fits", EXPIDSTR=exposure_id, ONTIME01=seconds, ONTIME02=0.0)
         image(tmp_path / f"{exposure_id}_img.fits", EXPIDSTR=exposure_id, EXPOSURE=seconds)
     image(tmp_path / "m1.fits", INSTRUME="EMOS1", EXPIDSTR="S001")
     observation = only(tmp_path)
     assert [(e.instrument, e.exposure_id, e.exposure_s) for e in observation.exposures] == [
-        ("pn", "U014", 9000.0), ("mos1", "S001", 6050.0)
+        ("pn", "S003", 4000.0), ("pn", "U014", 9000.0), ("mos1", "S001", 6050.0)
     ]  # fmt: skip
-    assert names(observation) == ["U014_img.fits", "m1.fits"]
-    assert observation.notes == (
-        "pn S003 left out: 4000 s, U014 is used with 9000 s",
-        "pn S005 left out: 8000 s, U014 is used with 9000 s",
-    )
+    assert (observation.instruments, observation.notes) == (("pn", "mos1"), ())
+    assert names(observation) == ["S003_img.fits", "U014_img.fits", "m1.fits"]
+    assert observation.exposure("pn", "U014").exposure_s == 9000.0
+    with pytest.raises(InvalidRecord, match="several exposures of pn: say which of S003, U014"):
+        observation.exposure("pn")
 
 
-def test_equal_exposures_are_told_apart_by_name(tmp_path):
-    events(tmp_path / "a.fits", EXPIDSTR="S004")
-    events(tmp_path / "b.fits", EXPIDSTR="S003")
-    assert only(tmp_path).exposures[0].exposure_id == "S003"
+def test_the_user_chooses_an_exposure(tmp_path):
+    for exposure_id in ("S003", "U014"):
+        events(tmp_path / f"{exposure_id}.fits", EXPIDSTR=exposure_id)
+    image(tmp_path / "m1.fits", INSTRUME="EMOS1", EXPIDSTR="S001")
+    observation = only(tmp_path, prefer="u014")
+    assert [(e.instrument, e.exposure_id) for e in observation.exposures] == [("pn", "U014"), ("mos1", "S001")]
+    (note,) = observation.notes
+    assert (note.file, note.reason) == ("S003.fits", "not_preferred")
 
 
-def test_duplicates_keep_the_shortest_name_then_the_first(tmp_path):
+def test_copies_are_the_same(tmp_path):
     for name in ("bb.fits", "aa.fits", "x/c.fits.gz", "y/aa.fits"):
         image(tmp_path / name)
     image(tmp_path / "hard.fits", "2000:10000")
     observation = only(tmp_path)
     assert names(observation) == ["aa.fits", "hard.fits"]
-    assert observation.exposures[0].products[0].file.path == str(tmp_path / "aa.fits")
-    assert [note.partition(" ")[0] for note in observation.notes] == ["y/aa.fits", "bb.fits", "x/c.fits.gz"]
-    assert all("aa.fits is the same (image 0.5-2 keV)" in note for note in observation.notes)
-
-
-def test_a_filtered_event_list_goes_before_a_raw_one(tmp_path):
-    events(tmp_path / "raw.fits", SLCTEXPR=None)
-    events(tmp_path / "clean_evts.fits")
-    observation = only(tmp_path)
-    assert observation.exposures[0].events.path.endswith("clean_evts.fits")
-    assert observation.notes == ("raw.fits left out: clean_evts.fits is the same (events)",)
+    assert {note.file for note in observation.notes} == {"bb.fits", "x/c.fits.gz", "y/aa.fits"}
+    assert {(note.reason, note.preferred) for note in observation.notes} == {("same", ("aa.fits",))}
 
 
 def test_single_files_of_an_observation(tmp_path):
@@ -414,7 +417,23 @@ def test_single_files_of_an_observation(tmp_path):
     observation = only(tmp_path)
     assert observation.attitude.path.endswith("att.fits")
     assert observation.regions.path.endswith("regions.reg")
-    assert len(observation.notes) == 2
+    assert [note.reason for note in observation.notes] == ["same", "same"]
+
+
+def test_two_region_files_that_differ_are_both_named_and_none_is_used(tmp_path):
+    image(tmp_path / "a.fits")
+    (tmp_path / "r.reg").write_text("image;circle(1,1,1)")
+    (tmp_path / "sources.reg").write_text("image;circle(2,2,1)")
+    observation = only(tmp_path)
+    assert observation.regions is None
+    assert observation.undecided("regions") == observation.notes
+    assert [(n.file, n.preferred) for n in observation.notes] == [
+        ("r.reg", ("sources.reg",)),
+        ("sources.reg", ("r.reg",)),
+    ]
+    chosen = only(tmp_path, prefer="sources.reg")
+    assert chosen.regions.path.endswith("sources.reg")
+    assert [(n.file, n.reason) for n in chosen.notes] == [("r.reg", "not_preferred")]
 
 
 def test_whose_a_region_file_is(tmp_path):
@@ -429,7 +448,7 @@ def test_whose_a_region_file_is(tmp_path):
     assert first.regions.path.endswith("mine.reg")
     assert second.regions.path.endswith("deep/regions.reg")
     assert len(first.notes) == 2
-    assert all("belongs to no ObsID" in note for note in first.notes)
+    assert {note.reason for note in first.notes} == {"no_observation"}
 
 
 # The tree.
@@ -449,7 +468,7 @@ def test_links(tmp_path):
         str(root / "real" / "a.fits"), str(root / "more" / "hard.fits")
     ]  # fmt: skip
     assert len(observation.notes) == 1
-    assert "nowhere.fits: is a link that leads nowhere" in observation.notes[0]
+    assert "nowhere.fits left out: cannot be read: a link that leads nowhere" in str(observation.notes[0])
 
 
 def test_hidden_folders_and_run_stores_are_skipped(tmp_path):
@@ -527,7 +546,7 @@ def test_a_template_that_fits_a_damaged_file(tmp_path):
     image(tmp_path / "a.fits")
     (tmp_path / OBS).mkdir()
     (tmp_path / OBS / "pn_1.evt").write_bytes(b"junk")
-    assert "not a FITS file" in only(tmp_path, layout=XGA).notes[0]
+    assert "not a FITS file" in str(only(tmp_path, layout=XGA).notes[0])
 
 
 @pytest.mark.parametrize(

@@ -33,19 +33,23 @@ from xphotfn.graph.compare import PlanDiff, StepChange
 from xphotfn.graph.parts import Part, Wish
 from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.graph.result import Run
+from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
 from xphotfn.records.energies import ALL_PI, NO_PI, Energies, PiRanges
 from xphotfn.records.event import StepEvent
+from xphotfn.records.facts import FileFacts
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
+from xphotfn.records.left_out import LeftOut
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.outcome import Done, Failed, Output, Skipped
 from xphotfn.records.region import Region
+from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import CosmologyParameters, Radius, Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import KingModel
@@ -66,7 +70,12 @@ OBS_IDS = st.sampled_from(("0404910601", "0201903501"))
 CAMERAS = st.sampled_from(("pn", "mos1", "mos2"))
 FILES = st.builds(FoundFile, path=WORDS, size=WHOLE, mtime_ns=WHOLE)
 PRODUCTS = st.builds(
-    FoundProduct, kind=st.sampled_from(("image", "exposure_map")), band=xst.bands(), grid=xst.grids(), file=FILES
+    FoundProduct,
+    kind=st.sampled_from(("image", "exposure_map")),
+    band=xst.bands(),
+    grid=xst.grids(),
+    file=FILES,
+    subspace=xst.subspaces(),
 )
 OUTPUTS = st.builds(Output, name=WORDS, path=WORDS, digest=WORDS)
 PI_RANGES = st.builds(
@@ -153,6 +162,10 @@ RECORDS = (
     ),
     case(Target, xst.targets(), {"dec_deg": 91.0}),
     case(FoundFile, FILES, {"path": ""}),
+    case(Subspace, xst.subspaces(), {"flags": -1}, examples=100),
+    case(LeftOut, xst.left_outs(), {"reason": "ugly"}, examples=200),
+    case(FileFacts, xst.file_facts(), {"kind": "spectrum"}, examples=300),
+    case(Inventory, xst.inventories(), None, examples=100),
     case(FoundProduct, PRODUCTS, {"kind": "spectrum"}),
     case(
         Exposure,
@@ -166,6 +179,7 @@ RECORDS = (
             events=st.none() | FILES,
             filtered=FLAGS,
             products=st.lists(PRODUCTS, max_size=2),
+            subspace=xst.subspaces(),
         ),
         {"instrument": "rgs1"},
     ),

@@ -10,6 +10,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import INSTRUMENTS, Instrument, instrument
+from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.testing.strategies import observations
 
@@ -47,7 +48,9 @@ def test_an_exposure_is_listed_once():
     with pytest.raises(InvalidRecord, match="observation 0404910601 lists an exposure twice"):
         observation(exposures=[exposure(), exposure()])
     both = observation(exposures=[exposure(), exposure(exposure_id="U002")])
-    assert both.exposure("pn").exposure_id == "S003"
+    assert both.exposure("pn", "U002").exposure_id == "U002"
+    with pytest.raises(InvalidRecord, match="several exposures of pn: say which of S003, U002"):
+        both.exposure("pn")
 
 
 def test_cameras():
@@ -98,10 +101,25 @@ def test_a_changed_file_is_another_file():
         attrs.evolve(FILE, path="")
 
 
-def test_notes_are_several():
-    assert observation(notes=["one", "two"]).notes == ("one", "two")
-    with pytest.raises(InvalidRecord, match="expected several names, got the single string 'one': put it in a tuple"):
-        observation(notes="one")
+def test_notes_are_values():
+    note = LeftOut(file="a.fits", reason="mask")
+    assert observation(notes=[note]).notes == (note,)
+    with pytest.raises(InvalidRecord, match="expected LeftOut"):
+        observation(notes=["a.fits left out"])
+
+
+def test_what_is_undecided_is_found_by_kind_exposure_and_band():
+    files = [
+        LeftOut(file=name, reason=reason, instrument="pn", exposure_id=exposure_id, kind="image", band=band)
+        for name, reason, exposure_id, band in (
+            ("a", "undecided", "S003", SOFT), ("b", "undecided", "S003", HARD), ("c", "undecided", "U002", SOFT),
+            ("d", "narrower", "S003", SOFT), ("e", "undecided", "S003", Band(lo_ev=500, hi_ev=1999)),
+        )
+    ]  # fmt: skip
+    made = observation(exposures=[exposure()], notes=files)
+    assert [note.file for note in made.undecided("image", made.exposures[0], SOFT)] == ["a", "e"]
+    assert [note.file for note in made.undecided("image", made.exposures[0])] == ["a", "b", "e"]
+    assert made.undecided("events", made.exposures[0]) == made.undecided("attitude") == ()
 
 
 def test_grid_is_that_of_its_images_or_the_default_at_the_pointing():

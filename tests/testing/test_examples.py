@@ -54,7 +54,7 @@ def test_files_are_those_of_an_observation():
     (exposure,), (own,) = found.exposures, field.observations[0].exposures
     for product, mine in zip(exposure.products, own.products, strict=True):
         assert product.grid.difference(mine.grid) == ""
-        assert evolve(product, grid=mine.grid) == mine
+        assert evolve(product, grid=mine.grid, subspace=mine.subspace) == mine
     assert evolve(exposure, products=own.products) == own
     assert (found.obs_id, found.ra_deg, found.object_name) == ("0999990101", 149.591375, "example")
 

@@ -11,7 +11,7 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import BOOLEANS, TASKS, Parameter
 from xphotfn.errors import ExpressionError, InvalidRecord
 
-__all__ = ("card_version", "parse_xproc", "to_card")
+__all__ = ("card_parameters", "card_version", "parse_xproc", "to_card")
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -109,6 +109,22 @@ def parse_xproc(card: str) -> Command:
     return Command(
         task=task, parameters=pairs, inputs=_files(task, pairs, "input"), outputs=_files(task, pairs, "output")
     )
+
+
+def card_parameters(card: str) -> tuple[str, Pairs]:
+    """Return the task of an ``XPROC`` card and its parameters as they stand, without a look at its files.
+
+    Raises
+    ------
+    ExpressionError
+        For a text that is not of this form; it points at the place.
+
+    Examples
+    --------
+    >>> card_parameters("eexpmap pimin=500 pimax=2000 # (eexpmap-4.8)")
+    ('eexpmap', (('pimin', '500'), ('pimax', '2000')))
+    """
+    return _scan(card)[:2]
 
 
 def card_version(card: str) -> str:

@@ -23,6 +23,7 @@ from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product
 from xphotfn.errors import PlanError
 from xphotfn.graph.plan import PlannedProduct, Step, StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
+from xphotfn.graph.undecided import made_instead, refuse_undecided
 from xphotfn.records._fields import items
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
@@ -93,7 +94,9 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
     if found is not None and wish.selection is None and _fits(found, wish.grid):
         made = evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid)
         return Part(products=(made,), notes=_of_other_channels(product, found))
+    undecided = observation.undecided("image", exposure, band) if found is None and wish.selection is None else ()
     if exposure.events is None:
+        refuse_undecided(_who(product), (*undecided, *observation.undecided("events", exposure)))
         return Part(notes=(f"{_who(product)}: neither an image in this band nor an event list was found",))
     table = _link_name(f"{observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits", exposure.events)
     try:
@@ -112,7 +115,7 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
         inputs=(StepInput(name=table, file=exposure.events), *chosen.inputs),
         obs_id=observation.obs_id,
     )
-    return Part(steps=(step,), products=(evolve(product, step=step.id),))
+    return Part(steps=(step,), products=(evolve(product, step=step.id),), notes=made_instead(_who(product), undecided))
 
 
 def _of_other_channels(product: PlannedProduct, found: FoundProduct) -> tuple[str, ...]:
@@ -144,7 +147,9 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
     found = exposure.found("exposure_map", image.band) if wish.vignetting else None
     if found is not None and _is_of(found, image, wish.grid):
         return Part(products=(evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid),))
+    undecided = observation.undecided("exposure_map", exposure, image.band) if found is None and wish.vignetting else ()
     if observation.attitude is None:
+        refuse_undecided(_who(product), (*undecided, *observation.undecided("attitude")))
         lacking = "no exposure map was found and none" if wish.vignetting else "no map without vignetting"
         why = (
             f"{lacking} can be made without the attitude file: put it beside (in the archive P*ATTTSR*), or use "
@@ -165,7 +170,10 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
         inputs=inputs,
         obs_id=image.obs_id,
     )
-    notes = () if table else (f"{_who(product)}: {_without_events(exposure)}",)
+    notes = (
+        *made_instead(_who(product), undecided),
+        *(() if table else (f"{_who(product)}: {_without_events(exposure)}",)),
+    )
     return Part(steps=(*steps, step), products=(evolve(product, step=step.id),), notes=notes)
 
 

@@ -32,11 +32,12 @@ class Cards:
     ('Thin1', False, ['FILTER'])
     """
 
-    __slots__ = ("_at", "_text")
+    __slots__ = ("_at", "_text", "_values")
 
     def __init__(self, raw: bytes) -> None:
         self._text = raw.decode("latin-1")
         self._at: dict[str, int] = {}
+        self._values: dict[str, Any] = {}
         for at in range(0, len(self._text), 80):
             name = self._text[at : at + 8]
             if name == "END     ":
@@ -55,16 +56,32 @@ class Cards:
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a keyword: str, int, float or bool; ``default`` where it is absent or not readable."""
-        at = self._at.get(name)
-        if at is None:
-            return default
+        if name not in self._values:
+            at = self._at.get(name)
+            self._values[name] = None if at is None else self._read(at)
+        value = self._values[name]
+        return default if value is None else value
+
+    def _read(self, at: int) -> Any:
         field = self._text[at + 10 : at + 80]
         text = _TEXT.match(field)
         if text:
             return self._continued(text[1].rstrip(), at + 80)
         plain = _PLAIN.match(field)
-        value = None if plain is None else _number(plain[1])
-        return default if value is None else value
+        return None if plain is None else _number(plain[1])
+
+    def selection(self) -> str:
+        """Return the cards of the selection and the data subspace as one text, which many headers of a tree share.
+
+        ``Cards(text.encode("latin-1"))`` has the same values of SLCTEXPR, DSTYPn, DSVALn and the like.
+        """
+        cards = list(self._at.items())
+        ends = [at for _, at in cards[1:]] + [len(self._text)]
+        return "".join(
+            self._text[at:end]
+            for (name, at), end in zip(cards, ends, strict=True)
+            if "DS" in name or name == "SLCTEXPR"
+        )
 
     def _continued(self, text: str, at: int) -> str:
         """Return a string with the CONTINUE cards that follow it."""

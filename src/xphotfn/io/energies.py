@@ -4,15 +4,16 @@ One owner: the selection (SLCTEXPR, else the expression of XPROC0) and the data 
 the parser of selection expressions, the command of an exposure map by that of commands, names by that of the pipeline.
 """
 
+from functools import lru_cache
 from pathlib import PurePosixPath
 from typing import Any
 
 from xphotfn.commands.dss import RANGE, Component, DssFilter, ranges_of_text, read_dss
 from xphotfn.commands.energies import channels, energies_of_expression
 from xphotfn.commands.pps_names import parse_pps_name
-from xphotfn.commands.xproc import parse_xproc
-from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord
-from xphotfn.io.cards import card
+from xphotfn.commands.xproc import card_parameters
+from xphotfn.errors import ExpressionError, InvalidFile
+from xphotfn.io.cards import Cards, card
 from xphotfn.records.band import Band
 from xphotfn.records.energies import ALL_PI, NO_PI, Energies, EnergyKind, PiRanges
 
@@ -43,28 +44,47 @@ def energies_of(header: Any) -> Energies:
     >>> str(energies_of(fits.Header({"SLCTEXPR": "PI in [200:12000]", "DSTYP1": "PI", "DSVAL1": "500:10000"})))
     '0.5-10 keV'
     """
-    return _selected(header) & _subspace(header)
+    said = _of_cards(header.selection()) if isinstance(header, Cards) else _of_selection(header)
+    return _selected(header) & said[1] if said[0] is None else said[0]
+
+
+@lru_cache(maxsize=4096)  # the files of a tree share a few selections
+def _of_cards(text: str) -> tuple[Energies | None, Energies]:
+    return _of_selection(Cards(text.encode("latin-1")))
+
+
+def _of_selection(header: Any) -> tuple[Energies | None, Energies]:
+    """Return the energies of selection and subspace, None where SLCTEXPR does not say, and those of the subspace."""
+    selected, subspace = _of_text(str(card(header, "SLCTEXPR", ""))), _subspace(header)
+    return (None if selected is None else selected & subspace), subspace
 
 
 def _selected(header: Any) -> Energies:
-    """Return what the last selection let through: SLCTEXPR, else the expression of the command."""
-    said = [str(card(header, "SLCTEXPR", "")), dict(_command(header)).get("expression", "")]
-    texts = [text for text in said if text]
-    for text in texts:
-        try:
-            return energies_of_expression(text)
-        except ExpressionError:
-            continue
-    return _UNREAD if texts else Energies()
+    """Return what the command of a file whose SLCTEXPR is absent or cannot be read let through.
+
+    A command that selects all (``true``) keeps the selection of its list, so it says nothing where that cannot be read.
+    """
+    said = str(card(header, "SLCTEXPR", ""))
+    command = dict(_command(header)).get("expression", "")
+    found = _of_text("" if said and command.lower() == "true" else command)
+    return found if found is not None else _UNREAD if said or command else Energies()
+
+
+def _of_text(text: str) -> Energies | None:
+    """Return the energies of an expression; None where there is none or it cannot be read."""
+    try:
+        return energies_of_expression(text) if text else None
+    except ExpressionError:
+        return None
 
 
 def _command(header: Any, task: str = "evselect") -> tuple[tuple[str, str], ...]:
     """Return the parameters of the command in XPROC0; none where it is of another task or cannot be read."""
     try:
-        command = parse_xproc(str(card(header, "XPROC0", "")))
-    except (ExpressionError, InvalidRecord):
+        found, parameters = card_parameters(str(card(header, "XPROC0", "")))
+    except ExpressionError:
         return ()
-    return command.parameters if command.task == task else ()
+    return parameters if found == task else ()
 
 
 def _subspace(header: Any) -> Energies:

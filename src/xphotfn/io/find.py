@@ -1,26 +1,57 @@
 """What is on disk: the observations below a folder, from headers alone."""
 
-from collections import defaultdict
+import re
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import TypeAlias, final
 
-from attrs import evolve
+from attrs import evolve, field, frozen
 
-from xphotfn.errors import InvalidFile
+from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.io.closer import looked_at_closely
 from xphotfn.io.layout import compile_layout, hint_of
-from xphotfn.io.recognise import PRODUCTS, Recognised, obs_ids_in_path, recognise
+from xphotfn.io.recognise import is_filtered, obs_ids_in_path, recognise
 from xphotfn.io.tree import TreeFile, files_below
+from xphotfn.records._fields import items as as_tuple
+from xphotfn.records._html import record_html
+from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.instrument import INSTRUMENTS
-from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
+from xphotfn.records.left_out import LeftOut
+from xphotfn.records.observation import Exposure, FoundProduct, Observation
+from xphotfn.science.identity import Decision, decide, left_out, rivals
 
-__all__ = ("find_observations",)
+__all__ = ("Inventory", "find_observations", "inventory")
 
-_UNKNOWN_EXPOSURE = "X000"  # as the pipeline names what belongs to no single exposure
+Layout: TypeAlias = Mapping[str, str | Sequence[str]] | None
+Prefer: TypeAlias = str | Path | Sequence[str | Path]
 _SINGLE = ("attitude", "regions", "cif")
+_EXPOSURE = re.compile(r"[SUXsux][0-9]{3}")
+_BY_NAME = 2  # FileFacts.chosen of a file that prefer names
+
+
+@final
+@frozen(kw_only=True)
+class Inventory:
+    """What is below a folder: the observations, and every file that none of them uses.
+
+    Parameters
+    ----------
+    observations
+        Sorted by ObsID.
+    left_out
+        The other files with the reason, sorted by ObsID and path; those of no observation first.
+    """
+
+    observations: tuple[Observation, ...] = field(converter=as_tuple)
+    left_out: tuple[LeftOut, ...] = field(default=(), converter=as_tuple)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def find_observations(
-    root: str | Path, *, layout: Mapping[str, str | Sequence[str]] | None = None, progress: bool = False
+    root: str | Path, *, layout: Layout = None, prefer: Prefer = (), progress: bool = False
 ) -> tuple[Observation, ...]:
     """Return the XMM-Newton observations below a folder, from the headers of its files alone.
 
@@ -42,13 +73,16 @@ def find_observations(
                 "attitude": "{obs_id}/attitude.fits",
                 "regions": "regions/{obs_id}/regions.reg",
             }
+    prefer
+        Files to use where several are for one place: names, paths, or patterns such as ``"*_clean.fits"``, below
+        ``root``. An exposure such as ``"S001"`` leaves out the other exposures of the cameras that have it.
     progress
         Show a progress bar on a terminal where it takes longer than a second.
 
     Returns
     -------
     tuple of Observation
-        Sorted by ObsID. What was left out and why is in ``notes``.
+        Sorted by ObsID. What of EPIC was left out and why is in ``notes``; :func:`inventory` tells of every file.
 
     Raises
     ------
@@ -60,14 +94,16 @@ def find_observations(
     Notes
     -----
     A file is, by its header: an exposure map (CONTENT or CREATOR), else an image (HDUCLAS1), else an event list (an
-    EVENTS table), else the attitude (ATTHK) or the calibration index (CALINDEX). Mosaics, masks, background maps, other
-    instruments and all other files are ignored. Region files (``.reg``, ``.ds9``), calibration indices and files whose
-    header names no ObsID belong to the ObsID in their name or in that of the nearest folder.
+    EVENTS table), else the attitude (ATTHK) or the calibration index (CALINDEX). Of an image of real numbers pixels are
+    read: only whole counts are an image. Region files (``.reg``, ``.ds9``, the pipeline's ``*REGION*.ASC``),
+    calibration indices and files whose header names no ObsID belong to the ObsID in their name or in that of the
+    nearest folder.
 
-    Of several exposures of a camera the longest is used; its images and exposure maps are those with its EXPIDSTR.
-    Where two files would be the same product, the one with the shortest name is used, then the first in alphabetical
-    order; an event list that is already filtered goes before one that is not. Damaged and cut short files, files taken
-    with the filter closed, and event lists in timing mode are left out.
+    Where several files are for one place (an event list of an exposure, an image or exposure map of an exposure and a
+    band, the attitude, the regions, the calibration index of an observation), the data are looked at, and one rule
+    decides: what ``prefer`` or ``layout`` names; equal data are the same; an image goes with an exposure map of its
+    pixels; the file that holds all that the other holds, and more. Where nothing decides, none is used, and the notes
+    name all of them (``undecided``). Neither names nor the order of files count.
 
     Examples
     --------
@@ -83,16 +119,71 @@ def find_observations(
     >>> [(o.obs_id, o.instruments, o.exposures[0].exposure_id) for o in find_observations(root)]
     [('0404910601', ('pn',), 'S003')]
     """
+    return inventory(root, layout=layout, prefer=prefer, progress=progress).observations
+
+
+def inventory(root: str | Path, *, layout: Layout = None, prefer: Prefer = (), progress: bool = False) -> Inventory:
+    """Return the observations below a folder, and every file that is not used with the reason.
+
+    Parameters
+    ----------
+    root, layout, prefer, progress
+        As :func:`find_observations`.
+
+    Returns
+    -------
+    Inventory
+        Each file of the folder is used by one of the observations or stands in ``left_out``.
+
+    Raises
+    ------
+    InvalidFile, InvalidRecord
+        As :func:`find_observations`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import xphotfn as xp
+    >>> from xphotfn.testing import default_scene, simulate_observations
+    >>> root = Path(tempfile.mkdtemp())
+    >>> _ = simulate_observations(root, products=("image",))
+    >>> _ = (root / "notes.txt").write_text("hello")
+    >>> [str(item) for item in xp.inventory(root).left_out if item.file == "notes.txt"]
+    ['notes.txt left out: is no FITS file']
+    """
     templates = compile_layout(layout)
     files, problems = files_below(root)
     if not files:
         raise InvalidFile(str(root), "holds no file: give the folder that holds the observations")
+    named = _Preferred(prefer, root, files)
     with_bar = _with_bar(files) if progress else files
-    found = [item for file in with_bar if (item := recognise(file, hint_of(templates, file.relative)))]
-    observations = _observations(_owned(found), problems)
+    found = [named.mark(recognise(file, hint_of(templates, file.relative))) for file in with_bar]
+    broken = [LeftOut(file=name, reason="unreadable", detail=why) for name, why in problems]
+    observations, lost = _observations(_owned(found), named.exposures, broken)
     if not any(observation.exposures for observation in observations):
-        raise InvalidFile(str(root), _nothing(files, found))
-    return observations
+        raise InvalidFile(str(root), _nothing(files, lost))
+    return Inventory(observations=observations, left_out=sorted(lost, key=lambda item: (item.obs_id, item.file)))
+
+
+class _Preferred:
+    """The files and exposures that the user names."""
+
+    def __init__(self, prefer: Prefer, root: str | Path, files: Sequence[TreeFile]) -> None:
+        given = [str(item) for item in ((prefer,) if isinstance(prefer, str | Path) else prefer)]
+        self.exposures = [item.upper() for item in given if _EXPOSURE.fullmatch(item)]
+        top = Path(root).expanduser().absolute()
+        self.names: set[str] = set()
+        for item in given:
+            if not _EXPOSURE.fullmatch(item):
+                pattern = str(Path(item).relative_to(top)) if Path(item).is_relative_to(top) else item
+                mine = {file.relative for file in files if PurePosixPath(file.relative).match(pattern)}
+                if not mine:
+                    raise InvalidRecord(f"prefer={item!r} is no file below {root}: give a name or path that is there")
+                self.names |= mine
+
+    def mark(self, facts: FileFacts) -> FileFacts:
+        return evolve(facts, chosen=_BY_NAME) if facts.name in self.names else facts
 
 
 def _with_bar(files: Sequence[TreeFile]) -> Iterable[TreeFile]:
@@ -102,13 +193,13 @@ def _with_bar(files: Sequence[TreeFile]) -> Iterable[TreeFile]:
     return bar
 
 
-def _nothing(files: Sequence[TreeFile], found: Sequence[Recognised]) -> str:
+def _nothing(files: Sequence[TreeFile], lost: Sequence[LeftOut]) -> str:
     """Say what a folder without observations holds."""
-    endings: dict[str, int] = defaultdict(int)
-    for file in files:
-        endings["." + file.name.removesuffix(".gz").rpartition(".")[2] if "." in file.name else "no ending"] += 1
+    endings = Counter(
+        "." + file.name.removesuffix(".gz").rpartition(".")[2] if "." in file.name else "no ending" for file in files
+    )
     seen = ", ".join(f"{count} {ending}" for ending, count in sorted(endings.items(), key=lambda e: -e[1])[:5])
-    problems = [f"{item.file.relative} {item.problem}" for item in found if item.problem]
+    problems = [f"{item.file} {item.why}" for item in lost if item.reason != "other_kind"]
     more = f"; {len(problems) - 5} more" if len(problems) > 5 else ""
     left_out = f"; left out: {'; '.join(problems[:5])}{more}" if problems else ""
     return (
@@ -118,138 +209,123 @@ def _nothing(files: Sequence[TreeFile], found: Sequence[Recognised]) -> str:
     )
 
 
-def _owned(found: Sequence[Recognised]) -> dict[str, list[Recognised]]:
+def _owned(found: Sequence[FileFacts]) -> dict[str, list[FileFacts]]:
     """Return the files of each ObsID; those that nobody owns are under an empty one."""
-    known = {item.obs_id for item in found if item.obs_id and item.instrument}
+    known = {item.obs_id for item in found if item.obs_id and item.instrument and item.kind}
     of_folder = defaultdict(set)
     for item in found:
         if item.obs_id in known:
-            of_folder[item.file.folder].add(item.obs_id)
-    owned: dict[str, list[Recognised]] = defaultdict(list)
+            of_folder[item.folder].add(item.obs_id)
+    owned: dict[str, list[FileFacts]] = defaultdict(list)
     for item in found:
-        owner = item.obs_id if item.obs_id in known else _owner_by_path(item.file, known, of_folder)
-        owned[owner].append(item)
+        owner = item.obs_id if item.obs_id in known else _owner_by_path(item, known, of_folder)
+        owned[owner].append(item if item.obs_id == owner else evolve(item, obs_id=owner))
     return owned
 
 
-def _owner_by_path(file: TreeFile, known: set[str], of_folder: Mapping[str, set[str]]) -> str:
+def _owner_by_path(item: FileFacts, known: set[str], of_folder: Mapping[str, set[str]]) -> str:
     """Return the known ObsID in a file's name or nearest folder, else the only one of its folder, else nothing."""
-    for obs_id in obs_ids_in_path(file):
+    for obs_id in obs_ids_in_path(item.file.path):
         if obs_id in known:
             return obs_id
-    around = of_folder.get(file.folder, set())
+    around = of_folder.get(item.folder, set())
     return next(iter(around)) if len(around) == 1 else ""
 
 
-def _observations(owned: Mapping[str, list[Recognised]], problems: Sequence[str]) -> tuple[Observation, ...]:
-    """Return the observations; the first one's notes also tell of what belongs to none."""
-    lost = [*problems, *(_left_out(item, "belongs to no ObsID that was found") for item in owned.get("", []))]
-    result = []
+def _observations(
+    owned: Mapping[str, list[FileFacts]], exposures: Sequence[str], broken: Sequence[LeftOut]
+) -> tuple[tuple[Observation, ...], list[LeftOut]]:
+    """Return the observations, whose notes tell of files of EPIC, and all that is left out.
+
+    The first observation's notes also tell of what belongs to none.
+    """
+    lost = [*broken, *(left_out(item, item.reason or "no_observation") for item in owned.get("", []))]
+    result, left = [], list(lost)
     for obs_id in sorted(owned.keys() - {""}):
-        made = _observation(obs_id, owned[obs_id])
-        if made is None:
-            lost.append(f"{obs_id} left out: no header gives its pointing (RA_PNT, DEC_PNT)")
+        items = owned[obs_id]
+        close = {id(item): looked_at_closely(item) for item in rivals(items)}
+        decision = decide([close.get(id(item), item) for item in items], exposures)
+        left += decision.left_out
+        pointing = next((at for item in _by_camera(items) if (at := item.pointing)), None)
+        if pointing is None:
+            lost += [left_out(item, "no_pointing") for item in decision.used]
+            left += [left_out(item, "no_pointing") for item in decision.used]
         else:
-            result.append(made)
+            result.append(_observation(obs_id, items, decision, pointing))
     if lost and result:
-        result[0] = evolve(result[0], notes=(*result[0].notes, *lost))
-    return tuple(result)
+        result[0] = evolve(result[0], notes=(*result[0].notes, *_notes(lost)))
+    return tuple(result), left
 
 
-def _left_out(item: Recognised, reason: str) -> str:
-    return f"{item.file.relative} left out: {item.problem or reason}"
-
-
-def _observation(obs_id: str, items: Sequence[Recognised]) -> Observation | None:
-    notes = [_left_out(item, "") for item in items if item.problem]
-    usable = [item for item in items if not item.problem]
-    exposures = []
-    for camera in INSTRUMENTS:
-        mine = [item for item in usable if item.instrument == camera.name]
-        exposures += _longest(camera.name, mine, notes)
-    singles = {kind: _one([item for item in usable if item.kind == kind], notes) for kind in _SINGLE}
-    by_camera = sorted((i for i in items if i.instrument), key=lambda i: (bool(i.problem), _order(i.instrument)))
-    pointing = next((at for item in by_camera if (at := item.pointing)), None)
-    if pointing is None:
-        return None
-    return Observation(
-        obs_id=obs_id,
-        ra_deg=pointing[0],
-        dec_deg=pointing[1],
-        object_name=next((item.object_name for item in by_camera if item.object_name), ""),
-        date=min((item.date for item in by_camera if item.date), default=""),
-        exposures=tuple(exposures),
-        attitude=_file(singles["attitude"]),
-        regions=_file(singles["regions"]),
-        cif=_file(singles["cif"]),
-        notes=notes,
-    )
+def _notes(items: Iterable[LeftOut]) -> list[LeftOut]:
+    return [item for item in items if item.reason != "other_kind"]
 
 
 def _order(camera: str) -> int:
     return [instrument.name for instrument in INSTRUMENTS].index(camera)
 
 
-def _file(item: Recognised | None) -> FoundFile | None:
-    return None if item is None else item.file.file
+def _by_camera(items: Iterable[FileFacts]) -> list[FileFacts]:
+    """Return the files of cameras: those that can be used first, in the order of the cameras, then by what they say."""
+    mine = [item for item in items if item.instrument and item.kind]
+    return sorted(
+        mine, key=lambda i: (bool(i.reason), _order(i.instrument), i.exposure_id, str(i.pointing), i.object_name)
+    )
 
 
-def _one(items: Sequence[Recognised], notes: list[str]) -> Recognised | None:
-    """Return the file to use of several for one place, and note the others."""
-    if not items:
-        return None
-    chosen, *others = sorted(items, key=lambda item: (item.kind == "events" and not item.filtered, item.file.rank))
-    what = chosen.kind.replace("_", " ") if chosen.band is None else f"{chosen.kind.replace('_', ' ')} {chosen.band}"
-    notes += [_left_out(item, f"{chosen.file.relative} is the same ({what})") for item in others]
-    return chosen
+def _observation(
+    obs_id: str, items: Sequence[FileFacts], decision: Decision, pointing: tuple[float, float]
+) -> Observation:
+    singles = {item.kind: item.file for item in decision.used if item.kind in _SINGLE}
+    by_camera = _by_camera(items)
+    return Observation(
+        obs_id=obs_id,
+        ra_deg=pointing[0],
+        dec_deg=pointing[1],
+        object_name=next((item.object_name for item in by_camera if item.object_name), ""),
+        date=min((item.date for item in by_camera if item.date), default=""),
+        exposures=_exposures(decision),
+        attitude=singles.get("attitude"),
+        regions=singles.get("regions"),
+        cif=singles.get("cif"),
+        notes=_notes(decision.left_out),
+    )
 
 
-def _longest(camera: str, items: Sequence[Recognised], notes: list[str]) -> list[Exposure]:
-    """Return the longest exposure of a camera in a list, which is empty where there is none, and note the others."""
-    named = {item.exposure_id for item in items if item.exposure_id}
-    default = next(iter(named)) if len(named) == 1 else "" if named else _UNKNOWN_EXPOSURE
-    groups: dict[str, list[Recognised]] = defaultdict(list)
-    for item in items:
-        name = item.exposure_id or default
-        if name:
-            groups[name].append(item)
-        else:
-            notes.append(_left_out(item, f"does not say which of {', '.join(sorted(named))} it belongs to (EXPIDSTR)"))
-    made = [_exposure(camera, name, groups[name], notes) for name in sorted(groups)]
-    if not made:
-        return []
-    best = min(made, key=lambda exposure: (-exposure.exposure_s, exposure.exposure_id))
-    notes += [
-        f"{camera} {other.exposure_id} left out: {other.exposure_s:.0f} s, "
-        f"{best.exposure_id} is used with {best.exposure_s:.0f} s"
-        for other in made
-        if other is not best
+def _exposures(decision: Decision) -> list[Exposure]:
+    """Return the exposures of each camera; one of which nothing is decided yet is there, without its files."""
+    mine = [item for item in decision.used if item.instrument]
+    open_ones = [note for note in decision.left_out if note.reason == "undecided" and note.instrument]
+    names = {(item.instrument, item.exposure_id) for item in mine}
+    names |= {(note.instrument, note.exposure_id) for note in open_ones}
+    return [
+        _exposure(camera, name, [item for item in mine if (item.instrument, item.exposure_id) == (camera, name)])
+        for camera, name in sorted(names, key=lambda pair: (_order(pair[0]), pair[1]))
     ]
-    return [best]
 
 
-def _exposure(camera: str, name: str, items: Sequence[Recognised], notes: list[str]) -> Exposure:
-    events = _one([item for item in items if item.kind == "events"], notes)
-    chosen = []
-    for kind in PRODUCTS:
-        mine = [item for item in items if item.kind == kind]
-        for band in sorted({item.band for item in mine if item.band}, key=lambda b: (b.lo_ev, b.hi_ev)):
-            chosen.append(_one([item for item in mine if item.band == band], notes))
-    kept = [item for item in chosen if item is not None]
-    leading = events or max(kept, key=lambda item: item.exposure_s)
+def _exposure(camera: str, name: str, items: Sequence[FileFacts]) -> Exposure:
+    events = next((item for item in items if item.kind == "events"), None)
+    products = [item for item in items if item.kind in PRODUCTS]
+    if events is None and not products:
+        return Exposure(instrument=camera, exposure_id=name)
+    leading = events or max(products, key=lambda item: (item.exposure_s, item.filter, item.submode))
     return Exposure(
         instrument=camera,
         exposure_id=name,
         filter=leading.filter,
         submode=leading.submode,
         exposure_s=leading.exposure_s,
-        events=_file(events),
-        filtered=leading.filtered,
-        products=tuple(_found_product(item) for item in kept),
+        events=None if events is None else events.file,
+        filtered=events is not None and is_filtered(camera, events.subspace),
+        products=sorted(
+            map(_found_product, products), key=lambda p: (PRODUCTS.index(p.kind), p.band.lo_ev, p.band.hi_ev)
+        ),
+        **({} if events is None else {"subspace": events.subspace}),
     )
 
 
-def _found_product(item: Recognised) -> FoundProduct:
+def _found_product(item: FileFacts) -> FoundProduct:
     if item.band is None or item.grid is None:
-        raise InvalidFile(item.file.file.path, "has no band or grid")
-    return FoundProduct(kind=item.kind, band=item.band, grid=item.grid, file=item.file.file)
+        raise InvalidFile(item.file.path, "has no band or grid")
+    return FoundProduct(kind=item.kind, band=item.band, grid=item.grid, file=item.file, subspace=item.subspace)

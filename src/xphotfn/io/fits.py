@@ -8,7 +8,7 @@ import gzip
 import io
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
@@ -35,6 +35,7 @@ __all__ = (
     "read_array",
     "read_header",
     "read_headers",
+    "start_of_data",
 )
 
 BLOCK = 2880
@@ -104,6 +105,18 @@ def read_headers(path: Path_, *, complete: bool = False) -> tuple[Cards, ...]:
     if not sure:
         _walk(path)
     return tuple(Cards(unit.header) for unit in units)
+
+
+@contextmanager
+def start_of_data(path: Path_) -> Iterator[tuple[Cards, int, Callable[[int], bytes]]]:
+    """Open a file at its first data: their header, their length in bytes and what reads on from there."""
+    with _stream(path) as (stream, _):
+        units = (unit for unit in _units(stream, str(path), check=False) if unit.stop > unit.start)
+        unit = next(units, None)
+        if unit is None:
+            raise InvalidFile(str(path), f"holds no data: {_AGAIN}")
+        stream.seek(unit.start)
+        yield Cards(unit.header), unit.stop - unit.start, stream.read
 
 
 def read_header(path: Path_, hdu: int | str = 0) -> "Header":

@@ -1,77 +1,59 @@
-"""What one file is, from its headers first: event list, image, exposure map, attitude or calibration index."""
+"""What one file holds, from its headers first, and from its data where headers lie."""
 
 import re
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, final
+from typing import Any
 
-from attrs import evolve, frozen
-
+from xphotfn.commands.parameters import BOOLEANS
 from xphotfn.commands.pps_names import parse_pps_name
-from xphotfn.errors import InvalidFile, InvalidRecord
-from xphotfn.io.cards import Cards, card
-from xphotfn.io.energies import band_of_product
+from xphotfn.commands.subspace import macro_flags, subspace_of
+from xphotfn.commands.xproc import card_parameters
+from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord
+from xphotfn.io.cards import Cards
+from xphotfn.io.closer import holds_whole_counts, share_outside_field
+from xphotfn.io.energies import band_of_product, energies_of
 from xphotfn.io.fits import read_headers
 from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic
 from xphotfn.io.layout import Hint
 from xphotfn.io.tree import TreeFile
-from xphotfn.records.band import Band
-from xphotfn.records.grid import PixelGrid
+from xphotfn.records.energies import Energies
+from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.instrument import instrument
+from xphotfn.records.subspace import Subspace
 
-__all__ = ("PRODUCTS", "Recognised", "obs_ids_in_path", "recognise")
+__all__ = ("is_filtered", "obs_ids_in_path", "recognise")
 
-PRODUCTS = ("image", "exposure_map")
+Said = dict[str, Any]
+
 _OBS_ID = re.compile(r"(?<![0-9])[0-9]{10}(?![0-9])")
-_FITS_NAME = re.compile(r".*\.(?:fits?|fts|ftz|ds|cif|img|evts?)(?:\.gz)?", re.IGNORECASE)
+_FITS_NAME = re.compile(r".*\.(?:fits?|fts|ftz|fz|ds|cif|img|evts?)(?:\.gz)?", re.IGNORECASE)
 _REGION_NAME = re.compile(r".*\.(?:reg|ds9)", re.IGNORECASE)
-_OUT_OF_TIME = re.compile(r"OOEVLI|evcoot|[-_]oot(?:[-_.]|\Z)", re.IGNORECASE)
+_OUT_OF_TIME = re.compile(r"OOEVLI|evcoot|[-_]oot(?:[-_.:]|\Z)", re.IGNORECASE)
 _WITHOUT_VIGNETTING = re.compile(r"\bwithvignetting=['\"]?[nf]", re.IGNORECASE)
-_NO_COUNTS = ("emask", "esplinemap", "esensmap", "easmooth", "asmooth", "eboxdetect", "emldetect", "cheese")
+_MODELS = ("esplinemap", "esensmap", "easmooth", "asmooth", "eboxdetect", "emldetect")
+_MASKS = ("emask", "cheese")
 _EMPTY_FILTERS = ("closed", "calclosed")
+_TABLES = {"EVENTS": "events", "ATTHK": "attitude", "CALINDEX": "cif"}
+_OTHER_TABLES = {
+    "RATE": "a light curve",
+    "STDGTI": "good time intervals",
+    "REGION": "a table of regions",
+    "SRCREG": "a table of regions",
+    "SRCLIST": "a source list",
+    "SPECTRUM": "a spectrum",
+    "MATRIX": "a response matrix",
+    "SPECRESP": "an effective area",
+    "OFFSETS": "offsets of CCDs",
+}
+_OF_OTHERS = "an event list, image or exposure map of no camera of EPIC"
+_MOSTLY = 0.5
+_TIMES = ("EXPOSURE", "ONTIME", "LIVETIME")
+_OWN_REGIONS, _DRAWN_REGIONS = 0, 2  # ranks: a file of the user's own, then the pipeline's drawing
 
 
-@final
-@frozen(kw_only=True)
-class Recognised:
-    """A file and what it says of itself; with a ``problem`` it is left out.
-
-    Parameters
-    ----------
-    kind
-        image, exposure_map, events, attitude, cif, regions; empty for a file that cannot be read.
-    file
-        The file.
-    problem
-        Why it is left out, or empty.
-    obs_id, instrument, exposure_id
-        Empty where nothing says.
-    band, grid
-        Of an image or exposure map.
-    filtered
-        Whether an event list's selection already holds flags and patterns.
-    exposure_s, filter, submode, pointing, object_name, date
-        As in :class:`~xphotfn.records.Exposure` and :class:`~xphotfn.records.Observation`.
-    """
-
-    kind: str
-    file: TreeFile
-    problem: str = ""
-    obs_id: str = ""
-    instrument: str = ""
-    exposure_id: str = ""
-    band: Band | None = None
-    grid: PixelGrid | None = None
-    filtered: bool = False
-    exposure_s: float = 0.0
-    filter: str = ""
-    submode: str = ""
-    pointing: tuple[float, float] | None = None
-    object_name: str = ""
-    date: str = ""
-
-
-def recognise(file: TreeFile, hint: Hint) -> Recognised | None:
-    """Return what a file is, or None where it is nothing that is used here.
+def recognise(file: TreeFile, hint: Hint) -> FileFacts:
+    """Return what a file holds.
 
     Parameters
     ----------
@@ -80,28 +62,29 @@ def recognise(file: TreeFile, hint: Hint) -> Recognised | None:
     hint
         What a template says of it.
     """
-    if hint.kind == "regions" or (not hint.kind and _REGION_NAME.fullmatch(file.name)):
-        return Recognised(kind="regions", file=file, obs_id=hint.obs_id)
+    rank = _region_rank(file, hint)
+    if rank is not None:
+        return _facts(file, hint, kind="regions", rank=rank, obs_id=hint.obs_id)
     try:
         headers = read_headers(file.file.path, complete=True)
     except InvalidFile as error:
         told = bool(hint.kind) or _FITS_NAME.fullmatch(file.name) is not None
-        return Recognised(kind="", file=file, problem=error.problem, obs_id=hint.obs_id) if told else None
-    kind = hint.kind or _kind(headers)
-    if not kind:
-        return None
-    return _facts(kind, file, headers, hint)
+        reason, detail = ("unreadable", error.problem) if told else ("other_kind", "no FITS file")
+        return _facts(file, hint, reason=reason, detail=detail, obs_id=hint.obs_id)
+    return _of_headers(file, headers, hint)
 
 
-def _kind(headers: tuple[Cards, ...]) -> str:
-    primary = headers[0]
-    if is_exposure_map(primary):
-        return "exposure_map"
-    if str(primary.get("HDUCLAS1", "")).upper() == "IMAGE" or is_mosaic(primary):
-        creator = str(primary.get("CREATOR", "")).lower()
-        return "" if creator.startswith(_NO_COUNTS) else "image"
-    name = str(headers[-1].get("EXTNAME", "")).upper() if len(headers) > 1 else ""
-    return {"EVENTS": "events", "ATTHK": "attitude", "CALINDEX": "cif"}.get(name, "")
+def _facts(file: TreeFile, hint: Hint, **said: Any) -> FileFacts:
+    return FileFacts(name=file.relative, file=file.file, chosen=int(bool(hint.kind)), **said)
+
+
+def _region_rank(file: TreeFile, hint: Hint) -> int | None:
+    if hint.kind:
+        return _OWN_REGIONS if hint.kind == "regions" else None
+    if _REGION_NAME.fullmatch(file.name):
+        return _OWN_REGIONS
+    pps = parse_pps_name(file.name)
+    return _DRAWN_REGIONS if pps is not None and (pps.product, pps.extension) == ("REGION", "ASC") else None
 
 
 class _Cards:
@@ -125,32 +108,105 @@ class _Cards:
         return float(value) if isinstance(value, (int, float)) and abs(value) < float("inf") else None
 
 
-def _facts(kind: str, file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> Recognised | None:
-    look = _Cards(headers)
-    found = Recognised(kind=kind, file=file, obs_id=_obs_id(look) or hint.obs_id)
+def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileFacts:
+    kind, main = _kind(headers)
+    kind = hint.kind or kind
+    look = _Cards((headers[0], main) if main is not headers[0] else (main,))
+    said: Said = {"kind": kind, "obs_id": _obs_id(look) or hint.obs_id}
+    if not kind:
+        return _facts(file, hint, **said, **_camera_of(look), **_other(headers))
     if kind not in (*PRODUCTS, "events"):
-        return found
-    if is_mosaic(headers[0]):
-        return evolve(found, problem="is a mosaic of several images; mosaics are made again from what they show")
+        rows = int(main.get("NAXIS2", 0)) if kind == "attitude" else 0
+        return _facts(file, hint, **said, rows=rows)
+    said |= _observed(look, file, hint)
+    said["obs_id"] = said["obs_id"] or next(iter(obs_ids_in_path(file.file.path)), "")
+    camera = _camera_of(look) or _camera_of_hint(hint)
+    reason, detail = _unusable(kind, look, headers[0], main)
+    if not camera and not _is_epic(look):
+        reason, detail = ("no_camera", look.text("INSTRUME")) if hint.kind else ("other_kind", _OF_OTHERS)
+    elif not camera and not reason:
+        is_model = kind == "image" and not holds_whole_counts(file.file.path, main)
+        reason, detail = ("model" if is_model else "no_camera"), look.text("INSTRUME")
+    if reason:
+        return _facts(file, hint, **said, **camera, reason=reason, detail=detail)
+    said |= camera
+    more = _events(look, main, file) if kind == "events" else _product(said, look, main, file, hint)
+    return _facts(file, hint, **(said | more))
+
+
+def _kind(headers: tuple[Cards, ...]) -> tuple[str, Cards]:
+    """Return what a file is, and the header that says so; the data of an image may lie in an extension."""
+    for header in headers[1:]:
+        found = _TABLES.get(str(header.get("EXTNAME", "")).upper())
+        if found:
+            return found, header
+    main = headers[-1] if len(headers) > 1 and _is_image(headers[-1]) else headers[0]
+    for header in dict.fromkeys((main, headers[0])):
+        if is_exposure_map(header):
+            return "exposure_map", main
+        if str(header.get("HDUCLAS1", "")).upper() == "IMAGE" or is_mosaic(header):
+            return "image", main
+    return ("image", main) if _is_image(main) and _is_epic(_Cards((headers[0], main))) else ("", headers[-1])
+
+
+def _is_image(header: Cards) -> bool:
+    return (header.get("NAXIS", 0) == 2 and header.get("XTENSION", "IMAGE") == "IMAGE") or bool(header.get("ZIMAGE"))
+
+
+def _is_epic(look: _Cards) -> bool:
+    return bool(_camera_of(look)) or look.text("INSTRUME").upper() == "EPIC"
+
+
+def _camera_of(look: _Cards) -> Said:
     try:
-        camera = instrument(look.text("INSTRUME") or hint.instrument).name
+        return {"instrument": instrument(look.text("INSTRUME")).name}
     except InvalidRecord:
-        return None if not hint.kind else evolve(found, problem=f"is of no EPIC camera: {look.text('INSTRUME')!r}")
-    found = evolve(
-        found,
-        obs_id=found.obs_id or next(iter(obs_ids_in_path(file)), ""),
-        instrument=camera,
-        exposure_id=_exposure_id(look, file, hint),
-        exposure_s=_on_time(look),
-        filter=look.text("FILTER"),
-        submode=look.text("SUBMODE"),
-        pointing=_pointing(look),
-        object_name=look.text("OBJECT"),
-        date=look.text("DATE-OBS"),
-    )
-    if re.sub(r"[\W_]", "", found.filter).lower() in _EMPTY_FILTERS:
-        return evolve(found, problem=f"was taken with the filter {found.filter}: no sky")
-    return _events(found, look) if kind == "events" else _product(found, headers[0], hint)
+        return {}
+
+
+def _camera_of_hint(hint: Hint) -> Said:
+    return {"instrument": hint.instrument} if hint.instrument else {}
+
+
+def _other(headers: tuple[Cards, ...]) -> Said:
+    """Say what a file is that is of no kind that is used."""
+    name = str(headers[-1].get("EXTNAME", "")).upper()
+    if len(headers) > 1:
+        return {
+            "reason": "other_kind",
+            "detail": _OTHER_TABLES.get(name.rstrip("0123456789"), f"a table {name}".rstrip()),
+        }
+    has_image = int(headers[0].get("NAXIS", 0)) > 0
+    return {"reason": "other_kind", "detail": "an image of another kind" if has_image else "a FITS file without data"}
+
+
+def _unusable(kind: str, look: _Cards, primary: Cards, main: Cards) -> tuple[str, str]:
+    """Return why a file cannot be used, whatever else it says, and a detail; empty where nothing speaks against it."""
+    creator = look.text("CREATOR").lower()
+    if kind in PRODUCTS:
+        if creator.startswith(_MASKS) or look.text("HDUCLAS2").upper() == "MASK" or "MASK" in look.text("CONTENT"):
+            return "mask", ""
+        if creator.startswith(_MODELS):
+            return "model", f"made by {creator.split()[0]}"
+        if is_mosaic(primary):
+            return "mosaic", ""
+        if main is not primary:
+            return "extension", str(main.get("EXTNAME", ""))
+    if re.sub(r"[\W_]", "", look.text("FILTER")).lower() in _EMPTY_FILTERS:
+        return "closed", look.text("FILTER")
+    return ("", "")
+
+
+def _observed(look: _Cards, file: TreeFile, hint: Hint) -> Said:
+    return {
+        "exposure_id": _exposure_id(look, file, hint),
+        "exposure_s": _on_time(look),
+        "filter": look.text("FILTER"),
+        "submode": look.text("SUBMODE"),
+        "pointing": _pointing(look),
+        "object_name": look.text("OBJECT"),
+        "date": look.text("DATE-OBS"),
+    }
 
 
 def _obs_id(look: _Cards) -> str:
@@ -158,9 +214,9 @@ def _obs_id(look: _Cards) -> str:
     return said if re.fullmatch(r"[0-9]{10}", said) and int(said) else ""
 
 
-def obs_ids_in_path(file: TreeFile) -> tuple[str, ...]:
+def obs_ids_in_path(path: str) -> tuple[str, ...]:
     """Return what looks like an ObsID in the name of a file, then in its folders, the nearest first."""
-    return tuple(obs_id for part in reversed(Path(file.file.path).parts) for obs_id in _OBS_ID.findall(part))
+    return tuple(obs_id for part in reversed(Path(path).parts) for obs_id in _OBS_ID.findall(part))
 
 
 def _pointing(look: _Cards) -> tuple[float, float] | None:
@@ -193,33 +249,78 @@ def _on_time(look: _Cards) -> float:
     return 0.0
 
 
-_TIMES = ("EXPOSURE", "ONTIME", "LIVETIME")
+def _is_out_of_time(look: _Cards, file: TreeFile) -> bool:
+    """Whether a file holds out-of-time events: its name, the command that made it, or what it was made from."""
+    if _OUT_OF_TIME.search(file.name):
+        return True
+    text = look.text("XPROC0")
+    if "oot" not in text.lower() and "outoftime" not in text.lower():
+        return False
+    try:
+        given = dict(card_parameters(text)[1])
+    except ExpressionError:
+        given = dict(word.partition("=")[::2] for word in text.split())
+    made_from = given.get("table", "") or given.get("imageset", "")
+    return BOOLEANS.get(given.get("withoutoftime", "no").lower()) == "yes" or bool(_OUT_OF_TIME.search(made_from))
 
 
-def _events(found: Recognised, look: _Cards) -> Recognised:
+def _events(look: _Cards, main: Cards, file: TreeFile) -> Said:
     mode = look.text("DATAMODE").upper()
     if mode not in ("", "IMAGING"):
-        return evolve(found, problem=f"was taken in {mode} mode, which makes no images")
-    if _OUT_OF_TIME.search(found.file.name) or re.search(r"withoutoftime=['\"]?(y|t)", look.text("XPROC0")):
-        return evolve(found, problem="holds simulated out-of-time events, not the events of the sky")
-    said = look.text("SLCTEXPR").upper()
-    columns = {look.text(name) for header in look.headers for name in header if name.startswith("DSTYP")}
-    flags = "FLAG" in columns or re.search(r"\bFLAG\b|#XMMEA_", said) is not None
-    patterns = "PATTERN" in columns or re.search(r"\bPATTERN\b", said) is not None
-    return evolve(found, filtered=flags and patterns)
+        return {"reason": "mode", "detail": mode}
+    if _is_out_of_time(look, file):
+        return {"reason": "out_of_time"}
+    rows = int(main.get("NAXIS2", 0))
+    if not rows:
+        return {"reason": "no_events"}
+    subspace = _subspace(main, look)
+    found: Said = {"rows": rows, "subspace": subspace}
+    may_be_corners = (subspace.places or subspace.other) and not subspace.within_field
+    if may_be_corners and share_outside_field(file.file.path) > _MOSTLY:
+        return found | {"reason": "outside_field"}
+    return found
 
 
-def _product(found: Recognised, header: Cards, hint: Hint) -> Recognised:
+def _subspace(header: Cards, look: _Cards) -> Subspace:
+    """Return what the selection of a file keeps; the many files of a tree share a few."""
+    return _held(header.selection(), look.text("INSTRUME"), energies_of(header))
+
+
+@lru_cache(maxsize=4096)
+def _held(cards: str, camera: str, energies: Energies) -> Subspace:
+    header = Cards(cards.encode("latin-1"))
+    return subspace_of(lambda name, default: camera if name == "INSTRUME" else header.get(name, default), energies)
+
+
+def is_filtered(camera: str, subspace: Subspace) -> bool:
+    """Return whether a selection already holds the flags and patterns of the usual images of a camera."""
+    wanted = macro_flags(instrument(camera).sas_name)
+    return subspace.flags & wanted == wanted and subspace.patterns is not None
+
+
+def _product(said: Said, look: _Cards, header: Cards, file: TreeFile, hint: Hint) -> Said:
+    if _is_out_of_time(look, file):
+        return {"reason": "out_of_time"}
     try:
-        grid = grid_of(header, found.file.file.path)
+        grid = grid_of(header, file.file.path)
     except InvalidFile as error:
-        return evolve(found, problem=error.problem)
-    if found.kind == "exposure_map" and _WITHOUT_VIGNETTING.search(str(card(header, "XPROC0", ""))):
-        return evolve(found, problem="is without vignetting, by which no rate of the sky is made")
+        on_detector = str(header.get("CTYPE1", "")).upper().startswith(("DETX", "RAWX"))
+        return {"reason": "detector"} if on_detector else {"reason": "grid", "detail": error.problem}
+    is_map = said["kind"] == "exposure_map"
+    if is_map and _WITHOUT_VIGNETTING.search(str(header.get("XPROC0", ""))):
+        return {"reason": "unvignetted"}
+    if not is_map and not holds_whole_counts(file.file.path, header):
+        return {"reason": "model"}
     try:
-        band = band_of_product(header, found.file.file.path, kind=found.kind)
+        band = band_of_product(header, file.file.path, kind=said["kind"])
     except InvalidFile as error:
         if hint.band is None:
-            return evolve(found, problem=error.problem)
+            return {"reason": "no_band", "detail": error.problem}
         band = hint.band
-    return evolve(found, grid=grid, band=band, pointing=found.pointing or (grid.ra_deg, grid.dec_deg))
+    subspace = Subspace() if is_map else _subspace(header, look)
+    return {
+        "grid": grid,
+        "band": band,
+        "subspace": subspace,
+        "pointing": said["pointing"] or (grid.ra_deg, grid.dec_deg),
+    }

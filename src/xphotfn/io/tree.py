@@ -28,14 +28,9 @@ class TreeFile(NamedTuple):
         """The relative path of its folder."""
         return self.relative.rpartition("/")[0]
 
-    @property
-    def rank(self) -> tuple[int, str, str]:
-        """Sort key that decides between two files for one place: the shortest name, then alphabetical."""
-        return len(self.name), self.name, self.relative
 
-
-def files_below(root: str | Path) -> tuple[tuple[TreeFile, ...], tuple[str, ...]]:
-    """Return the files below a folder, sorted by path, and what could not be read.
+def files_below(root: str | Path) -> tuple[tuple[TreeFile, ...], tuple[tuple[str, str], ...]]:
+    """Return the files below a folder, sorted by path, and what could not be read: its path and why.
 
     Parameters
     ----------
@@ -95,7 +90,7 @@ class _Scan:
         self.files: list[TreeFile] = []
         self.folder_links: list[str] = []
         self.file_links: list[str] = []
-        self.problems: list[str] = []
+        self.problems: list[tuple[str, str]] = []
 
     def read(self, folder: str) -> list[str]:
         """Take in one folder and return its own folders."""
@@ -107,7 +102,7 @@ class _Scan:
             with os.scandir(self.top / folder) as entries:
                 found = [entry for entry in entries if not entry.name.startswith(".") or entry.name == STORE_MARK]
         except OSError as error:
-            self.problems.append(f"{folder or '.'}: cannot be read ({error.strerror})")
+            self.problems.append((folder or ".", f"a folder that cannot be opened ({error.strerror})"))
             return []
         if any(entry.name == STORE_MARK for entry in found):
             return []
@@ -142,7 +137,7 @@ class _Scan:
             try:
                 stat = (self.top / link).stat()
             except OSError as error:
-                self.problems.append(f"{link}: is a link that leads nowhere ({error.strerror})")
+                self.problems.append((link, f"a link that leads nowhere ({error.strerror})"))
                 continue
             if (stat.st_dev, stat.st_ino) not in self.seen:
                 self._add(link, stat)

@@ -10,11 +10,13 @@ from xphotfn.errors import InvalidFile
 from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.io.cache import file_key
 from xphotfn.io.layout import Hint
-from xphotfn.io.recognise import Recognised, recognise
+from xphotfn.io.recognise import is_filtered, recognise
 from xphotfn.io.tree import TreeFile
 from xphotfn.io.write import publish
 from xphotfn.records.band import Band
+from xphotfn.records.facts import FileFacts
 from xphotfn.records.observation import FoundFile
+from xphotfn.science.identity import left_out
 
 __all__ = ("image_of_events",)
 
@@ -65,12 +67,13 @@ def image_of_events(
     """
     found = _event_list(Path(events))
     table = "events.fits.gz" if str(events).lower().endswith((".gz", ".ftz")) else "events.fits"
-    chosen = selection_inputs(selection or "true", found.file.file, taken=(table, "image.fits"))
+    chosen = selection_inputs(selection or "true", found.file, taken=(table, "image.fits"))
     extra = chosen.text if selection else ""
-    expression = selection_expression(band.lo_ev, band.hi_ev, found.instrument, filtered=found.filtered, extra=extra)
+    filtered = is_filtered(found.instrument, found.subspace)
+    expression = selection_expression(band.lo_ev, band.hi_ev, found.instrument, filtered=filtered, extra=extra)
     with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         folder = Path(scratch)
-        (folder / table).symlink_to(found.file.file.path)
+        (folder / table).symlink_to(found.file.path)
         for item in chosen.inputs:
             if item.file is not None:
                 (folder / item.name).symlink_to(item.file.path)
@@ -83,19 +86,18 @@ def image_of_events(
     return printed
 
 
-def _instead(found: Recognised | None) -> str:
-    what = "" if found is None else found.kind.replace("_", " ")
-    return f" but {'an' if what[0] in 'aeiou' else 'a'} {what}" if what else ""
-
-
-def _event_list(path: Path) -> Recognised:
+def _event_list(path: Path) -> FileFacts:
     key = file_key(str(path.absolute()))
     file = TreeFile(path.name, FoundFile(path=key[0], size=key[3], mtime_ns=key[2]))
     found = recognise(file, Hint())
-    if found is None or found.kind not in ("events", ""):
-        raise InvalidFile(str(path), f"is no event list{_instead(found)}: give a file with an EVENTS table")
-    if found.problem:
-        raise InvalidFile(str(path), found.problem)
+    if found.reason == "unreadable":
+        raise InvalidFile(str(path), found.detail)
+    if found.kind != "events":
+        what = found.kind.replace("_", " ")
+        instead = found.detail or f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
+        raise InvalidFile(str(path), f"is no event list but {instead}: give a file with an EVENTS table")
+    if found.reason:
+        raise InvalidFile(str(path), left_out(found).why)
     if not found.instrument:
         raise InvalidFile(str(path), "does not say which camera it is of (INSTRUME): EPIC event lists do")
     return found

@@ -6,10 +6,12 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, items, non_empty, not_negative, one_of, strings, valid_obs_id, whole
+from xphotfn.records._fields import finite, items, non_empty, not_negative, of_kind, one_of, valid_obs_id, whole
 from xphotfn.records._html import Html, block, count, facts, file_name, record_html, table
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.left_out import LeftOut
+from xphotfn.records.subspace import Subspace
 
 __all__ = ("Exposure", "FoundFile", "FoundProduct", "Observation")
 
@@ -52,12 +54,15 @@ class FoundProduct:
         Its pixel grid.
     file
         The file.
+    subspace
+        What the selection of an image keeps.
     """
 
     kind: str = field(validator=one_of("image", "exposure_map"))
     band: Band
     grid: PixelGrid
     file: FoundFile
+    subspace: Subspace = field(factory=Subspace)
 
     def _repr_html_(self) -> str:
         return record_html(self)
@@ -86,6 +91,8 @@ class Exposure:
         Whether the event list's own selection already holds flags and patterns.
     products
         Images and exposure maps found on disk.
+    subspace
+        What the selection of the event list keeps.
     """
 
     instrument: str = field(validator=one_of("pn", "mos1", "mos2"))
@@ -96,6 +103,7 @@ class Exposure:
     events: FoundFile | None = None
     filtered: bool = False
     products: tuple[FoundProduct, ...] = field(default=(), converter=items)
+    subspace: Subspace = field(factory=Subspace)
 
     def found(self, kind: str, band: Band) -> FoundProduct | None:
         """Return the found product of that kind and band, or None.
@@ -118,6 +126,10 @@ class Exposure:
         return block(f"Exposure {self.instrument} {self.exposure_id}", exposure_table([self]))
 
 
+def _left_out(values: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
+    return tuple(of_kind(value, LeftOut, "find_observations(root)") for value in values)
+
+
 @final
 @frozen(kw_only=True, repr=False)
 class Observation:
@@ -132,7 +144,7 @@ class Observation:
     object_name, date
         OBJECT and DATE-OBS of the headers.
     exposures
-        One per camera: the longest; others are named in ``notes``.
+        Every exposure of each camera, sorted by camera (pn, mos1, mos2) and exposure.
     attitude, regions, cif
         Attitude history, DS9 region file and calibration index, or None.
     notes
@@ -148,7 +160,7 @@ class Observation:
     attitude: FoundFile | None = None
     regions: FoundFile | None = None
     cif: FoundFile | None = None
-    notes: tuple[str, ...] = field(default=(), converter=strings)
+    notes: tuple[LeftOut, ...] = field(default=(), converter=_left_out)
 
     def __attrs_post_init__(self) -> None:
         names = [(e.instrument, e.exposure_id) for e in self.exposures]
@@ -157,8 +169,8 @@ class Observation:
 
     @property
     def instruments(self) -> tuple[str, ...]:
-        """Cameras with an exposure, in the order pn, mos1, mos2."""
-        return tuple(e.instrument for e in self.exposures)
+        """Cameras with an exposure, each once, in the order pn, mos1, mos2."""
+        return tuple(dict.fromkeys(e.instrument for e in self.exposures))
 
     @property
     def grid(self) -> PixelGrid:
@@ -168,9 +180,40 @@ class Observation:
                 return product.grid
         return PixelGrid.from_sky_range(self.ra_deg, self.dec_deg)
 
-    def exposure(self, instrument: str) -> Exposure | None:
-        """Return the exposure of a camera, or None."""
-        return next((e for e in self.exposures if e.instrument == instrument), None)
+    def exposure(self, instrument: str, exposure_id: str = "") -> Exposure | None:
+        """Return the exposure of a camera, or None.
+
+        Raises
+        ------
+        InvalidRecord
+            If the camera has several and ``exposure_id`` does not say which.
+        """
+        mine = [e for e in self.exposures if e.instrument == instrument and exposure_id in ("", e.exposure_id)]
+        if len(mine) > 1:
+            names = ", ".join(e.exposure_id for e in mine)
+            raise InvalidRecord(f"{self.obs_id} has several exposures of {instrument}: say which of {names}")
+        return mine[0] if mine else None
+
+    def undecided(self, kind: str, exposure: Exposure | None = None, band: Band | None = None) -> tuple[LeftOut, ...]:
+        """Return the files of one kind, exposure and band of which nothing says which is right; none of them is used.
+
+        Parameters
+        ----------
+        kind
+            events, image, exposure_map, attitude, cif or regions.
+        exposure
+            The exposure of an event list, image or exposure map.
+        band
+            The band of an image or exposure map.
+        """
+        who = ("", "") if exposure is None else (exposure.instrument, exposure.exposure_id)
+        return tuple(
+            note
+            for note in self.notes
+            if note.reason == "undecided"
+            and (note.kind, note.instrument, note.exposure_id) == (kind, *who)
+            and (band is None or (note.band is not None and note.band.nominal == band.nominal))
+        )
 
     def __repr__(self) -> str:
         kinds = [p.kind for e in self.exposures for p in e.products]
@@ -188,7 +231,7 @@ class Observation:
         ]
         for what, file in (("Attitude", self.attitude), ("Regions", self.regions), ("Calibration index", self.cif)):
             rows.append((what, "none" if file is None else file_name(file.path)))
-        rows += [("Note", note) for note in self.notes]
+        rows += [("Note", str(note)) for note in self.notes]
         return block(f"Observation {self.obs_id}", facts(rows), exposure_table(self.exposures))
 
 

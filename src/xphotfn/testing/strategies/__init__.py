@@ -7,7 +7,8 @@ parameters, never pixel by pixel, so they are cheap to make, and a failing examp
 """
 
 from xphotfn.testing.strategies.arrays import count_maps, encircled_energy_tables, event_mosaics, exposure_maps, masks
-from xphotfn.testing.strategies.found import exposures, field_observations, fields, observations
+from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
+from xphotfn.testing.strategies.identity import energies, file_facts, left_outs, subspaces
 from xphotfn.testing.strategies.language import expressions, selections
 from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
 from xphotfn.testing.strategies.of_records import records
@@ -23,18 +24,22 @@ __all__ = (
     "commands",
     "count_maps",
     "encircled_energy_tables",
+    "energies",
     "event_mosaics",
     "exposure_maps",
     "exposures",
     "expressions",
     "field_observations",
     "fields",
+    "file_facts",
     "flare_cuts",
     "good_times",
     "grids",
     "image_grids",
     "in_outs",
     "instruments",
+    "inventories",
+    "left_outs",
     "light_curves",
     "masks",
     "measurements",
@@ -52,5 +57,6 @@ __all__ = (
     "selections",
     "step_events",
     "steps",
+    "subspaces",
     "targets",
 )

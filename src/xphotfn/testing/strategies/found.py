@@ -4,9 +4,11 @@ import itertools
 
 from hypothesis import strategies as st
 
+from xphotfn.io.find import Inventory
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import Exposure, FoundProduct, Observation
+from xphotfn.testing.strategies.identity import left_outs, subspaces
 from xphotfn.testing.strategies.parts import (
     CAMERAS,
     DATES,
@@ -24,6 +26,7 @@ __all__ = (
     "exposures",
     "field_observations",
     "fields",
+    "inventories",
     "observations",
 )
 
@@ -61,7 +64,11 @@ def _exposures(draw: st.DrawFn, instrument: str, grid: PixelGrid) -> Exposure:
         instrument=instrument, exposure_id=draw(EXPOSURE_IDS), filter=draw(_FILTERS), submode=draw(_SUBMODES),
         exposure_s=draw(st.floats(0.0, 2e5)), events=draw(_EVENT_LISTS) if draw(st.booleans()) else None,
         filtered=draw(st.booleans()),
-        products=[FoundProduct(kind=kind, band=band, grid=grid, file=draw(IMAGES)) for kind in kinds],
+        products=[
+            FoundProduct(kind=kind, band=band, grid=grid, file=draw(IMAGES), subspace=draw(subspaces()))
+            for kind in kinds
+        ],
+        subspace=draw(subspaces()),
     )  # fmt: skip
 
 
@@ -91,8 +98,27 @@ def observations(draw: st.DrawFn, *, obs_id: str | None = None) -> Observation:
     return Observation(
         obs_id=draw(OBS_IDS) if obs_id is None else obs_id, ra_deg=grid.ra_deg, dec_deg=grid.dec_deg,
         object_name=draw(TEXT), date=draw(DATES), exposures=[draw(_exposures(camera, grid)) for camera in cameras],
-        attitude=attitude, regions=region_file, cif=cif, notes=draw(TEXTS),
+        attitude=attitude, regions=region_file, cif=cif, notes=draw(st.lists(left_outs(), max_size=2)),
     )  # fmt: skip
+
+
+def inventories() -> st.SearchStrategy[Inventory]:
+    """Return a strategy for what is below a folder: observations, and files that are not used.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=10, deadline=None)
+    ... @given(inventories())
+    ... def test_observations_are_told_apart(found):
+    ...     assert len({o.obs_id for o in found.observations}) == len(found.observations)
+    >>> test_observations_are_told_apart()
+    """
+    return st.builds(
+        Inventory,
+        observations=st.lists(observations(), max_size=2, unique_by=lambda o: o.obs_id),
+        left_out=st.lists(left_outs(), max_size=2),
+    )
 
 
 def field_observations(*, has_target: bool = True) -> st.SearchStrategy[FieldObservation]:

@@ -11,6 +11,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.graph.compare import PlanDiff
 from xphotfn.graph.plan import Plan, Step
 from xphotfn.graph.result import Run
+from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.measure.event_mosaics import EventMosaic
 from xphotfn.records.band import Band
@@ -19,15 +20,18 @@ from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
+from xphotfn.records.left_out import LeftOut
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, Observation
 from xphotfn.records.outcome import Done, Failed, Skipped
 from xphotfn.records.region import Region
+from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.testing.strategies.arrays import encircled_energy_tables, event_mosaics
-from xphotfn.testing.strategies.found import exposures, field_observations, fields, observations
+from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
+from xphotfn.testing.strategies.identity import left_outs, subspaces
 from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
 from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
 from xphotfn.testing.strategies.sas import commands
@@ -57,6 +61,8 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Image: lambda: products(kind="image"),
     ImageGrid: image_grids,
     Instrument: instruments,
+    Inventory: inventories,
+    LeftOut: left_outs,
     Measurement: measurements,
     Observation: observations,
     Peak: peaks,
@@ -69,6 +75,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Skipped: lambda: outcomes(kind="skipped"),
     Step: steps,
     StepEvent: step_events,
+    Subspace: subspaces,
     Target: targets,
 }
 

@@ -1,0 +1,108 @@
+"""Why a file is not used: a value, of which text is made only where people read it."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import final
+
+from attrs import field, frozen
+
+from xphotfn.records._fields import non_empty, one_of, strings
+from xphotfn.records._html import record_html
+from xphotfn.records.band import Band
+
+__all__ = ("REASONS", "LeftOut")
+
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "unreadable": "cannot be read",
+        "other_kind": "is no event list, image or exposure map of EPIC",
+        "no_camera": "is of no EPIC camera",
+        "no_observation": "belongs to no ObsID that was found",
+        "no_pointing": "is of an observation whose pointing no header gives (RA_PNT, DEC_PNT)",
+        "no_exposure": "does not say which exposure it belongs to (EXPIDSTR)",
+        "closed": "was taken with the filter closed: no sky",
+        "mode": "was taken in a mode that makes no images",
+        "out_of_time": "holds simulated out-of-time events, not the events of the sky",
+        "outside_field": "holds what lies outside the field of view: events of the corners",
+        "no_events": "is an event list without events",
+        "detector": "is an image in detector coordinates, not of the sky",
+        "grid": "has pixels that are not used here",
+        "model": "is a model: its pixels are not whole counts",
+        "mask": "is a mask",
+        "extension": "holds its image in an extension: copy it into the primary HDU",
+        "mosaic": "is a mosaic of several images; mosaics are made again from what they show",
+        "unvignetted": "is without vignetting, by which no rate of the sky is made",
+        "no_band": "names no energy band that could be used",
+        "same": "is the same",
+        "not_preferred": "another file was named by the user",
+        "other_grid": "has other pixels than the image or exposure map that goes with it",
+        "second_choice": "another kind of file goes first",
+        "narrower": "holds less",
+        "undecided": "differs, and no rule says which is right: name one with prefer=",
+    }
+)
+"""Each reason why a file is not used, and its text."""
+
+
+def _text(reason: str, detail: str) -> str:
+    if reason == "other_kind" and detail:
+        return f"is {detail}"
+    return f"{REASONS[reason]}: {detail}" if detail else REASONS[reason]
+
+
+@final
+@frozen(kw_only=True)
+class LeftOut:
+    """A file that was found and is not used, and why.
+
+    Parameters
+    ----------
+    file
+        Its path relative to the folder that was searched.
+    reason
+        One of :data:`REASONS`.
+    obs_id, instrument, exposure_id, kind
+        What the file is of, as far as it says; empty where it does not.
+    band
+        Its energy band, where it has one.
+    preferred
+        The file that is used in its place; where nothing is decided, the files that it stands against.
+    differs
+        What is different: energies, times, places, flags, patterns, selection, grid, content.
+    detail
+        What the reason alone does not say, such as the filter or what is damaged.
+
+    Examples
+    --------
+    >>> str(LeftOut(file="M1_clean.fits", reason="narrower", preferred=["M1.FTZ"], differs=["energies"]))
+    'M1_clean.fits left out: holds less (energies); M1.FTZ is used'
+    """
+
+    file: str = field(validator=non_empty)
+    reason: str = field(validator=one_of(*REASONS))
+    obs_id: str = ""
+    instrument: str = ""
+    exposure_id: str = ""
+    kind: str = ""
+    band: Band | None = None
+    preferred: tuple[str, ...] = field(default=(), converter=strings)
+    differs: tuple[str, ...] = field(default=(), converter=strings)
+    detail: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason as a text."""
+        text = _text(self.reason, self.detail)
+        if self.differs:
+            text += f" ({', '.join(self.differs)})"
+        if not self.preferred:
+            return text
+        return f"{text}; {'against ' if self.reason == 'undecided' else ''}{', '.join(self.preferred)}" + (
+            "" if self.reason == "undecided" else " is used"
+        )
+
+    def __str__(self) -> str:
+        return f"{self.file} left out: {self.why}"
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
