@@ -10,6 +10,7 @@ import pytest
 import xphotfn as xp
 from xphotfn.errors import InvalidRecord
 from xphotfn.measure.apertures import ApertureFlag
+from xphotfn.science.coords import pix_to_deg
 from xphotfn.testing.examples import example_rate_map
 
 RADII = [1, 2, 4, 6] * u.arcmin
@@ -48,6 +49,54 @@ def test_every_camera_and_radius(table, bench):
         assert np.all(rows["flags"][2:] & ApertureFlag.UNEVEN)
     assert set(found["rate_of"]) == {"aperture"}
     assert (found["rate"] * found["effective_exposure"] / found["net_counts"]).value == pytest.approx(1, abs=1e-3)
+
+
+def test_all_cameras_together(table, bench):
+    found, truth = table
+    joint = xp.joint_photometry(found, response=bench.RESPONSE)
+    assert joint["rate"].value / truth == pytest.approx(1, abs=0.01)
+    assert np.all(joint["consistency"] > 1e-3)
+    assert not np.any(joint["flags"])
+
+
+@pytest.mark.parametrize("overlap", ["centre", "exact"])
+@pytest.mark.parametrize("light", ["rings", "flat"])
+@pytest.mark.parametrize("counts", [3, 30, 3000])
+def test_joint_of_one_row_is_the_row(exposures, bench, tmp_path, counts, light, overlap):
+    """In whole circles and in circles of which little is live, limits and rates of both tables are one number."""
+    seen = {"pn": exposures["pn"]}
+    maps, _ = bench.cluster_maps(tmp_path, seen, np.random.default_rng(counts), counts=counts, background=2 * counts)
+    grid = exposures["pn"][0]
+    places = np.array([[256.0, 276.0], [12.0, 250.0], [20.0, 250.0], [200.0, 300.0], [60.0, 120.0]])
+    where = u.Quantity(np.stack(pix_to_deg(grid, *places.T), axis=-1), u.deg)
+    found = xp.photometry(
+        maps, where, 80 * u.arcsec, background=(8 * u.arcmin, 20 * u.arcmin), light=light, overlap=overlap
+    )
+    joint = xp.joint_photometry(found)
+    assert 0 < np.nanmin((found["live_area"] / found["area"]).value) < 0.4
+    assert np.isfinite(found["upper_limit"]).sum() == 4
+    for name in ("upper_limit", "rate_low", "rate_high"):
+        assert np.allclose(joint[name].value, found[name].value, rtol=1e-6, atol=1e-12, equal_nan=True)
+    rate = found["centre_rate" if overlap == "exact" else "rate"].value
+    assert np.allclose(joint["rate"].value, rate, rtol=1e-6, atol=1e-12, equal_nan=True)
+    assert np.allclose(joint["significance"], found["significance"], equal_nan=True)
+
+
+def test_a_limit_grows_with_what_is_not_live(exposures, bench, tmp_path):
+    """Without a count it is 3.0 over the exposure of the whole circle, in both tables."""
+    grid = exposures["pn"][0]
+    live = np.where(np.arange(grid.nx) < 256, 10_000.0, 0.0) * np.ones(grid.shape)
+    [item], _ = bench.cluster_maps(
+        tmp_path, {"pn": (grid, live)}, np.random.default_rng(1), counts=1e-9, background=1e-9
+    )
+    places = np.array([100.0, 256, 262, 267]), np.full(4, 250.0)
+    where = u.Quantity(np.stack(pix_to_deg(grid, *places), axis=-1), u.deg)
+    found = xp.photometry(item, where, 1 * u.arcmin, background=(1, 4))
+    part = (found["live_area"] / found["area"]).value
+    assert part[0] == 1
+    assert 0.01 < part[3] < 0.06
+    for table in (found, xp.joint_photometry(found)):
+        assert table["upper_limit"].value * 10_000 * part == pytest.approx(-np.log(0.05), rel=1e-9)
 
 
 def test_intervals_of_few_counts(exposures, bench):

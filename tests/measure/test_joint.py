@@ -23,6 +23,8 @@ def a_table(counts, background, alpha, exposure, *, obs_id=None, instrument="pn"
     table["counts"], table["background_counts"] = np.array(counts) * u.ct, np.array(background) * u.ct
     table["effective_exposure"] = np.broadcast_to(exposure, rows) * u.s
     table["alpha"], table["exposure_mean"] = np.broadcast_to(alpha, rows), np.broadcast_to(exposure, rows) * u.s
+    table["rate"] = (table["counts"] - table["alpha"] * table["background_counts"]) / table["effective_exposure"]
+    table["dispersion"] = np.ones(rows)
     return table
 
 

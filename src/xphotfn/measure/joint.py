@@ -22,20 +22,34 @@ __all__ = ("JointFlag", "joint_photometry")
 
 Floats = NDArray[np.float64]
 KEYS = ("position", "band", "instrument", "obs_id")
-NEEDED = (*KEYS, "ra", "dec", "counts", "background_counts", "alpha", "exposure_mean", "effective_exposure")
-FILL = (0.0, 0.0, 1.0, 0.0)  # of what does not count: counts, background, alpha, exposure
+WEIGHTED = ("rate", "effective_exposure", "dispersion")
+NEEDED = (*KEYS, "ra", "dec", "counts", "background_counts", "alpha", "exposure_mean", *WEIGHTED)
+FILL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)  # of what does not count
+SAME = 1e-9  # relative difference of counts that is rounding
 GROUPS = 20_000  # positions of one step, which bounds the memory
 SIGMA = 3.0  # beyond which flags are raised
 NOMINAL = float(special.ndtr(-SIGMA))
 
 
 class _Rows(NamedTuple):
-    """What the rate needs, one element for each row of the table; exposure 0 where it does not count."""
+    """What the rate needs, one element for each row of the table; exposures 0 where it does not count.
+
+    Counts in circle and ring, their ratio and the effective exposure; and the measurement on single counts that a row
+    of weighted counts is worth: the same where the dispersion is 1.
+    """
 
     counts: Floats
     background: Floats
     alpha: Floats
     exposure: Floats
+    single_counts: Floats
+    single_background: Floats
+    single_exposure: Floats
+
+    @property
+    def single(self) -> tuple[Floats, Floats, Floats, Floats]:
+        """Counts, background, alpha and exposure of the measurement on single counts."""
+        return self.single_counts, self.single_background, self.alpha, self.single_exposure
 
 
 class JointFlag(enum.IntFlag):
@@ -108,7 +122,9 @@ def joint_photometry(
     Notes
     -----
     ``N_i ~ Poisson(s E_i + alpha_i b_i)``, ``B_i ~ Poisson(b_i)`` with one rate s and a background of its own each,
-    ``E_i`` = effective exposure x response: :mod:`xphotfn.science.joint`. The counts are those of pixel centres. Wrong
+    ``E_i`` = effective exposure x response: :mod:`xphotfn.science.joint`. A row of weighted counts is the measurement
+    on single ones that has its rate and dispersion d: ``(rate E + alpha B)/d`` and ``B/d`` counts over ``E/d``. The
+    counts and significances are those of pixel centres. Wrong
     responses and wrong enclosed parts look like disagreement too.
 
     On a terminal a call of more than two seconds shows its progress; TQDM_DISABLE=1 turns that off.
@@ -157,22 +173,22 @@ def _rules(method: str | Method, confidence: float, limit_confidence: float) -> 
     return _Rules(name, float(confidence), float(limit_confidence))
 
 
-def _measured(rows: tuple[Floats, ...], rules: _Rules) -> dict[str, Any]:
+def _measured(rows: _Rows, rules: _Rules) -> dict[str, Any]:
     """Return the measured columns of arrays (groups, observations), some groups at a time."""
     from tqdm import tqdm
 
-    size, parts = rows[0].shape[0], []
+    size, parts = rows.counts.shape[0], []
     with tqdm(total=size, desc="joint photometry", unit="position", delay=2, leave=False, disable=None) as bar:
         for begin in range(0, max(size, 1), GROUPS):
-            part = tuple(values[begin : begin + GROUPS] for values in rows)
+            part = _Rows(*(values[begin : begin + GROUPS] for values in rows))
             parts.append(_columns(part, rules))
-            bar.update(part[0].shape[0])
+            bar.update(part.counts.shape[0])
     return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
 
-def _columns(rows: tuple[Floats, ...], rules: _Rules) -> dict[str, Any]:
-    n, b, _, exposure = rows
-    one, seen = equivalent_on_off(*rows), exposure > 0
+def _columns(rows: _Rows, rules: _Rules) -> dict[str, Any]:
+    n, b, alpha, exposure, *_ = rows
+    one, seen = equivalent_on_off(*rows.single), exposure > 0
     any_seen = np.any(seen, axis=1)
     low, high = interval_of(one, np.asarray(rules.confidence))
     return {
@@ -183,20 +199,21 @@ def _columns(rows: tuple[Floats, ...], rules: _Rules) -> dict[str, Any]:
         "rate": one.rate,
         "rate_low": low,
         "rate_high": high,
-        "significance": joint_significance(*rows, method=rules.method),
+        "significance": joint_significance(n, b, alpha, exposure, method=rules.method),
         "upper_limit": quantile_of(one, np.asarray(rules.limit_confidence)),
-        "consistency": np.exp(joint_consistency(*rows)),
+        "consistency": np.exp(joint_consistency(*rows.single)),
     }
 
 
 def _variability(data: _Rows, group: NDArray[np.intp], obs_id: NDArray[np.str_], size: int) -> Floats:
     """Return by how many sigma the observations of each group differ, after all rows of each are joined."""
     first, pair = _groups(group, obs_id)
-    one = equivalent_on_off(*_side_by_side(data, pair, first.size))
-    none = np.isnan(one.exposure)
-    joined = _Rows(*(np.where(none, fill, part) for part, fill in zip(one, FILL, strict=True)))
-    rows = _side_by_side(joined, group[first], size)
-    return np.maximum(log_p_to_sigma(joint_consistency(*rows)), 0.0)
+    one = equivalent_on_off(*_side_by_side(data, pair, first.size).single)
+    n, b, alpha, exposure = (
+        np.where(np.isnan(one.exposure), fill, part) for part, fill in zip(one, FILL, strict=False)
+    )
+    rows = _side_by_side(_Rows(n, b, alpha, exposure, n, b, exposure), group[first], size)
+    return np.maximum(log_p_to_sigma(joint_consistency(*rows.single)), 0.0)
 
 
 def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any]) -> Any:
@@ -229,12 +246,17 @@ def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _R
     names = ("centre_counts", "centre_background") if prefix else ("counts", "background_counts")
     n, b = (_values(table, name) for name in names)
     alpha, mean = _values(table, f"{prefix}alpha"), _values(table, "exposure_mean")
-    exposure = mean * _parts(enclosed, mean.size)
+    exposure, each, on = mean * _parts(enclosed, mean.size), np.ones(n.size), n
     if enclosed is None:
-        exposure = _values(table, f"{prefix}effective_exposure")
+        rate, exposure, each = (
+            _values(table, f"{prefix}{name}") for name in ("rate", "effective_exposure", "dispersion")
+        )
+        on = np.maximum(rate * exposure + alpha * b, 0.0) / each
+        on = np.where(np.abs(on - n) <= SAME * n, n, on)
     exposure = exposure * _factors(_texts(table, "instrument"), response)
-    good = np.isfinite(n) & np.isfinite(b) & np.isfinite(alpha) & np.isfinite(exposure)
-    return _Rows(*(np.where(good, v, fill) for v, fill in zip((n, b, alpha, exposure), FILL, strict=True)))
+    found = (n, b, alpha, exposure, on, b / each, exposure / each)
+    good = np.all(np.isfinite(found), axis=0)
+    return _Rows(*(np.where(good, v, fill) for v, fill in zip(found, FILL, strict=True)))
 
 
 def _parts(enclosed: Any, size: int) -> Floats:
@@ -271,7 +293,7 @@ def _groups(*keys: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return first[order], rank[number]
 
 
-def _side_by_side(data: _Rows, group: NDArray[np.intp], size: int) -> tuple[Floats, ...]:
+def _side_by_side(data: _Rows, group: NDArray[np.intp], size: int) -> _Rows:
     """Return arrays (groups, observations); groups with fewer observations are filled with exposure 0."""
     order = np.argsort(group, kind="stable")
     count = np.bincount(group, minlength=size)
@@ -281,4 +303,4 @@ def _side_by_side(data: _Rows, group: NDArray[np.intp], size: int) -> tuple[Floa
         wide = np.full((size, int(count.max(initial=1))), fill)
         wide[group[order], place] = values[order]
         results.append(wide)
-    return tuple(results)
+    return _Rows(*results)
