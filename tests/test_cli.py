@@ -563,12 +563,12 @@ def test_engine_auto_takes_sas_where_it_is_ready(sas, capsys):
     with click.Context(main).scope():
         assert engine_named("auto") == xp.sas_engine()
         assert engine_named("native") == xp.native_engine()
-    assert capsys.readouterr().err == f"engine: sas-{xp.__version__}\n"
+    assert capsys.readouterr().err == f"engine: sas-{xp.__version__}\nengine: {xp.native_engine().identity}\n"
 
 
 @pytest.mark.slow
 def test_a_run_with_sas(data, sas, tmp_path):
-    words = ["run", data, *WHERE, "--store", tmp_path / "s"]
+    words = ["run", data, *WHERE, "--store", tmp_path / "s", "--engine", "auto"]
     with_sas = call(*words)
     assert f"engine: sas-{xp.__version__}" in with_sas.stderr
     assert "2 done (0 were there)" in with_sas.stderr
