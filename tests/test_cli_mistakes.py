@@ -2,6 +2,7 @@
 
 import shutil
 
+import click
 import pytest
 from click.testing import CliRunner
 
@@ -140,3 +141,26 @@ def test_an_exposure_map_that_cannot_be_made_says_what_to_get(tmp_path):
             xp.point_source("x", 52.31, -33.72, radius="20 arcsec"), xp.find_observations(tmp_path / "data")
         )
         xp.plan_photometry(field, xp.energy_band("0.5 keV", "2 keV"))
+
+
+def test_names_in_files_command_neither_terminal_nor_spreadsheet(capsys):
+    from xphotfn.cli.output import say
+    from xphotfn.plot.report import _cell
+
+    with click.Context(main).scope():
+        say("NGC 1\x1b[2J\x9b2J\x07 is left out\n\tand so on")
+        print_rows(("target",), [("\x1b]0;title\x07 A907",)])
+    shown = capsys.readouterr()
+    assert shown.err == "NGC 1\\x1b[2J\\x9b2J\\x07 is left out\n\tand so on\n"
+    assert shown.out == "target\n\\x1b]0;title\\x07 A907\n"
+    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"):
+        assert _cell(text) == f"'{text}"
+    assert (_cell("A907"), _cell(-1.5), _cell(float("nan"))) == ("A907", -1.5, "")
+
+
+@pytest.mark.parametrize("address", ["s3://bucket/x", "gs://b", "https://host/store"])
+def test_a_store_at_an_address_is_refused(data, tmp_path, monkeypatch, address):
+    monkeypatch.chdir(tmp_path)
+    told = call("run", data, *WHERE, "--store", address)
+    assert (told.exit_code, list(tmp_path.iterdir())) == (1, [])
+    assert "a store is a folder" in told.stderr

@@ -362,3 +362,20 @@ def test_shims_are_programs(data, tmp_path):
     assert failed.stderr.startswith("** evselect: error (ParamNotFound), parameter imagset is not known")
     with pytest.raises(TaskError, match="no task 'rm'"):
         write_shims(tmp_path, ["rm"])
+
+
+@pytest.mark.parametrize("name", ["events.fits", "./events.fits", "link.fits", "hard.fits", "sub/../events.fits"])
+@pytest.mark.parametrize("output", ["imageset", "filteredset"])
+def test_an_output_that_is_the_input_is_refused(call, data, tmp_path, name, output):
+    (tmp_path / "sub").mkdir()
+    own = tmp_path / "own.fits"
+    own.write_bytes(data[0].read_bytes())
+    (tmp_path / "events.fits").unlink()
+    own.rename(tmp_path / "events.fits")
+    (tmp_path / "link.fits").symlink_to("events.fits")
+    (tmp_path / "hard.fits").hardlink_to(tmp_path / "events.fits")
+    before = (tmp_path / "events.fits").read_bytes()
+    status, _, err = call("evselect", "table=events.fits:EVENTS", f"{output}={name}", f"with{output}=yes", BAND, *IMAGE)
+    assert status == 1
+    assert "is read by this command and would be lost: name another output" in err
+    assert (tmp_path / "events.fits").read_bytes() == before

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from xphotfn.cli.output import printable
 from xphotfn.errors import XphotfnError
 
 __all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "Command", "Group", "as_options")
@@ -95,7 +96,7 @@ class Group(click.Group):
             with _usage_mistakes_have_status_1():
                 return super().invoke(ctx)
         except XphotfnError as error:
-            click.echo(f"xphotfn: {as_options(str(error))}", err=True)
+            click.echo(printable(f"xphotfn: {as_options(str(error))}"), err=True)
             ctx.exit(MISTAKE)
         except KeyboardInterrupt as stop:
             kept = "; ".join(getattr(stop, "__notes__", ())).replace("the same run() again", "the same command again")

@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import DONE_IN_PART, Command
-from xphotfn.cli.output import print_json, print_rows, say, say_notes, show, wants_progress
+from xphotfn.cli.output import print_json, print_rows, printable, say, say_notes, show, wants_progress
 from xphotfn.cli.running import engine_named, run_plan
 from xphotfn.cli.sample import end, sample_of
 
@@ -86,7 +86,7 @@ def plan(root: Path, as_json: bool, script: bool, **options: Any) -> None:
     elif script:
         click.echo(to_shell(sample.plan), nl=False)
     else:
-        click.echo(describe(sample.plan))
+        click.echo(printable(describe(sample.plan)))
         for step in sample.plan.steps:
             click.echo(shlex.join(step.command.argv))
     end(sample.failures)

@@ -5,13 +5,14 @@ import math
 import shutil
 import sys
 import textwrap
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "say",
+__all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "printable", "say",
            "say_notes", "show", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
@@ -24,10 +25,21 @@ def _is_set(name: str) -> bool:
     return bool(click.get_current_context().meta.get(name))
 
 
+def printable(text: str) -> str:
+    r"""Return a text whose control characters are written out: names of files and targets may hold some.
+
+    Examples
+    --------
+    >>> print(printable("NGC 1\x1b[2J"))
+    NGC 1\x1b[2J
+    """
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text)
+
+
 def say(text: str) -> None:
     """Print a line for people on stderr, unless they want quiet."""
     if not _is_set(QUIET):
-        click.echo(text, err=True)
+        click.echo(printable(text), err=True)
 
 
 def wants_progress() -> bool:
@@ -80,7 +92,7 @@ def _shown(name: str, value: Any) -> str:
 
 def print_rows(names: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print an aligned table on a terminal, and tab-separated values when piped."""
-    cells = [list(names), *([" ".join(str(c).split()) for c in row] for row in rows)]
+    cells = [list(names), *([printable(" ".join(str(c).split())) for c in row] for row in rows)]
     if not _on_terminal():
         for row in cells:
             click.echo("\t".join(row))

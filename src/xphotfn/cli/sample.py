@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import values
 from xphotfn.cli.group import DONE_IN_PART, as_options
-from xphotfn.cli.output import say, say_notes, wants_progress
+from xphotfn.cli.output import printable, say, say_notes, wants_progress
 from xphotfn.cli.positions import asked_position
 from xphotfn.errors import PlanError, XphotfnError
 
@@ -129,7 +129,7 @@ def end(failures: Iterable[tuple[str, str]]) -> None:
     listed = tuple(failures)
     if listed:
         many = "1 target" if len(listed) == 1 else f"{len(listed)} targets"
-        click.echo(f"xphotfn: {many} failed:\n{_listed(listed)}", err=True)
+        click.echo(printable(f"xphotfn: {many} failed:\n{_listed(listed)}"), err=True)
         click.get_current_context().exit(DONE_IN_PART)
 
 

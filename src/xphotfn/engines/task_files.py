@@ -7,7 +7,7 @@ file gets one of ours. Inputs are links. Outputs replace what was there by one r
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -100,6 +100,7 @@ def staged(command: Command, *, clobber: bool) -> Iterator[Work]:
     inside = _renamed(command, names)
     for path in names.outputs.values():
         _check_output(Path(path), clobber)
+        _check_is_no_input(Path(path), names.inputs.values())
     first = next(iter(names.outputs.values()), "")
     folder = Path(tempfile.mkdtemp(prefix=".xphotfn-", dir=Path(first).absolute().parent if first else None))
     try:
@@ -125,6 +126,13 @@ def _check_output(path: Path, clobber: bool) -> None:
         raise TaskError("FileNotCreated", f"{path} cannot be made: it is a folder")
     if not clobber and (path.exists() or path.is_symlink()):
         raise TaskError("FileExists", f"{path} exists already and may not be replaced (-c, or SAS_CLOBBER=0)")
+
+
+def _check_is_no_input(output: Path, inputs: Iterable[str]) -> None:
+    """Refuse an output that is one of the files read, under whatever name: inputs are never modified."""
+    for path in map(Path, inputs):
+        if output.resolve() == path.resolve() or (output.exists() and path.exists() and output.samefile(path)):
+            raise TaskError("FileExists", f"{output} is read by this command and would be lost: name another output")
 
 
 def _deliver(made: Path, final: Path, clobber: bool) -> None:

@@ -219,7 +219,14 @@ def _write_csv(path: Path, shown: RunReport) -> None:
         writer = csv.writer(stream)
         writer.writerow(_CSV)
         for row in _csv_rows(shown):
-            writer.writerow("" if isinstance(v, float) and not math.isfinite(v) else v for v in row)
+            writer.writerow(map(_cell, row))
+
+
+def _cell(value: Any) -> Any:
+    """Return what stands in a cell; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
+    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
+        return f"'{value}"
+    return "" if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _csv_rows(shown: RunReport) -> Iterator[tuple[Any, ...]]:

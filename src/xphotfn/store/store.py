@@ -7,6 +7,7 @@ complete or not at all; what is being made lies in ``<store>/scratch``, whose fo
 import hashlib
 import json
 import os
+import re
 import shutil
 import stat
 import uuid
@@ -28,6 +29,7 @@ __all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store", "prod
 
 MARKER = STORE_MARK
 _FOLDERS = ("products", "scratch", "runs")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # s3://bucket; Path makes one slash of two
 _MANIFEST = 2**16  # bytes; most manifests are smaller
 
 
@@ -261,6 +263,11 @@ def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
     >>> store.durable, open_store(store) == store
     (True, True)
     """
+    if "://" in str(path):
+        raise InvalidFile(
+            str(path),
+            "is an address: a store is a folder, on a file system that all machines share where there are several",
+        )
     store = path if isinstance(path, Store) else Store(path, durable)
     root = Path(store.path)
     try:
