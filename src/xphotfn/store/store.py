@@ -263,11 +263,8 @@ def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
     >>> store.durable, open_store(store) == store
     (True, True)
     """
-    if "://" in str(path):
-        raise InvalidFile(
-            str(path),
-            "is an address: a store is a folder, on a file system that all machines share where there are several",
-        )
+    if _ADDRESS.match(str(path)):
+        raise InvalidFile(str(path), "is an address: a store is a folder, on a file system that all its machines share")
     store = path if isinstance(path, Store) else Store(path, durable)
     root = Path(store.path)
     try:
