@@ -45,7 +45,8 @@ def test_filters_as_sas_writes_them(text, expected):
 
 @pytest.mark.parametrize(
     "text",
-    ["true", "X > Y", "X + 1 > 3", "!(PI > 3)", "circle(1,2,3,X,Y)", "PI > 3 || X > Y", "FLAG & 6 != 0",
+    ["true", "X > Y", "X + 1 > 3", "!(PI > 3)", "circle(1,2,A,X,Y)",
+     "circle(1,2,3,X+1,Y)", "!(circle(1,2,3,X,Y) && PI > 3)", "PI > 3 || X > Y", "FLAG & 6 != 0",
      "FLAG & 6 == 9", "PI in [A:5]", "gti(a.fits,TIME+1)", "PI", "PI > 3 > 2", "FLAG + 6 == 0", "PI > 5 && PI < 3"],
 )  # fmt: skip
 def test_what_cannot_be_said_is_left_out(text):

@@ -180,3 +180,18 @@ def test_the_header_of_a_real_map_is_that_of_sas_and_says_what_was_done(data_roo
     assert is_exposure_map(ours)
     assert band_of_exposure_map(ours) == Band(lo_ev=500, hi_ev=2000)
     assert grid_of(ours, "a").difference(grid_of(theirs, "b")) == ""
+
+
+@pytest.mark.parametrize(("events", "limit"), [("mos1S001-corev.fits.gz", 0.0013), ("none", 0.0013)])
+def test_a_map_in_detector_coordinates(folders_root, events, limit):
+    """SAS calls the axes DETX_ANG and DETY_ANG and has DETX and DETY in the L cards."""
+    place = folders_root / "esas" / "0203930101"
+    pairs = {"imageset": "mos1S001-obj-im-det-500-10000.fits.gz", "attitudeset": "atthk.fits.gz", "eventset": events}
+    pairs |= {"expimageset": "o.fits", "pimin": "500", "pimax": "10000", "withdetcoords": "yes"}
+    job = read_job(Command(task="eexpmap", parameters=tuple(pairs.items())), place)
+    native = exposure_map(exposure_geometry(job, read_inputs(job)), 5250, packaged_table()).astype(float)
+    sas = fits.getdata(place / "mos1S001-exp-im-det-500-10000.fits.gz").astype(float)
+    pixels = compared(sas)
+    ratio = native[pixels] / sas[pixels] - 1
+    assert np.median(np.abs(ratio)) <= limit
+    assert overlap(native, sas) >= (0.995 if events != "none" else 0.98)

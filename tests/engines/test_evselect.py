@@ -769,3 +769,18 @@ def test_live_times_of_the_pipeline_list_cut_by_good_times(folders_root, tmp_pat
     for n in range(1, 8):
         assert ours[f"LIVETI{n:02d}"] == pytest.approx(theirs[f"LIVETI{n:02d}"], abs=1e-3)
         assert ours[f"ONTIME{n:02d}"] == pytest.approx(theirs[f"ONTIME{n:02d}"], abs=1e-6)
+
+
+def test_an_image_of_the_detector_has_the_cards_of_sas(folders_root, tmp_path):
+    place = folders_root / "esas" / "0203930101"
+    (tmp_path / "e.fits.gz").symlink_to(place / "mos1S001-clean-filtered.fits.gz")
+    pairs = {"table": "e.fits.gz", "imageset": "i.fits", "xcolumn": "DETX", "ycolumn": "DETY", "squarepixels": "yes"}
+    pairs |= {"imagebinning": "imageSize", "ximagesize": "780", "yimagesize": "780", "ignorelegallimits": "yes"}
+    pairs |= {"ximagemin": "-19499", "ximagemax": "19500", "yimagemin": "-19499", "yimagemax": "19500"}
+    evselect(Command(task="evselect", parameters=tuple(pairs.items())), tmp_path)
+    ours, theirs = fits.getheader(tmp_path / "i.fits"), fits.getheader(place / "mos1S001-obj-im-det-500-10000.fits.gz")
+    cards = [k for k in theirs if k.startswith(("CTYPE", "CRPIX", "CRVAL", "CUNIT", "CDELT", "LTV", "LTM", "WCS"))]
+    assert [k for k in ours if k in cards] == cards
+    for key in cards:
+        assert ours[key] == (pytest.approx(theirs[key], rel=1e-13) if isinstance(theirs[key], float) else theirs[key])
+        assert ours.comments[key] == theirs.comments[key], key

@@ -93,6 +93,7 @@ FILTERS = st.builds(
     table=WORDS,
     intervals=st.none() | st.lists(st.tuples(NUMBERS, NUMBERS), max_size=2).map(tuple),
     slot=WHOLE,
+    place=st.none() | WORDS,
 )
 SIZES = st.lists(st.floats(0.1, 10), min_size=1, max_size=2).map(tuple)
 GRID = PixelGrid.from_sky_range(149.6, -11.1)
@@ -503,7 +504,18 @@ PLANS = (
 )
 PRODUCT_REFERENCES = (
     case(Image, xst.products(kind="image"), {"path": ""}),
-    case(ExposureMap, xst.products(kind="exposure_map"), {"obs_id": ""}),
+    case(
+        ExposureMap,
+        st.builds(
+            lambda exposure, part: attrs.evolve(
+                exposure, looked_at=None if part is None else np.full(exposure.grid.shape, part, dtype=np.float32)
+            ),
+            xst.products(kind="exposure_map"),
+            st.none() | st.sampled_from((0.0, 0.5, 1.0)),
+        ),
+        {"obs_id": ""},
+        holds_arrays=True,
+    ),
     case(
         RateMap,
         xst.products(kind="rate_map"),
@@ -559,7 +571,8 @@ def records_in(value):
 
 
 def equal(one, other):
-    return np.array_equal(one, other) if isinstance(one, np.ndarray) else one == other
+    arrays = isinstance(one, np.ndarray) or isinstance(other, np.ndarray)
+    return np.array_equal(one, other) if arrays else one == other
 
 
 def samples(strategy, count=4):

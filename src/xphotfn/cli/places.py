@@ -65,6 +65,7 @@ def _of_folder(folder: Path) -> Iterator[Any]:
     """Yield the images of a folder with their exposure maps; pairs that do not fit are left out, and said."""
     import xphotfn as xp
     from xphotfn.cli.output import say, say_notes, wants_progress
+    from xphotfn.measure.joined import joined
 
     observations = xp.find_observations(folder, progress=wants_progress())
     say_notes(observations)
@@ -75,9 +76,9 @@ def _of_folder(folder: Path) -> Iterator[Any]:
                 other = exposure.found("exposure_map", band)
                 if product is exposure.found("image", band) and other is not None:
                     try:
-                        yield xp.RateMap(
-                            image=_found(xp.Image, observation, exposure, product),
-                            exposure=_found(xp.ExposureMap, observation, exposure, other),
+                        yield joined(
+                            _found(xp.Image, observation, exposure, product),
+                            _found(xp.ExposureMap, observation, exposure, other),
                         )
                     except ShapeMismatch as error:
                         say(f"note: {observation.obs_id}: {error}")
@@ -102,6 +103,7 @@ def product_of(path: Path, exposure: Path | None, scratch: Path) -> Any:
     import xphotfn as xp
     from xphotfn.io.cards import card
     from xphotfn.io.fits import read_header
+    from xphotfn.measure.joined import joined
 
     header = read_header(str(path))
     if card(header, "CREATOR") == "xphotfn" and card(header, "BUNIT") == "ct/s":
@@ -113,7 +115,7 @@ def product_of(path: Path, exposure: Path | None, scratch: Path) -> Any:
     second = _file(None, exposure, exposure)
     if not (isinstance(first, xp.Image) and isinstance(second, xp.ExposureMap)):
         raise InvalidRecord(f"a rate map is an image and its --exposure map, got {path} and {exposure}")
-    return xp.RateMap(image=first, exposure=second)
+    return joined(first, second)
 
 
 def _extension(path: Path, hdu: int, scratch: Path) -> Path:

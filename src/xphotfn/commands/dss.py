@@ -77,6 +77,8 @@ class DssFilter:
         Good time intervals of a table filter; None where the block is none of them.
     slot
         Number in the name of a new table.
+    place
+        Shapes or a mask of a new table filter on two columns; they are not interpreted here.
     """
 
     axis: str
@@ -86,6 +88,13 @@ class DssFilter:
     table: str = ""
     intervals: Intervals | None = None
     slot: int = 0
+    place: object | None = None
+
+    @property
+    def columns(self) -> tuple[str, str] | None:
+        """The two columns of a filter on places, such as X and Y of ``POS(X,Y)``; None for a filter on one column."""
+        names = self.axis.partition("(")[2].partition(")")[0].replace("&", "").split(",")
+        return (names[0].strip(), names[1].strip()) if len(names) == 2 else None
 
 
 Component: TypeAlias = tuple[DssFilter, ...]
@@ -128,7 +137,7 @@ def _component(
     filters = []
     for n in numbers:
         value, table = get("DSVAL", n), get("DSREF", n).lstrip(":")
-        is_table = value.upper() == "TABLE"
+        is_table = value.upper() in ("TABLE", "IMAGE")
         kind = TABLE if is_table else MASK if get("DSFORM", n).upper() == "X" else RANGE
         intervals = intervals_of(table) if is_table else None
         axis, unit = str(header.get(f"DSTYP{n}")).strip(), get("DSUNI", n)
@@ -305,14 +314,28 @@ def select(old: Subspace, new: Subspace) -> Subspace:
         return old
     found = (both(before, after) for before in old or ((),) for after in new)
     passing = [component for component in found if component]
-    return _aligned(tuple(_named(component, k) for k, component in enumerate(passing)))
+    places: dict[object, str] = {}
+    taken = {f.table for component in old for f in component}
+    return _aligned(tuple(_named(component, k, places, taken) for k, component in enumerate(passing)))
 
 
-def _named(component: Component, number: int) -> Component:
-    return tuple(
-        attrs.evolve(f, table=f"GTI{number:03d}{f.slot % 100:02d}") if f.kind == TABLE and not f.table else f
-        for f in component
-    )
+def _named(component: Component, number: int, places: dict[object, str], taken: set[str]) -> Component:
+    """Return a component whose new tables have names; ``places`` and ``taken`` keep these: equal places share one."""
+    named = []
+    for f in component:
+        table = f.table
+        if f.kind == TABLE and not f.table:
+            if f.place is None:
+                table = f"GTI{number:03d}{f.slot % 100:02d}"
+            elif f.place in places:
+                table = places[f.place]
+            else:
+                names = (f"REG{number:03d}{(f.slot + n) % 100:02d}" for n in range(100))
+                table = next((name for name in names if name not in taken), "")
+                places[f.place] = table
+                taken.add(table)
+        named.append(attrs.evolve(f, table=table))
+    return tuple(named)
 
 
 def _aligned(subspace: Subspace) -> Subspace:

@@ -3,7 +3,7 @@
 from typing import Any, final
 
 import numpy as np
-from attrs import field, frozen
+from attrs import cmp_using, field, frozen
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
@@ -34,6 +34,15 @@ def _array_and_header(path: str, hdu: int) -> tuple[NDArray[Any], Any]:
 
     pair: tuple[NDArray[Any], Any] = _CACHE.get(file_key(path, hdu), load)
     return pair
+
+
+def _part(values: Any) -> NDArray[np.float32] | None:
+    if values is None:
+        return None
+    found = np.array(values, dtype=np.float32)
+    if not (found.size and float(np.min(found)) >= 0 and float(np.max(found)) <= 1):
+        raise InvalidRecord("ExposureMap.looked_at must lie between 0 and 1: it is a part of each pixel")
+    return np.asarray(read_only(found))
 
 
 @final
@@ -95,7 +104,15 @@ class Image:
 @final
 @frozen(kw_only=True, repr=False)
 class ExposureMap:
-    """An exposure map on disk; the fields are those of :class:`Image`."""
+    """An exposure map on disk; the fields are those of :class:`Image`, and one more.
+
+    Parameters
+    ----------
+    looked_at
+        The part of each pixel, 0 to 1, from which the image beside it takes events; None for all. An image that was
+        cut by regions has no exposure outside of them, whatever the file of the map says.
+        :func:`~xphotfn.measure.joined.joined` fills it in.
+    """
 
     path: str = field(validator=non_empty)
     target: str | None = None
@@ -105,14 +122,22 @@ class ExposureMap:
     band: Band
     grid: PixelGrid
     digest: str = ""
+    looked_at: NDArray[np.float32] | None = field(
+        default=None, converter=_part, eq=cmp_using(eq=np.array_equal), hash=False, repr=False
+    )
 
     def __attrs_post_init__(self) -> None:
         check_measurable(self.grid, self.path)
+        if self.looked_at is not None and self.looked_at.shape != self.grid.shape:
+            raise ShapeMismatch(
+                f"ExposureMap.looked_at must have the shape {self.grid.shape} of the map, got {self.looked_at.shape}"
+            )
 
     @property
     def data(self) -> NDArray[Any]:
-        """Exposure in s, shape (ny, nx), float; read-only."""
-        return _checked(self)
+        """Exposure in s, shape (ny, nx), float, 0 where the image was not looked at; read-only."""
+        data = _checked(self)
+        return data if self.looked_at is None else np.asarray(read_only(data * self.looked_at))
 
     @property
     def header(self) -> Any:
@@ -186,7 +211,8 @@ class RateMap:
     @property
     def data(self) -> NDArray[np.float64]:
         """Count rate in ct/s per pixel, float64, shape (ny, nx), 0 off the detector; read-only."""
-        key = ("rate", file_key(self.image.path), file_key(self.exposure.path))
+        cut = self.exposure.looked_at is not None
+        key = ("rate", file_key(self.image.path), file_key(self.exposure.path), cut)
 
         def load() -> tuple[Any, int]:
             rate = rate_map(self.image.data, self.exposure.data)

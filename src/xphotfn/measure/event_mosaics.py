@@ -14,15 +14,16 @@ from numpy.typing import ArrayLike, NDArray
 from xphotfn.commands.builders import selection_expression
 from xphotfn.commands.command import Command
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
-from xphotfn.commands.selection import Expression, columns, expand_macros, parse
+from xphotfn.commands.selection import Expression, columns, expand_macros, parse, with_region_columns
 from xphotfn.engines.native.emosaic import fitting_card, numbered
 from xphotfn.engines.native.engine import NativeEngine
 from xphotfn.engines.native.events import chunks, columns_of
-from xphotfn.engines.native.evselect_plan import Source, open_source
+from xphotfn.engines.native.evselect_plan import Source, open_source, region_columns
 from xphotfn.engines.native.imaging import sky_reference
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile, InvalidRecord, PlanError
+from xphotfn.graph.selection_inputs import Selection, selection_inputs
 from xphotfn.io.fits import read_header
 from xphotfn.io.thumbnails import picture
 from xphotfn.records._fields import items, pairs
@@ -204,7 +205,7 @@ def mosaic_events(
     total = np.zeros(common.shape, dtype=np.int32)
     binned: list[BinnedList] = []
     for item in lists:
-        with _selected(item, _expression(item, band, selection), engine) as (source, tree):
+        with _selected(item, _selection(item, band, selection), engine) as (source, tree):
             seen = 0 if source is None else _add(total, common, source, tree, item.frame)
         binned.append(_record(item, seen, total, sum(b.inside for b in binned)))
     return EventMosaic(data=total, grid=common, band=band, lists=binned, left_out=left_out)
@@ -285,19 +286,23 @@ def _joined(lists: Sequence[_List], wanted: ImageGrid) -> PixelGrid:
     return mosaic_grid(grids, names=[item.path.name for item in lists])
 
 
-def _expression(item: _List, band: Band, selection: str | None) -> str:
-    filtered = item.exposure.filtered or selection is not None
-    return selection_expression(
-        band.lo_ev, band.hi_ev, item.exposure.instrument, filtered=filtered, extra=selection or ""
+def _selection(item: _List, band: Band, selection: str | None) -> Selection:
+    """Return what is to be selected of a list, and the files that this needs."""
+    chosen = Selection("", ())
+    if selection and item.exposure.events is not None:
+        chosen = selection_inputs(selection, item.exposure.events)
+    text = selection_expression(
+        band.lo_ev, band.hi_ev, item.exposure.instrument, filtered=item.exposure.filtered, extra=chosen.text
     )
+    return Selection(text, chosen.inputs)
 
 
 @contextmanager
-def _selected(item: _List, expression: str, engine: Engine) -> Iterator[tuple[Source | None, Expression]]:
+def _selected(item: _List, chosen: Selection, engine: Engine) -> Iterator[tuple[Source | None, Expression]]:
     """Give an open list and what is to be selected of it; no list where another engine selected nothing."""
-    if isinstance(engine, NativeEngine):
-        source = open_source(item.path.parent, item.path.name)
-        yield source, parse(expand_macros(expression, source.keywords))
+    native = isinstance(engine, NativeEngine)
+    if native and not chosen.inputs:
+        yield _opened(item.path, chosen.text)
         return
     ending = ".gz" if item.path.name.lower().endswith((".gz", ".ftz")) else ""
     table = f"{item.who.replace(' ', '_')}_evts.fits{ending}"
@@ -305,14 +310,27 @@ def _selected(item: _List, expression: str, engine: Engine) -> Iterator[tuple[So
         ("table", table),
         ("withfilteredset", "yes"),
         ("filteredset", "selected.fits"),
-        ("expression", expression),
+        ("expression", chosen.text),
     )
     with tempfile.TemporaryDirectory() as scratch:
         (Path(scratch) / table).symlink_to(item.path)
-        command = Command(task="evselect", parameters=pairs_of, inputs=(table,), outputs=("selected.fits",))
+        for needed in chosen.inputs:
+            if needed.file is not None:
+                (Path(scratch) / needed.name).symlink_to(needed.file.path)
+        if native:
+            yield _opened(Path(scratch) / table, chosen.text)
+            return
+        inputs = (table, *(needed.name for needed in chosen.inputs))
+        command = Command(task="evselect", parameters=pairs_of, inputs=inputs, outputs=("selected.fits",))
         engine.execute(command, Path(scratch))
         empty = not read_header(Path(scratch) / "selected.fits", "EVENTS")["NAXIS2"]
         yield None if empty else open_source(Path(scratch), "selected.fits"), parse("true")
+
+
+def _opened(path: Path, expression: str) -> tuple[Source, Expression]:
+    source = open_source(path.parent, path.name)
+    tree = parse(expand_macros(expression, source.keywords))
+    return source, with_region_columns(tree, region_columns(source.resolve))
 
 
 def _add(total: NDArray[np.int32], grid: PixelGrid, source: Source, tree: Expression, frame: PixelGrid) -> int:

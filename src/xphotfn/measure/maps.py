@@ -9,6 +9,7 @@ from xphotfn.graph.result import Run
 from xphotfn.io.fits import read_header
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
+from xphotfn.measure.joined import joined, joined_mosaic
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
@@ -175,12 +176,18 @@ def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[
         if (name is None or p.field_name == name) and (band is None or p.band == band)
     }
     targets = {f.name: f.target for f in run.plan.fields}
-    for (kind, what), image in there.items():
+    members: dict[tuple[str, Band], list[RateMap]] = {}
+    for (kind, what), image in sorted(there.items(), key=lambda item: item[1][0].obs_id == "combined"):
         exposure = there.get(("exposure_map", what))
         if kind == "image" and exposure is not None:
             target = targets[what[0]]
             pair = _product(Image, target, *image), _product(ExposureMap, target, *exposure)
-            yield what, RateMap(image=pair[0], exposure=pair[1])
+            group = members.setdefault((what[0], what[-1]), [])
+            if what[1] == "combined":
+                yield what, joined_mosaic(*pair, group)
+            else:
+                group.append(joined(*pair))
+                yield what, group[-1]
 
 
 def _product(kind: Any, target: Target | None, product: PlannedProduct, path: str, digest: str) -> Any:

@@ -1,6 +1,8 @@
-"""The data subspace of a selection expression: the part of it that ranges, masks and intervals can say."""
+"""The data subspace of a selection expression: the part of it that ranges, masks, intervals and places can say."""
 
 from collections.abc import Callable, Mapping
+
+from attrs import evolve
 
 from xphotfn.commands.dss import (
     MASK,
@@ -18,25 +20,33 @@ from xphotfn.commands.dss import (
     ranges_of_text,
 )
 from xphotfn.commands.selection import (
+    Call,
     Chain,
     Column,
     Expression,
+    FileFilter,
     GtiFilter,
     Integer,
+    MaskFilter,
     Membership,
+    RegionFilter,
     Truth,
+    Unary,
 )
+from xphotfn.commands.selection.nodes import REGIONS
+from xphotfn.engines.native.selection_filters import MaskImage, RegionShape, RegionTable
 
-__all__ = ("dss_of",)
+__all__ = ("dss_of", "place_filter")
 
 _ANYTHING: Subspace = ((),)
 _MOST = 999
 _MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
 
 
-def dss_of(
-    expression: Expression, units: Mapping[str, str], intervals_of: Callable[[GtiFilter], Intervals]
-) -> Subspace:
+Reader = Callable[[FileFilter], Intervals | RegionTable | MaskImage]
+
+
+def dss_of(expression: Expression, units: Mapping[str, str], read: Reader) -> Subspace:
     """Return the subspace of an expression.
 
     Parameters
@@ -45,14 +55,14 @@ def dss_of(
         The tree, with its macros expanded.
     units
         Unit of each column, may be empty.
-    intervals_of
-        Reads the intervals of a gti filter.
+    read
+        Reads the intervals of a gti filter, the shapes of a region filter or the mask of a mask filter.
 
     Returns
     -------
     Subspace
         Components; one without filters where nothing of the expression can be said so. What cannot be said
-        (arithmetic on columns, regions, masks, a negation) is left out, so the subspace may hold more than
+        (arithmetic on columns, a negation of more than one shape) is left out, so the subspace may hold more than
         the expression selects, never less.
 
     Examples
@@ -66,9 +76,9 @@ def dss_of(
         operator = expression.rest[0][0]
         operands = (expression.first, *(operand for _, operand in expression.rest))
         if operator in ("&&", "||"):
-            parts = [dss_of(operand, units, intervals_of) for operand in operands]
+            parts = [dss_of(operand, units, read) for operand in operands]
             return _all_of(parts) if operator == "&&" else _any_of(parts)
-    found = _filter(expression, units, intervals_of)
+    found = _filter(expression, units, read)
     return ((found,),) if found else _ANYTHING
 
 
@@ -94,13 +104,14 @@ def _any_of(parts: list[Subspace]) -> Subspace:
     return components
 
 
-def _filter(
-    node: Expression, units: Mapping[str, str], intervals_of: Callable[[GtiFilter], Intervals]
-) -> DssFilter | None:
+def _filter(node: Expression, units: Mapping[str, str], read: Reader) -> DssFilter | None:
     match node:
         case GtiFilter(time=Column(name=axis)):
-            unit = units.get(axis, "")
-            return DssFilter(axis=axis, kind=TABLE, value="TABLE", unit=unit, intervals=intervals_of(node))
+            found = read(node)
+            intervals = found if isinstance(found, tuple) else ()
+            return DssFilter(axis=axis, kind=TABLE, value="TABLE", unit=units.get(axis, ""), intervals=intervals)
+        case Call() | RegionFilter() | MaskFilter() | Unary():
+            return place_filter(node, read)
         case Membership(value=Column(name=axis)):
             ranges = ranges_of_items(node)
             return filter_of_ranges(axis, ranges, units.get(axis, "")) if ranges else None
@@ -108,6 +119,44 @@ def _filter(
             return _comparison(node.first, operator, right, units)
         case Truth() | _:
             return None
+
+
+def place_filter(node: Expression, read: Reader) -> DssFilter | None:
+    """Return the filter of a region function, a region table, a mask, or of all but one shape; None for others."""
+    match node:
+        case Unary(operator="!", operand=inner):
+            found = place_filter(inner, read)
+            return None if found is None else _all_but(found)
+        case Call(function=name, arguments=(*numbers, Column(name=x), Column(name=y))) if name in REGIONS:
+            values = [constant(number) for number in numbers]
+            if any(value is None for value in values):
+                return None
+            shape = RegionShape(name=name, numbers=tuple(float(v) for v in values if v is not None))
+            return _placed(RegionTable(components=((shape,),), columns=(x, y)))
+        case RegionFilter(x=Column(name=x), y=Column(name=y)):
+            table = read(node)
+            return _placed(evolve(table, columns=(x, y))) if isinstance(table, RegionTable) else None
+        case MaskFilter(x=Column(name=x), y=Column(name=y)):
+            mask, offset = read(node), (constant(node.x_offset), constant(node.y_offset))
+            if not isinstance(mask, MaskImage) or offset[0] is None or offset[1] is None:
+                return None
+            axis = f"POS({x},{y})"
+            return DssFilter(axis=axis, kind=TABLE, value="IMAGE", place=mask.in_columns((offset[0], offset[1])))
+        case _:
+            return None
+
+
+def _placed(table: RegionTable) -> DssFilter:
+    return DssFilter(axis=f"POS({','.join(table.columns)})", kind=TABLE, value="TABLE", place=table)
+
+
+def _all_but(found: DssFilter) -> DssFilter | None:
+    """Return the negation of a filter: of one shape, or of one component of shapes; None for what is no such thing."""
+    table = found.place
+    if not isinstance(table, RegionTable) or len(table.components) != 1:
+        return None
+    turned = tuple((evolve(shape, excluded=not shape.excluded),) for shape in table.components[0])
+    return _placed(evolve(table, components=turned))
 
 
 def _comparison(left: Expression, operator: str, right: Expression, units: Mapping[str, str]) -> DssFilter | None:

@@ -16,7 +16,8 @@ from xphotfn.engines.native.attitude import attitude_bins, attitude_of, record_e
 from xphotfn.engines.native.detector import Camera, chip_mask, exposure_model
 from xphotfn.engines.native.eexpmap_inputs import Files, Inputs, Job, read_inputs, read_job
 from xphotfn.engines.native.livetime import seconds_per_piece
-from xphotfn.engines.native.projection import Boresight, View, fit_boresight, pixel_to_det, weights
+from xphotfn.engines.native.places import looked_at, names_places
+from xphotfn.engines.native.projection import Boresight, View, detector_grid, fit_boresight, pixel_to_det, weights
 from xphotfn.engines.native.reporting import warn
 from xphotfn.engines.native.response import (
     SAMPLINGS,
@@ -95,7 +96,9 @@ def eexpmap(command: Command, folder: Path, *, sampling: str = "sas", ccf: str |
     ``E(x, y) = sum over attitudes and CCDs of T * R(E)``, averaged over points in each pixel of the image (4 x 4, and
     16 x 16 at edges): T is the live time of the CCD in the attitude bin, R the response at the mean of pimin and
     pimax, 0 on pixels that do not count. Float32, in s. Each map is the same, byte by byte, as if its band had been
-    asked for alone.
+    asked for alone. Where the selection of the image took no event for its place (regions, masks and ranges of
+    coordinates in the data subspace) the map is 0, unlike SAS's, which follows times, CCDs and flags only; the card
+    PLACES says so.
 
     References
     ----------
@@ -139,11 +142,13 @@ def eexpmap_many(commands: Sequence[Command], folder: Path, *, sampling: str = "
         for job in jobs:
             inputs, geometry = shared.of(job, files)
             table = packaged_table() if ccf is None else ccf_table(Path(ccf), inputs.camera)
+            part = looked_at(job.image)
             for note in geometry.notes:
                 warn("exposureAssumption", note)
             for lo, hi, name in job.bands:
                 path = stack.enter_context(publish(folder / name))
                 data = exposure_map(geometry, (lo + hi) / 2, table if job.switch("withvignetting") else None)
+                data = data if part is None else data * part
                 _write(path, data, _header(job, inputs, geometry, (lo, hi, name), data, (sampling, table.source)))
 
 
@@ -223,7 +228,7 @@ def _placements(
     """Return the shape of the image and, for each attitude bin, image to detector and the live time of each CCD."""
     name, track = job.image.name, inputs.track
     if track is None:
-        shape, matrix = _detector_grid(inputs.header, name)
+        shape, matrix = detector_grid(inputs.header, name)
         whole = np.array([0.0, 1e12])
         times = {n: _live(inputs, n, whole).sum() for n in inputs.chips}
         return shape, [(matrix, {n: float(t) for n, t in times.items()})], None
@@ -284,20 +289,6 @@ def _boresight(job: Job, inputs: Inputs, notes: list[str]) -> Boresight:
     return Boresight(camera.roll_deg, *camera.pointing)
 
 
-def _detector_grid(header: Any, name: str) -> tuple[tuple[int, int], NDArray[np.float64]]:
-    """Return the shape of an image in DETX and DETY, and its matrix from pixels to these."""
-    if [str(header.get(f"CTYPE{n}", header.get(f"CTYPE{n}L", ""))).strip() for n in (1, 2)] != ["DETX", "DETY"]:
-        raise InvalidFile(name, "is not in DETX and DETY: leave withdetcoords=yes out or give an image of these")
-    matrix = np.eye(3)
-    for axis in (1, 2):
-        linear = f"CDELT{axis}L" in header
-        suffix = f"{axis}L" if linear else f"{axis}"
-        pixel, value, step = (float(header.get(f"{key}{suffix}", 1)) for key in ("CRPIX", "CRVAL", "CDELT"))
-        matrix[axis - 1, axis - 1] = step
-        matrix[axis - 1, 2] = value + step * (1 - pixel)
-    return (int(header["NAXIS2"]), int(header["NAXIS1"])), matrix
-
-
 def exposure_map(geometry: Geometry, energy_ev: float, table: VignettingTable | None) -> NDArray[np.float32]:
     """Return the exposure map at one energy.
 
@@ -354,7 +345,7 @@ def _new_cards(
     data: NDArray[np.float32],
     made: tuple[str, str],
 ) -> list[Card]:
-    row, column = np.unravel_index(int(np.argmax(data)), data.shape)
+    row, column = np.unravel_index(int(np.argmax(data)), data.shape) if inputs.track is not None else (0, 0)  # as SAS
     sampling, source = made
     cards: list[Card] = [
         ("CONTENT", "EPIC EXPOSURE MAP", "Content of file"),
@@ -372,6 +363,8 @@ def _new_cards(
         ("ATTBINS", len(geometry.to_detector), "number of attitude bins"),
         ("DETSKY", _boresight_words(geometry.boresight), "orientation of the camera"),
     ]
+    if names_places(inputs.header):
+        cards.append(("PLACES", "cut as the image", "0 where its selection took no event"))
     notes = list(geometry.notes)
     if job.switch("withvignetting"):
         cards.append(("VIGNTAB", source, "table of the mirror vignetting"))

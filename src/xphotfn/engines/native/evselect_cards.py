@@ -14,6 +14,7 @@ from xphotfn.commands.xproc import to_card
 from xphotfn.engines.native.events import Block, ColumnSpec, EventFile
 from xphotfn.engines.native.exposure import ccd_intervals, frame_times, gti_block, live_time, on_times
 from xphotfn.engines.native.imaging import ImageAxis, wcs_cards
+from xphotfn.engines.native.place_tables import place_block
 from xphotfn.engines.native.rules import RULES
 
 __all__ = (
@@ -154,6 +155,8 @@ def new_tables(subspace: Subspace, existing: Mapping[str, Block], old: Subspace)
                 found[f.table] = block.raw_header + block.data + b"\x00" * (-len(block.data) % 2880)
             elif f.intervals is not None:
                 found[f.table] = gti_block(f.table, ccds[0] if ccds else None, f.intervals)
+            elif f.place is not None and f.columns is not None:
+                found[f.table] = place_block(f.table, f.place, f.columns)
     return found
 
 

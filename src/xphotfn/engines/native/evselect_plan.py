@@ -13,7 +13,7 @@ from xphotfn.commands.dss import Intervals, Subspace, read_dss, select
 from xphotfn.commands.parameters import resolved
 from xphotfn.commands.selection import (
     Expression,
-    GtiFilter,
+    FileFilter,
     RegionFilter,
     Truth,
     columns,
@@ -30,10 +30,10 @@ from xphotfn.engines.native.exposure import intervals_in
 from xphotfn.engines.native.imaging import AxisRequest, requested_axes
 from xphotfn.engines.native.selection import Resolver, evaluate
 from xphotfn.engines.native.selection_files import file_resolver
-from xphotfn.engines.native.selection_filters import Axis, GtiTable, RegionTable
+from xphotfn.engines.native.selection_filters import Axis, GtiTable, MaskImage, RegionTable
 from xphotfn.errors import CommandFailed, InvalidFile
 
-__all__ = ("Job", "Source", "complete", "job_of", "needed_columns", "open_source", "products_of")
+__all__ = ("Job", "Source", "complete", "job_of", "needed_columns", "open_source", "products_of", "region_columns")
 
 _UNSUPPORTED: Mapping[str, str] = MappingProxyType(
     {
@@ -194,7 +194,7 @@ def job_of(command: Command, source: Source) -> Job:
         If ranges or bins do not fit.
     """
     text = expand_macros(command.parameter("expression"), source.keywords)
-    tree = with_region_columns(parse(text), _region_columns(source.resolve))
+    tree = with_region_columns(parse(text), region_columns(source.resolve))
     _try_out(tree, source)
     found = dss_of(tree, {s.name: s.unit for s in source.table.columns.values()}, _reader(source.resolve))
     subspace = select(source.subspace, found)
@@ -227,7 +227,9 @@ def _try_out(tree: Expression, source: Source) -> None:
     evaluate(tree, none, rows=0, resolve=source.resolve)
 
 
-def _region_columns(resolve: Resolver) -> Callable[[RegionFilter], tuple[str, str]]:
+def region_columns(resolve: Resolver) -> Callable[[RegionFilter], tuple[str, str]]:
+    """Return what gives the position columns of a region filter's table, for ``with_region_columns``."""
+
     def columns_of(node: RegionFilter) -> tuple[str, str]:
         data = resolve(node)
         return data.columns if isinstance(data, RegionTable) else ("X", "Y")
@@ -235,14 +237,14 @@ def _region_columns(resolve: Resolver) -> Callable[[RegionFilter], tuple[str, st
     return columns_of
 
 
-def _reader(resolve: Resolver) -> Any:
-    def intervals_of(node: GtiFilter) -> Intervals:
+def _reader(resolve: Resolver) -> Callable[[FileFilter], Intervals | RegionTable | MaskImage]:
+    def read(node: FileFilter) -> Intervals | RegionTable | MaskImage:
         data = resolve(node)
         if not isinstance(data, GtiTable):
-            return ()
+            return data
         return tuple(zip(data.start.tolist(), data.stop.tolist(), strict=True))
 
-    return intervals_of
+    return read
 
 
 def _number_column(source: Source, name: str) -> ColumnSpec:

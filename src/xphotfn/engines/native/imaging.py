@@ -6,7 +6,7 @@ real columns the first pixel starts at ``low`` itself and ``high`` belongs to th
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeAlias, final
 
 import attrs
@@ -279,12 +279,23 @@ def sky_reference(header: Any, spec: ColumnSpec) -> SkyReference | None:
     stems = {k: f"TC{k}{spec.number}" for k in ("TYP", "RPX", "RVL", "DLT", "UNI")}
     if not header.get(stems["TYP"]) and spec.name in ("X", "Y"):
         stems = {k: f"REF{spec.name}C{k}" for k in stems}
-    kind = str(header.get(stems["TYP"], ""))
+    found = _reference(header, stems)
+    return found if found is not None and found.kind.startswith(("RA--", "DEC-")) else None
+
+
+def _angle_reference(header: Any, spec: ColumnSpec) -> SkyReference | None:
+    """Return the angle that a column of the detector is, such as DETX_ANG of DETX, from its TC keywords."""
+    found = _reference(header, {k: f"TC{k}{spec.number}" for k in ("TYP", "RPX", "RVL", "DLT", "UNI")})
+    return found if found is not None and found.kind == f"{spec.name}_ANG" else None
+
+
+def _reference(header: Any, stems: Mapping[str, str]) -> SkyReference | None:
     numbers = [header.get(stems[k]) for k in ("RPX", "RVL", "DLT")]
-    if not kind.startswith(("RA--", "DEC-")) or any(type(n) not in (int, float) for n in numbers) or not numbers[2]:
+    if any(type(n) not in (int, float) for n in numbers) or not numbers[2]:
         return None
     pixel, value, step = (float(n) for n in numbers)
-    return SkyReference(kind, pixel, value, step, str(header.get(stems["UNI"], "deg")).strip())
+    kind, unit = str(header.get(stems["TYP"], "")).strip(), str(header.get(stems["UNI"], "deg")).strip()
+    return SkyReference(kind, pixel, value, step, unit)
 
 
 def wcs_cards(axes: tuple[ImageAxis, ImageAxis], columns: tuple[ColumnSpec, ColumnSpec], header: Any) -> list[Card]:
@@ -299,7 +310,11 @@ def wcs_cards(axes: tuple[ImageAxis, ImageAxis], columns: tuple[ColumnSpec, Colu
     cards: list[Card] = []
     for n, (axis, reference) in enumerate(zip(axes, sky, strict=True), start=1):
         centre, step = axis.first_centre, axis.step
-        cards += _sky_axis(n, axis, reference) if is_sky and reference else _plain_axis(n, axis)
+        angle = _angle_reference(header, columns[n - 1])
+        if is_sky and reference:
+            cards += _sky_axis(n, axis, reference)
+        else:
+            cards += _plain_axis(n, axis) if angle is None else _angle_axis(n, axis, angle)
         cards += [
             (f"CTYPE{n}L", axis.column, "WCS coordinate name"),
             (f"CRPIX{n}L", 1, "WCS reference pixel"),
@@ -319,6 +334,16 @@ def _sky_axis(n: int, axis: ImageAxis, reference: SkyReference) -> list[Card]:
         (f"CRPIX{n}", 1 + (reference.pixel - axis.first_centre) / axis.step, "WCS reference pixel"),
         (f"CRVAL{n}", reference.value, f"[deg] coord. at {name} axis ref. pixel"),
         (f"CUNIT{n}", reference.unit, f"Physical units of {name} axis"),
+        (f"CDELT{n}", reference.step * axis.step, "WCS pixel size"),
+    ]
+
+
+def _angle_axis(n: int, axis: ImageAxis, reference: SkyReference) -> list[Card]:
+    return [
+        (f"CTYPE{n}", reference.kind, ""),
+        (f"CRPIX{n}", 1 + (reference.pixel - axis.first_centre) / axis.step, "WCS reference pixel"),
+        (f"CRVAL{n}", reference.value, ""),
+        (f"CUNIT{n}", reference.unit, f"Physical unit for {axis.column}"),
         (f"CDELT{n}", reference.step * axis.step, "WCS pixel size"),
     ]
 

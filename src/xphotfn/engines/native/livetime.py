@@ -17,6 +17,7 @@ __all__ = (
     "OOT_FRACTION",
     "Frames",
     "Times",
+    "ccds_of",
     "chip_times",
     "named_blocks",
     "read_frames",
@@ -72,7 +73,7 @@ def subspace_of(blocks: Sequence[Block], header: Any, path: Path) -> Subspace:
     return read_dss(header, lambda name: intervals_in(path, tables[name]) if name in tables else None)
 
 
-def _numbers(component: Component) -> tuple[int, ...] | None:
+def ccds_of(component: Component) -> tuple[int, ...] | None:
     """Return the CCDs of a component, or None where it names none."""
     found: set[int] | None = None
     for f in component:
@@ -146,7 +147,7 @@ def chip_times(
     missing: set[int] = set()
     notes: list[str] = []
     for component in subspace or ((),):
-        numbers, times = _numbers(component), _times(component)
+        numbers, times = ccds_of(component), _times(component)
         for n in known if numbers is None else numbers:
             own = standard.get(n)
             some = own if times is None else times if own is None or numbers is not None else intersection(times, own)

@@ -15,9 +15,10 @@ from scipy import ndimage, sparse
 
 from xphotfn.engines.native.attitude import Attitude, AttitudeTrack, attitude_at
 from xphotfn.engines.native.detector import Camera
+from xphotfn.errors import InvalidFile
 from xphotfn.records.grid import XMM_REFERENCE, PixelGrid
 
-__all__ = ("Boresight", "View", "fit_boresight", "pixel_to_det", "weights")
+__all__ = ("Boresight", "View", "detector_grid", "fit_boresight", "pixel_to_det", "weights")
 
 Floats: TypeAlias = NDArray[np.float64]
 UNIT_RAD = float(np.deg2rad(0.05 / 3600))  # DETX, DETY, X and Y
@@ -82,6 +83,34 @@ def pixel_to_det(grid: PixelGrid, attitude: Attitude, boresight: Boresight) -> F
     cos, sin = np.cos(r) / UNIT_RAD, np.sin(r) / UNIT_RAD
     camera = np.array([[-cos, sin, boresight.det_x], [-sin, -cos, boresight.det_y], [0.0, 0.0, 1.0]])
     return np.asarray(camera @ turned)
+
+
+def detector_grid(header: Any, name: str) -> tuple[tuple[int, int], Floats]:
+    """Return the shape of an image in DETX and DETY, and its matrix from 0-based pixels (x, y, 1) to (DETX, DETY, 1).
+
+    Parameters
+    ----------
+    header
+        Header of the image. evselect 3.7 calls its axes DETX_ANG and DETY_ANG, in degrees about the centre, and has
+        DETX and DETY in the L cards; evselect 3.6 has DETX and DETY in both.
+    name
+        Its file, for messages.
+
+    Raises
+    ------
+    InvalidFile
+        If the axes are others.
+    """
+    kinds = [[str(header.get(f"CTYPE{n}{a}", "")).strip() for n in (1, 2)] for a in ("L", "")]
+    if ["DETX", "DETY"] not in kinds:
+        raise InvalidFile(name, "is not in DETX and DETY: leave withdetcoords=yes out or give an image of these")
+    matrix = np.eye(3)
+    for axis in (1, 2):
+        suffix = f"{axis}L" if kinds[0] == ["DETX", "DETY"] and f"CDELT{axis}L" in header else f"{axis}"
+        pixel, value, step = (float(header.get(f"{key}{suffix}", 1)) for key in ("CRPIX", "CRVAL", "CDELT"))
+        matrix[axis - 1, axis - 1] = step
+        matrix[axis - 1, 2] = value + step * (1 - pixel)
+    return (int(header["NAXIS2"]), int(header["NAXIS1"])), matrix
 
 
 def fit_boresight(events: dict[str, NDArray[Any]], track: AttitudeTrack, camera: Camera) -> Boresight | None:

@@ -1,7 +1,7 @@
 """Reads the files that a selection expression names: good time intervals, masks and region tables."""
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
@@ -25,7 +25,7 @@ from xphotfn.engines.native.selection_filters import (
 )
 from xphotfn.errors import InvalidFile
 
-__all__ = ("file_resolver", "open_fits", "pick_block", "read_gti", "read_mask", "read_region_table")
+__all__ = ("file_resolver", "open_fits", "pick_block", "read_gti", "read_mask", "read_places", "read_region_table")
 
 _UNREADABLE = (OSError, EOFError, TypeError, ValueError, KeyError, IndexError, AttributeError)  # of astropy
 
@@ -149,12 +149,19 @@ def _numbers(path: Path, hdu: Any, column: str) -> NDArray[np.float64]:
 def read_mask(path: Path, block: str = "", columns: tuple[Axis, Axis] = (Axis(), Axis())) -> MaskImage:
     """Return a mask image with its linear coordinates; ``columns`` are those of the event columns."""
     with open_fits(path) as hdus:
-        hdu = pick_block(hdus, path.name, block)
-        if isinstance(hdu, fits.BinTableHDU) or len(hdu.shape or ()) != 2:
-            raise InvalidFile(path.name, f"not a mask image of two axes but {_describe(hdu)}")
-        image = [_image_axis(path, hdu.header, number) for number in (1, 2)]
-        pixels = np.array(hdu.data != 0, dtype=bool)
+        return _mask(path, pick_block(hdus, path.name, block), columns)
+
+
+def _mask(path: Path, hdu: Any, columns: tuple[Axis, Axis]) -> MaskImage:
+    if isinstance(hdu, fits.BinTableHDU) or len(hdu.shape or ()) != 2:
+        raise InvalidFile(path.name, f"not a mask image of two axes but {_describe(hdu)}")
+    image = _image_axes(path, hdu.header)
+    pixels = np.array(hdu.data != 0, dtype=bool)
     return MaskImage(pixels=pixels, image_x=image[0], image_y=image[1], column_x=columns[0], column_y=columns[1])
+
+
+def _image_axes(path: Path, header: Any) -> list[Axis]:
+    return [_image_axis(path, header, number) for number in (1, 2)]
 
 
 def _image_axis(path: Path, header: Any, number: int) -> Axis:
@@ -174,13 +181,37 @@ def read_region_table(path: Path, block: str = "") -> RegionTable:
     marked ``!`` are cut from all of them. Boxes and rhombi give full widths, as the FITS region convention has it.
     """
     with open_fits(path) as hdus:
-        hdu = pick_block(hdus, path.name, block)
-        names = hdu.columns.names if isinstance(hdu, fits.BinTableHDU) else []
-        places = _position_columns(hdu.header, names)
-        if "SHAPE" not in names or places is None:
-            raise InvalidFile(path.name, f"not a region table (SHAPE and two positions) but {_describe(hdu)}")
-        shapes = [_shape(path, hdu.data, row, (*places, *names)) for row in range(len(hdu.data))]
-        numbers = np.asarray(hdu.data["COMPONENT"]).tolist() if "COMPONENT" in names else None
+        return _region_table(path, pick_block(hdus, path.name, block))
+
+
+def read_places(path: Path, names: Iterable[str]) -> Mapping[str, RegionTable | MaskImage]:
+    """Return the region tables and masks of several blocks of a file, which is opened once; equal ones are one.
+
+    Raises
+    ------
+    InvalidFile
+        If a block is missing, or neither a region table nor a mask.
+    """
+    found: dict[str, RegionTable | MaskImage] = {}
+    known: dict[tuple[str, bytes], RegionTable | MaskImage] = {}
+    with open_fits(path) as hdus:
+        for name in names:
+            hdu = pick_block(hdus, path.name, name)
+            about = [hdu.shape, *_image_axes(path, hdu.header)] if hdu.is_image else hdu.columns
+            key = (repr(about), np.asarray(hdu.data).tobytes())
+            if key not in known:
+                known[key] = _mask(path, hdu, (Axis(), Axis())) if hdu.is_image else _region_table(path, hdu)
+            found[name] = known[key]
+    return found
+
+
+def _region_table(path: Path, hdu: Any) -> RegionTable:
+    names = hdu.columns.names if isinstance(hdu, fits.BinTableHDU) else []
+    places = _position_columns(hdu.header, names)
+    if "SHAPE" not in names or places is None:
+        raise InvalidFile(path.name, f"not a region table (SHAPE and two positions) but {_describe(hdu)}")
+    shapes = [_shape(path, hdu.data, row, (*places, *names)) for row in range(len(hdu.data))]
+    numbers = np.asarray(hdu.data["COMPONENT"]).tolist() if "COMPONENT" in names else None
     return RegionTable(components=_components(shapes, numbers), columns=places)
 
 

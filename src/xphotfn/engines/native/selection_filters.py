@@ -72,6 +72,16 @@ class MaskImage:
     column_x: Axis = Axis()
     column_y: Axis = Axis()
 
+    def in_columns(self, offset: tuple[float, float]) -> "MaskImage":
+        """Return the mask that gives the same without an offset and without coordinates of the columns."""
+        axes = [
+            _straight(image, column, shift)
+            for image, column, shift in zip(
+                (self.image_x, self.image_y), (self.column_x, self.column_y), offset, strict=True
+            )
+        ]
+        return MaskImage(pixels=self.pixels, image_x=axes[0], image_y=axes[1])
+
 
 @final
 @frozen(kw_only=True)
@@ -101,6 +111,13 @@ class RegionTable:
 
 
 FilterData: TypeAlias = GtiTable | MaskImage | RegionTable
+
+
+def _straight(image: Axis, column: Axis, shift: float) -> Axis:
+    """Return the axis of a mask in plain values of a column."""
+    step = image.step / column.step
+    value0 = (image.value0 + shift - column.value0) / column.step + column.pixel0
+    return Axis(pixel0=image.pixel0, value0=value0, step=step)
 
 
 def gti_table(start: NDArray[np.float64], stop: NDArray[np.float64]) -> GtiTable:
