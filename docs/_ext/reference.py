@@ -86,6 +86,7 @@ THEMES = (
             "measure.centre",
             "measure.significance",
             "measure.apertures",
+            "measure.weights",
             "measure.joint",
             "measure.info",
             "records.measurement",

@@ -1,6 +1,7 @@
 """The columns of a table of photometry: fluxes, intervals, significances, limits and flags from the sums of a map."""
 
 import enum
+from collections.abc import Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from xphotfn.science.light import Light, RingLight, effective_exposure
 from xphotfn.science.on_off import of_on_off
 from xphotfn.science.significance import exact_significance, li_ma_significance, mid_p_significance
 
-__all__ = ("RATE_OF", "SIGNIFICANCES", "UNITS", "ApertureFlag", "Rules", "columns_of")
+__all__ = ("RATE_OF", "SIGNIFICANCES", "UNITS", "ApertureFlag", "Rules", "columns_of", "needs_weights")
 
 Floats = NDArray[np.float64]
 UNEVEN = 1.05  # ratio of exposures in a circle that is worth a word
@@ -63,6 +64,8 @@ class ApertureFlag(enum.IntFlag):
     """The circle is so small that it holds no pixel centre: no statistics."""
     UNEVEN = 128
     """Where the light lies matters: with even light the rate would differ by more than half its error."""
+    VIGNETTING = 1024
+    """Without weights: a background that is not vignetted would shift the net counts by more than their error."""
 
 
 class Rules(NamedTuple):
@@ -148,6 +151,13 @@ def _centre_columns(centre: ApertureSums, shine: _Light, shown: ApertureSums) ->
         "ring_fraction": shine.ring * scale,
     }
     return {f"centre_{name}": np.where(live, values, np.nan) for name, values in columns.items()}
+
+
+def needs_weights(columns: Mapping[str, Any]) -> NDArray[np.bool_]:
+    """Return where a background spread by area would shift net counts by more than their error, as ``Measurement``."""
+    n, b, alpha = (np.nan_to_num(columns[name]) for name in ("counts", "background_counts", "alpha"))
+    by_area = np.nan_to_num(ratio(columns["live_area"], np.nan_to_num(columns["background_area"])))
+    return np.asarray(np.abs(alpha - by_area) * b > np.sqrt(np.maximum(n, 1.0) + alpha**2 * b))
 
 
 def _positive(values: Floats) -> Floats:

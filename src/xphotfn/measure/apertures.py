@@ -8,12 +8,13 @@ import astropy.units as u
 import numpy as np
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.io.products import ExposureMap, RateMap
+from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_neighbours import Patch, circles_of, other_sources, patches
 from xphotfn.measure.aperture_positions import Sky, crowded, part_of, sky_of
 from xphotfn.measure.aperture_psf import light_of, wings_arcsec
 from xphotfn.measure.aperture_sums import Measured, joined, map_arrays, measured_maps
-from xphotfn.measure.aperture_table import RATE_OF, SIGNIFICANCES, UNITS, ApertureFlag, Rules, columns_of
+from xphotfn.measure.aperture_table import RATE_OF, SIGNIFICANCES, UNITS, ApertureFlag, Rules, columns_of, needs_weights
+from xphotfn.measure.weights import weights_of_maps
 from xphotfn.records.field import Field
 from xphotfn.records.region import Region
 from xphotfn.science.apertures import OVERLAPS, Overlap
@@ -84,8 +85,9 @@ def photometry(
         position, as of a cluster; ``flat``, evenly.
     background_weights
         What the background of each pixel is proportional to, one image of the map's shape (or an exposure map) for each
-        map. Default: the exposure, for a background that is vignetted like the source.
-        :func:`~xphotfn.science.background.background_weights` makes that of a background vignetted in part.
+        map, or a function of the map that returns it, such as :func:`weights_by_map` makes. Default: the exposure, for
+        a background that is vignetted like the source. :func:`~xphotfn.science.background.background_weights` makes
+        that of a background vignetted in part.
     confidence, limit_confidence
         Two-sided probability of the interval ``rate_low`` to ``rate_high``; one-sided one of ``upper_limit``.
     method
@@ -154,7 +156,7 @@ def photometry(
     """
     maps = _rate_maps(rate_map_or_maps)
     rules = _rules((overlap, _light(light, psf), method), confidence, limit_confidence)
-    weights = _one_for_each(background_weights, len(maps))
+    weights = weights_of_maps(background_weights, maps)
     sky = sky_of(positions, radius, background, field, lambda ra, dec: wings_arcsec(psf, maps, ra, dec))
     near, tables = crowded(sky), {}
     request = _Request(sky, field, circles_of(neighbours, sky), psf, rules)
@@ -163,6 +165,8 @@ def photometry(
             found = _columns_of_group([maps[n] for n in group], [weights[n] for n in group], request, tell)
             for number, columns in zip(group, found, strict=True):
                 columns["flags"] += near * int(ApertureFlag.NEIGHBOURS)
+                if weights[number] is None:
+                    columns["flags"] += needs_weights(columns) * int(ApertureFlag.VIGNETTING)
                 tables[number] = {**_names(maps[number], sky), **columns}
     table = _table([tables[number] for number in range(len(maps))], sky, rules, psf)
     table.meta["RING"] = _ring_words(background, sky)
@@ -213,17 +217,6 @@ def _rules(how: tuple[Overlap, Light, str | Method], confidence: float, limit_co
         if not 0 < value < 1:
             raise InvalidRecord(f"{what} must lie between 0 and 1, got {value!r}")
     return Rules(overlap, light, name, float(confidence), float(limit_confidence))
-
-
-def _one_for_each(weights: Any, maps: int) -> list[Any]:
-    """Return the background weights of each map: a list, or one image where there is one map."""
-    if weights is None:
-        return [None] * maps
-    single = isinstance(weights, ExposureMap) or (isinstance(weights, np.ndarray) and weights.ndim == 2)
-    several = [weights] if single else list(weights) if isinstance(weights, Iterable) else [weights]
-    if len(several) != maps:
-        raise InvalidRecord(f"background_weights must be one image for each of the {maps} maps, got {len(several)}")
-    return several
 
 
 def _groups(maps: Sequence[RateMap]) -> Iterator[list[int]]:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.masks import interloper_mask
+from xphotfn.measure.weights import weights_image, weights_of_maps
 from xphotfn.records.field import Field
 from xphotfn.science.beta_model import BetaModelFit, Estimate, fit_beta_rings
 from xphotfn.science.coords import deg_to_pix
@@ -41,12 +42,20 @@ class _Rings(NamedTuple):
     annulus_counts: Floats
 
 
+class _Options(NamedTuple):
+    background: Any
+    background_weights: Any
+    remove_interlopers: bool
+    centre: Any
+
+
 def surface_brightness_profile(
     rate_map_or_maps: RateMap | Iterable[RateMap],
     field: Field,
     edges: Any,
     *,
     background: Any = None,
+    background_weights: Any = None,
     remove_interlopers: bool = True,
     centre: Any = None,
 ) -> Any:
@@ -62,8 +71,11 @@ def surface_brightness_profile(
         Edges of n rings, a Quantity of shape (n + 1,) in arcsec, deg or kpc, rising.
     background
         None; or the two radii ``(inner, outer)`` of an annulus, a Quantity, whose counts are scaled to each ring by
-        exposure, apart for each map; or the expected background counts as an array of the map's shape (one per map),
-        taken as known: for a background that is not vignetted like the sky, see :mod:`xphotfn.science.background`.
+        exposure (or weights), apart for each map; or the expected background counts as an array of the map's shape (one
+        per map), taken as known: for a background that is not vignetted like the sky, see :mod:`xphotfn.science.background`.
+    background_weights
+        What the background of each pixel is proportional to, one image for each map or a function of the map as
+        :func:`weights_by_map` makes: scales the counts of the annulus in place of the exposure.
     remove_interlopers
         Leave out the pixels of other sources.
     centre
@@ -110,7 +122,7 @@ def surface_brightness_profile(
     ([1691.0, 881.0, 386.0], True)
     """
     radii, maps = _edges(edges), _maps(rate_map_or_maps)
-    rings = _all_rings(maps, field, radii, (background, remove_interlopers, centre))
+    rings = _all_rings(maps, field, radii, _Options(background, background_weights, remove_interlopers, centre))
     counts, exposure, live = (v.sum(axis=0) for v in (rings.counts, rings.seconds_arcmin2, rings.live_arcmin2))
     expected, variance = rings.background.sum(axis=0), _variance(rings.alpha, rings.annulus_counts)
     found = ring_brightness(counts, exposure, expected, variance)
@@ -129,6 +141,7 @@ def surface_brightness_profile(
         **_columns("brightness", found, u.ct / u.s / u.arcmin**2),
     )
     table.meta.update(_meta(maps, field, background, remove_interlopers, centre))
+    table.meta["background_weights"] = "none" if background_weights is None else "given"
     return table
 
 
@@ -138,6 +151,7 @@ def curve_of_growth(
     radii: Any,
     *,
     background: Any = None,
+    background_weights: Any = None,
     remove_interlopers: bool = True,
     centre: Any = None,
 ) -> Any:
@@ -145,7 +159,7 @@ def curve_of_growth(
 
     Parameters
     ----------
-    rate_map_or_maps, field, background, remove_interlopers, centre
+    rate_map_or_maps, field, background, background_weights, remove_interlopers, centre
         As :func:`surface_brightness_profile`.
     radii
         Quantity of shape (n,) in arcsec, deg or kpc, rising, above 0.
@@ -181,7 +195,7 @@ def curve_of_growth(
     if not outer[0] > 0:
         raise InvalidRecord(f"radii of a curve of growth must be above 0, got {outer[0]}")
     edges = np.concatenate([[0.0], outer.value]) * outer.unit
-    rings = _all_rings(maps, field, edges, (background, remove_interlopers, centre))
+    rings = _all_rings(maps, field, edges, _Options(background, background_weights, remove_interlopers, centre))
     counts, expected = (np.cumsum(v.sum(axis=0)) for v in (rings.counts, rings.background))
     net = ring_brightness(counts, 1.0, expected, _variance(np.cumsum(rings.alpha, axis=1), rings.annulus_counts))
     areas = _areas(edges, field)
@@ -192,6 +206,7 @@ def curve_of_growth(
         rate=rate * u.ct / u.s, rate_error=error * u.ct / u.s, live_fraction=live,
     )  # fmt: skip
     table.meta.update(_meta(maps, field, background, remove_interlopers, centre))
+    table.meta["background_weights"] = "none" if background_weights is None else "given"
     return table
 
 
@@ -338,11 +353,12 @@ def _maps(rate_map_or_maps: RateMap | Iterable[RateMap]) -> tuple[RateMap, ...]:
     return maps
 
 
-def _all_rings(maps: tuple[RateMap, ...], field: Field, edges: u.Quantity, options: tuple[Any, bool, Any]) -> _Rings:
-    background, remove, centre = options
-    backgrounds = _per_map(background, len(maps))
+def _all_rings(maps: tuple[RateMap, ...], field: Field, edges: u.Quantity, options: _Options) -> _Rings:
     degrees = _degrees(edges, field)
-    parts = [_rings_of(m, field, degrees, (b, remove, centre)) for m, b in zip(maps, backgrounds, strict=True)]
+    each = zip(
+        maps, _per_map(options.background, len(maps)), weights_of_maps(options.background_weights, maps), strict=True
+    )
+    parts = [_rings_of(m, field, degrees, options._replace(background=b, background_weights=w)) for m, b, w in each]
     return _Rings(*(np.array(column) for column in zip(*parts, strict=True)))
 
 
@@ -358,8 +374,8 @@ def _per_map(background: Any, maps: int) -> list[Any]:
     return several
 
 
-def _rings_of(rate_map: RateMap, field: Field, degrees: Floats, options: tuple[Any, bool, Any]) -> tuple[Any, ...]:
-    background, remove, centre = options
+def _rings_of(rate_map: RateMap, field: Field, degrees: Floats, options: _Options) -> tuple[Any, ...]:
+    background, given, remove, centre = options
     grid = rate_map.grid
     ra, dec = position_deg(field.centre if centre is None else centre, "centre")
     x, y = deg_to_pix(grid, ra, dec)
@@ -373,9 +389,14 @@ def _rings_of(rate_map: RateMap, field: Field, degrees: Floats, options: tuple[A
     alpha, annulus_counts = np.zeros(rings.counts.shape), 0.0
     expected = np.zeros(rings.counts.shape)
     if isinstance(background, u.Quantity):
-        around = sums(image, _degrees(_annulus(background), field))
+        annulus = _degrees(_annulus(background), field)
+        around = sums(image, annulus)
+        inside, outside = rings.exposure, around.exposure
+        if given is not None:
+            weights = weights_image(given, rate_map, keep & rate_map.sensor_mask)
+            inside, outside = (sums(weights, where).counts for where in (degrees, annulus))
         if rings.exposure.any():
-            annulus_counts, alpha = float(around.counts[0]), rings.exposure / _some(around.exposure[0], rate_map)
+            annulus_counts, alpha = float(around.counts[0]), inside / _some(outside[0], rate_map)
         expected = alpha * annulus_counts
     elif background is not None:
         expected = sums(_background_array(background, rate_map), degrees).counts

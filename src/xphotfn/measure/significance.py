@@ -9,7 +9,7 @@ import numpy as np
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap
 from xphotfn.measure.masks import custom_mask, mask, region_of, sensor_mask
-from xphotfn.measure.weights import weights_image
+from xphotfn.measure.weights import weights_for, weights_image, weights_of_maps
 from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
@@ -19,7 +19,14 @@ from xphotfn.science.snr import DEFAULT_METHOD, Method, XGAMethod, method_of, si
 
 __all__ = ("snr", "snr_ranking")
 
-_SHOWN = {"snr": ".2f", "counts": ".0f", "net_counts": ".1f", "alpha": ".3f"}  # how numbers are printed; all are kept
+_SHOWN = {
+    "snr": ".2f",
+    "counts": ".0f",
+    "net_counts": ".1f",
+    "alpha": ".3f",
+    "alpha_by_area": ".3f",
+    "background_shift": ".2f",
+}  # how numbers are printed; all are kept
 
 
 def snr(
@@ -49,14 +56,16 @@ def snr(
         Edges of the background annulus in units of the source radius. Default: 1.05 and 1.5, for a point source at
         least 60 and 90 arcsec, beyond its wings; always 1.05 and 1.5 for ``"xga"``.
     background_weights
-        What the background of each pixel is proportional to: an image of the map's shape, or an exposure map. Default:
-        the exposure, right for a background that is vignetted like the source. :func:`background_weights` makes that
-        of a background vignetted in part; the method ``"xga"`` takes none.
+        What the background of each pixel is proportional to: an image of the map's shape, an exposure map, or a
+        function of the map such as :func:`weights_by_map` makes. Default: the exposure, right for a background that is
+        vignetted like the source. :func:`background_weights` makes that of a background vignetted in part; the method
+        ``"xga"`` takes none.
 
     Returns
     -------
     Measurement
-        Signed: a deficit is negative. ``float()`` gives the value.
+        Signed: a deficit is negative. ``float()`` gives the value. Without weights its ``note`` says, also where it is
+        printed, when a background spread by area would shift it by more than 1 sigma (``background_shift``).
 
     Raises
     ------
@@ -95,7 +104,8 @@ def snr(
     counts, exposure = rate_map.image.data, rate_map.exposure.data
     weights = None
     if background_weights is not None:
-        weights = weights_image(background_weights, rate_map, (source | back) & sensor_mask(rate_map))
+        given = weights_for(background_weights, rate_map)
+        weights = weights_image(given, rate_map, (source | back) & sensor_mask(rate_map))
     return signal_to_noise(counts, exposure, source, back, definition, weights=weights)
 
 
@@ -113,6 +123,7 @@ def snr_ranking(
     *,
     method: str | Method = DEFAULT_METHOD,
     background: tuple[float, float] | None = None,
+    background_weights: Any = None,
 ) -> Any:
     """Return the maps ranked by signal-to-noise, worst first.
 
@@ -122,12 +133,15 @@ def snr_ranking(
         Rate maps, as :func:`rate_maps` gives them; all of one band.
     field, region, method, background
         As :func:`snr`.
+    background_weights
+        As :func:`snr`, one for each map, or a function of the map.
 
     Returns
     -------
     astropy.table.Table
         Columns ``obs_id``, ``exposure_id``, ``instrument``, ``snr`` and what :class:`Measurement` holds beside; a map
-        whose region misses the detector comes first with NaN and a ``note``. The meta names region and method.
+        whose region misses the detector comes first with NaN and a ``note``. A note stands also where the background
+        matters: see ``Measurement.note``. The meta names region and method.
 
     Raises
     ------
@@ -145,9 +159,12 @@ def snr_ranking(
     from xphotfn.errors import NoData
 
     rows: list[tuple[RateMap, Measurement | None, str]] = []
-    for item in (maps,) if isinstance(maps, RateMap) else maps:
+    given = (maps,) if isinstance(maps, RateMap) else tuple(maps)
+    how: dict[str, Any] = {"method": method, "background": background}
+    for item, weights in zip(given, weights_of_maps(background_weights, given), strict=True):
         try:
-            rows.append((item, snr(item, field, region, method=method, background=background), ""))
+            measured = snr(item, field, region, background_weights=weights, **how)
+            rows.append((item, measured, measured.note))
         except NoData as error:
             rows.append((item, None, str(error)))
     if not rows:
@@ -155,8 +172,20 @@ def snr_ranking(
     rows.sort(key=_rank)
     table = Table(
         rows=[_row(item, measured, note) for item, measured, note in rows],
-        names=("obs_id", "exposure_id", "instrument", "snr", "counts", "net_counts", "alpha", "area_pix", "note"),
-        dtype=(str, str, str, float, float, float, float, int, str),
+        names=(
+            "obs_id",
+            "exposure_id",
+            "instrument",
+            "snr",
+            "counts",
+            "net_counts",
+            "alpha",
+            "alpha_by_area",
+            "background_shift",
+            "area_pix",
+            "note",
+        ),
+        dtype=(str, str, str, float, float, float, float, float, float, int, str),
     )
     table.meta.update(
         {"target": field.name, "region": str(region), "method": method_of(method).name, "band": str(rows[0][0].band)}
@@ -174,5 +203,6 @@ def _rank(row: tuple[RateMap, Measurement | None, str]) -> tuple[bool, float, st
 def _row(item: RateMap, measured: Measurement | None, note: str) -> tuple[Any, ...]:
     who = (item.obs_id, item.exposure_id, item.instrument)
     if measured is None:
-        return (*who, np.nan, np.nan, np.nan, np.nan, 0, note)
-    return (*who, measured.value, measured.counts, measured.net_counts, measured.alpha, measured.area_pix, note)
+        return (*who, *[np.nan] * 6, 0, note)
+    names = ("value", "counts", "net_counts", "alpha", "alpha_by_area", "background_shift", "area_pix")
+    return (*who, *(getattr(measured, name) for name in names), note)

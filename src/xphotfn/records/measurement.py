@@ -1,5 +1,6 @@
 """What a measurement returns."""
 
+import math
 from typing import final
 
 import astropy.units as u
@@ -33,6 +34,8 @@ class Measurement:
         Exposure in s, summed over the pixels of the regions.
     alpha
         Expected ratio of background counts, source region over background region.
+    scaled_by
+        What alpha is the ratio of: ``exposure``, ``weights`` that were given, or ``area``.
     """
 
     value: float = field(converter=float)
@@ -44,6 +47,33 @@ class Measurement:
     exposure_s: float = field(converter=float)
     background_exposure_s: float = field(converter=float)
     alpha: float = field(converter=float)
+    scaled_by: str = field(default="exposure", validator=one_of("exposure", "weights", "area"))
+
+    @property
+    def alpha_by_area(self) -> float:
+        """Ratio of the regions' pixels: alpha of a background that is not vignetted, such as particles."""
+        return self.area_pix / self.background_area_pix if self.background_area_pix else math.nan
+
+    @property
+    def background_shift(self) -> float:
+        """By how much the net counts would rise if the background were spread by area, in units of their error."""
+        error = math.sqrt(max(self.counts, 1.0) + self.alpha**2 * self.background_counts)
+        return (self.alpha - self.alpha_by_area) * self.background_counts / error
+
+    @property
+    def needs_weights(self) -> bool:
+        """Whether the answer hangs on how much of the background is vignetted: a shift of more than 1 sigma."""
+        return self.scaled_by == "exposure" and self.method != "xga" and abs(self.background_shift) > 1
+
+    @property
+    def note(self) -> str:
+        """What to know about the background, empty where nothing is."""
+        if not self.needs_weights:
+            return ""
+        return (
+            f"a background that is not vignetted (particles) would shift this by {self.background_shift:+.1f} sigma: "
+            "give background_weights"
+        )
 
     @property
     def net_counts(self) -> float:
@@ -61,7 +91,8 @@ class Measurement:
         return float(self.value)
 
     def __str__(self) -> str:
-        return f"{self.value:.2f} sigma ({self.method}; {self.net_counts:.1f} net of {self.counts:.0f} counts)"
+        plain = f"{self.value:.2f} sigma ({self.method}; {self.net_counts:.1f} net of {self.counts:.0f} counts)"
+        return f"{plain}; {self.note}" if self.note else plain
 
     def _repr_html_(self) -> str:
         rows = [
@@ -72,7 +103,8 @@ class Measurement:
                 "Background region",
                 _region_words(self.background_counts, self.background_area_pix, self.background_exposure_s),
             ),
-            ("Background ratio, alpha", f"{self.alpha:.4g}"),
+            ("Background ratio, alpha", f"{self.alpha:.4g} by {self.scaled_by}, {self.alpha_by_area:.4g} by area"),
+            *([("Background", self.note)] if self.note else []),
         ]
         return block(f"Signal-to-noise {self.value:.2f} sigma", facts(rows))
 

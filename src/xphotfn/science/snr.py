@@ -220,7 +220,14 @@ def signal_to_noise(
         exposure_s=exposure_source,
         background_exposure_s=exposure_background,
         alpha=alpha,
+        scaled_by=_scale(definition, weights is not None),
     )
+
+
+def _scale(definition: Method, weighted: bool) -> str:
+    if isinstance(definition, XGAMethod) and not definition.exp_corr:
+        return "area"
+    return "weights" if weighted else "exposure"
 
 
 def _alpha(weights: NDArray[Any], source: NDArray[np.bool_], background: NDArray[np.bool_]) -> float:

@@ -49,7 +49,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
         value=float(significance(counts, background, alpha)), method=method, counts=float(counts),
         background_counts=float(background), area_pix=draw(st.integers(1, 10**6)),
         background_area_pix=draw(st.integers(1, 10**6)), exposure_s=source_s, background_exposure_s=background_s,
-        alpha=alpha,
+        alpha=alpha, scaled_by=draw(st.sampled_from(("exposure", "weights", "area"))),
     )  # fmt: skip
 
 
