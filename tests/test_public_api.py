@@ -74,9 +74,9 @@ SIGNATURES = {
     "find_centre": "(maps, field, *, region=, search=, peak=)",
     "with_centre": "(field, position)",
     "snr": "(rate_map, field, region, *, method=, background=, background_weights=)",
-    "snr_ranking": "(maps, field, region, *, method=, background=)",
+    "snr_ranking": "(maps, field, region, *, method=, background=, background_weights=)",
     "xga_method": "(*, exp_corr=, allow_negative=)",
-    "info": "(field_or_fields, *, run=, method=)",
+    "info": "(field_or_fields, *, run=, method=, background_weights=)",
     "view": "(product, *, cross_hair=, mask=, field=, circles=, smooth=, stretch=, zoom_in=, figsize=, ax=)",
 }
 

@@ -4,6 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import Table
+from attrs import evolve
 
 import xphotfn as xp
 from xphotfn.io.write import write_image
@@ -100,7 +101,9 @@ def test_particles_under_a_large_circle_are_no_deficit(maps):
 def test_snr_takes_an_exposure_map_or_an_image():
     rate_map, field = example_rate_map(), example_field()
     plain = xp.snr(rate_map, field, 60 * u.arcsec)
-    assert xp.snr(rate_map, field, 60 * u.arcsec, background_weights=rate_map.exposure) == plain
+    assert xp.snr(rate_map, field, 60 * u.arcsec, background_weights=rate_map.exposure) == evolve(
+        plain, scaled_by="weights"
+    )
     twice = xp.snr(rate_map, field, 60 * u.arcsec, background_weights=2.0 * rate_map.exposure.data)
     assert twice.alpha == pytest.approx(plain.alpha, rel=1e-12)
 

@@ -9,6 +9,7 @@ from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_psf import MapLight, light_of
 from xphotfn.measure.masks import interloper_mask
+from xphotfn.measure.weights import weights_for, weights_image
 from xphotfn.records.field import Field
 from xphotfn.science.coords import pix_to_deg
 from xphotfn.science.distances import radius_deg
@@ -44,13 +45,15 @@ class ApertureMaps(NamedTuple):
     seen: Floats
 
 
-def aperture_maps(rate_map: RateMap, field: Field | None, radius: Any, background: Any, psf: Any) -> ApertureMaps:
+def aperture_maps(
+    rate_map: RateMap, field: Field | None, radius: Any, background: Any, psf: Any, weights: Any = None
+) -> ApertureMaps:
     """Return the sums of a map around each of its pixels.
 
     Parameters
     ----------
-    rate_map, field, radius, background, psf
-        As in :func:`~xphotfn.measure.sensitivity.sensitivity_map`, with its errors.
+    rate_map, field, radius, background, psf, weights
+        As in :func:`~xphotfn.measure.sensitivity.sensitivity_map` (``background_weights``), with its errors.
     """
     counts, exposure, live = _images(rate_map, field)
     pixels = radius_deg(quantity(radius, "a radius", "15*u.arcsec"), None if field is None else field.target)
@@ -70,8 +73,26 @@ def aperture_maps(rate_map: RateMap, field: Field | None, radius: Any, backgroun
         known = np.where(live, np.maximum(expected, 0.0), np.nan)
         return ApertureMaps(n, known, mean, fraction, None, expected, of, *lit)
     b, ring_pixels = (np.rint(sums_around(image, around)) for image in (counts, live.astype(np.float64)))
-    alpha = seconds / np.where(ring_pixels > 0, sums_around(exposure, around), np.nan)
+    alpha = _alpha(rate_map, exposure, live, (kernel, around), weights)
+    alpha = np.where((number > 0) & (ring_pixels > 0), alpha, np.nan)
     return ApertureMaps(n, np.where(live, alpha * b, np.nan), mean, fraction, b, alpha, of, *lit)
+
+
+def _alpha(
+    rate_map: RateMap,
+    exposure: Floats,
+    live: NDArray[np.bool_],
+    kernels: tuple[NDArray[np.bool_], NDArray[np.bool_]],
+    given: Any,
+) -> Floats:
+    """Return the ratio of the background expected in aperture and ring, by exposure or by weights."""
+    weights = exposure
+    if given is not None:
+        weights = weights_image(weights_for(given, rate_map), rate_map, live)
+    inside, outside = (sums_around(weights, kernel) for kernel in kernels)
+    floor = 1e-9 * np.max(weights, initial=0.0)  # below, a sum is the rounding of its transform
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.asarray(np.where(outside > floor, np.maximum(inside, 0.0) / outside, np.nan))
 
 
 def _light(

@@ -1,7 +1,7 @@
 """The summary of a field."""
 
 from collections.abc import Iterable
-from typing import final
+from typing import Any, final
 
 from attrs import field, frozen
 
@@ -9,6 +9,7 @@ from xphotfn.errors import XphotfnError
 from xphotfn.graph.result import Run
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.significance import snr
+from xphotfn.measure.weights import function_of_maps
 from xphotfn.records._fields import items
 from xphotfn.records._html import block, facts
 from xphotfn.records.field import Field
@@ -52,7 +53,11 @@ def _text(section: tuple[tuple[str, str], ...]) -> str:
 
 
 def info(
-    field_or_fields: Field | Iterable[Field], *, run: Run | None = None, method: str | Method = DEFAULT_METHOD
+    field_or_fields: Field | Iterable[Field],
+    *,
+    run: Run | None = None,
+    method: str | Method = DEFAULT_METHOD,
+    background_weights: Any = None,
 ) -> Info:
     """Return a summary of a field: target, observations, regions and signal-to-noise.
 
@@ -65,6 +70,8 @@ def info(
         the field's centre: :func:`find_centre` and :func:`with_centre` put it on the X-ray peak.
     method
         Definition of the signal-to-noise.
+    background_weights
+        What the background of each pixel is proportional to: a function of the map, as :func:`weights_by_map` makes.
 
     Returns
     -------
@@ -78,15 +85,16 @@ def info(
     '1'
     """
     fields = (field_or_fields,) if isinstance(field_or_fields, Field) else tuple(field_or_fields)
-    return Info(sections=[tuple(_section(f, run, method)) for f in fields])
+    how = {"method": method, "background_weights": function_of_maps(background_weights)}
+    return Info(sections=[tuple(_section(f, run, how)) for f in fields])
 
 
-def _section(target_field: Field, run: Run | None, method: str | Method) -> list[tuple[str, str]]:
+def _section(target_field: Field, run: Run | None, how: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [*_target_rows(target_field), *_observation_rows(target_field)]
     if run is not None:
         maps = rate_maps(run, target=target_field.name)
         rows.append(("Rate maps", str(len(maps))))
-        rows += _snr_rows(target_field, run, method)
+        rows += _snr_rows(target_field, run, how)
     return rows
 
 
@@ -127,7 +135,7 @@ def _observation_rows(target_field: Field) -> list[tuple[str, str]]:
     return rows + [(f"Left out {obs_id}", why) for obs_id, why in target_field.left_out]
 
 
-def _snr_rows(target_field: Field, run: Run, method: str | Method) -> list[tuple[str, str]]:
+def _snr_rows(target_field: Field, run: Run, how: dict[str, Any]) -> list[tuple[str, str]]:
     if target_field.target is None:
         return []
     bands = dict.fromkeys(p.band for p in run.plan.products if p.field_name == target_field.name)
@@ -140,7 +148,10 @@ def _snr_rows(target_field: Field, run: Run, method: str | Method) -> list[tuple
             title = f"{label} SNR" if len(bands) == 1 else f"{label} SNR {band}"
             try:
                 combined = combined_rate_map(run, target=target_field.name, band=band)
-                rows.append((title, f"{float(snr(combined, target_field, region, method=method)):.2f}"))
+                measured = snr(combined, target_field, region, **how)
+                rows.append((title, f"{measured.value:.2f}"))
+                if measured.note:
+                    rows.append((f"{title} note", measured.note))
             except XphotfnError as error:
                 rows.append((title, f"not measured: {error}"))
-    return [*rows, ("SNR method", method_of(method).name)]
+    return [*rows, ("SNR method", method_of(how["method"]).name)]

@@ -72,7 +72,7 @@ def surface_brightness_profile(
     background
         None; or the two radii ``(inner, outer)`` of an annulus, a Quantity, whose counts are scaled to each ring by
         exposure (or weights), apart for each map; or the expected background counts as an array of the map's shape (one
-        per map), taken as known: for a background that is not vignetted like the sky, see :mod:`xphotfn.science.background`.
+        per map), taken as known: see :mod:`xphotfn.science.background`.
     background_weights
         What the background of each pixel is proportional to, one image for each map or a function of the map as
         :func:`weights_by_map` makes: scales the counts of the annulus in place of the exposure.

@@ -142,6 +142,7 @@ def sensitivity_map(
     false_alarm: float = 4e-6,
     power: float = 0.5,
     background: Background = (1.5, 3.0),
+    background_weights: Any = None,
     psf: Any = "epic",
     least_live: float = LEAST_LIVE,
 ) -> LimitMap:
@@ -162,6 +163,8 @@ def sensitivity_map(
     background
         Edges of the background ring around each pixel, in units of the radius; or the expected background counts of
         each pixel, an array of shape (ny, nx), which is less noisy.
+    background_weights
+        As :func:`snr`: what scales the counts of the ring in place of the exposure.
     psf
         As in :func:`~xphotfn.measure.apertures.photometry`: the limits are those of whole point sources, by the light
         on the live pixels of each aperture. None: of the light in the whole aperture, if it is even.
@@ -203,7 +206,7 @@ def sensitivity_map(
     >>> str(limits), bool(np.isnan(limits.data[0, 0])), bool(0.005 < limits.data[100, 256] < 0.02)
     ('detection limit of RateMap 0999990101 pn 0.5-2 keV, of the whole source', True, True)
     """
-    found = aperture_maps(rate_map, field, radius, background, psf)
+    found = aperture_maps(rate_map, field, radius, background, psf, background_weights)
     counts, good = _places(found, least_live)
     b, live, part = (v[good] for v in (found.background, found.live_fraction, np.minimum(found.seen, 1.0)))
     cut, whole = (detection_limit(expected, false_alarm=false_alarm, power=power) for expected in (b, b / live))
@@ -218,6 +221,7 @@ def upper_limit_map(
     radius: Any,
     confidence: float = 0.95,
     background: Background = (1.5, 3.0),
+    background_weights: Any = None,
     psf: Any = "epic",
     least_live: float = LEAST_LIVE,
 ) -> LimitMap:
@@ -225,7 +229,7 @@ def upper_limit_map(
 
     Parameters
     ----------
-    rate_map, field, radius, background, psf, least_live
+    rate_map, field, radius, background, background_weights, psf, least_live
         As :func:`sensitivity_map`.
     confidence
         One-sided probability that the source lies below the limit.
@@ -258,7 +262,7 @@ def upper_limit_map(
     >>> bool(limits.data[255, 256] > 10 * limits.data[100, 256])
     True
     """
-    found = aperture_maps(rate_map, field, radius, background, psf)
+    found = aperture_maps(rate_map, field, radius, background, psf, background_weights)
     counts, good = _places(found, least_live)
     n, f, g = (v[good] for v in (found.counts, found.circle, found.ring))
     if found.ring_counts is None:

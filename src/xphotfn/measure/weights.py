@@ -11,7 +11,7 @@ from xphotfn.io.products import ExposureMap, RateMap
 from xphotfn.science.background import background_weights
 from xphotfn.science.mosaic import mosaic
 
-__all__ = ("weights_by_map", "weights_for", "weights_image", "weights_of_maps")
+__all__ = ("function_of_maps", "weights_by_map", "weights_for", "weights_image", "weights_of_maps")
 
 
 Weights = Callable[[RateMap], NDArray[np.float64]]
@@ -87,6 +87,16 @@ def _unvignetted(item: RateMap, known: Mapping[tuple[Any, ...], ExposureMap]) ->
             f"{found.path} is the exposure map of {item} itself: give the map made with vignetting=False"
         )
     return found.data
+
+
+def function_of_maps(given: Any) -> Any:
+    """Return weights that must hold for any map: None, or a function of the map; refuse anything else."""
+    if given is not None and not callable(given):
+        raise InvalidRecord(
+            "background_weights of several maps must be a function of the map, as weights_by_map() makes, got "
+            f"{type(given).__name__}"
+        )
+    return given
 
 
 def weights_for(given: Any, item: RateMap) -> Any:

@@ -20,6 +20,7 @@ from xphotfn.graph.export import to_shell
 from xphotfn.graph.result import Run
 from xphotfn.graph.run import default_workers
 from xphotfn.measure.centre import default_region
+from xphotfn.measure.weights import function_of_maps
 from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import published_folder, slugs
 from xphotfn.plot.report_index import index_page
@@ -47,6 +48,7 @@ def report(
     title: str | None = None,
     progress: bool = True,
     peak: bool | None = False,
+    background_weights: Any = None,
 ) -> Path:
     """Write the report of a run, of one target or a sample, as a folder of static pages.
 
@@ -64,6 +66,8 @@ def report(
         Title of the report; default the name of the target, or the number of targets.
     progress
         Show a progress bar on a terminal.
+    background_weights
+        What the background of each pixel is proportional to: a function of the map, as :func:`weights_by_map` makes.
     peak
         Measure on the X-ray peak: True for every target, None for clusters, by the rules of :func:`find_centre`. By
         default each field is measured where it is centred, as by :func:`snr`.
@@ -108,7 +112,9 @@ def report(
     with published_folder(final) as folder:
         for part in ("targets", "pictures"):
             (folder / part).mkdir()
-        made, facts = _write_targets(folder, run, Asked(region, method, peak), progress)
+        made, facts = _write_targets(
+            folder, run, Asked(region, method, peak, function_of_maps(background_weights)), progress
+        )
         shown = _run_report(run, [target for target, _ in made], facts, name, title)
         _write(folder / "index.html", index_page(shown, [pics for _, pics in made]))
         _write_csv(folder / "targets.csv", shown)

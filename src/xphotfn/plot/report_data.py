@@ -65,11 +65,14 @@ class Asked:
         Definition of the signal-to-noise.
     peak
         Whether to measure on the X-ray peak, as :func:`find_centre` takes it.
+    background_weights
+        As :func:`snr` takes it: a function of the map.
     """
 
     region: Any = None
     method: Any = "mid-p"
     peak: bool | None = False
+    background_weights: Any = None
 
 
 def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
@@ -211,7 +214,8 @@ def _measured(shown: MapReport, field: Field, asked: Asked) -> MapReport:
             masked=int((source & on & ~free).sum()) / max(seen, 1),
             has_background=bool((back & on & free).any()),
         )
-        return evolve(shown, measurement=snr(rate_map, field, region, method=asked.method))
+        measured = snr(rate_map, field, region, method=asked.method, background_weights=asked.background_weights)
+        return evolve(shown, measurement=measured)
     except (XphotfnError, OSError) as error:
         return evolve(shown, problem=str(error))
 
