@@ -30,6 +30,7 @@ from xphotfn.commands.parameters import Parameter
 from xphotfn.commands.selection import nodes
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.compare import PlanDiff, StepChange
+from xphotfn.graph.flares import FlareChoice, GoodTimePart
 from xphotfn.graph.parts import Part, Wish
 from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
 from xphotfn.graph.result import Run
@@ -107,6 +108,12 @@ RATE_MAPS_OF_ONE_IMAGE = st.builds(
 
 LEAVES = st.builds(nodes.Integer, value=WHOLE) | st.builds(nodes.Column, name=st.sampled_from(("PI", "TIME", "X")))
 ITEMS = st.builds(nodes.Exactly, value=LEAVES) | st.builds(nodes.Interval, lo=LEAVES, hi=LEAVES)
+FLARES = st.builds(
+    FlareChoice,
+    kind=st.sampled_from(("auto", "keep", "quiet")),
+    expression=st.sampled_from(("", "RATE<=0.4")),
+    good=xst.good_times(),
+)
 SPECS = st.sampled_from(("gti.fits", "mask.fits", "region.fits:REGION"))
 
 
@@ -179,6 +186,7 @@ RECORDS = (
             exposure_s=NUMBERS,
             events=st.none() | FILES,
             filtered=FLAGS,
+            cut=FLAGS,
             products=st.lists(PRODUCTS, max_size=2),
             subspace=xst.subspaces(),
         ),
@@ -471,6 +479,19 @@ PLANS = (
             selection=st.none() | WORDS,
             reference=st.none() | OBS_IDS,
             vignetting=st.booleans(),
+            flares=FLARES,
+        ),
+        None,
+    ),
+    case(FlareChoice, FLARES, None),
+    case(
+        GoodTimePart,
+        st.builds(
+            GoodTimePart,
+            selection=TEXTS,
+            inputs=st.lists(xst.steps().map(lambda s: StepInput(name="a", step=s.id)), max_size=1),
+            steps=st.lists(MOSAICS, max_size=1),
+            notes=st.lists(WORDS),
         ),
         None,
     ),

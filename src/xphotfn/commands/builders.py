@@ -16,7 +16,7 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.preparation import atthkgen, cifbuild, odfingest, with_environment
 from xphotfn.commands.selection import Symbol, columns, named_files, parse, walk
-from xphotfn.commands.times import evselect_list, evselect_rate, gtibuild, tabgtigen
+from xphotfn.commands.times import evselect_list, evselect_rate, flarecut, gtibuild, gtiwrite, tabgtigen
 from xphotfn.errors import InvalidRecord, PlanError
 
 __all__ = (
@@ -28,7 +28,9 @@ __all__ = (
     "evselect_image",
     "evselect_list",
     "evselect_rate",
+    "flarecut",
     "gtibuild",
+    "gtiwrite",
     "odfingest",
     "pi_channel",
     "selection_expression",

@@ -20,7 +20,7 @@ from xphotfn.commands.command import Command
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import non_empty, one_of, strings
 
-__all__ = ("BOOLEANS", "TASKS", "Parameter", "checked", "parameters_of", "resolved")
+__all__ = ("BOOLEANS", "OWN_TASKS", "TASKS", "Parameter", "checked", "parameters_of", "resolved")
 
 BOOLEANS: Mapping[str, str] = MappingProxyType(  # the spellings that SAS takes, and how it echoes them
     dict.fromkeys(("yes", "y", "true", "t", "1"), "yes") | dict.fromkeys(("no", "n", "false", "f", "0"), "no")
@@ -233,6 +233,22 @@ _GTIBUILD = (
     _row("table", "file", role="output"),
 )
 
+_FLARECUT = (  # a task of our own: SAS has none that finds the cut and makes it
+    _row("table", "file", role="input"),
+    _row("gtiset", "file", role="output"),
+    _row("expression", "str", "true"),
+    _choice("goal", "optimum", None, "optimum", "quiet"),
+    _row("timebinsize", "real", "26"),
+    _row("smallest", "real", "0.05"),
+    _row("cutsources", "bool", "yes"),
+)
+
+_GTIWRITE = (  # a task of our own: good time that is known already
+    _row("gtiset", "file", role="output"),
+    _row("intervals", "list", ""),
+    _row("origin", "str", ""),
+)
+
 TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
     {
         "evselect": _EVSELECT,
@@ -243,9 +259,14 @@ TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
         "atthkgen": _ATTHKGEN,
         "tabgtigen": _TABGTIGEN,
         "gtibuild": _GTIBUILD,
+        "flarecut": _FLARECUT,
+        "gtiwrite": _GTIWRITE,
         "sasversion": (),
     }
 )
+
+OWN_TASKS = ("flarecut", "gtiwrite")
+"""Tasks that SAS does not have: every engine leaves them to the native interpreter."""
 
 
 def parameters_of(task: str) -> tuple[Parameter, ...]:

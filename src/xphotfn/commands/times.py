@@ -3,14 +3,16 @@
 As in :mod:`xphotfn.commands.builders`, which has these functions too: plain values in, a frozen Command out.
 """
 
+import math
 from typing import SupportsFloat
 
 from xphotfn.commands._writing import Pairs, build, number, output_file, plain_file, yes
 from xphotfn.commands.command import Command
 from xphotfn.commands.selection import named_files
 from xphotfn.errors import InvalidRecord
+from xphotfn.records.good_times import GoodTimes
 
-__all__ = ("evselect_list", "evselect_rate", "gtibuild", "tabgtigen")
+__all__ = ("evselect_list", "evselect_rate", "flarecut", "gtibuild", "gtiwrite", "tabgtigen")
 
 Range = tuple[SupportsFloat, SupportsFloat]
 
@@ -240,3 +242,98 @@ def gtibuild(file: str, table: str) -> Command:
     """
     pairs = (("file", file), ("table", table))
     return build("gtibuild", pairs, (plain_file("gtibuild", "file", file),), (output_file("gtibuild", "table", table),))
+
+
+def flarecut(
+    table: str,
+    gtiset: str,
+    *,
+    expression: str,
+    goal: str = "optimum",
+    timebinsize: SupportsFloat = 26,
+    smallest: float = 0.05,
+    cutsources: bool = True,
+) -> Command:
+    """Return the command that finds and writes the good time of an event list without flares.
+
+    It is no task of SAS: every engine executes it by our own interpreter.
+
+    Parameters
+    ----------
+    table
+        Event list: a plain file name, which may name a block.
+    gtiset
+        Table of good time intervals to write, with the light curve behind it.
+    expression
+        Which events make the light curve.
+    goal
+        ``optimum`` or ``quiet``, as :func:`~xphotfn.science.flare_cut.flare_cut` has them.
+    timebinsize
+        Width of the bins in s.
+    smallest
+        The smallest excess that is called a flare, in units of the quiet rate.
+    cutsources
+        Leave bright sources out of the light curve.
+
+    Returns
+    -------
+    The command.
+
+    Raises
+    ------
+    InvalidRecord
+        For a path, an unknown goal, a width or an excess that is not above 0.
+
+    Examples
+    --------
+    >>> flarecut("evts.fits", "gti.fits", expression="PI in [500:7500]", goal="quiet").argv[-2:]
+    ('expression=PI in [500:7500]', 'goal=quiet')
+    """
+    width, least = number("flarecut", "timebinsize", timebinsize), number("flarecut", "smallest", smallest)
+    if float(width) == 0 or float(least) == 0:
+        raise InvalidRecord(f"flarecut timebinsize and smallest must be above 0, got {timebinsize!r} and {smallest!r}")
+    pairs = (
+        ("table", table),
+        ("gtiset", gtiset),
+        ("expression", _one_line("flarecut", expression)),
+        ("goal", goal),
+        *((("timebinsize", width),) if width != "26" else ()),
+        *((("smallest", least),) if least != "0.05" else ()),
+        *(() if cutsources else (("cutsources", "no"),)),
+    )
+    inputs = _inputs("flarecut", table, expression)
+    return build("flarecut", pairs, inputs, (output_file("flarecut", "gtiset", gtiset),))
+
+
+def gtiwrite(gtiset: str, good: GoodTimes) -> Command:
+    """Return the command that writes good time which is known already.
+
+    It is no task of SAS: every engine executes it by our own interpreter.
+
+    Parameters
+    ----------
+    gtiset
+        Table to write.
+    good
+        The intervals.
+
+    Returns
+    -------
+    The command.
+
+    Raises
+    ------
+    InvalidRecord
+        For a path, or an open end.
+
+    Examples
+    --------
+    >>> gtiwrite("gti.fits", GoodTimes(intervals=((0.0, 10.0), (20.0, 30.5)))).argv
+    ('gtiwrite', 'gtiset=gti.fits', 'intervals=0.0:10.0 20.0:30.5')
+    """
+    if not math.isfinite(good.seconds):
+        raise InvalidRecord("good time without a start or an end cannot be written: cut it with & first")
+    text = " ".join(f"{start!r}:{stop!r}" for start, stop in good.intervals)
+    origin = "".join(c for c in good.origin if c.isascii() and c.isprintable() and c != "'")
+    pairs = (("gtiset", gtiset), ("intervals", text), *((("origin", origin),) if origin else ()))
+    return build("gtiwrite", pairs, (), (output_file("gtiwrite", "gtiset", gtiset),))

@@ -20,6 +20,8 @@ from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version
+from xphotfn.commands.parameters import OWN_TASKS
+from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.processes import run_process
 from xphotfn.errors import CommandFailed, XphotfnError
 from xphotfn.io.fits import grid_of, read_header
@@ -90,6 +92,8 @@ class SasEngine:
         Cancelled
             If it was ended on purpose.
         """
+        if command.task in OWN_TASKS:
+            return native_engine().execute(command, folder)
         before = {item.name for item in folder.iterdir()}
         _refuse_what_is_there(command, before)
         private = Path(tempfile.mkdtemp(prefix=".sas-", dir=folder))

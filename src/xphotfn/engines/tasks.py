@@ -218,7 +218,7 @@ def write_shims(folder: str | Path, names: Iterable[str] = NAMES) -> Path:
     >>> import tempfile
     >>> folder = write_shims(tempfile.mkdtemp())
     >>> sorted(path.name for path in folder.iterdir())
-    ['cifbuild', 'eexpmap', 'emosaic', 'evselect', 'gtibuild', 'sasversion', 'tabgtigen']
+    ['cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'sasversion', 'tabgtigen']
     """
     root = Path(folder).absolute()
     root.mkdir(parents=True, exist_ok=True)

@@ -21,6 +21,7 @@ from xphotfn.commands.builders import (
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product_name
 from xphotfn.errors import PlanError
+from xphotfn.graph.flares import FlareChoice, GoodTimePart, good_time_part
 from xphotfn.graph.plan import PlannedProduct, Step, StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.graph.undecided import made_instead, refuse_undecided
@@ -49,6 +50,7 @@ class Wish:
     selection: str | None
     reference: str | None
     vignetting: bool = True
+    flares: FlareChoice = FlareChoice()
 
 
 @final
@@ -103,19 +105,28 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
         chosen = selection_inputs(wish.selection or "true", exposure.events, taken=(table, name))
     except PlanError as error:
         return Part(notes=(f"{_who(product)}: {error}",))
+    events = StepInput(name=table, file=exposure.events)
+    good = good_time_part(observation, exposure, events, wish.flares, wish.selection)
     expression = selection_expression(
         band.lo_ev,
         band.hi_ev,
         exposure.instrument,
         filtered=exposure.filtered,
-        extra=chosen.text if wish.selection else "",
+        extra=_together(chosen.text if wish.selection else "", good),
     )
     step = Step(
         command=evselect_image(table, name, expression=expression, grid=wish.grid or XCS_GRID),
-        inputs=(StepInput(name=table, file=exposure.events), *chosen.inputs),
+        inputs=(events, *chosen.inputs, *good.inputs),
         obs_id=observation.obs_id,
     )
-    return Part(steps=(step,), products=(evolve(product, step=step.id),), notes=made_instead(_who(product), undecided))
+    notes = (*good.notes, *made_instead(_who(product), undecided))
+    return Part(steps=(*good.steps, step), products=(evolve(product, step=step.id),), notes=notes)
+
+
+def _together(selection: str, good: GoodTimePart) -> str:
+    if not (selection and good.selection):
+        return selection or good.selection
+    return f"({selection}) && {good.selection}"
 
 
 def _of_other_channels(product: PlannedProduct, found: FoundProduct) -> tuple[str, ...]:

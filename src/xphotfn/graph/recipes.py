@@ -11,6 +11,7 @@ from attrs import evolve
 
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import PlanError
+from xphotfn.graph.flares import Flares, flare_choice
 from xphotfn.graph.parts import Part, Wish, exposure_map_part, exposures_of, image_part, join, mosaic_part
 from xphotfn.graph.plan import Plan
 from xphotfn.records._fields import one_or_several
@@ -30,6 +31,7 @@ def plan_images(
     grid: ImageGrid | None = None,
     selection: str | None = None,
     reference: str | None = None,
+    flares: Flares = "auto",
 ) -> Plan:
     """Return the plan of one image per observation, camera and band.
 
@@ -49,6 +51,14 @@ def plan_images(
         inputs of the step.
     reference
         ObsID whose image sets the grid of mosaics; without effect here.
+    flares
+        What is done about flares in event lists that images are made from. ``"auto"``: a list whose own record holds
+        flags and patterns, or a cut of its times, counts as clean and is left alone, as is one whose times
+        ``selection`` cuts; a raw list is cut as by ``"optimum"``. ``"optimum"``: the best signal-to-noise of faint
+        sources; ``"quiet"``: until no flare is left, for extended light; ``"keep"``: all of the time. Good time
+        (:func:`good_times`) is used as it is. A condition such as ``"RATE<=0.4"`` is the usual recipe: single events of
+        high energy in bins of 100 s, not corrected for live time. Exposure maps hold the same times as their images;
+        the plan's notes say what is done and the warnings of the run what was kept.
 
     Returns
     -------
@@ -58,7 +68,8 @@ def plan_images(
     Raises
     ------
     PlanError
-        If a field has neither an image nor an event list, there is no band, or a file of the selection is nowhere.
+        If a field has neither an image nor an event list, there is no band, a file of the selection is nowhere, or
+        ``flares`` is none of these.
     ExpressionError
         If the selection cannot be read.
 
@@ -70,7 +81,7 @@ def plan_images(
     >>> len(plan.steps), [p.kind for p in plan.products]
     (0, ['image'])
     """
-    wish = _wish(band_or_bands, grid, selection, reference)
+    wish = _wish(band_or_bands, grid, selection, reference, flares)
     return _plan(field_or_fields, wish, _images)
 
 
@@ -82,6 +93,7 @@ def plan_exposure_maps(
     selection: str | None = None,
     reference: str | None = None,
     vignetting: bool = True,
+    flares: Flares = "auto",
 ) -> Plan:
     """Return the plan of one exposure map per image, with the images.
 
@@ -93,6 +105,8 @@ def plan_exposure_maps(
         False: maps without the vignetting of the telescope, by which particles are spread. Found maps have it, so all
         are made. :func:`rate_maps` of that run pairs them with the images; their ``exposure`` is what
         :func:`background_weights` takes.
+    flares
+        As :func:`plan_images`.
 
     Examples
     --------
@@ -102,7 +116,7 @@ def plan_exposure_maps(
     >>> [p.kind for p in plan.products]
     ['image', 'exposure_map']
     """
-    wish = evolve(_wish(band_or_bands, grid, selection, reference), vignetting=vignetting)
+    wish = evolve(_wish(band_or_bands, grid, selection, reference, flares), vignetting=vignetting)
     return _plan(field_or_fields, wish, _exposure_maps)
 
 
@@ -113,6 +127,7 @@ def plan_mosaics(
     grid: ImageGrid | None = None,
     selection: str | None = None,
     reference: str | None = None,
+    flares: Flares = "auto",
 ) -> Plan:
     """Return the plan of one mosaic of images and one of exposure maps per field and band.
 
@@ -122,6 +137,8 @@ def plan_mosaics(
         As :func:`plan_images`.
     reference
         ObsID whose image sets the grid of the mosaic; default the lowest ObsID.
+    flares
+        As :func:`plan_images`.
 
     Returns
     -------
@@ -142,7 +159,7 @@ def plan_mosaics(
     >>> [step.command.task for step in plan.steps]
     ['emosaic', 'emosaic']
     """
-    wish = _wish(band_or_bands, grid, selection, reference)
+    wish = _wish(band_or_bands, grid, selection, reference, flares)
     return _plan(field_or_fields, wish, _mosaics)
 
 
@@ -153,6 +170,7 @@ def plan_photometry(
     grid: ImageGrid | None = None,
     selection: str | None = None,
     reference: str | None = None,
+    flares: Flares = "auto",
 ) -> Plan:
     """Return the plan of everything that photometry needs: images, exposure maps and their mosaics.
 
@@ -166,11 +184,11 @@ def plan_photometry(
     >>> len(plan.products)
     4
     """
-    wish = _wish(band_or_bands, grid, selection, reference)
+    wish = _wish(band_or_bands, grid, selection, reference, flares)
     return _plan(field_or_fields, wish, _photometry)
 
 
-def _wish(bands: Bands, grid: ImageGrid | None, selection: str | None, reference: str | None) -> Wish:
+def _wish(bands: Bands, grid: ImageGrid | None, selection: str | None, reference: str | None, flares: Flares) -> Wish:
     wanted = one_or_several(bands, Band, "energy_band(0.5*u.keV, 2*u.keV)")
     if not wanted:
         raise PlanError("no energy band was given: use energy_band(0.5*u.keV, 2*u.keV)")
@@ -180,7 +198,8 @@ def _wish(bands: Bands, grid: ImageGrid | None, selection: str | None, reference
             f"pixels of {x_bin} by {y_bin} units are not square: only square ones are measured; give equal bins"
         )
     unique = tuple(sorted(set(wanted), key=lambda b: (b.lo_ev, b.hi_ev)))
-    return Wish(bands=unique, grid=grid, selection=selection, reference=reference)
+    choice = flare_choice(flares)
+    return Wish(bands=unique, grid=grid, selection=selection, reference=reference, flares=choice)
 
 
 def _plan(fields: Fields, wish: Wish, recipe: "type | object") -> Plan:

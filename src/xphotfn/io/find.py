@@ -318,6 +318,7 @@ def _exposure(camera: str, name: str, items: Sequence[FileFacts]) -> Exposure:
         exposure_s=leading.exposure_s,
         events=None if events is None else events.file,
         filtered=events is not None and is_filtered(camera, events.subspace),
+        cut=events is not None and events.cut,
         products=sorted(
             map(_found_product, products), key=lambda p: (PRODUCTS.index(p.kind), p.band.lo_ev, p.band.hi_ev)
         ),

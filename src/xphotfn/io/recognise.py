@@ -8,6 +8,7 @@ from typing import Any
 from xphotfn.commands.parameters import BOOLEANS
 from xphotfn.commands.pps_names import parse_pps_name
 from xphotfn.commands.subspace import macro_flags, subspace_of
+from xphotfn.commands.time_cut import times_are_cut
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord
 from xphotfn.io.cards import Cards
@@ -274,7 +275,7 @@ def _events(look: _Cards, main: Cards, file: TreeFile) -> Said:
     if not rows:
         return {"reason": "no_events"}
     subspace = _subspace(main, look)
-    found: Said = {"rows": rows, "subspace": subspace}
+    found: Said = {"rows": rows, "subspace": subspace, "cut": times_are_cut(main)}
     may_be_corners = (subspace.places or subspace.other) and not subspace.within_field
     if may_be_corners and share_outside_field(file.file.path) > _MOSTLY:
         return found | {"reason": "outside_field"}

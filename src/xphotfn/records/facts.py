@@ -44,6 +44,8 @@ class FileFacts:
         Pixel grid of an image or exposure map.
     subspace
         What its selection keeps.
+    cut
+        Whether the times of an event list were cut beyond the good time of its CCDs.
     rows
         Rows of the table of an event list or attitude.
     rank
@@ -71,6 +73,7 @@ class FileFacts:
     band: Band | None = None
     grid: PixelGrid | None = None
     subspace: Subspace = field(factory=Subspace)
+    cut: bool = False
     rows: int = field(default=0, converter=whole)
     rank: int = field(default=0, converter=whole)
     chosen: int = field(default=0, converter=whole)

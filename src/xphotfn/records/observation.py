@@ -89,6 +89,8 @@ class Exposure:
         The event list, or None.
     filtered
         Whether the event list's own selection already holds flags and patterns.
+    cut
+        Whether the times of the event list were cut already, as by a file of good time.
     products
         Images and exposure maps found on disk.
     subspace
@@ -102,6 +104,7 @@ class Exposure:
     exposure_s: float = field(default=0.0, converter=float, validator=finite)
     events: FoundFile | None = None
     filtered: bool = False
+    cut: bool = False
     products: tuple[FoundProduct, ...] = field(default=(), converter=items)
     subspace: Subspace = field(factory=Subspace)
 

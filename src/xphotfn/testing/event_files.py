@@ -109,8 +109,8 @@ def write_event_list(path: Path, events: Events, which: Which, title: str) -> No
 
     Notes
     -----
-    Blocks: EVENTS; EXPOSUnn, BADPIXnn, STDGTInn and GTI0nn02 for each CCD. FRACEXP * TIMEDEL sums to the live time of
-    the exposure, for pn to live time / 0.936444, as eexpmap takes the out-of-time events off it.
+    Blocks: EVENTS; EXPOSUnn, BADPIXnn, STDGTInn and, of a cleaned list, GTI0nn02 for each CCD. FRACEXP * TIMEDEL sums
+    to the live time of the exposure, for pn to live time / 0.936444, as eexpmap takes the out-of-time events off it.
     """
     from astropy.io import fits
 
@@ -120,7 +120,8 @@ def write_event_list(path: Path, events: Events, which: Which, title: str) -> No
     for number in ccds_read(which[1]):
         hdus += [_frames(which, number), _bad_pixels(which, number)]
     hdus += [_standard_gti(which, number) for number in ccds_read(which[1])]
-    hdus += [_good_time(which, place, number) for place, number in enumerate(ccds_read(which[1]))]
+    if which[1].cleaned:
+        hdus += [_good_time(which, place, number) for place, number in enumerate(ccds_read(which[1]))]
     with publish(path, overwrite=True) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
 
@@ -231,7 +232,8 @@ def _intervals(name: str, number: int, intervals: tuple[tuple[float, float], ...
 
 
 def _standard_gti(which: Which, number: int) -> Any:
-    return _intervals(f"STDGTI{number:02d}", number, (span_of(which),))
+    times = (span_of(which),) if which[1].cleaned else recorded_intervals(*which)
+    return _intervals(f"STDGTI{number:02d}", number, times)
 
 
 def _good_time(which: Which, place: int, number: int) -> Any:

@@ -126,7 +126,8 @@ def subspace_cards(which: Which) -> Iterator[Card]:
         yield f"{prefix}DSVAL1", str(number), "data subspace descriptor: value"
         if not place:
             yield "DSVAL2", "TABLE", "data subspace descriptor: value"
-        yield f"{prefix}DSREF2", f":{gti_name(place)}", "data subspace descriptor: reference"
+        table = gti_name(place) if which[1].cleaned else f"STDGTI{number:02d}"
+        yield f"{prefix}DSREF2", f":{table}", "data subspace descriptor: reference"
 
 
 def column_cards(which: Which) -> Iterator[Card]:

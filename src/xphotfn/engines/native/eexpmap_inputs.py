@@ -26,6 +26,8 @@ from xphotfn.engines.native.livetime import (
     subspace_of,
 )
 from xphotfn.errors import CommandFailed, InvalidFile
+from xphotfn.records.good_times import GoodTimes, good_times
+from xphotfn.science.light_curves import inside
 from xphotfn.science.live_fraction import LiveFraction, usual_live_fraction
 
 __all__ = ("ChipInput", "Files", "Inputs", "Job", "read_inputs", "read_job")
@@ -40,6 +42,7 @@ _MODES = {
 _FILTERS = ("Thin1", "Thin2", "Thin", "Medium", "Thick", "Open", "Closed", "CalClosed", "CalThin1", "CalThin2",
             "CalMedium", "CalThick", "CalOpen")  # fmt: skip
 _FITTED_EVENTS = 2**17
+_FEWEST_CHOSEN = 1000
 _NONE = ("", "none")
 
 
@@ -173,7 +176,8 @@ def read_inputs(job: Job, files: Files | None = None) -> Inputs:
         notes.append("usedlimap: the map of discarded lines is not used")
     oot = 1.0 if camera.is_mos else OOT_FRACTION[mode]
     demands = _demands(subspace, camera)
-    some = None if track is None else files.once(_some_events, job.events, events)
+    times = good_times(pair for chip in chips.values() for pair in chip.intervals)
+    some = None if track is None else files.once(_some_events, job.events, events, times)
     live = usual_live_fraction(camera.name, mode).value if job.events is None else 1.0
     return Inputs(camera, header, oot, live, demands, chips, track, some, tuple(notes))
 
@@ -350,8 +354,12 @@ def _window(block: Block | None, camera: Camera, mode: str, number: int) -> Wind
     return window_of_mode(camera, mode, number)
 
 
-def _some_events(path: Path | None, events: tuple[Block, ...]) -> Mapping[str, Any] | None:
-    """Return the columns of some events from which the boresight can be fitted, or None."""
+def _some_events(path: Path | None, events: tuple[Block, ...], times: GoodTimes) -> Mapping[str, Any] | None:
+    """Return the columns of some events from which the boresight can be fitted, or None.
+
+    They are the first of the image's good time without flags and of one pixel: the same ones whether the list has been
+    filtered beforehand or not, so that the map is the same too.
+    """
     tables = [b for b in events if b.name.upper() == "EVENTS"]
     if not tables or path is None:
         return None
@@ -361,6 +369,24 @@ def _some_events(path: Path | None, events: tuple[Block, ...]) -> Mapping[str, A
     place = [next((h[key] for h in headers if key in h), None) for key in ("REFXCRVL", "REFYCRVL")]
     if not set(wanted) <= set(table.columns) or table.rows == 0 or not all(_is_number(v) for v in place):
         return None
-    chunk = next(chunks(table, _FITTED_EVENTS))
-    columns: dict[str, Any] = {name: np.array(chunk.column(name), dtype=np.float64) for name in wanted}
+    columns = _chosen(table, wanted, times)
+    if columns["TIME"].size < _FEWEST_CHOSEN:  # of flagged events alone, such as those of the corners
+        chunk = next(chunks(table, _FITTED_EVENTS))
+        columns = {name: np.array(chunk.column(name), dtype=np.float64) for name in wanted}
     return columns | {"RA": float(place[0]), "DEC": float(place[1])}  # type: ignore[arg-type]  # both are numbers
+
+
+def _chosen(table: EventTable, wanted: tuple[str, ...], times: GoodTimes) -> dict[str, Any]:
+    found: dict[str, list[NDArray[np.float64]]] = {name: [] for name in wanted}
+    left = _FITTED_EVENTS
+    for chunk in chunks(table):
+        chosen = inside(np.asarray(chunk.column("TIME"), dtype=np.float64), times.intervals)
+        for name in {"FLAG", "PATTERN"} & set(table.columns):
+            chosen &= chunk.column(name) == 0
+        rows = np.flatnonzero(chosen)[:left]
+        for name, parts in found.items():
+            parts.append(np.asarray(chunk.column(name).take(rows), dtype=np.float64))
+        left -= rows.size
+        if left <= 0:
+            break
+    return {name: np.concatenate(parts) for name, parts in found.items()}

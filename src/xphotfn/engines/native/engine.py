@@ -24,6 +24,8 @@ _TASKS = {
     "emosaic": "xphotfn.engines.native.emosaic:emosaic",
     "tabgtigen": "xphotfn.engines.native.good_time:tabgtigen",
     "gtibuild": "xphotfn.engines.native.good_time:gtibuild",
+    "flarecut": "xphotfn.engines.native.flarecut:flarecut",
+    "gtiwrite": "xphotfn.engines.native.flarecut:gtiwrite",
 }
 _TOGETHER = {
     "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap_many",
@@ -129,7 +131,7 @@ def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEng
     Examples
     --------
     >>> native_engine().tasks
-    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'gtibuild', 'tabgtigen')
+    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'tabgtigen')
     """
     if ccf is None:
         return NativeEngine(sampling=sampling)

@@ -30,7 +30,7 @@ from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.science.good_rows import intervals_of_rows, split_short
 
-__all__ = ("gtibuild", "tabgtigen")
+__all__ = ("gti_primary", "gtibuild", "tabgtigen")
 
 Card = tuple[str, Any, str]
 Floats = NDArray[np.float64]
@@ -143,20 +143,24 @@ def _rows(command: Command, file: EventFile, folder: Path) -> tuple[Floats, NDAr
 
 
 def _write(command: Command, path: Path, intervals: Intervals, cards: list[Card]) -> None:
+    with publish(path) as temporary:
+        temporary.write_bytes(gti_primary(command) + gti_block("STDGTI", None, intervals, cards))
+
+
+def gti_primary(command: Command) -> bytes:
+    """Return the primary block of a table of good time that a command makes."""
     primary = fits.Header()
-    creator = f"{command.task} (xphotfn {RULES})"
     for card in (
         ("SIMPLE", True, "file does conform to FITS standard"),
         ("BITPIX", 8, "number of bits per data pixel"),
         ("NAXIS", 0, "number of data axes"),
         ("EXTEND", True, "FITS dataset may contain extensions"),
         ("XPROC0", to_card(command, version=f"(xphotfn {RULES})"), ""),
-        ("CREATOR", creator, "name of code"),
+        ("CREATOR", f"{command.task} (xphotfn {RULES})", "name of code"),
         ("LONGSTRN", "OGIP 1.0", ""),
     ):
         primary.append(card, end=True)
-    with publish(path) as temporary:
-        temporary.write_bytes(table_bytes(primary, b"") + gti_block("STDGTI", None, intervals, cards))
+    return table_bytes(primary, b"")
 
 
 def gtibuild(command: Command, folder: Path) -> None:

@@ -63,7 +63,7 @@ def _exposures(draw: st.DrawFn, instrument: str, grid: PixelGrid) -> Exposure:
     return Exposure(
         instrument=instrument, exposure_id=draw(EXPOSURE_IDS), filter=draw(_FILTERS), submode=draw(_SUBMODES),
         exposure_s=draw(st.floats(0.0, 2e5)), events=draw(_EVENT_LISTS) if draw(st.booleans()) else None,
-        filtered=draw(st.booleans()),
+        filtered=draw(st.booleans()), cut=draw(st.booleans()),
         products=[
             FoundProduct(kind=kind, band=band, grid=grid, file=draw(IMAGES), subspace=draw(subspaces()))
             for kind in kinds

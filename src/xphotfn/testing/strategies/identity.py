@@ -116,7 +116,7 @@ def file_facts(draw: st.DrawFn, *, kind: str | None = None) -> FileFacts:
         instrument=draw(st.sampled_from(CAMERAS)) if camera else "",
         exposure_id=draw(st.sampled_from(("", "S001", "U002"))) if camera else "",
         band=draw(bands()) if product else None, grid=draw(grids()) if product else None,
-        subspace=draw(subspaces()), rows=draw(st.integers(0, 3)), rank=draw(st.integers(0, 1)),
+        subspace=draw(subspaces()), cut=draw(st.booleans()), rows=draw(st.integers(0, 3)), rank=draw(st.integers(0, 1)),
         chosen=draw(st.integers(0, 2)), digest=draw(_CONTENTS),
         good_times=draw(st.sampled_from(((), (("1", GoodTimes(intervals=[(start, stop)])),)))),
     )  # fmt: skip

@@ -1,0 +1,162 @@
+"""Good time without flares, and good time that is known already: tasks of our own, built by ``commands.flarecut``.
+
+The table STDGTI is as SAS's; its cards FLGOAL to FLDISP say what the cut kept and left. The table RATE behind it is the
+light curve that was judged, with the live time of each bin.
+"""
+
+import math
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.io import fits
+
+from xphotfn.commands.command import Command
+from xphotfn.commands.parameters import resolved
+from xphotfn.engines.native.curves import Reading, read_curve
+from xphotfn.engines.native.exposure import gti_block, table_bytes
+from xphotfn.engines.native.good_time import gti_primary
+from xphotfn.engines.native.reporting import warn
+from xphotfn.errors import CommandFailed
+from xphotfn.io.write import publish
+from xphotfn.records.good_times import good_times
+from xphotfn.records.light_curve import FlareCut, LightCurve
+from xphotfn.science.flare_cut import Goal, flare_cut
+
+__all__ = ("curve_block", "cut_cards", "flarecut", "gtiwrite")
+
+Card = tuple[str, Any, str]
+_GOALS: dict[str, Goal] = {"optimum": "optimum", "quiet": "quiet"}
+
+
+def flarecut(command: Command, folder: Path) -> None:
+    """Execute a flarecut command in ``folder``.
+
+    Parameters
+    ----------
+    command
+        ``table``, ``gtiset``, ``expression``, ``goal`` and what else it takes.
+    folder
+        Holds the event list; the table of good time is made here.
+
+    Raises
+    ------
+    CommandFailed
+        If the list has no live time.
+    InvalidFile
+        If the list cannot be read, or the result exists already.
+    ExpressionError
+        If the expression cannot be read or does not fit the columns.
+
+    Warns
+    -----
+    UserWarning
+        Always: what was kept. Also where frames are not known, nothing is kept, or no event makes the curve.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> given = (("table", "evts.fits"), ("gtiset", "gti.fits"))
+    >>> flarecut(Command(task="flarecut", parameters=given), Path(tempfile.mkdtemp()))
+    Traceback (most recent call last):
+    xphotfn.errors.InvalidFile: evts.fits: the file is not there
+    """
+    full = resolved(command)
+    sources = full.parameter("cutsources") == "yes"
+    width = float(full.parameter("timebinsize"))
+    reading = read_curve(folder, full.parameter("table"), full.parameter("expression"), width, cut_sources=sources)
+    goal, smallest = _GOALS[full.parameter("goal")], float(full.parameter("smallest"))
+    if not reading.curve.seconds > 0:
+        raise CommandFailed(command.argv, "the list has no live time: no frame lies in its good time")
+    cut = flare_cut(reading.curve, goal, smallest=smallest, frame_ends=reading.frame_ends)
+    _say(reading, cut)
+    with publish(folder / full.parameter("gtiset")) as temporary:
+        good = gti_block("STDGTI", None, cut.good.intervals, cut_cards(cut, len(reading.circles)))
+        temporary.write_bytes(gti_primary(full) + good + curve_block(reading.curve))
+
+
+def _say(reading: Reading, cut: FlareCut) -> None:
+    warn("flares", f"{cut.goal}: {cut}")
+    for note in reading.notes:
+        warn("noFrames", note)
+    if not reading.curve.counts.any():
+        warn("noEvents", f"no event passes {reading.curve.selection!r}: all of the time is kept")
+    if not cut.good.intervals:
+        warn("noGoodTime", "nothing is quiet: no time is kept")
+
+
+def cut_cards(cut: FlareCut, sources: int) -> list[Card]:
+    """Return what a cut kept and left as cards; what is not known is left out."""
+    cards: list[Card] = [
+        ("FLGOAL", cut.goal, "what flares were cut for"),
+        ("FLRATE", cut.rate, "[ct/s] greatest rate kept"),
+        ("FLQUIET", cut.quiet, "[ct/s] rate without flares"),
+        ("FLQERR", cut.quiet_error, "[ct/s] its error"),
+        ("FLKEPT", cut.kept_s, "[s] live time that is kept"),
+        ("FLTOTAL", cut.total_s, "[s] live time before"),
+        ("FLRESID", cut.residual, "mean rate kept / FLQUIET - 1"),
+        ("FLDISP", cut.over_dispersion, "chi-square per bin kept"),
+        ("FLNSRC", sources, "sources left out"),
+    ]
+    return [card for card in cards if isinstance(card[1], str) or math.isfinite(card[1])]
+
+
+def curve_block(curve: LightCurve) -> bytes:
+    """Return the table RATE of a light curve, header and data."""
+    columns = [
+        fits.Column(name="TIME", format="D", unit="s", array=curve.time),
+        fits.Column(name="RATE", format="D", unit="count/s", array=curve.rate),
+        fits.Column(name="ERROR", format="D", unit="count/s", array=curve.error),
+        fits.Column(name="COUNTS", format="K", unit="count", array=curve.counts),
+        fits.Column(name="LIVE", format="D", unit="s", array=curve.live_s),
+    ]
+    hdu = fits.BinTableHDU.from_columns(columns, name="RATE")
+    cards: list[Card] = [
+        ("HDUCLASS", "OGIP", "format conforms to OGIP standard"),
+        ("HDUCLAS1", "LIGHTCURVE", "light curve"),
+        ("HDUCLAS2", "TOTAL", "gross rates"),
+        ("HDUCLAS3", "RATE", "rates per second of live time"),
+        ("TIMEDEL", curve.bin_s, "[s] width of the bins"),
+        ("TSTART", curve.start_s, "[s] start of the first bin"),
+        ("TIMEZERO", 0.0, "[s] clock correction"),
+        ("MJDREF", 50814.0, "[d] 1998-01-01T00:00:00 (TT)"),
+        ("SLCTEXPR", curve.selection, ""),
+    ]
+    for card in cards:
+        hdu.header.append(card, end=True)
+    rows = np.empty(curve.counts.size, dtype=[(c.name, ">i8" if c.format == "K" else ">f8") for c in columns])
+    for column in columns:
+        rows[column.name] = column.array
+    return table_bytes(hdu.header, rows.tobytes())
+
+
+def gtiwrite(command: Command, folder: Path) -> None:
+    """Execute a gtiwrite command in ``folder``: pairs ``start:stop`` become a table of good time.
+
+    Raises
+    ------
+    CommandFailed
+        If a pair cannot be read.
+    InvalidFile
+        If the table exists already.
+
+    Examples
+    --------
+    >>> gtiwrite(Command(task="gtiwrite", parameters=(("gtiset", "g.fits"), ("intervals", "3"))), Path("."))
+    Traceback (most recent call last):
+    xphotfn.errors.CommandFailed: gtiwrite: intervals must be pairs start:stop in s, got '3'
+    """
+    full = resolved(command)
+    text = full.parameter("intervals")
+    try:
+        pairs = [tuple(map(float, word.split(":"))) for word in text.split()]
+        good = good_times(pairs)
+    except ValueError as error:
+        raise CommandFailed(command.argv, f"intervals must be pairs start:stop in s, got {text[:60]!r}") from error
+    if not math.isfinite(good.seconds):
+        raise CommandFailed(command.argv, "intervals must have a start and an end")
+    if not good.intervals:
+        warn("noGoodTime", "no time is kept")
+    with publish(folder / full.parameter("gtiset")) as temporary:
+        origin: list[Card] = [("FLGOAL", "given", "what flares were cut for")]
+        temporary.write_bytes(gti_primary(full) + gti_block("STDGTI", None, good.intervals, origin))

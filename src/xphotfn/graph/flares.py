@@ -1,0 +1,192 @@
+"""Good time without flares as steps of a plan: what is done about the flares of a list, and why.
+
+Pure: what a list is, its record says.
+"""
+
+import math
+from typing import Literal, NamedTuple, TypeAlias, assert_never, final
+
+from attrs import field, frozen
+
+from xphotfn.commands.builders import evselect_rate, flarecut, gtiwrite, selection_expression, tabgtigen
+from xphotfn.commands.selection import GtiFilter, columns, parse, walk
+from xphotfn.errors import ExpressionError, PlanError
+from xphotfn.graph.plan import Step, StepInput
+from xphotfn.records._fields import items
+from xphotfn.records.good_times import GoodTimes
+from xphotfn.records.observation import Exposure, Observation
+from xphotfn.science.light_curves import FRAME_BINS
+
+__all__ = ("FlareChoice", "Flares", "GoodTimePart", "flare_choice", "good_time_part")
+
+Flares: TypeAlias = str | GoodTimes
+"""``auto``, ``optimum``, ``quiet``, ``keep``, good time, or a condition on a light curve such as ``RATE<=0.4``."""
+
+FLARE_BAND = (500, 7500)
+"""Energies of the light curve in eV, those of the pipeline: soft protons and all else that is not the source."""
+
+_HARD = {
+    "pn": "#XMMEA_EP && (PI in [10000:12000]) && (PATTERN == 0)",
+    "mos1": "#XMMEA_EM && (PI > 10000) && (PATTERN == 0)",
+    "mos2": "#XMMEA_EM && (PI > 10000) && (PATTERN == 0)",
+}
+_HARD_BIN_S = 100
+Kind: TypeAlias = Literal["auto", "keep", "optimum", "quiet", "expression", "given"]
+_WORDS: dict[str, Kind] = {"auto": "auto", "keep": "keep", "optimum": "optimum", "quiet": "quiet"}
+_CURVE = frozenset(("RATE", "ERROR", "TIME"))
+
+
+@final
+@frozen(kw_only=True)
+class FlareChoice:
+    """What is to be done about flares.
+
+    Parameters
+    ----------
+    kind
+        ``auto``, ``keep``, ``optimum``, ``quiet``, ``expression`` or ``given``.
+    expression
+        The condition on the light curve, for ``expression``.
+    good
+        The good time, for ``given``.
+    """
+
+    kind: Kind = "auto"
+    expression: str = ""
+    good: GoodTimes = GoodTimes(intervals=())
+
+
+@final
+@frozen(kw_only=True)
+class GoodTimePart:
+    """What is added to a selection, the file that this reads, the steps that make it, and what is said of it."""
+
+    selection: str = ""
+    inputs: tuple[StepInput, ...] = field(default=(), converter=items)
+    steps: tuple[Step, ...] = field(default=(), converter=items)
+    notes: tuple[str, ...] = field(default=(), converter=items)
+
+
+def flare_choice(flares: Flares) -> FlareChoice:
+    """Return what an argument ``flares=`` means.
+
+    Raises
+    ------
+    PlanError
+        For a word that is none of these, or a condition that speaks of other columns than RATE, ERROR and TIME.
+
+    Examples
+    --------
+    >>> flare_choice("quiet").kind, flare_choice("RATE<=0.4").kind
+    ('quiet', 'expression')
+    """
+    if isinstance(flares, GoodTimes):
+        if not math.isfinite(flares.seconds):
+            raise PlanError(f"flares= needs good time with a start and an end, got {flares!r}: cut it with & first")
+        return FlareChoice(kind="given", good=flares)
+    if isinstance(flares, str) and flares in _WORDS:
+        return FlareChoice(kind=_WORDS[flares])
+    problem = PlanError(
+        f"flares= takes 'auto', 'optimum', 'quiet', 'keep', good_times(...), or a condition on a light curve such as "
+        f"'RATE<=0.4', got {flares!r}"
+    )
+    if not isinstance(flares, str):
+        raise problem
+    try:
+        names = set(columns(parse(flares)))
+    except ExpressionError:
+        raise problem from None
+    if not names or not names <= _CURVE:
+        raise problem
+    return FlareChoice(kind="expression", expression=flares)
+
+
+class _List(NamedTuple):
+    """The event list of an exposure, as a plan knows it."""
+
+    observation: Observation
+    exposure: Exposure
+    table: StepInput
+
+    @property
+    def who(self) -> str:
+        return f"{self.observation.obs_id} {self.exposure.instrument} {self.exposure.exposure_id}"
+
+    def name(self, kind: str) -> str:
+        return f"{self.observation.obs_id}_{self.exposure.instrument}_{self.exposure.exposure_id}_{kind}.fits"
+
+
+def good_time_part(
+    observation: Observation, exposure: Exposure, table: StepInput, choice: FlareChoice, selection: str | None
+) -> GoodTimePart:
+    """Return what is added to the selection of an exposure so that its flares are cut.
+
+    Parameters
+    ----------
+    observation, exposure
+        Which; the exposure has an event list.
+    table
+        The event list under its plain name.
+    choice
+        What is to be done.
+    selection
+        What the user selects: one that cuts times itself counts as cut by ``auto``.
+    """
+    events = _List(observation, exposure, table)
+    kind = choice.kind
+    if kind == "auto":
+        if exposure.filtered or exposure.cut or (selection is not None and _cuts_time(selection)):
+            return GoodTimePart()
+        return _cut(events, "optimum")
+    match kind:
+        case "keep":
+            return _kept_as_it_is(events)
+        case "optimum" | "quiet":
+            return _cut(events, kind)
+        case "expression":
+            return _by_rate(events, choice.expression)
+        case "given":
+            step = Step(command=gtiwrite(events.name("given_gti"), choice.good), obs_id=observation.obs_id)
+            return _with_table(step, (step,), ())
+        case _:
+            assert_never(kind)
+
+
+def _cuts_time(selection: str) -> bool:
+    tree = parse(selection)
+    return "TIME" in columns(tree) or any(isinstance(node, GtiFilter) for node in walk(tree))
+
+
+def _kept_as_it_is(events: _List) -> GoodTimePart:
+    if events.exposure.filtered or events.exposure.cut:
+        return GoodTimePart()
+    return GoodTimePart(notes=(f"{events.who}: a raw event list is used with its flares (flares='keep')",))
+
+
+def _cut(events: _List, goal: str) -> GoodTimePart:
+    camera = events.exposure.instrument
+    band = selection_expression(*FLARE_BAND, camera, filtered=events.exposure.filtered)
+    name = events.name(f"{goal}_gti")
+    command = flarecut(events.table.name, name, expression=band, goal=goal, timebinsize=FRAME_BINS[camera])
+    step = Step(command=command, inputs=(events.table,), obs_id=events.observation.obs_id)
+    goals = {"optimum": "for the best signal-to-noise of faint sources", "quiet": "until no flare is left"}
+    return _with_table(step, (step,), (f"{events.who}: flares are cut {goals[goal]} (flares='{goal}')",))
+
+
+def _by_rate(events: _List, expression: str) -> GoodTimePart:
+    """Return the usual recipe: a condition on the curve of single events of high energy in bins of 100 s."""
+    obs_id = events.observation.obs_id
+    hard = _HARD[events.exposure.instrument]
+    rate = evselect_rate(events.table.name, events.name("rate"), expression=hard, timebinsize=_HARD_BIN_S)
+    curve = Step(command=rate, inputs=(events.table,), obs_id=obs_id)
+    made = StepInput(name=rate.outputs[0], step=curve.id)
+    table = tabgtigen(f"{made.name}:RATE", events.name("rate_gti"), expression=expression)
+    step = Step(command=table, inputs=(made,), obs_id=obs_id)
+    note = f"{events.who}: flares are cut where not {expression} in single events of high energy, bins of 100 s"
+    return _with_table(step, (curve, step), (note,))
+
+
+def _with_table(step: Step, steps: tuple[Step, ...], notes: tuple[str, ...]) -> GoodTimePart:
+    name = step.command.outputs[0]
+    made = StepInput(name=name, step=step.id)
+    return GoodTimePart(selection=f"gti({name},TIME)", inputs=(made,), steps=steps, notes=notes)
