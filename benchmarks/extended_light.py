@@ -13,6 +13,7 @@ from pathlib import Path
 import astropy.units as u
 import numpy as np
 from astropy.io import fits
+from astropy.table import QTable
 
 import xphotfn as xp
 from xphotfn.io.headers import grid_of
@@ -32,6 +33,7 @@ CENTRE = (149.59251, -11.06396)
 RESPONSE = {"pn": 1.0, "mos1": 0.34, "mos2": 0.35}
 CORE, REACH = 0.6, 7.5  # arcmin; the model ends before the ring
 RING = (8 * u.arcmin, 10 * u.arcmin)
+RATES = ("rate", "rate_low", "rate_high", "upper_limit")
 SOFT = Band(lo_ev=500, hi_ev=2000)
 
 
@@ -83,11 +85,48 @@ def coverage(seen, cases, *, draws, shift=(0, 0), seed=1):
     moves the cluster on the detector, in pixels.
     """
     rng, (grid, exposure) = np.random.default_rng(seed), seen
-    return [_covered(rng, np.roll(exposure, shift, (0, 1)), grid, case, draws) for case in cases]
+    moved = np.roll(exposure, shift, (0, 1))
+    found = []
+    for case in cases:
+        columns, truth, _ = _drawn(rng, (grid, moved), case, draws)
+        found.append(_held(columns, truth))
+    return found
 
 
-def _covered(rng, exposure, grid, case, draws):
-    radius, source, sky, alpha = case
+def joint_coverage(exposures, cases, *, maps, draws, seed=1):
+    """Return the same of ``joint_photometry`` over a number of maps: all cameras, the cluster at other places."""
+    rng, found = np.random.default_rng(seed), []
+    seen = [(g, np.roll(e, (10 * n, 14 * n), (0, 1))) for n in range(maps) for g, e in [exposures[CAMERAS[n % 3]]]]
+    for radius, source, sky, alpha in cases:
+        _, truth, rate = _drawn(rng, seen[0], (radius, source, sky, alpha), 1)
+        parts = [_drawn(rng, item, (radius, None, sky, alpha), draws, rate=rate)[0] for item in seen]
+        table = QTable({name: np.concatenate([part[name] for part in parts]) for name in parts[0]})
+        table["position"], table["obs_id"] = (
+            np.tile(np.arange(draws), maps),
+            np.repeat(np.arange(maps).astype(str), draws),
+        )
+        table["ra"], table["dec"], table["band"], table["instrument"] = 0.0, 0.0, "soft", "pn"
+        joint = xp.joint_photometry(table)
+        found.append(
+            _held({name: joint[name].value for name in ("rate", "rate_low", "rate_high", "upper_limit")}, truth)
+        )
+    return found
+
+
+def _held(columns, truth):
+    """Return the coverage of interval and limit, and the mean rate over the truth with its error."""
+    rate, low, high, limit = (columns[name] for name in RATES)
+    assert not np.any((rate > 0) & ((rate < low) | (rate > high))), "a rate lies outside its own interval"
+    inside, error = np.mean((low <= truth) & (truth <= high)), rate.std() / truth / np.sqrt(rate.size)
+    return float(inside), float(np.mean(limit >= truth)), float(rate.mean() / truth), float(error)
+
+
+def _drawn(rng, seen, case, draws, *, rate=None):
+    """Return the columns of draws of one map, the true rate within the radius, and that of all the light.
+
+    Without ``rate`` it is that of the source counts of the case.
+    """
+    (grid, exposure), (radius, source, sky, alpha) = seen, case
     light, distance = brightness(grid)
     x, y = (float(v) for v in deg_to_pix(grid, *CENTRE))
     discs = [disc_weights(grid.shape, x, y, r) for r in ring_radii(radius / 60 / grid.pixel_deg)[:, 0]]
@@ -95,10 +134,13 @@ def _covered(rng, exposure, grid, case, draws):
     def rings(image):
         return np.diff([sums(d, image)[0] for d in discs], axis=0, prepend=0.0)
 
-    seconds, area = rings(exposure), np.diff([d.area for d in discs], axis=0, prepend=0.0)
-    shape = rings(light * exposure)
-    truth = source * light[distance < radius].sum() / shape.sum()
-    expected = source * shape / shape.sum() + sky * seconds / seconds.sum()
+    seconds, area, shape = (
+        rings(exposure),
+        np.diff([d.area for d in discs], axis=0, prepend=0.0),
+        rings(light * exposure),
+    )
+    rate = source / shape.sum() if rate is None else rate
+    expected = rate * shape + sky * seconds / seconds.sum()
     n, b = rng.poisson(expected, (seconds.size, draws)).astype(float), rng.poisson(sky / alpha, draws).astype(float)
     each = np.ones(draws)
     area, seconds = area * each, seconds * each
@@ -109,16 +151,7 @@ def _covered(rng, exposure, grid, case, draws):
     )
     rules = Rules("centre", "rings", "mid-p", ONE_SIGMA, 0.95)
     columns = columns_of(Measured(circle, circle, each, None, (found, found)), rules, grid, None)
-    rate = columns["rate"]
-    inside = (columns["rate_low"] <= truth) & (truth <= columns["rate_high"])
-    outside = (rate > 0) & ((rate < columns["rate_low"]) | (rate > columns["rate_high"]))
-    assert not np.any(outside), "a rate lies outside its own interval"
-    return (
-        float(inside.mean()),
-        float(np.mean(columns["upper_limit"] >= truth)),
-        float(rate.mean() / truth),
-        float(rate.std() / truth / np.sqrt(draws)),
-    )
+    return columns, rate * light[distance < radius].sum(), rate
 
 
 def bias_table(exposures, draws):
@@ -146,21 +179,23 @@ def bias_table(exposures, draws):
         print(f"{camera:6}{name:16} " + "".join(f"{v:10.4f}" for v in np.mean(values, axis=0)))
 
 
+CASES = ((0.1, 1), (1, 1), (3, 3), (10, 1), (10, 10), (30, 10), (30, 100), (1000, 300))  # source, background counts
+
+
 def coverage_table(exposures, draws):
-    """Print the coverage of interval and limit, and the mean rate, of faint and bright clusters."""
-    print("\ncamera, radius, alpha, source and background counts: 68 % interval, 95 % limit, mean rate over truth")
-    for camera, radius, shift in (("pn", 4.0, (0, 0)), ("mos1", 6.0, (0, 0)), ("pn", 2.0, (20, 150))):
-        cases = [
-            (radius, source, sky, alpha)
-            for alpha in (0.04, 0.3, 0.84)
-            for source, sky in ((0.1, 1), (1, 1), (3, 3), (10, 1), (10, 10), (30, 10), (30, 100), (1000, 300))
-        ]
-        found = coverage(exposures[camera], cases, draws=draws, shift=shift)
-        for (_, source, sky, alpha), (inside, below, mean, error) in zip(cases, found, strict=True):
-            print(
-                f"{camera:5}{radius:3g}' {alpha:5g} {source:6g} {sky:5g}: {inside:7.3f} {below:7.3f}"
-                f" {mean:8.3f} +- {error:.3f}"
-            )
+    """Print the coverage of interval and limit, and the mean rate, of faint and bright clusters, single and joint."""
+    print("\nmaps, radius, alpha, source and background counts of the first map:")
+    print("68 % interval, 95 % limit, mean rate over truth")
+    for name, radius, shift in (("pn", 4.0, (0, 0)), ("mos1", 6.0, (0, 0)), ("pn", 2.0, (20, 150)), ("9", 4.0, (0, 0))):
+        for alpha in (0.04, 0.3, 0.84):
+            cases = [(radius, source, sky, alpha) for source, sky in CASES]
+            if name in exposures:
+                found = coverage(exposures[name], cases, draws=draws, shift=shift)
+            else:
+                found = joint_coverage(exposures, cases, maps=int(name), draws=draws)
+            for (source, sky), (inside, below, mean, error) in zip(CASES, found, strict=True):
+                place = f"{name:5}{radius:3g}' {alpha:5g} {source:6g} {sky:5g}"
+                print(f"{place}: {inside:7.3f} {below:7.3f} {mean:8.3f} +- {error:.3f}", flush=True)
 
 
 def main():

@@ -405,7 +405,7 @@ def test_radii_for_each_position_are_those_of_single_calls(tmp_path):
     [
         (InvalidRecord, {"positions": Table({"x": [1.0], "y": [2.0]})}),
         (InvalidRecord, {"positions": Table({"ra": [1.0], "RAJ2000": [1.0], "dec": [2.0]})}),
-        (InvalidRecord, {"positions": Table({"ra": ["nine"], "dec": ["-11:03:35"]})}),
+        (UnitMismatch, {"positions": Table({"ra": ["nine"], "dec": ["-11:03:35"]})}),
         (UnitMismatch, {"positions": QTable({"ra": [1.0] * u.m, "dec": [2.0] * u.m})}),
         (InvalidRecord, {"positions": Table({"ra": [1.0], "dec": [92.0]})}),
         (ProductMissing, {"maps": []}),

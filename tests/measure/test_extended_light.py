@@ -107,6 +107,14 @@ def test_intervals_of_few_counts(exposures, bench):
     assert abs(mean - 1) < 4 * error
 
 
+def test_joint_intervals_of_few_counts(exposures, bench):
+    """Nine maps, three counts in the first over three: each too few to say where the light lies."""
+    [(inside, below, mean, error)] = bench.joint_coverage(exposures, [(4.0, 3.0, 3.0, 0.84)], maps=9, draws=1000)
+    assert 0.66 - 0.03 < inside < 0.72 + 0.03
+    assert 0.94 - 0.015 < below < 0.98 + 0.015
+    assert abs(mean - 1) < 4 * error
+
+
 def test_light_must_be_known_and_no_point():
     where = ([149.591375, -11.0887] * u.deg, 20 * u.arcsec)
     for wrong in ({"light": "even"}, {"light": "flat", "psf": "epic"}):

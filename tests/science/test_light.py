@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from xphotfn.science.gamma_mixture import mixture_quantile, mixture_shortest
 from xphotfn.science.intervals import on_off_interval
-from xphotfn.science.light import effective_exposure, ring_light, ring_radii, ring_weights
+from xphotfn.science.light import RingLight, effective_exposure, ring_light, ring_radii, ring_weights
 from xphotfn.science.limits import upper_limit_on_off
 from xphotfn.science.on_off import of_on_off
 
@@ -57,11 +57,16 @@ def test_rings_reach_from_the_centre_to_the_rim():
 
 
 def test_the_effective_exposure_goes_from_even_light_to_what_the_counts_say():
-    seen = effective_exposure(100.0, np.array([1.2e-4, 1.2, 1.2e4]) / 144, [1e-4, 1.0, 1e4], [1.0, 1.0, 1e4])
+    one = np.ones(3)
+    light = RingLight(0 * one, 0 * one, 0 * one, 0.01 * one, 0.006 * one, 0.02 * one)
+    seen = effective_exposure(light, np.array([1.0e-4, 1.0, 1.0e4]) / 120, [1e-4, 1.0, 1e4], [1.0, 1.0, 1e4])
     assert seen[0] == pytest.approx(100, rel=1e-4)
     assert 100 < seen[1] < 120
     assert seen[2] == pytest.approx(120, rel=1e-3)
-    assert np.array_equal(effective_exposure(100.0, [-3.0], [-500.0], [100.0]), [100.0])  # a deficit says nothing
+    deficit = effective_exposure(light, -3 * one, -500 * one, 100 * one)
+    assert np.array_equal(deficit, 100 * one)  # it says nothing of where the light is
+    wild = effective_exposure(light, [-5.0, 5.0, 0.0], [1.0, 1.0, 0.0], [9.0, 9.0, 9.0])
+    assert wild == pytest.approx([1 / 0.006, 1 / 0.02, 100])  # no exposure beyond those of the rings
 
 
 def test_fractions_of_counts_lie_between_whole_ones():

@@ -175,11 +175,11 @@ def _light(
     net, variance = s.ring_counts * -s.alpha + s.counts, s.counts + s.alpha**2 * s.ring_counts
     per_count = rings.background / np.where(s.ring_weights > 0, s.ring_weights, np.nan)
     rate, squares = rings.counts - per_count * s.ring_counts, rings.squares + per_count**2 * s.ring_counts
-    uneven = (rings.spread > UNEVEN) & (np.abs(rate * flat - net) > 0.5 * np.sqrt(variance))
+    uneven = (rings.most > UNEVEN * rings.least) & (np.abs(rate * flat - net) > 0.5 * np.sqrt(variance))
     one, none = np.ones_like(flat), np.zeros_like(flat)
     if kind == "flat":
         return _Light(s.counts, net / flat, flat, flat, one, one, none, uneven)
-    found = effective_exposure(flat, rate, net, variance)
+    found = effective_exposure(rings, rate, net, variance)
     effective = np.where(np.isnan(found), flat, found)
     spread = (squares + rings.flat**2) / (variance + 1) * effective**2
     dispersion = np.where(np.isnan(spread), 1.0, spread)

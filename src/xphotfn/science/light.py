@@ -33,15 +33,16 @@ class RingLight(NamedTuple):
     """What rings say about circles, shape (n,): the rate is ``counts - b/ring_weights * background``.
 
     ``counts`` is ``sum w_i n_i`` in ct/s and ``squares`` is ``sum w_i^2 n_i``; ``background`` the first sum over what
-    the background is proportional to; ``flat`` the weight of even light in 1/s; ``spread`` the largest weight of the
-    rings over the smallest.
+    the background is proportional to; ``flat`` the weight of even light in 1/s; ``least`` and ``most``
+    are the smallest and the largest weight of the rings.
     """
 
     counts: Floats
     squares: Floats
     background: Floats
     flat: Floats
-    spread: Floats
+    least: Floats
+    most: Floats
 
 
 def ring_radii(radius: ArrayLike) -> Floats:
@@ -118,7 +119,7 @@ def ring_light(counts: Floats, background: Floats, area: Floats, exposure: Float
     --------
     >>> area, exposure = np.array([[4.0], [12.0]]), np.array([[40.0], [60.0]])
     >>> found = ring_light(np.array([[10.0], [3.0]]), exposure, area, exposure)
-    >>> found.counts.round(6), found.flat.round(6), found.spread  # 10/10 s and 3/5 s
+    >>> found.counts.round(6), found.flat.round(6), found.most / found.least  # 10/10 s and 3/5 s
     (array([1.6]), array([0.16]), array([2.]))
     """
     weight = ring_weights(area, exposure)
@@ -127,7 +128,8 @@ def ring_light(counts: Floats, background: Floats, area: Floats, exposure: Float
         squares=np.sum(weight * weight * counts, axis=0),
         background=np.sum(weight * background, axis=0),
         flat=np.sum(area, axis=0) / _positive(np.sum(exposure, axis=0)),
-        spread=np.max(weight, axis=0) / np.min(weight, axis=0),
+        least=np.min(weight, axis=0),
+        most=np.max(weight, axis=0),
     )
 
 
@@ -135,15 +137,15 @@ def _positive(values: Floats) -> Floats:
     return np.where(values > 0, values, np.nan)
 
 
-def effective_exposure(flat: ArrayLike, rate: ArrayLike, net: ArrayLike, variance: ArrayLike) -> Floats:
+def effective_exposure(light: RingLight, rate: ArrayLike, net: ArrayLike, variance: ArrayLike) -> Floats:
     """Return the exposure that net counts are divided by to give the rate, as far as the counts know it.
 
     Parameters
     ----------
-    flat
-        Exposure of even light, ``sum E / area``, s.
+    light
+        The rings.
     rate
-        Rate of the rings, ct/s, signed.
+        Rate that they give, ct/s, signed.
     net, variance
         Net counts and their variance.
 
@@ -154,16 +156,18 @@ def effective_exposure(flat: ArrayLike, rate: ArrayLike, net: ArrayLike, varianc
 
     Notes
     -----
-    ``1/exposure = 1/flat + (rate - net/flat) net / (net^2 + variance + 1)``: ``rate/net`` where the net counts are
+    ``1/exposure = flat + (rate - net flat) net / (net^2 + variance + 1)``, kept between the weights of the rings:
+    ``rate/net`` where the net counts are
     significant, that of even light where they are not, and in between what is best in the mean square: the ratio has
     the relative error of the net counts times the relative spread of the weights, so the spread cancels.
 
     Examples
     --------
-    >>> effective_exposure(100.0, [0.9, 0.0, 90.0], [100.0, 0.0, 1e4], [100.0, 3.0, 1e4]).round(2).tolist()
+    >>> light = RingLight(*np.array([[0.9], [0.0], [0.0], [0.01], [0.008], [0.015]]))
+    >>> effective_exposure(light, [0.9, 0.0, 90.0], [100.0, 0.0, 1e4], [100.0, 3.0, 1e4]).round(2).tolist()
     [110.99, 100.0, 111.11]
     """
-    e, s, n, v = (np.asarray(value, dtype=np.float64) for value in (flat, rate, net, variance))
+    s, n, v = (np.asarray(value, dtype=np.float64) for value in (rate, net, variance))
     seen = np.maximum(n, 0.0)
-    excess = (s * e - n) * seen / (seen * seen + v + 1)
-    return np.asarray(e / (1 + excess))
+    weight = light.flat + (s - n * light.flat) * seen / (seen * seen + v + 1)
+    return np.asarray(1 / np.clip(weight, light.least, light.most))
