@@ -1,6 +1,7 @@
 """Finding observations: what a file is comes from its header, and what is left out is said."""
 
 import gzip
+import os
 import pickle
 import sys
 import time
@@ -561,3 +562,14 @@ def test_a_template_that_fits_a_damaged_file(tmp_path):
 def test_templates_that_cannot_be_used(tmp_path, layout, says):
     with pytest.raises(InvalidRecord, match=says):
         find_observations(tmp_path, layout=layout)
+
+
+def test_links_to_pipes_and_to_themselves_neither_hang_nor_sink_the_folder(tmp_path):
+    events(tmp_path / "a" / "events.fits")
+    os.mkfifo(tmp_path / "a" / "pipe.fits")
+    (tmp_path / "a" / "to_pipe.fits").symlink_to("pipe.fits")
+    (tmp_path / "a" / "itself.fits").symlink_to("itself.fits")
+    (tmp_path / "a" / "device.fits").symlink_to("/dev/zero")
+    found = find_observations(tmp_path)
+    assert [o.obs_id for o in found] == [OBS]
+    assert any("itself.fits" in str(note) for note in found[0].notes)

@@ -102,9 +102,9 @@ def _counted(fields: Sequence[Any]) -> Iterable[Any]:
     """Return the fields, with a bar on a terminal where there are many."""
     if len(fields) < 2 or not wants_progress():
         return fields
-    from tqdm import tqdm
+    from xphotfn.io.bars import progress_bar
 
-    bar: Iterable[Any] = tqdm(fields, unit="target", disable=None, leave=False)
+    bar: Iterable[Any] = progress_bar(fields, unit="target")
     return bar
 
 

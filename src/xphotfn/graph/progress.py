@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan
+from xphotfn.io.bars import progress_bar
 from xphotfn.records.event import StepEvent
 from xphotfn.records.outcome import Done, Failed, Outcome
 
@@ -87,9 +88,7 @@ def _why(outcome: Outcome | None) -> str:
 
 @contextmanager
 def _bar(total: int) -> Iterator[Callable[[StepEvent], object]]:
-    from tqdm import tqdm
-
-    with tqdm(total=total, unit="step", disable=None, leave=False) as bar:
+    with progress_bar(total=total, unit="step") as bar:
 
         def show(event: StepEvent) -> None:
             if event.state == "started":

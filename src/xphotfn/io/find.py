@@ -9,6 +9,7 @@ from typing import TypeAlias, final
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.io.bars import progress_bar
 from xphotfn.io.closer import looked_at_closely
 from xphotfn.io.layout import compile_layout, hint_of
 from xphotfn.io.recognise import is_filtered, obs_ids_in_path, recognise
@@ -187,9 +188,7 @@ class _Preferred:
 
 
 def _with_bar(files: Sequence[TreeFile]) -> Iterable[TreeFile]:
-    from tqdm import tqdm
-
-    bar: Iterable[TreeFile] = tqdm(files, desc="reading headers", unit="file", disable=None, leave=False, delay=1.0)
+    bar: Iterable[TreeFile] = progress_bar(files, desc="reading headers", unit="file", delay=1.0)
     return bar
 
 

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from stat import S_ISREG
 from typing import NamedTuple
 
 from xphotfn.errors import InvalidFile
@@ -110,7 +111,7 @@ class _Scan:
 
     def _take(self, relative: str, entry: "os.DirEntry[str]") -> str:
         if entry.is_symlink():
-            (self.folder_links if entry.is_dir() else self.file_links).append(relative)
+            (self.folder_links if Path(entry.path).is_dir() else self.file_links).append(relative)
         elif entry.is_dir():
             return relative
         elif entry.is_file():
@@ -139,5 +140,5 @@ class _Scan:
             except OSError as error:
                 self.problems.append((link, f"a link that leads nowhere ({error.strerror})"))
                 continue
-            if (stat.st_dev, stat.st_ino) not in self.seen:
+            if S_ISREG(stat.st_mode) and (stat.st_dev, stat.st_ino) not in self.seen:
                 self._add(link, stat)

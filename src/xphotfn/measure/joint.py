@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import special
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
+from xphotfn.io.bars import progress_bar
 from xphotfn.measure.aperture_table import UNITS
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.joint import interval_of, joint_consistency, joint_significance, quantile_of
@@ -175,10 +176,8 @@ def _rules(method: str | Method, confidence: float, limit_confidence: float) -> 
 
 def _measured(rows: _Rows, rules: _Rules) -> dict[str, Any]:
     """Return the measured columns of arrays (groups, observations), some groups at a time."""
-    from tqdm import tqdm
-
     size, parts = rows.counts.shape[0], []
-    with tqdm(total=size, desc="joint photometry", unit="position", delay=2, leave=False, disable=None) as bar:
+    with progress_bar(total=size, desc="joint photometry", unit="position", delay=2) as bar:
         for begin in range(0, max(size, 1), GROUPS):
             part = _Rows(*(values[begin : begin + GROUPS] for values in rows))
             parts.append(_columns(part, rules))

@@ -19,6 +19,7 @@ from xphotfn.graph.describe import describe
 from xphotfn.graph.export import to_shell
 from xphotfn.graph.result import Run
 from xphotfn.graph.run import default_workers
+from xphotfn.io.bars import progress_bar
 from xphotfn.measure.centre import default_region
 from xphotfn.measure.weights import function_of_maps
 from xphotfn.plot.report_data import Asked, target_report
@@ -150,9 +151,7 @@ def _write_targets(folder: Path, run: Run, asked: Asked, progress: bool) -> tupl
 def _shown(results: Iterator[Made], total: int, progress: bool) -> Iterator[Made]:
     if not progress:
         return results
-    from tqdm import tqdm
-
-    bar: Iterator[Made] = iter(tqdm(results, total=total, unit="target", disable=None, leave=False))
+    bar: Iterator[Made] = iter(progress_bar(results, total=total, unit="target"))
     return bar
 
 

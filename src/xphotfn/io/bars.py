@@ -1,0 +1,43 @@
+"""Progress bars: on a terminal and in a notebook, and nowhere else."""
+
+import sys
+from collections.abc import Iterable
+from typing import Any
+
+__all__ = ("progress_bar",)
+
+
+def progress_bar(
+    items: Iterable[Any] | None = None,
+    *,
+    total: int | None = None,
+    desc: str | None = None,
+    unit: str = "it",
+    delay: float = 0,
+) -> Any:
+    """Return tqdm's bar, which shows itself on a terminal and in a Jupyter notebook, and goes when it is done.
+
+    Parameters
+    ----------
+    items
+        What it counts; None where ``update`` is called by hand.
+    total, desc, unit, delay
+        How many, what they are called together and one by one, and after how many seconds it appears: as tqdm has them.
+
+    Examples
+    --------
+    >>> list(progress_bar([1, 2]))
+    [1, 2]
+    """
+    here = _in_notebook()
+    if here:
+        from tqdm.auto import tqdm
+    else:
+        from tqdm import tqdm
+    return tqdm(items, total=total, desc=desc, unit=unit, delay=delay, leave=False, disable=False if here else None)
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook: there stderr is no terminal, and bars are widgets."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return getattr(shell, "kernel", None) is not None
