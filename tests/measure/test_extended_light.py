@@ -11,7 +11,7 @@ import xphotfn as xp
 from xphotfn.errors import InvalidRecord
 from xphotfn.measure.apertures import ApertureFlag
 from xphotfn.science.coords import pix_to_deg
-from xphotfn.testing.examples import example_rate_map
+from xphotfn.testing.examples import example_field, example_rate_map
 
 RADII = [1, 2, 4, 6] * u.arcmin
 
@@ -28,10 +28,15 @@ def exposures(data_root, bench):
 
 
 @pytest.fixture(scope="module")
-def table(exposures, bench, tmp_path_factory):
+def drawn(exposures, bench, tmp_path_factory):
     """A bright draw: the error of 400,000 counts is a sixth of a per cent."""
     folder = tmp_path_factory.mktemp("cluster")
-    maps, truth = bench.cluster_maps(folder, exposures, np.random.default_rng(5), counts=400_000, background=20_000)
+    return bench.cluster_maps(folder, exposures, np.random.default_rng(5), counts=400_000, background=20_000)
+
+
+@pytest.fixture(scope="module")
+def table(drawn, bench):
+    maps, truth = drawn
     places = u.Quantity([bench.CENTRE] * len(RADII), u.deg)
     found = xp.photometry(maps, places, RADII, background=(8 * u.arcmin, 10 * u.arcmin))
     return found, np.array([truth(r) for r in RADII.value])
@@ -57,6 +62,23 @@ def test_all_cameras_together(table, bench):
     assert joint["rate"].value / truth == pytest.approx(1, abs=0.01)
     assert np.all(joint["consistency"] > 1e-3)
     assert not np.any(joint["flags"])
+
+
+def test_a_curve_of_growth_needs_no_fine_radii(table, drawn, bench):
+    """One radius alone, and two maps together, give what photometry gives and the truth is."""
+    _, truth = table
+    maps, _ = drawn
+    field = example_field()
+    how = {"background": [8, 10] * u.arcmin, "centre": bench.CENTRE * u.deg, "remove_interlopers": False}
+    for number, radius in enumerate(RADII):
+        grown = xp.curve_of_growth(maps[0], field, radius[None], **how)
+        assert grown["rate"].value == pytest.approx(truth[number], rel=0.01)
+        own = xp.photometry(maps[0], bench.CENTRE * u.deg, radius, background=(8 * u.arcmin, 10 * u.arcmin))
+        assert grown["rate"].value == pytest.approx(own["rate"].value, rel=0.01)  # pi r^2, or pixels
+        assert grown["rate_error"].value == pytest.approx((own["rate_high"] - own["rate_low"]).value / 2, rel=0.05)
+    both = xp.curve_of_growth(maps[1:], field, RADII, **how)
+    mean = (bench.RESPONSE["mos1"] + bench.RESPONSE["mos2"]) / 2
+    assert both["rate"].value / truth / mean == pytest.approx(1, abs=0.015)
 
 
 @pytest.mark.parametrize("overlap", ["centre", "exact"])

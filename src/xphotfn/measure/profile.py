@@ -1,52 +1,37 @@
 """Radial profiles of a field: surface brightness, curve of growth, concentration."""
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch, UnitMismatch
+from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.io.products import RateMap
-from xphotfn.measure.masks import interloper_mask
-from xphotfn.measure.weights import weights_image, weights_of_maps
+from xphotfn.measure.profile_rings import (
+    ProfileOptions,
+    all_rings,
+    areas_of,
+    collapsed,
+    edges_of,
+    fine_edges,
+    grown_rate,
+    variance_of,
+)
 from xphotfn.records.field import Field
 from xphotfn.science.beta_model import BetaModelFit, Estimate, fit_beta_rings
-from xphotfn.science.coords import deg_to_pix
-from xphotfn.science.distances import radius_deg
 from xphotfn.science.profile import (
     Brightness,
     Concentration,
-    RingSums,
     flux_concentration,
     ring_brightness,
-    ring_edges,
-    ring_sums,
 )
 from xphotfn.units import position_deg, quantity
 
 __all__ = ("concentration", "curve_of_growth", "fit_beta_model", "surface_brightness_profile")
 
 Floats = NDArray[np.float64]
-
-
-class _Rings(NamedTuple):
-    """Sums of all maps; shape (maps, rings), the last two (maps,): the counts of the background annulus or zeros."""
-
-    counts: Floats
-    seconds_arcmin2: Floats
-    live_arcmin2: Floats
-    background: Floats
-    alpha: Floats
-    annulus_counts: Floats
-
-
-class _Options(NamedTuple):
-    background: Any
-    background_weights: Any
-    remove_interlopers: bool
-    centre: Any
 
 
 def surface_brightness_profile(
@@ -121,10 +106,10 @@ def surface_brightness_profile(
     >>> profile["counts"].value.tolist(), profile["brightness"].unit == u.ct / u.s / u.arcmin**2
     ([1691.0, 881.0, 386.0], True)
     """
-    radii, maps = _edges(edges), _maps(rate_map_or_maps)
-    rings = _all_rings(maps, field, radii, _Options(background, background_weights, remove_interlopers, centre))
+    radii, maps = edges_of(edges), _maps(rate_map_or_maps)
+    rings = all_rings(maps, field, radii, ProfileOptions(background, background_weights, remove_interlopers, centre))
     counts, exposure, live = (v.sum(axis=0) for v in (rings.counts, rings.seconds_arcmin2, rings.live_arcmin2))
-    expected, variance = rings.background.sum(axis=0), _variance(rings.alpha, rings.annulus_counts)
+    expected, variance = rings.background.sum(axis=0), variance_of(rings.alpha, rings.annulus_counts)
     found = ring_brightness(counts, exposure, expected, variance)
     with np.errstate(invalid="ignore"):
         mean = np.where(live > 0, exposure / np.where(live > 0, live, 1.0), np.nan)
@@ -135,7 +120,7 @@ def surface_brightness_profile(
         counts=counts * u.ct,
         background=expected * u.ct,
         background_error=np.sqrt(variance) * u.ct,
-        area=_areas(radii, field) * len(rings.counts) * u.arcmin**2,
+        area=areas_of(radii, field) * len(rings.counts) * u.arcmin**2,
         live_area=live * u.arcmin**2,
         exposure_mean=mean * u.s,
         **_columns("brightness", found, u.ct / u.s / u.arcmin**2),
@@ -168,8 +153,8 @@ def curve_of_growth(
     -------
     astropy.table.QTable
         One row per radius: ``radius``; ``counts``, ``background``; ``net_counts`` with ``_error``, ``_lower`` and
-        ``_upper``, of the pixels that were seen; ``rate`` and ``rate_error`` in ct/s, with the parts of each ring that
-        were not seen filled by its mean brightness (NaN from the first ring without a pixel); ``live_fraction``.
+        ``_upper``, of the pixels that were seen; ``rate`` and ``rate_error`` in ct/s, of all the light within the
+        radius, with what was not seen filled (NaN from the first ring without a pixel); ``live_fraction``.
 
     Raises
     ------
@@ -178,9 +163,10 @@ def curve_of_growth(
 
     Notes
     -----
-    ``rate(< r) = sum S_i A_i`` over the rings between the radii given. Rows are not independent: each holds all before
-    it. The error of the background annulus is shared by all rings and so added linearly,
-    ``(sum_i alpha_i w_i)**2 B``; the Poisson errors are added in quadrature.
+    ``rate(< r) = sum S_i A_i`` over rings between the radii given and inside them (those of
+    :mod:`xphotfn.science.light`, as :func:`photometry` has them), so that one radius alone is enough for an unbiased
+    rate. Rows are not independent: each holds all before it. The error of the background annulus is shared by all rings
+    and so added linearly, ``(sum_i alpha_i w_i)**2 B``; the Poisson errors are added in quadrature.
 
     Examples
     --------
@@ -191,15 +177,17 @@ def curve_of_growth(
     >>> grown["rate"].round(2)
     <Quantity [1.7 , 2.53, 2.83] ct / s>
     """
-    outer, maps = _edges(radii), _maps(rate_map_or_maps)
+    outer, maps = edges_of(radii), _maps(rate_map_or_maps)
     if not outer[0] > 0:
         raise InvalidRecord(f"radii of a curve of growth must be above 0, got {outer[0]}")
     edges = np.concatenate([[0.0], outer.value]) * outer.unit
-    rings = _all_rings(maps, field, edges, _Options(background, background_weights, remove_interlopers, centre))
+    every, places = fine_edges(maps, field, edges)
+    fine = all_rings(maps, field, every, ProfileOptions(background, background_weights, remove_interlopers, centre))
+    rings = collapsed(fine, places)
     counts, expected = (np.cumsum(v.sum(axis=0)) for v in (rings.counts, rings.background))
-    net = ring_brightness(counts, 1.0, expected, _variance(np.cumsum(rings.alpha, axis=1), rings.annulus_counts))
-    areas = _areas(edges, field)
-    rate, error = _grown_rate(rings, areas)
+    net = ring_brightness(counts, 1.0, expected, variance_of(np.cumsum(rings.alpha, axis=1), rings.annulus_counts))
+    areas = areas_of(edges, field)
+    rate, error = grown_rate(fine, areas, places)
     live = np.cumsum(rings.live_arcmin2.sum(axis=0)) / (np.cumsum(areas) * len(rings.counts))
     table = _table(
         radius=outer, counts=counts * u.ct, background=expected * u.ct, **_columns("net_counts", net, u.ct),
@@ -325,25 +313,10 @@ def _joined_edges(profile: Any) -> u.Quantity:
     return np.concatenate([inner[:1].value, outer.value]) * inner.unit
 
 
-def _edges(edges: Any) -> u.Quantity:
-    given = quantity(edges, "edges", "[0, 30, 60]*u.arcsec")
-    values = np.atleast_1d(given.value)
-    ring_edges(values if values.size > 1 else np.append(0.0, values))
-    return values * given.unit
-
-
 def _mean_radii(edges: u.Quantity) -> u.Quantity:
     """Return the mean radius over the area of each ring."""
     near, far = edges.value[:-1], edges.value[1:]
     return 2 / 3 * (far**2 + far * near + near**2) / (far + near) * edges.unit
-
-
-def _degrees(edges: u.Quantity, field: Field) -> Floats:
-    return np.array([radius_deg(edge, field.target) for edge in edges])
-
-
-def _areas(edges: u.Quantity, field: Field) -> Floats:
-    return np.asarray(np.pi * np.diff((_degrees(edges, field) * 60) ** 2))
 
 
 def _maps(rate_map_or_maps: RateMap | Iterable[RateMap]) -> tuple[RateMap, ...]:
@@ -351,90 +324,6 @@ def _maps(rate_map_or_maps: RateMap | Iterable[RateMap]) -> tuple[RateMap, ...]:
     if not maps or len({m.band for m in maps}) > 1:
         raise InvalidRecord(f"a profile needs maps of one band, got {', '.join(str(m) for m in maps) or 'no map'}")
     return maps
-
-
-def _all_rings(maps: tuple[RateMap, ...], field: Field, edges: u.Quantity, options: _Options) -> _Rings:
-    degrees = _degrees(edges, field)
-    each = zip(
-        maps, _per_map(options.background, len(maps)), weights_of_maps(options.background_weights, maps), strict=True
-    )
-    parts = [_rings_of(m, field, degrees, options._replace(background=b, background_weights=w)) for m, b, w in each]
-    return _Rings(*(np.array(column) for column in zip(*parts, strict=True)))
-
-
-def _per_map(background: Any, maps: int) -> list[Any]:
-    """Return one background per map: the same annulus for all, or each map's own array."""
-    if background is None or isinstance(background, u.Quantity):
-        return [background] * maps
-    several = [background] if isinstance(background, np.ndarray) and background.ndim == 2 else list(background)
-    if len(several) == 2 and all(isinstance(b, u.Quantity) for b in several):
-        return [u.Quantity(several)] * maps
-    if len(several) != maps:
-        raise InvalidRecord(f"{maps} maps need {maps} background arrays, got {len(several)}")
-    return several
-
-
-def _rings_of(rate_map: RateMap, field: Field, degrees: Floats, options: _Options) -> tuple[Any, ...]:
-    background, given, remove, centre = options
-    grid = rate_map.grid
-    ra, dec = position_deg(field.centre if centre is None else centre, "centre")
-    x, y = deg_to_pix(grid, ra, dec)
-    keep = interloper_mask(rate_map, field) if remove else np.ones(grid.shape, dtype=bool)
-
-    def sums(image: NDArray[Any], edges_deg: Floats) -> RingSums:
-        return ring_sums(image, rate_map.exposure.data, keep, (float(x), float(y)), edges_deg / grid.pixel_deg)
-
-    image, pixel = rate_map.image.data, (grid.pixel_deg * 60) * abs(grid.cdelt2_deg) * 60
-    rings = sums(image, degrees)
-    alpha, annulus_counts = np.zeros(rings.counts.shape), 0.0
-    expected = np.zeros(rings.counts.shape)
-    if isinstance(background, u.Quantity):
-        annulus = _degrees(_annulus(background), field)
-        around = sums(image, annulus)
-        inside, outside = rings.exposure, around.exposure
-        if given is not None:
-            weights = weights_image(given, rate_map, keep & rate_map.sensor_mask)
-            inside, outside = (sums(weights, where).counts for where in (degrees, annulus))
-        if rings.exposure.any():
-            annulus_counts, alpha = float(around.counts[0]), inside / _some(outside[0], rate_map)
-        expected = alpha * annulus_counts
-    elif background is not None:
-        expected = sums(_background_array(background, rate_map), degrees).counts
-    return rings.counts, rings.exposure * pixel, rings.pixels * pixel, expected, alpha, annulus_counts
-
-
-def _some(exposure: float, rate_map: RateMap) -> float:
-    if not exposure > 0:
-        raise NoData(f"the background annulus has no pixel on the detector of {rate_map}: use other radii")
-    return exposure
-
-
-def _annulus(background: u.Quantity) -> u.Quantity:
-    if background.shape != (2,):
-        raise InvalidRecord(f"a background annulus needs two radii such as [5, 8]*u.arcmin, got {background}")
-    return _edges(background)
-
-
-def _background_array(background: Any, rate_map: RateMap) -> NDArray[Any]:
-    array = np.asarray(background, dtype=np.float64)
-    if array.shape != rate_map.grid.shape:
-        raise ShapeMismatch(f"the background array has shape {array.shape}, {rate_map} {rate_map.grid.shape}")
-    return array
-
-
-def _variance(alpha: Floats, annulus_counts: Floats) -> Floats:
-    return np.asarray(np.sum(alpha**2 * annulus_counts[:, None], axis=0))
-
-
-def _grown_rate(rings: _Rings, areas: Floats) -> tuple[Floats, Floats]:
-    """Return the rate within each radius with gaps filled ring by ring, and its error."""
-    exposure = rings.seconds_arcmin2.sum(axis=0)
-    with np.errstate(divide="ignore"):
-        weight = np.where(exposure > 0, areas / exposure, np.nan)
-    net = (rings.counts - rings.background).sum(axis=0)
-    poisson = np.cumsum(weight**2 * np.maximum(rings.counts.sum(axis=0), 1.0))
-    shared = _variance(np.cumsum(rings.alpha * weight, axis=1), rings.annulus_counts)
-    return np.cumsum(net * weight), np.sqrt(poisson + shared)
 
 
 def _columns(name: str, found: Brightness, unit: Any) -> dict[str, Any]:
