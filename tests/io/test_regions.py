@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.region_export import write_regions
-from xphotfn.io.regions import read_regions
+from xphotfn.io.regions import read_region_file, read_regions
 from xphotfn.records.region import Region
 from xphotfn.science.masks import PixelShape, paint
 
@@ -126,6 +126,26 @@ def test_names_in_latin_1(reading):
     assert reading("image;circle(1,1,1) # text={né}", "latin-1")[0].name == "né"
 
 
+def test_annotations_are_noted_and_mask_nothing(tmp_path):
+    path = tmp_path / "some.reg"
+    path.write_text(
+        "# Region file format: DS9 version 4.1\n# Filename: /home/me/0404910601_pn_img.fits[0]\nimage\n"
+        "circle(1,1,1)\n# text(1,1) text={a label}\n# vector(1,1,5,30) vector=1\nline(1,1,2,2) # line=0 0\n"
+        "# ruler(1,1,2,2)\n# compass(1,1,5)\n# tile 2\ncircle(2,2,2)\n"
+    )
+    found = read_region_file(path)
+    assert [r.line for r in found.regions] == [4, 11]
+    assert found.notes == ((5, "text"), (6, "vector"), (7, "line"), (8, "ruler"), (9, "compass"))
+    assert found.image == "0404910601_pn_img.fits"
+    assert read_regions(path) == found.regions
+
+
+def test_a_position_error_is_kept(tmp_path):
+    region = Region(shape="circle", frame="fk5", x=150, y=2, size=(0.01,), position_error_deg=1.25e-4, line=3)
+    path = write_regions([region], tmp_path / "one.reg")
+    assert read_regions(path) == (region,)
+
+
 # What is refused.
 @pytest.mark.parametrize(
     ("line", "says"),
@@ -155,11 +175,8 @@ def test_names_in_latin_1(reading):
         ("circle(10,20,3x)", "'3x'"),
         ("panda(10,20,0,360,4,1,5,1)", "not known"),
         ("ruler(1,1,2,2)", "not known"),
-        ("line(1,1,2,2)", "not known"),
         ("text(1,1)", "not known"),
-        ("# vector(1,1,5,30) vector=1", "no region"),
-        ("# text(1,1) text={label}", "no region"),
-        ("# composite(1,1,0) || composite=1", "no region"),
+        ("# panda(10,20,0,360,4,1,5,1)", "not known"),
         ("galactic", "frame that is not known"),
         ("ecliptic", "frame that is not known"),
         ("fk4", "frame that is not known"),
@@ -185,11 +202,18 @@ def test_a_shape_before_any_frame(reading):
         reading("circle(1,2,3)")
 
 
-@pytest.mark.parametrize("raw", [b"\x1f\x8b\x08\x00", b"SIMPLE  =                    T", b"image\n\0\0"])
-def test_binary_files(tmp_path, raw):
+@pytest.mark.parametrize(
+    ("raw", "says"),
+    [
+        (b"\x1f\x8b\x08\x00", "cut short"),
+        (b"SIMPLE  =                    T", "cut short"),
+        (b"image\n\0\0", "no text file"),
+    ],
+)
+def test_binary_files(tmp_path, raw, says):
     path = tmp_path / "some.reg"
     path.write_bytes(raw)
-    with pytest.raises(InvalidFile, match="no text file"):
+    with pytest.raises(InvalidFile, match=says):
         read_regions(path)
 
 

@@ -133,6 +133,12 @@ target_options = together(
     click.option(
         "--within", default="30arcmin", show_default=True, metavar="R", help="Largest distance from a pointing."
     ),
+    click.option(
+        "--region-image",
+        metavar="NAME",
+        help="File of the image whose pixels region files in the frame image mean (* stands for anything); needed "
+        "where images of several binnings lie beside them.",
+    ),
     bands,
     selection,
     click.option("--reference", metavar="OBSID", help="ObsID whose image sets the mosaic's grid; default the lowest."),

@@ -40,7 +40,9 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
     say_notes(observations)
 
     def match(some: Any) -> Any:
-        return xp.match_observations(some, observations, within=within)
+        found = xp.match_observations(some, observations, within=within, region_image=options["region_image"])
+        _say_regions((found,) if isinstance(found, xp.Field) else found, observations, within)
+        return found
 
     def plan(some: Any) -> Any:
         return xp.plan_photometry(some, bands, reference=options["reference"], selection=options["selection"])
@@ -50,12 +52,40 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
         if options["kind"] is None:
             say(f"note: no --kind is given: {_WORDS[targets[0].kind]}")
         return Sample(planned, (), False)
-    fields, far = _each(match, targets)
+    fields, far = _covered(match, targets)
     good, unplanned = _each(lambda some: (plan(some), some)[1], fields)
     failures = (*unusable, *far, *unplanned)
     if not good:
         raise PlanError(f"none of the {len(failures)} targets can be measured:\n{_listed(failures)}")
     return Sample(plan(tuple(good)), failures, True)
+
+
+def _covered(match: Callable[[Any], Any], targets: Sequence[Any]) -> tuple[tuple[Any, ...], list[tuple[str, str]]]:
+    """Return the fields of the targets that are covered, and the names of the others with the reason."""
+    fields = match(tuple(targets))
+    failures: list[tuple[str, str]] = []
+    for field in fields:
+        if not field.members:
+            try:
+                match(field.target)
+            except XphotfnError as error:
+                failures.append((field.name, str(error)))
+    return tuple(field for field in fields if field.members), failures
+
+
+def _say_regions(fields: Iterable[Any], observations: Sequence[Any], within: Any) -> None:
+    """Say which regions, and observations for their regions, are not used; once, and nothing that find has said."""
+    from xphotfn.science.coords import separation_deg
+
+    ra, dec = ([getattr(o, name) for o in observations] for name in ("ra_deg", "dec_deg"))
+    known = {(o.obs_id, str(note)) for o in observations for note in o.notes}
+    said: dict[tuple[str, str], None] = {}
+    for field in fields:
+        apart = separation_deg(field.target.ra_deg, field.target.dec_deg, ra, dec)
+        near = {o.obs_id for o, d in zip(observations, apart, strict=True) if d <= within.to_value("deg")}
+        said |= dict.fromkeys(pair for pair in field.left_out if pair[0] in near and pair not in known)
+    for obs_id, why in said:
+        say(f"note: {obs_id}: {why}")
 
 
 def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, ...], list[tuple[str, str]]]:

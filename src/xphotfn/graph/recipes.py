@@ -211,14 +211,18 @@ def _plan(fields: Fields, wish: Wish, recipe: "type | object") -> Plan:
         raise PlanError(f"several fields are called {', '.join(twice)}: give each target a name of its own")
     if wish.reference is not None and not any(wish.reference in f.obs_ids for f in wanted):
         raise PlanError(f"reference={wish.reference!r} is in no field; they hold {_listed(wanted)}")
-    ordered = sorted(wanted, key=lambda f: f.name)
+    empty = [f"{f.name}: no observation can be used: {'; '.join(why for _, why in f.left_out[:3])}"
+             for f in wanted if not f.members]  # fmt: skip
+    ordered = sorted((f for f in wanted if f.members), key=lambda f: f.name)
+    if not ordered:
+        raise PlanError(f"no field has an observation: {empty[0]}; does find_observations(root) find any near?")
     parts = [recipe(f, wish) for f in ordered]  # type: ignore[operator]
     steps = {s.id: s for part in parts for s in part.steps}
     return Plan(
         steps=steps.values(),
         fields=ordered,
         products=chain.from_iterable(p.products for p in parts),
-        notes=dict.fromkeys(chain.from_iterable(p.notes for p in parts)),
+        notes=dict.fromkeys([*empty, *chain.from_iterable(p.notes for p in parts)]),
     )
 
 

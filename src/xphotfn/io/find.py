@@ -13,6 +13,7 @@ from xphotfn.io.bars import progress_bar
 from xphotfn.io.closer import looked_at_closely
 from xphotfn.io.layout import compile_layout, hint_of
 from xphotfn.io.recognise import is_filtered, obs_ids_in_path, recognise
+from xphotfn.io.region_use import pixel_note
 from xphotfn.io.tree import TreeFile, files_below
 from xphotfn.records._fields import items as as_tuple
 from xphotfn.records._html import record_html
@@ -277,7 +278,7 @@ def _observation(
 ) -> Observation:
     singles = {item.kind: item.file for item in decision.used if item.kind in _SINGLE}
     by_camera = _by_camera(items)
-    return Observation(
+    made = Observation(
         obs_id=obs_id,
         ra_deg=pointing[0],
         dec_deg=pointing[1],
@@ -289,6 +290,8 @@ def _observation(
         cif=singles.get("cif"),
         notes=_notes(decision.left_out),
     )
+    pixels = [note for item in decision.used if item.kind == "regions" and (note := pixel_note(made, item.name))]
+    return evolve(made, notes=(*made.notes, *pixels)) if pixels else made
 
 
 def _exposures(decision: Decision) -> list[Exposure]:

@@ -1,6 +1,6 @@
 """Targets meet observations: a Field holds a target, what covers it and its regions."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple, overload
 
 import astropy.units as u
@@ -8,11 +8,13 @@ import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
+from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.io.region_use import UsedRegions, used_regions
+from xphotfn.io.regions import RegionFile
 from xphotfn.records._fields import one_or_several
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.observation import Observation
-from xphotfn.records.region import Region
 from xphotfn.records.target import Target
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import radius_deg
@@ -28,18 +30,30 @@ MOST_LEFT_OUT = 50  # observations named per field: a sample of thousands would 
 
 @overload
 def match_observations(
-    target_or_targets: Target, observations: Iterable[Observation], *, within: Any = ...
+    target_or_targets: Target,
+    observations: Iterable[Observation],
+    *,
+    within: Any = ...,
+    region_image: str | ImageGrid | None = ...,
 ) -> Field: ...
 
 
 @overload
 def match_observations(
-    target_or_targets: Iterable[Target], observations: Iterable[Observation], *, within: Any = ...
+    target_or_targets: Iterable[Target],
+    observations: Iterable[Observation],
+    *,
+    within: Any = ...,
+    region_image: str | ImageGrid | None = ...,
 ) -> tuple[Field, ...]: ...
 
 
 def match_observations(
-    target_or_targets: Target | Iterable[Target], observations: Iterable[Observation], *, within: Any = 30 * u.arcmin
+    target_or_targets: Target | Iterable[Target],
+    observations: Iterable[Observation],
+    *,
+    within: Any = 30 * u.arcmin,
+    region_image: str | ImageGrid | None = None,
 ) -> Field | tuple[Field, ...]:
     """Return the field of a target: its observations and their regions, sorted into match and interlopers.
 
@@ -51,27 +65,35 @@ def match_observations(
         As :func:`find_observations` gives them, in any order.
     within
         Largest distance of the target from the pointing.
+    region_image
+        Which image the pixels of region files in the frame ``image`` mean: the name of its file (``*`` stands for
+        anything), or the :class:`ImageGrid` on which it was made, also as a text ``low:high:bin`` in units of X and Y
+        (``3649:48106:87`` is that of the XMM Cluster Survey). Not needed where the region file says it
+        (``# Filename: name``, ``# image: name`` or ``# image: low:high:bin``) or the found images of an observation
+        have the same pixels.
 
     Returns
     -------
     Field or tuple of Field
-        One for one target; for several a tuple in their order. What was left out and why is in ``left_out``: the 50
-        nearest of what is beyond ``within``.
+        One for one target; for several a tuple in their order, in which a target that nothing covers has a field
+        without members. What was left out and why is in ``left_out``: the 50 nearest of what is beyond ``within``,
+        observations whose regions cannot be used, and regions that mask nothing.
 
     Raises
     ------
     PlanError
-        If a target has no observation within that distance; the message names the nearest.
-    InvalidFile
-        If a region file cannot be read.
+        If one target has no observation within that distance, or none whose regions can be used; the message names the
+        nearest, or what is wrong with the regions.
 
     Notes
     -----
     A region is the target's match when it contains its position and has a colour of its kind (green, magenta, blue,
-    cyan, yellow for clusters and extended sources, red for point sources, any for a plain position); the nearest
-    wins, others are alternates, as are extended regions that contain a point source. All other regions, of all
-    observations, are interlopers. To a cluster belong also red and magenta regions within
+    cyan, yellow for clusters and extended sources, red for point sources); the nearest wins, others are alternates.
+    All other regions, of all observations, are interlopers. To a cluster belong also red and magenta regions within
     0.15 R500 and green regions that overlap the match of another observation.
+
+    An observation whose region file cannot be read, or whose pixels may mean several images, is left out: measured
+    without its regions, sources that should be masked would count.
 
     References
     ----------
@@ -88,10 +110,13 @@ def match_observations(
     targets = one_or_several(target_or_targets, Target, "galaxy_cluster(...) or another of the targets")
     pool = _pool(one_or_several(observations, Observation, "find_observations(root)"))
     limit = angle_deg(within, "within")
+    files: dict[str, RegionFile | str] = {}
+    matches = [_match(target, pool, limit, lambda o: used_regions(o, region_image, files)) for target in targets]
     if isinstance(target_or_targets, Target):
-        return _match(target_or_targets, pool, limit)
-    cache: dict[str, tuple[Region, ...]] = {}
-    return tuple(_match(target, pool, limit, cache) for target in targets)
+        return _only(matches[0], pool, limit)
+    if matches and not pool.observations:
+        raise PlanError(_nobody_near(targets[0], pool, limit))
+    return tuple(matches)
 
 
 class _Pool(NamedTuple):
@@ -129,29 +154,18 @@ def bulk_field(observations: Iterable[Observation]) -> Field:
     pool = sorted(observations, key=lambda o: o.obs_id)
     if not pool:
         raise InvalidRecord("a bulk field needs at least one observation: find_observations(root) found none to choose")
-    return Field(members=[FieldObservation(observation=o, region_grid=o.grid, interlopers=_regions(o)) for o in pool])
+    found = [(o, used_regions(o)) for o in pool]
+    return Field(
+        members=[FieldObservation(observation=o, region_grid=r.grid, interlopers=r.regions) for o, r in found],
+        left_out=[(o.obs_id, text) for o, r in found for text in (*r.notes, r.problem) if text],
+    )
 
 
-def _regions(observation: Observation, cache: dict[str, tuple[Region, ...]] | None = None) -> tuple[Region, ...]:
-    if observation.regions is None:
-        return ()
-    from xphotfn.io.regions import read_regions
-
-    path = observation.regions.path
-    if cache is None:
-        return read_regions(path)
-    if path not in cache:
-        cache[path] = read_regions(path)
-    return cache[path]
-
-
-def _match(target: Target, pool: _Pool, limit_deg: float, cache: dict[str, tuple[Region, ...]] | None = None) -> Field:
+def _match(target: Target, pool: _Pool, limit_deg: float, regions_of: Callable[[Observation], UsedRegions]) -> Field:
     distances = 60 * separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
     near = np.flatnonzero(distances <= 60 * limit_deg)
-    if not near.size:
-        raise PlanError(_nobody_near(target, pool, distances, limit_deg))
-    found = [(pool.observations[n], float(distances[n])) for n in near]
-    members = [_member(target, o, distance, _regions(o, cache)) for o, distance in found]
+    found = [(pool.observations[n], float(distances[n]), regions_of(pool.observations[n])) for n in near]
+    members = [_member(target, o, distance, used) for o, distance, used in found if not used.problem]
     by_distance = np.argsort(distances, kind="stable")[near.size :][:MOST_LEFT_OUT]
     far = [(pool.observations[n].obs_id, float(distances[n])) for n in sorted(by_distance)]
     return Field(
@@ -159,29 +173,43 @@ def _match(target: Target, pool: _Pool, limit_deg: float, cache: dict[str, tuple
         members=_keep_overlaps(members) if target.kind == "cluster" else members,
         centre_ra_deg=target.ra_deg,
         centre_dec_deg=target.dec_deg,
-        left_out=[(obs_id, f"{d:.1f} arcmin from the pointing, beyond {60 * limit_deg:g}") for obs_id, d in far],
+        left_out=[
+            *((o.obs_id, text) for o, _, used in found for text in (used.problem, *used.notes) if text),
+            *((obs_id, f"{d:.1f} arcmin from the pointing, beyond {60 * limit_deg:g}") for obs_id, d in far),
+            *((("", "no observation was given"),) if not pool.observations else ()),
+        ],
     )
 
 
-def _nobody_near(target: Target, pool: _Pool, distances: NDArray[np.float64], limit_deg: float) -> str:
+def _only(field: Field, pool: _Pool, limit_deg: float) -> Field:
+    """Return the field of the only target, which must have an observation."""
+    if field.members or field.target is None:
+        return field
+    target = field.target
+    distances = separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
+    if not (distances <= limit_deg).any():
+        raise PlanError(_nobody_near(target, pool, limit_deg))
+    reasons = "; ".join(f"{obs_id}: {why}" for obs_id, why in field.left_out[:3])
+    raise PlanError(f"no observation of {target.name} can be used, mend its regions or take them away: {reasons}")
+
+
+def _nobody_near(target: Target, pool: _Pool, limit_deg: float) -> str:
     start = f"no observation within {60 * limit_deg:g} arcmin of {target.name} ({target.ra_deg}, {target.dec_deg})"
     if not pool.observations:
         return f"{start}: no observation was given; does find_observations(root) find any?"
+    distances = 60 * separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
     least = int(np.argmin(distances))
     nearest = f"{pool.observations[least].obs_id} at {distances[least]:.1f} arcmin"
     return f"{start}: the nearest of {len(distances)} is {nearest}; check the position or give within="
 
 
-def _member(
-    target: Target, observation: Observation, separation: float, regions: tuple[Region, ...]
-) -> FieldObservation:
-    grid = observation.grid
+def _member(target: Target, observation: Observation, separation: float, used: UsedRegions) -> FieldObservation:
     core = 0.0 if target.r500 is None else CORE_FRACTION * radius_deg(target.r500, target)
-    found = sort_regions(regions, grid, target, core)
+    found = sort_regions(used.regions, used.grid, target, core)
     return FieldObservation(
         observation=observation,
         separation_arcmin=separation,
-        region_grid=grid,
+        region_grid=used.grid,
         match=found.match,
         alternates=found.alternates,
         kept=found.kept,

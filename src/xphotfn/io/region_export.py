@@ -172,7 +172,8 @@ def _line(region: Region) -> str:
         raise InvalidRecord(f"a colour must be one word, got {region.colour!r}")
     text = f" text={_quoted(region.name)}" if region.name else ""
     sign = "" if region.include else "-"
-    return f"{sign}{region.shape}({','.join(map(repr, numbers))}) # color={region.colour.lower()}{text}"
+    error = f" tag={{position error {region.position_error_deg!r} deg}}" if region.position_error_deg else ""
+    return f"{sign}{region.shape}({','.join(map(repr, numbers))}) # color={region.colour.lower()}{text}{error}"
 
 
 def _quoted(name: str) -> str:

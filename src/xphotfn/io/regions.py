@@ -1,4 +1,4 @@
-"""DS9 region files: every statement is read or refused with its line, never skipped.
+"""DS9 region files: every statement is read, noted or refused with its line, never skipped.
 
 The shapes themselves are parsed by the ``regions`` package. It leaves out with a warning what it does not know
 (``physical`` coordinates among them) and names no line, so the statements are told apart here.
@@ -9,12 +9,15 @@ import threading
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
+
+from attrs import field, frozen
 
 from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.records._fields import items, pairs
 from xphotfn.records.region import Region
 
-__all__ = ("read_regions",)
+__all__ = ("RegionFile", "drawn_on", "means_pixels", "read_region_file", "read_regions")
 
 _FRAMES = {"image": "image", "physical": "physical", "fk5": "fk5", "j2000": "fk5", "icrs": "icrs"}
 _PIXEL_FRAMES = ("image", "physical")
@@ -27,10 +30,13 @@ _PROPERTIES = r"""(?:\{[^}]*\}|"[^"]*"|'[^']*'|[^;])*"""  # quotes and braces ma
 _STATEMENT = re.compile(rf"\s*(?:(global\b{_PROPERTIES})|([^#;]*)(#{_PROPERTIES})?)(?:;|\Z)", re.IGNORECASE)
 _PROPERTY = re.compile(r"""(\w+)\s*=\s*(\{[^}]*\}|"[^"]*"|'[^']*'|[^\s;]+)""")
 _SHAPE = re.compile(r"([-+!]?)\s*([A-Za-z]\w*)\s*(?:\(([^()]*)\)|([^()]*))")
+_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
 _ANNOTATION = re.compile(
     r"#\s*(text|ruler|vector|composite|compass|projection|segment|line|e?panda|bpanda)\s*\(", re.IGNORECASE
 )
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+_ANNOTATIONS = ("text", "ruler", "vector", "composite", "compass", "projection", "segment", "line")
+_DRAWN_ON = re.compile(r"#\s*(?:filename|image)\s*:\s*([^\s\[]+)", re.IGNORECASE)
+_POSITION_ERROR = re.compile(rf"position error ({_NUMBER}) deg")
 _PLAIN = re.compile(_NUMBER)
 _POSITION = re.compile(rf"{_NUMBER}d?|[-+]?\d+:\d+:\d+\.?\d*|[-+]?\d+[hd]\d+m\d+\.?\d*s")
 _ANGLE = re.compile(rf"{_NUMBER}d?")
@@ -44,6 +50,27 @@ class _Statement(NamedTuple):
     line: int
     text: str
     properties: dict[str, str]
+    annotation: str = ""
+
+
+@final
+@frozen(kw_only=True)
+class RegionFile:
+    """What a region file holds.
+
+    Parameters
+    ----------
+    regions
+        All regions, those that mask nothing too (points, excluded ones).
+    image
+        Name of the image that it says it was drawn on, or empty.
+    notes
+        Pairs of line and kind of what is no region: annotations such as ``text`` and ``ruler``.
+    """
+
+    regions: tuple[Region, ...] = field(default=(), converter=items)
+    image: str = ""
+    notes: tuple[tuple[int, str], ...] = field(default=(), converter=pairs)
 
 
 def read_regions(path: str | Path) -> tuple[Region, ...]:
@@ -53,7 +80,7 @@ def read_regions(path: str | Path) -> tuple[Region, ...]:
     ----------
     path
         A DS9 region file: shapes circle, ellipse, box, annulus, polygon and point in the frames image, physical, fk5
-        (or j2000) and icrs.
+        (or j2000) and icrs. Or a source list of the pipeline or of emldetect.
 
     Returns
     -------
@@ -64,7 +91,8 @@ def read_regions(path: str | Path) -> tuple[Region, ...]:
     ------
     InvalidFile
         If the file is missing or no text, or a line is not understood: another shape or frame, a shape before any
-        frame, a wrong number of arguments, a size of 0. Nothing is left out silently.
+        frame, a wrong number of arguments, a size of 0. Annotations (texts, rulers and so on) are no regions;
+        :func:`read_region_file` says where they stand.
 
     Notes
     -----
@@ -87,11 +115,54 @@ def read_regions(path: str | Path) -> tuple[Region, ...]:
     >>> region.shape, region.x, region.size, region.colour, region.line
     ('ellipse', 262.7, (26.0, 23.0), 'green', 2)
     """
+    return read_region_file(path).regions
+
+
+def read_region_file(path: str | Path) -> RegionFile:
+    r"""Return what a region file holds: its regions, what in it is no region, and the image that it was drawn on.
+
+    Parameters
+    ----------
+    path
+        A DS9 region file as for :func:`read_regions`, or a source list (:func:`~xphotfn.io.source_lists.read_sources`).
+
+    Returns
+    -------
+    RegionFile
+
+    Raises
+    ------
+    InvalidFile
+        As :func:`read_regions`.
+
+    Notes
+    -----
+    Texts, rulers, vectors and the other annotations of DS9 mask nothing; they are noted. A comment ``# Filename: name``
+    or ``# image: name`` names the image whose pixels the frame ``image`` means.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "sources.reg")
+    >>> _ = path.write_text("# Filename: pn_img.fits\nimage\ncircle(9,9,3)\n# text(5,5) text={a label}")
+    >>> found = read_region_file(path)
+    >>> len(found.regions), found.image, found.notes
+    (1, 'pn_img.fits', ((4, 'text'),))
+    """
+    raw = _read_bytes(path)
+    if raw.startswith((b"\x1f\x8b", b"SIMPLE  =")):
+        from xphotfn.io.source_lists import read_sources
+
+        return RegionFile(regions=read_sources(path))
+    text = _decoded(path, raw)
     found: list[Region] = []
+    notes: list[tuple[int, str]] = []
     frame, defaults = "", {"color": "green", "include": "1"}
-    for statement in _statements(str(path), _read_text(path)):
+    for statement in _statements(str(path), text):
         word = statement.text.lower()
-        if word.startswith("global"):
+        if statement.annotation or word.startswith("line("):
+            notes.append((statement.line, statement.annotation or "line"))
+        elif word.startswith("global"):
             defaults.update(statement.properties)
         elif word in _FRAMES:
             frame = _FRAMES[word]
@@ -100,17 +171,48 @@ def read_regions(path: str | Path) -> tuple[Region, ...]:
                 found.append(_region(statement, frame, {**defaults, **statement.properties}))
             except InvalidRecord as error:
                 raise InvalidFile(str(path), f"{statement.text!r} {error}", statement.line) from error
-    return tuple(found)
+    return RegionFile(regions=found, image=_drawn_on(text), notes=notes)
 
 
-def _read_text(path: str | Path) -> str:
+def drawn_on(path: str | Path) -> str:
+    """Return the name of the image that a region file says it was drawn on, or nothing."""
+    return _drawn_on(_decoded(path, _read_bytes(path)))
+
+
+def _drawn_on(text: str) -> str:
+    found = _DRAWN_ON.search(text)
+    return Path(found[1]).name if found else ""
+
+
+def means_pixels(path: str | Path) -> bool:
+    r"""Whether a region file has the frame ``image``; False for a file that cannot be read. No shape is looked at.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "sources.reg")
+    >>> _ = path.write_text("image\ncircle(9,9,3)")
+    >>> means_pixels(path)
+    True
+    """
     try:
-        raw = Path(path).read_bytes()
+        text = _decoded(path, _read_bytes(path))
+        return any(statement.text.lower() == "image" for statement in _statements(str(path), text))
+    except InvalidFile:
+        return False
+
+
+def _read_bytes(path: str | Path) -> bytes:
+    try:
+        return Path(path).read_bytes()
     except FileNotFoundError as error:
         raise InvalidFile(str(path), "there is no such file: check the path") from error
     except OSError as error:
         raise InvalidFile(str(path), f"cannot be read ({error.strerror or error})") from error
-    if b"\0" in raw or raw.startswith((b"\x1f\x8b", b"SIMPLE  =")):
+
+
+def _decoded(path: str | Path, raw: bytes) -> str:
+    if b"\0" in raw:
         raise InvalidFile(str(path), "is no text file: save the regions in DS9 format")
     try:
         return raw.decode("utf-8-sig")
@@ -122,8 +224,10 @@ def _statements(path: str, text: str) -> Iterator[_Statement]:
     for line, content in enumerate(re.split(r"\r\n|\n|\r", text), start=1):
         if content.lstrip().startswith("#"):
             kind = _ANNOTATION.match(content.lstrip())
-            if kind:
-                raise InvalidFile(path, f"{kind[1].lower()} is no region to mask: use {_KNOWN}, or delete it", line)
+            word = kind[1].lower() if kind else ""
+            if word and word not in _ANNOTATIONS:
+                raise InvalidFile(path, f"{word} is a shape that is not known here: use {_KNOWN}", line)
+            yield _Statement(line, "", {}, word)
             continue
         at = 0
         while at < len(content):
@@ -145,10 +249,12 @@ def _region(statement: _Statement, frame: str, properties: dict[str, str]) -> Re
     sign, name = match[1], match[2].lower()
     arguments = re.split(r"[\s,]+", (match[3] or match[4] or "").strip(" ,\t"))
     _check_arguments(name, arguments, frame)
+    error = _POSITION_ERROR.fullmatch(_unquoted(properties.get("tag", "")))
     included = sign not in ("-", "!") and properties["include"] != "0"
     return Region(
         **_shape(name, arguments, frame), shape=name, frame=frame, include=included, line=statement.line,
         colour=_unquoted(properties["color"]).lower(), name=_unquoted(properties.get("text", "")),
+        position_error_deg=float(error[1]) if error else 0.0,
     )  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def _cut(grid: PixelGrid, window: Window) -> PixelGrid:
 def _free(window: Window, shapes: Sequence[PixelShape]) -> NDArray[np.bool_]:
     rows, columns = window
     covered = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
-    paint(covered, (_moved(s, columns.start, rows.start) for s in shapes))
+    paint(covered, (_moved(s, columns.start, rows.start) for s in shapes), never_empty=True)
     return ~covered
 
 

@@ -46,7 +46,8 @@ def interloper_mask(product: Product, field: Field) -> Mask:
     Returns
     -------
     ndarray of bool, shape (ny, nx)
-        False where an interloper covers the pixel's centre; read-only.
+        False where an interloper covers the pixel's centre, and on the pixel that holds a region too small to cover the
+        centre of one; read-only.
 
     Notes
     -----
@@ -64,7 +65,7 @@ def interloper_mask(product: Product, field: Field) -> Mask:
     """
     covered = np.zeros(product.grid.shape, dtype=bool)
     for member in field.members:
-        paint(covered, pixel_shapes(member.interlopers, member.region_grid, product.grid))
+        paint(covered, pixel_shapes(member.interlopers, member.region_grid, product.grid), never_empty=True)
     return _frozen(~covered)
 
 

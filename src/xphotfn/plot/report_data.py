@@ -117,7 +117,7 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
 
 def _left_out(field: Field) -> list[str]:
     """Return what was left out of a field; in a large sample nearly all observations are, for they lie elsewhere."""
-    near = [f"{obs_id} was left out: {why}" for obs_id, why in field.left_out if not _FAR.search(why)]
+    near = [f"{obs_id}: left out, {why}" for obs_id, why in field.left_out if not _FAR.search(why)]
     far = sum(bool(_FAR.search(why)) for _, why in field.left_out)
     return [*near, *([f"{far} observation{'' if far == 1 else 's'} of other places left out"] if far else [])]
 

@@ -114,11 +114,11 @@ class Field:
     target
         The target, or None for a bulk field.
     members
-        Its observations, sorted by ObsID.
+        Its observations, sorted by ObsID; none where ``left_out`` says why.
     centre_ra_deg, centre_dec_deg
         Where masks and signal-to-noise are centred: the target's position until :func:`with_centre`.
     left_out
-        Pairs ``(ObsID, reason)``.
+        Pairs ``(ObsID, reason)``: observations that were left out, and regions of others that mask nothing.
     """
 
     target: Target | None = None
@@ -129,8 +129,8 @@ class Field:
 
     def __attrs_post_init__(self) -> None:
         names = [m.obs_id for m in self.members]
-        if not names:
-            raise InvalidRecord("a field needs at least one observation")
+        if not names and not self.left_out:
+            raise InvalidRecord("a field needs at least one observation, or the reason why it has none in left_out")
         if len(set(names)) != len(names):
             raise InvalidRecord(f"a field lists an observation twice: {names}")
         if (self.target is None) != (self.centre_ra_deg is None) or (self.target is None) != (

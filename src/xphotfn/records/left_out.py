@@ -38,6 +38,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "other_grid": "has other pixels than the image or exposure map that goes with it",
         "second_choice": "another kind of file goes first",
         "narrower": "holds less",
+        "pixels": "has regions in pixels of an image, and nothing says of which",
+        "assumed": "has regions in pixels of an image that is not here",
         "undecided": "differs, and no rule says which is right: name one with prefer=",
     }
 )
@@ -53,7 +55,7 @@ def _text(reason: str, detail: str) -> str:
 @final
 @frozen(kw_only=True)
 class LeftOut:
-    """A file that was found and is not used, and why.
+    """A file that was found and is not used, and why; or, for ``assumed``, how it is used though something is missing.
 
     Parameters
     ----------
@@ -102,7 +104,7 @@ class LeftOut:
         )
 
     def __str__(self) -> str:
-        return f"{self.file} left out: {self.why}"
+        return f"{self.file}{'' if self.reason == 'assumed' else ' left out'}: {self.why}"
 
     def _repr_html_(self) -> str:
         return record_html(self)

@@ -49,7 +49,9 @@ class Region:
     colour, name
         The colour and text of the file; XAPA's colours tell point sources (red) from extended ones.
     line
-        Line of the file, from 1; 0 where there is none.
+        Line of the file, or row of a source list, from 1; 0 where there is none.
+    position_error_deg
+        Error of the position in degrees, where a source list gives one; else 0.
     """
 
     shape: str = field(validator=one_of(*_SIZES))
@@ -63,10 +65,13 @@ class Region:
     colour: str = "green"
     name: str = ""
     line: int = 0
+    position_error_deg: float = field(default=0.0, converter=float, validator=finite)
 
     def __attrs_post_init__(self) -> None:
         if len(self.size) != _SIZES[self.shape]:
             raise InvalidRecord(f"a {self.shape} needs {_SIZES[self.shape]} sizes, got {self.size}")
+        if self.position_error_deg < 0:
+            raise InvalidRecord(f"Region.position_error_deg must not be negative, got {self.position_error_deg}")
         lowest = self.size[1:] if self.shape == "annulus" and self.size[0] == 0 else self.size
         if not all(0 < s < math.inf for s in lowest):
             raise InvalidRecord(f"sizes of a {self.shape} must be above 0, got {self.size}")
@@ -76,6 +81,11 @@ class Region:
             raise InvalidRecord(f"vertices must be finite, got {self.vertices}")
         if (self.shape == "polygon") != (len(self.vertices) > 2):
             raise InvalidRecord(f"a polygon, and only a polygon, needs three or more vertices, got {self.vertices}")
+
+    @property
+    def masks(self) -> bool:
+        """Whether it can mask a pixel: it is included and has an area."""
+        return self.include and self.shape != "point"
 
     @property
     def is_point_source(self) -> bool:

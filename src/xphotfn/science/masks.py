@@ -104,8 +104,11 @@ def whole_pixel_ring(shape: Shape2D, x: float, y: float, inner: float, outer: fl
     return annulus(shape, round(x), round(y), math.floor(inner), math.ceil(outer))
 
 
-def paint(mask: Mask, shapes: Iterable[PixelShape]) -> None:
-    """Set the pixels of every shape in ``mask`` to True (to False for an excluded one), in place and in order."""
+def paint(mask: Mask, shapes: Iterable[PixelShape], *, never_empty: bool = False) -> None:
+    """Set the pixels of every shape in ``mask`` to True (to False for an excluded one), in place and in order.
+
+    With ``never_empty`` a shape too small or thin to hold the centre of a pixel has the pixel in which it lies.
+    """
     for item in shapes:
         window = _window(mask.shape, item)
         if window is not None:
@@ -114,7 +117,17 @@ def paint(mask: Mask, shapes: Iterable[PixelShape]) -> None:
             x = np.arange(columns.start, columns.stop, dtype=np.float64)[None, :] - item.x
             inside = _INSIDE[item.shape](item, x, y)
             part = mask[rows, columns]
+            if never_empty and item.include and not inside.any():
+                _mark(mask, item)
             np.logical_or(part, inside, out=part) if item.include else np.logical_and(part, ~inside, out=part)
+
+
+def _mark(mask: Mask, item: PixelShape) -> None:
+    """Set the pixel that holds the centre of a shape, or of an annulus the middle of its ring towards +x."""
+    x = item.x + (sum(item.size) / 2 if item.shape == "annulus" else 0.0)
+    column, row = round(x), round(item.y)
+    if 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]:
+        mask[row, column] = True
 
 
 def _window(shape: tuple[int, ...], item: PixelShape) -> tuple[slice, slice] | None:

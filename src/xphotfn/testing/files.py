@@ -86,16 +86,20 @@ def _common_cards(pointing: Pointing, exposure: CameraExposure, object_name: str
     ]
 
 
-def region_text(regions: Iterable[Region]) -> str:
-    """Return ellipses in 0-based pixels as a DS9 file, whose image coordinates count from 1, in XAPA's style.
+def region_text(regions: Iterable[Region], image: str) -> str:
+    """Return ellipses in 0-based pixels of an image as a DS9 file, which counts from 1, in XAPA's style.
+
+    ``image`` is the name of that image, or its X and Y as ``low:high:bin``.
 
     Examples
     --------
-    >>> print(region_text([Region(shape="ellipse", frame="image", x=9, y=19, size=(3, 2), colour="blue")]), end="")
+    >>> region = Region(shape="ellipse", frame="image", x=9, y=19, size=(3, 2), colour="blue")
+    >>> print(region_text([region], "a.fits"), end="")
+    # image: a.fits
     global color=red
     image ; ellipse(10.0000,20.0000,3.00000,2.00000,0.00000) # color=blue
     """
-    lines = ["global color=red"]
+    lines = [f"# image: {image}", "global color=red"]
     for region in regions:
         numbers = ",".join(f"{v:#.6g}" for v in (region.x + 1, region.y + 1, *region.size, region.angle_deg))
         colour = "" if region.colour == "red" else f" # color={region.colour}"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.write import publish, write_image
 from xphotfn.records.band import Band
+from xphotfn.records.grid import PixelGrid
 from xphotfn.testing.event_files import (
     attitude_name,
     event_list_name,
@@ -208,9 +209,18 @@ def simulate_observations(
                 _write_events(root, scene, (pointing, camera), seed)
         if "events" in wanted:
             write_attitude(root / _attitude_path(pointing), pointing)
+        image = _pixels(pointing.grid)
         with publish(root / _region_name(pointing), overwrite=True) as path:
-            path.write_text(region_text(detected_regions(scene, pointing)), encoding="ascii", newline="\n")
+            text = region_text(detected_regions(scene, pointing), image)
+            path.write_text(text, encoding="ascii", newline="\n")
     return Truth(scene=scene, seed=seed, folder=str(root), files=names)
+
+
+def _pixels(grid: PixelGrid) -> str:
+    """Return the first and last X and Y of a grid and its bin, as region files say which pixels they mean."""
+    step = round(grid.dx_sky)
+    low = round((grid.x0_sky or 0.0) - (step - 1) / 2)
+    return f"{low}:{low + step * grid.nx - 1}:{step}"
 
 
 def _wanted(products: Iterable[str]) -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def regions(draw: st.DrawFn, *, frame: str | None = None) -> Region:
         shape=shape, frame=where, x=x, y=y, size=size.get(shape, ()), vertices=vertices,
         angle_deg=draw(st.floats(-180.0, 360.0)) if turned else 0.0, include=not draw(st.booleans()),
         colour=draw(st.sampled_from(POINT_COLOURS + EXTENDED_COLOURS)), name=draw(st.text(max_size=8)),
-        line=draw(st.integers(0, 200)),
+        line=draw(st.integers(0, 200)), position_error_deg=draw(st.sampled_from((0.0, 1e-4, 5e-4))),
     )  # fmt: skip
 
 

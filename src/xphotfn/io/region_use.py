@@ -1,0 +1,202 @@
+"""What becomes of each region of a file: used, or left out with the reason; and which image its pixels mean."""
+
+import re
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import NamedTuple
+
+from xphotfn.commands.image_grid import ImageGrid
+from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.io.regions import RegionFile, drawn_on, means_pixels, read_region_file
+from xphotfn.records.grid import PixelGrid
+from xphotfn.records.left_out import LeftOut
+from xphotfn.records.observation import Observation
+from xphotfn.records.region import Region
+
+__all__ = ("UsedRegions", "pixel_note", "used_regions")
+
+_MOST_LINES = 8
+_GRID = re.compile(r"(\d{1,6}):(\d{1,6}):(\d{1,6})")
+_TELL = "give region_image= (its name, or its X and Y as low:high:bin), or a line '# image: name' in the file"
+
+
+class UsedRegions(NamedTuple):
+    """The regions of an observation that can mask something, the grid of their pixels, and what was left out.
+
+    With a ``problem`` none of them can be used.
+    """
+
+    regions: tuple[Region, ...]
+    grid: PixelGrid
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+
+
+def used_regions(
+    observation: Observation, image: str | ImageGrid | None = None, cache: dict[str, RegionFile | str] | None = None
+) -> UsedRegions:
+    """Return the regions of an observation and what is left out of its region file.
+
+    Parameters
+    ----------
+    observation
+        The observation, with its region file and the images that were found.
+    image
+        Which image the frame ``image`` means: the name of its file (``*`` stands for anything), or the grid on which it
+        was made, also as a text ``low:high:bin`` in units of X and Y; None where the file says it, or where all found
+        images have the same pixels.
+    cache
+        Region files that were read already, by path.
+
+    Notes
+    -----
+    Left out are excluded regions (``-circle``, ``!circle``, ``include=0``), which DS9 takes out of the others and which
+    mask nothing, points, which have no area, and annotations.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field
+    >>> used_regions(example_field().observations[0]).regions
+    ()
+    """
+    grids = _grids(observation)
+    default = next((grid for _, grid in grids if grid.has_sky), None) or observation.grid
+    if observation.regions is None:
+        return UsedRegions((), default)
+    path = observation.regions.path
+    read = _read(path, {} if cache is None else cache)
+    if isinstance(read, str):
+        return UsedRegions((), default, problem=f"its regions cannot be used: {read}")
+    name = Path(path).name
+    regions = tuple(region for region in read.regions if region.masks)
+    notes = [f"{name}, {text}" for text in _left_out(read)]
+    if not any(region.frame == "image" for region in regions):
+        return UsedRegions(regions, default, tuple(notes))
+    try:
+        grid, note = _meant(observation, grids, image, read.image)
+    except InvalidRecord as error:
+        return UsedRegions((), default, tuple(notes), f"its regions cannot be used: {name}: {error}")
+    known = any(left.reason == "assumed" for left in observation.notes)
+    return UsedRegions(regions, grid, (*notes, *([f"{name}: {note}"] if note and not known else [])))
+
+
+def pixel_note(observation: Observation, name: str) -> LeftOut | None:
+    """Return what must be said of the image that the pixels of an observation's region file mean, if anything.
+
+    Parameters
+    ----------
+    observation
+        The observation, with its region file and the images that were found.
+    name
+        What the region file is called.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field
+    >>> pixel_note(example_field().observations[0], "sources.reg") is None
+    True
+    """
+    if observation.regions is None or not means_pixels(observation.regions.path):
+        return None
+    reason = "assumed"
+    try:
+        detail = _meant(observation, _grids(observation), None, drawn_on(observation.regions.path))[1]
+    except InvalidRecord as error:
+        reason, detail = "pixels", str(error)
+    if not detail:
+        return None
+    return LeftOut(file=name, reason=reason, obs_id=observation.obs_id, kind="regions", detail=detail)
+
+
+def _read(path: str, cache: dict[str, RegionFile | str]) -> RegionFile | str:
+    if path not in cache:
+        try:
+            cache[path] = read_region_file(path)
+        except InvalidFile as error:
+            cache[path] = str(error)
+    return cache[path]
+
+
+def _left_out(read: RegionFile) -> Iterable[str]:
+    excluded = [r.line for r in read.regions if not r.include]
+    points = [r.line for r in read.regions if r.include and r.shape == "point"]
+    if excluded:
+        yield f"{_lines(excluded)}: excluded regions (-) mask nothing; to mask them, write them without the sign"
+    if points:
+        yield f"{_lines(points)}: points have no area and mask nothing; to mask them, write circles"
+    if read.notes:
+        kinds = ", ".join(dict.fromkeys(kind for _, kind in read.notes))
+        yield f"{_lines([line for line, _ in read.notes])}: annotations ({kinds}) are no regions"
+
+
+def _lines(lines: Sequence[int]) -> str:
+    shown = ", ".join(map(str, lines[:_MOST_LINES])) + (" and more" if len(lines) > _MOST_LINES else "")
+    return f"line {shown}" if len(lines) == 1 else f"{len(lines)} lines ({shown})"
+
+
+def _grids(observation: Observation) -> list[tuple[str, PixelGrid]]:
+    """Return the names and grids of the found images and exposure maps, images first."""
+    found = [p for e in observation.exposures for p in e.products]
+    ordered = sorted(found, key=lambda p: p.kind != "image")
+    return [(Path(p.file.path).name, p.grid) for p in ordered]
+
+
+def _meant(
+    observation: Observation, grids: Sequence[tuple[str, PixelGrid]], told: str | ImageGrid | None, said: str
+) -> tuple[PixelGrid, str]:
+    """Return the grid that the pixels of a region file mean, and what must be said of the choice."""
+    for wanted in (told, said):
+        grid_told = wanted if isinstance(wanted, ImageGrid) else _grid_text(wanted or "")
+        if grid_told is not None:
+            return _grid_of(observation, grid_told), ""
+        if wanted:
+            break
+    distinct: list[tuple[str, PixelGrid]] = []
+    for name, grid in grids:
+        if all(grid.difference(other) for _, other in distinct):
+            distinct.append((name, grid))
+    for wanted, who in ((str(told or ""), "region_image="), (said, "it")):
+        named = [grid for name, grid in grids if wanted and _is_named(name, wanted)]
+        if named and all(not named[0].difference(grid) for grid in named):
+            return named[0], ""
+        if wanted and (who == "region_image=" or len(distinct) > 1):
+            what = "several images of other pixels" if named else "no image that was found"
+            raise InvalidRecord(f"{who} names {wanted!r}, {what}; {_TELL}")
+    if len(distinct) > 1:
+        names = ", ".join(f"{name} ({grid.nx} x {grid.ny})" for name, grid in distinct[:3])
+        raise InvalidRecord(f"the images found have other pixels each, {names}; {_TELL}")
+    grid = distinct[0][1] if distinct else observation.grid
+    size = f"{grid.nx} x {grid.ny} pixels of {grid.pixel_deg * 3600:.4g} arcsec"
+    if not distinct:
+        return grid, f"no image was found, so its pixels are taken for those of the usual one, {size}; {_TELL}"
+    if said:
+        return grid, f"it names {said}, and {distinct[0][0]} is taken, {size}, the only ones found; {_TELL}"
+    return grid, ""
+
+
+def _grid_of(observation: Observation, wanted: ImageGrid) -> PixelGrid:
+    """Return the grid of the image that evselect makes of an observation."""
+    (low, high), (y_low, y_high) = wanted.limits
+    if (wanted.x_column, wanted.y_column) != ("X", "Y") or len(set(wanted.bins)) > 1 or (low, high) != (y_low, y_high):
+        raise InvalidRecord("region_image= needs an ImageGrid of X and Y with the same range and bins along both")
+    ra, dec = observation.ra_deg, observation.dec_deg
+    return PixelGrid.from_sky_range(ra, dec, low=low, high=high, bin_size=wanted.bins[0])
+
+
+def _grid_text(text: str) -> ImageGrid | None:
+    """Return the grid that ``low:high:bin`` says, in units of X and Y."""
+    numbers = _GRID.fullmatch(text)
+    if numbers is None:
+        return None
+    low, high, step = map(int, numbers.groups())
+    return ImageGrid(x_range=(low, high), y_range=(low, high), x_bin=step, y_bin=step)
+
+
+def _is_named(name: str, wanted: str) -> bool:
+    return any(fnmatchcase(given, pattern) for given in (name, _stem(name)) for pattern in (wanted, _stem(wanted)))
+
+
+def _stem(name: str) -> str:
+    stem = name.removesuffix(".gz")
+    return stem.rpartition(".")[0] or stem
