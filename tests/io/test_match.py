@@ -127,11 +127,11 @@ def test_the_peak_is_sought_at_least_twice(monkeypatch):
 
     calls = []
     real = module.METHODS["simple"]
-    monkeypatch.setitem(module.METHODS, "simple", lambda *a: calls.append(1) or real(*a))
+    monkeypatch.setitem(module.METHODS, "simple", lambda *a, **k: calls.append(1) or real(*a, **k))
     found = xp.find_peak(example_rate_map(), example_field(), method="simple")
     assert len(calls) == 2
     assert found.converged
     walk = iter((300 + 20 * n, 256) for n in range(50))
-    monkeypatch.setitem(module.METHODS, "simple", lambda *_: next(walk))
+    monkeypatch.setitem(module.METHODS, "simple", lambda *_, **__: next(walk))
     lost = xp.find_peak(example_rate_map(), example_field(), method="simple")
     assert not lost.converged

@@ -194,7 +194,7 @@ RECORDS = (
     ),
     case(Observation, xst.observations(), {"obs_id": "404910601"}),
     case(FieldObservation, xst.fields(bulk=False).map(lambda field: field.members[0]), None),
-    case(Field, xst.fields(), {"members": ()}, relatives=xst.fields(bulk=False), examples=30),
+    case(Field, xst.fields(), {"members": (), "left_out": ()}, relatives=xst.fields(bulk=False), examples=30),
     case(Measurement, xst.measurements(), {"method": ""}),
     case(Centre, xst.centres(), {"reason": "magic"}),
     case(
