@@ -1,5 +1,6 @@
 """Profiles of hypothesis, the ``--slow`` switch, and where the real data lie."""
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -21,6 +22,20 @@ settings.register_profile(
 )
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000, derandomize=False)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+def _tell_streams_apart() -> None:
+    """Make the runner of click 8.1 that of 8.2: stderr is kept apart, and ``output`` holds both."""
+    from functools import partialmethod
+
+    from click.testing import CliRunner, Result
+
+    if "mix_stderr" in inspect.signature(CliRunner.__init__).parameters:
+        CliRunner.__init__ = partialmethod(CliRunner.__init__, mix_stderr=False)
+        Result.output = property(lambda result: result.stdout + result.stderr)
+
+
+_tell_streams_apart()
 
 
 def pytest_addoption(parser):

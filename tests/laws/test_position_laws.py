@@ -10,7 +10,7 @@ import xphotfn as xp
 from xphotfn.testing.examples import example_field, example_rate_map
 from xphotfn.units import dec_deg, position_deg, positions_deg, ra_deg
 
-SKY = st.tuples(st.floats(0, 359.99), st.floats(-89.9, 89.9))
+SKY = st.tuples(st.floats(0.01, 359.99), st.floats(-89.9, 89.9))
 LAST_DIGIT = 1e-9  # of texts with eight decimals of a second
 
 
