@@ -106,7 +106,7 @@ def product_of(path: Path, exposure: Path | None, scratch: Path) -> Any:
     from xphotfn.measure.joined import joined
 
     header = read_header(str(path))
-    if card(header, "CREATOR") == "xphotfn" and card(header, "BUNIT") == "ct/s":
+    if card(header, "CREATOR") == "xphotfn" and str(card(header, "BUNIT", "")).startswith("ct"):
         image, other = (_extension(path, hdu, scratch) for hdu in (1, 2))
         return xp.RateMap(image=_file(xp.Image, image, path), exposure=_file(xp.ExposureMap, other, path))
     first = _file(None, path, path)
@@ -124,7 +124,9 @@ def _extension(path: Path, hdu: int, scratch: Path) -> Path:
     from xphotfn.io.write import write_image
 
     data, header = read_array(str(path), hdu)
-    cards = [(name, header[name], "") for name in ("OBJECT", "OBS_ID", "INSTRUME", "EXPIDSTR", "E_MIN", "E_MAX")]
+    cards = [
+        (name, header[name], "") for name in ("OBJECT", "OBS_ID", "INSTRUME", "EXPIDSTR", "E_MIN", "E_MAX", "BUNIT")
+    ]
     target = scratch / f"{hdu}.fits"
     write_image(target, data, grid_of(header, str(path)), cards)
     return target

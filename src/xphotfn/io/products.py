@@ -2,12 +2,14 @@
 
 from typing import Any, final
 
+import astropy.units as u
 import numpy as np
 from attrs import cmp_using, field, frozen
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.cache import BoundedCache, file_key
+from xphotfn.io.exposure_units import exposure_unit
 from xphotfn.io.headers import check_measurable
 from xphotfn.records._fields import non_empty
 from xphotfn.records.band import Band
@@ -135,9 +137,18 @@ class ExposureMap:
 
     @property
     def data(self) -> NDArray[Any]:
-        """Exposure in s, shape (ny, nx), float, 0 where the image was not looked at; read-only."""
+        """Exposure in ``unit``, shape (ny, nx), float, 0 where the image was not looked at; read-only.
+
+        A map whose unit is neither is refused (UnitMismatch).
+        """
         data = _checked(self)
+        _ = self.unit
         return data if self.looked_at is None else np.asarray(read_only(data * self.looked_at))
+
+    @property
+    def unit(self) -> Any:
+        """Unit of the exposure, as BUNIT says it: s (also without BUNIT) or cm2 s."""
+        return exposure_unit(_array_and_header(self.path, 0)[1], self.path)
 
     @property
     def header(self) -> Any:
@@ -210,7 +221,7 @@ class RateMap:
 
     @property
     def data(self) -> NDArray[np.float64]:
-        """Count rate in ct/s per pixel, float64, shape (ny, nx), 0 off the detector; read-only."""
+        """Count rate in ``rate_unit`` per pixel, float64, shape (ny, nx), 0 off the detector; read-only."""
         cut = self.exposure.looked_at is not None
         key = ("rate", file_key(self.image.path), file_key(self.exposure.path), cut)
 
@@ -220,6 +231,11 @@ class RateMap:
 
         result: NDArray[np.float64] = _CACHE.get(key, load)
         return result
+
+    @property
+    def rate_unit(self) -> Any:
+        """Unit of its rates: ct/s, or ct/s/cm2 where the exposure is in cm2 s."""
+        return u.ct / self.exposure.unit
 
     @property
     def sensor_mask(self) -> NDArray[np.bool_]:

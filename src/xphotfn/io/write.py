@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import RateMap
 from xphotfn.records.grid import PixelGrid
 
@@ -133,7 +134,8 @@ def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) 
     Returns
     -------
     Path
-        The file: primary HDU rate in ct/s (float64), extensions COUNTS (ct) and EXPOSURE (s), each with the WCS.
+        The file: primary HDU rate in ct/s (float64), extensions COUNTS (ct) and EXPOSURE (s), each with the WCS; of an
+        exposure map in cm2 s in those units.
 
     Raises
     ------
@@ -152,11 +154,11 @@ def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) 
     """
     from astropy.io import fits
 
-    hdus = []
+    hdus, rates = [], RATE_NAMES[(seconds := rate_map.exposure.unit.to_string())]
     for make, name, data, unit in (
-        (fits.PrimaryHDU, "", rate_map.data, "ct/s"),
+        (fits.PrimaryHDU, "", rate_map.data, rates),
         (fits.ImageHDU, "COUNTS", rate_map.image.data, "ct"),
-        (fits.ImageHDU, "EXPOSURE", rate_map.exposure.data, "s"),
+        (fits.ImageHDU, "EXPOSURE", rate_map.exposure.data, seconds),
     ):
         hdu = make(np.asarray(data))
         if name:

@@ -1,6 +1,6 @@
 """Photometry of many positions on many maps: counts, rates, intervals, significances, limits and flags as a table."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -8,12 +8,21 @@ import astropy.units as u
 import numpy as np
 
 from xphotfn.errors import InvalidRecord, ProductMissing
+from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_neighbours import Patch, circles_of, other_sources, patches
 from xphotfn.measure.aperture_positions import Sky, crowded, part_of, sky_of
 from xphotfn.measure.aperture_psf import light_of, wings_arcsec
 from xphotfn.measure.aperture_sums import Measured, joined, map_arrays, measured_maps
-from xphotfn.measure.aperture_table import RATE_OF, SIGNIFICANCES, UNITS, ApertureFlag, Rules, columns_of, needs_weights
+from xphotfn.measure.aperture_table import (
+    RATE_OF,
+    SIGNIFICANCES,
+    ApertureFlag,
+    Rules,
+    columns_of,
+    needs_weights,
+    units_of,
+)
 from xphotfn.measure.weights import weights_of_maps
 from xphotfn.records.field import Field
 from xphotfn.records.region import Region
@@ -106,7 +115,8 @@ def photometry(
     Raises
     ------
     ProductMissing, UnitMismatch, ShapeMismatch
-        If there is no rate map, or positions, radii or weights have a wrong unit or shape.
+        If there is no rate map, exposure maps have an unknown unit or several, or positions, radii or weights have a
+        wrong unit or shape.
     InvalidRecord
         If radii or probabilities break their rules, a position is none of the sky, there is no profile for a camera, or
         an image does not hold whole counts: a resampled mosaic has no Poisson statistics; measure the single maps and
@@ -157,6 +167,7 @@ def photometry(
     maps = _rate_maps(rate_map_or_maps)
     rules = _rules((overlap, _light(light, psf), method), confidence, limit_confidence)
     weights = weights_of_maps(background_weights, maps)
+    unit = one_unit((m.exposure.unit for m in maps), "one table of photometry")
     sky = sky_of(positions, radius, background, field, lambda ra, dec: wings_arcsec(psf, maps, ra, dec))
     near, tables = crowded(sky), {}
     request = _Request(sky, field, circles_of(neighbours, sky), psf, rules)
@@ -168,7 +179,7 @@ def photometry(
                 if weights[number] is None:
                     columns["flags"] += needs_weights(columns) * int(ApertureFlag.VIGNETTING)
                 tables[number] = {**_names(maps[number], sky), **columns}
-    table = _table([tables[number] for number in range(len(maps))], sky, rules, psf)
+    table = _table([tables[number] for number in range(len(maps))], sky, rules, psf, units_of(unit))
     table.meta["RING"] = _ring_words(background, sky)
     return table
 
@@ -268,13 +279,13 @@ def _names(item: RateMap, sky: Sky) -> dict[str, Any]:
     return {**names, "position": np.arange(sky.ra.size), "ra": sky.ra, "dec": sky.dec}
 
 
-def _table(parts: list[dict[str, Any]], sky: Sky, rules: Rules, psf: Any) -> Any:
+def _table(parts: list[dict[str, Any]], sky: Sky, rules: Rules, psf: Any, units: Mapping[str, Any]) -> Any:
     from astropy.table import QTable
 
     columns = {}
     for name in parts[0]:
         whole = np.concatenate([part[name] for part in parts]) if len(parts) > 1 else parts[0][name]
-        columns[name] = u.Quantity(whole, UNITS[name], copy=False) if name in UNITS else whole
+        columns[name] = u.Quantity(whole, units[name], copy=False) if name in units else whole
     rows = np.tile(np.arange(sky.ra.size), len(parts))
     for name, column in sky.given.items():
         columns[f"input_{name}" if name in columns else name] = column[rows]

@@ -128,7 +128,7 @@ def rate_at(rate_map: RateMap, positions: Any) -> u.Quantity:
     Returns
     -------
     Quantity
-        Scalar or shape (N,), in ct/s (per pixel); 0 off the detector.
+        Scalar or shape (N,), in ct/s (per pixel; ct/s/cm2 of an exposure map in cm2 s); 0 off the detector.
 
     Raises
     ------
@@ -142,11 +142,11 @@ def rate_at(rate_map: RateMap, positions: Any) -> u.Quantity:
     (2,)
     """
     x, y = pixels_of(rate_map, positions)
-    return u.Quantity(_rate_map(rate_map).data[y, x], u.ct / u.s)
+    return u.Quantity(_rate_map(rate_map).data[y, x], rate_map.rate_unit)
 
 
 def exposure_at(product: RateMap | ExposureMap, positions: Any) -> u.Quantity:
-    """Return the exposure in s of the pixel at each position; parameters and errors as :func:`rate_at`.
+    """Return the exposure (in the map's unit) of the pixel at each position; parameters and errors as :func:`rate_at`.
 
     Examples
     --------
@@ -158,7 +158,7 @@ def exposure_at(product: RateMap | ExposureMap, positions: Any) -> u.Quantity:
     if isinstance(exposure, Image):
         raise ProductMissing("an image has no exposure: give its rate map or exposure map")
     x, y = pixels_of(exposure, positions)
-    return u.Quantity(exposure.data[y, x].astype(np.float64), u.s)
+    return u.Quantity(exposure.data[y, x].astype(np.float64), exposure.unit)
 
 
 def counts_at(product: RateMap | Image, positions: Any) -> u.Quantity:

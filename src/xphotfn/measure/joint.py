@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
+from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch, UnitMismatch
 from xphotfn.io.bars import progress_bar
-from xphotfn.measure.aperture_table import UNITS
+from xphotfn.io.exposure_units import EXPOSURE_UNITS
+from xphotfn.measure.aperture_table import units_of
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.joint import interval_of, joint_consistency, joint_significance, quantile_of
 from xphotfn.science.joint_test import joint_method
@@ -162,7 +163,7 @@ def joint_photometry(
     columns["flags"] += np.where(variability > SIGMA, int(JointFlag.VARIABLE), 0)
     meta = {f"FLAG{flag.value}": str(flag.name) for flag in JointFlag}
     how = {"METHOD": rules.method, "CONFID": rules.confidence, "LIMCONF": rules.limit_confidence}
-    return _as_table(columns, meta | how)
+    return _as_table(columns, meta | how, units_of(_exposure_unit(table)))
 
 
 def _rules(method: str | Method, confidence: float, limit_confidence: float) -> _Rules:
@@ -215,12 +216,21 @@ def _variability(data: _Rows, group: NDArray[np.intp], obs_id: NDArray[np.str_],
     return np.maximum(log_p_to_sigma(joint_consistency(*rows.single)), 0.0)
 
 
-def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any]) -> Any:
+def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any], units: Mapping[str, Any]) -> Any:
     from astropy.table import QTable
 
     return QTable(
-        {name: u.Quantity(v, UNITS[name]) if name in UNITS else v for name, v in columns.items()}, meta=dict(meta)
+        {name: u.Quantity(v, units[name]) if name in units else v for name, v in columns.items()}, meta=dict(meta)
     )
+
+
+def _exposure_unit(table: Any) -> Any:
+    """Return the unit of the maps that a table was made of: s, also where its columns lost theirs, or cm2 s."""
+    given = getattr(table["exposure_mean"], "unit", None) or u.s
+    for unit in EXPOSURE_UNITS:
+        if given.is_equivalent(unit):
+            return unit
+    raise UnitMismatch(f"exposure_mean must be in s or cm2 s, got {given}")
 
 
 def _values(table: Any, name: str) -> Floats:
@@ -228,8 +238,9 @@ def _values(table: Any, name: str) -> Floats:
     column = table[name]
     unit = getattr(column, "unit", None)
     plain = np.ma.filled(np.ma.asarray(getattr(column, "value", column), dtype=np.float64), np.nan)
-    if unit is not None and name in UNITS:
-        plain = u.Quantity(plain, unit).to_value(UNITS[name])
+    units = units_of(_exposure_unit(table))
+    if unit is not None and name in units:
+        plain = u.Quantity(plain, unit).to_value(units[name])
     return np.asarray(plain, dtype=np.float64)
 
 

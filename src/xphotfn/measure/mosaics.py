@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, NoData
+from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import ExposureMap, RateMap
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
@@ -157,6 +158,7 @@ def _checked(maps: Maps) -> tuple[RateMap | ExposureMap, ...]:
             raise InvalidRecord(f"expected rate maps or exposure maps, got {type(item).__name__}")
         if item.instrument == "combined":
             raise InvalidRecord(f"{item.path} is a mosaic, whose cameras cannot be told apart: give its inputs")
+    one_unit(((m.exposure if isinstance(m, RateMap) else m).unit for m in found), "one mosaic")
     bands = sorted({str(item.band) for item in found})
     if len(bands) > 1:
         raise InvalidRecord(f"the maps are of several bands, {', '.join(bands)}: give those of one, band=")

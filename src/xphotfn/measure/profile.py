@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
+from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import RateMap
 from xphotfn.measure.profile_rings import (
     ProfileOptions,
@@ -107,6 +108,7 @@ def surface_brightness_profile(
     ([1691.0, 881.0, 386.0], True)
     """
     radii, maps = edges_of(edges), _maps(rate_map_or_maps)
+    unit = one_unit((m.exposure.unit for m in maps), "one profile")
     rings = all_rings(maps, field, radii, ProfileOptions(background, background_weights, remove_interlopers, centre))
     counts, exposure, live = (v.sum(axis=0) for v in (rings.counts, rings.seconds_arcmin2, rings.live_arcmin2))
     expected, variance = rings.background.sum(axis=0), variance_of(rings.alpha, rings.annulus_counts)
@@ -122,8 +124,8 @@ def surface_brightness_profile(
         background_error=np.sqrt(variance) * u.ct,
         area=areas_of(radii, field) * len(rings.counts) * u.arcmin**2,
         live_area=live * u.arcmin**2,
-        exposure_mean=mean * u.s,
-        **_columns("brightness", found, u.ct / u.s / u.arcmin**2),
+        exposure_mean=mean * unit,
+        **_columns("brightness", found, u.ct / unit / u.arcmin**2),
     )
     table.meta.update(_meta(maps, field, background, remove_interlopers, centre))
     table.meta["background_weights"] = "none" if background_weights is None else "given"
@@ -178,6 +180,7 @@ def curve_of_growth(
     <Quantity [1.7 , 2.53, 2.83] ct / s>
     """
     outer, maps = edges_of(radii), _maps(rate_map_or_maps)
+    unit = one_unit((m.exposure.unit for m in maps), "one curve of growth")
     if not outer[0] > 0:
         raise InvalidRecord(f"radii of a curve of growth must be above 0, got {outer[0]}")
     edges = np.concatenate([[0.0], outer.value]) * outer.unit
@@ -191,7 +194,7 @@ def curve_of_growth(
     live = np.cumsum(rings.live_arcmin2.sum(axis=0)) / (np.cumsum(areas) * len(rings.counts))
     table = _table(
         radius=outer, counts=counts * u.ct, background=expected * u.ct, **_columns("net_counts", net, u.ct),
-        rate=rate * u.ct / u.s, rate_error=error * u.ct / u.s, live_fraction=live,
+        rate=rate * u.ct / unit, rate_error=error * u.ct / unit, live_fraction=live,
     )  # fmt: skip
     table.meta.update(_meta(maps, field, background, remove_interlopers, centre))
     table.meta["background_weights"] = "none" if background_weights is None else "given"
@@ -289,7 +292,7 @@ def fit_beta_model(profile: Any, *, constant: bool = False) -> BetaModelFit:
     """
     edges = _joined_edges(profile)
     with np.errstate(invalid="ignore"):
-        scale = np.nan_to_num((profile["exposure_mean"] * profile["live_area"]).to_value(u.s * u.arcmin**2))
+        scale = np.nan_to_num((profile["exposure_mean"] * profile["live_area"]).value)
     fit = fit_beta_rings(
         profile["counts"].value, edges.value, scale, background=profile["background"].value,
         background_error=profile["background_error"].value, constant=constant,

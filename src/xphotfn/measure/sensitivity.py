@@ -9,8 +9,10 @@ from attrs import evolve, frozen
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
+from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_maps import ApertureMaps, aperture_maps
+from xphotfn.records._fields import one_of
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.limits import (
@@ -66,6 +68,8 @@ class LimitMap:
     enclosed
         Part of the light of the source (or aperture) on the aperture's live pixels, in units of their mean exposure; a
         number or shape (ny, nx).
+    exposure_unit
+        Of ``exposure_s``: ``s``, or ``cm2 s`` of maps in that unit.
     """
 
     kind: Literal["detection limit", "upper limit"]
@@ -79,6 +83,7 @@ class LimitMap:
     probability: float
     false_alarm: float | None = None
     enclosed: Floats = attrs.field(default=1.0, converter=_read_only, eq=_same, hash=False, repr=False)
+    exposure_unit: str = attrs.field(default="s", validator=one_of("s", "cm2 s"))
 
     def __attrs_post_init__(self) -> None:
         for name in ("counts", "background", "exposure_s", "live_fraction"):
@@ -91,8 +96,13 @@ class LimitMap:
 
     @property
     def data(self) -> Floats:
-        """Limit in ct/s of what ``of`` says, the whole of it, shape (ny, nx), NaN where there is none; read-only."""
+        """Limit in ``rate_unit`` of the whole of what ``of`` says, shape (ny, nx), NaN without one; read-only."""
         return _read_only(self.counts / (self.exposure_s * self.enclosed))
+
+    @property
+    def rate_unit(self) -> u.UnitBase:
+        """Unit of ``data``: ct/s, or ct/s/cm2 where the exposure is in cm2 s."""
+        return u.ct / u.Unit(self.exposure_unit)
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.name or 'a map'}, of the whole {self.of}"
@@ -281,7 +291,7 @@ def sky_coverage(limits: LimitMap, rates: Any, *, by: Literal["limit", "probabil
     limits
         The map.
     rates
-        Count rates of a source, Quantity in ct/s or plain numbers in ct/s, any shape.
+        Count rates of a source, a Quantity or plain numbers in the map's ``rate_unit``, any shape.
     by
         ``limit``: the area where the limit is not above the rate. ``probability``: the area weighted with the
         probability that a source of that rate is detected, for detection limits only.
@@ -315,7 +325,7 @@ def sky_coverage(limits: LimitMap, rates: Any, *, by: Literal["limit", "probabil
     >>> area.unit, bool(area[0] < area[1] < area[2])
     (Unit("deg2"), True)
     """
-    wanted = _rates(rates)
+    wanted = _rates(rates, limits)
     depth = limits.data
     good = np.isfinite(depth)
     pixel = abs(limits.grid.cdelt1_deg * limits.grid.cdelt2_deg) * u.deg**2
@@ -331,13 +341,13 @@ def sky_coverage(limits: LimitMap, rates: Any, *, by: Literal["limit", "probabil
     return np.reshape(areas, wanted.shape) * pixel
 
 
-def _rates(rates: Any) -> Floats:
+def _rates(rates: Any, limits: LimitMap) -> Floats:
     if not isinstance(rates, u.Quantity):
         return np.asarray(rates, dtype=np.float64)
-    for unit in (u.ct / u.s, 1 / u.s):
-        if rates.unit.is_equivalent(unit):
-            return np.asarray(rates.to_value(unit), dtype=np.float64)
-    raise UnitMismatch(f"rates must be in ct/s, got {rates.unit}")
+    for known in (limits.rate_unit, limits.rate_unit / u.ct):
+        if rates.unit.is_equivalent(known):
+            return np.asarray(rates.to_value(known), dtype=np.float64)
+    raise UnitMismatch(f"rates must be in {RATE_NAMES[limits.exposure_unit]}, got {rates.unit}")
 
 
 def _places(found: ApertureMaps, least_live: float) -> tuple[Floats, NDArray[np.bool_]]:
@@ -352,5 +362,6 @@ def _limit_map(rate_map: RateMap, found: ApertureMaps, counts: Floats, **how: An
     lit = np.where(found.circle > 0, found.circle, np.nan)
     return LimitMap(
         name=str(rate_map), grid=rate_map.grid, counts=counts, background=found.background, exposure_s=found.exposure,
-        live_fraction=found.live_fraction, enclosed=lit, of=found.of, **how,
+        live_fraction=found.live_fraction, enclosed=lit, of=found.of,
+        exposure_unit=rate_map.exposure.unit.to_string(), **how,
     )  # fmt: skip

@@ -5,6 +5,7 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
+from attrs import evolve
 
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap
@@ -106,7 +107,8 @@ def snr(
     if background_weights is not None:
         given = weights_for(background_weights, rate_map)
         weights = weights_image(given, rate_map, (source | back) & sensor_mask(rate_map))
-    return signal_to_noise(counts, exposure, source, back, definition, weights=weights)
+    found = signal_to_noise(counts, exposure, source, back, definition, weights=weights)
+    return evolve(found, exposure_unit=rate_map.exposure.unit.to_string())
 
 
 def _xga_rings(rate_map: RateMap, field: Field, region: Any, background: Any) -> Any:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
+from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import ExposureMap, RateMap
 from xphotfn.science.background import background_weights
 from xphotfn.science.mosaic import mosaic
@@ -62,7 +63,9 @@ def weights_by_map(unvignetted: Iterable[ExposureMap | RateMap], *, fraction: fl
         known[_key(exposure)] = exposure
 
     def weights(item: RateMap) -> NDArray[np.float64]:
-        return background_weights(item.exposure.data, _unvignetted(item, known), fraction)
+        flat = _unvignetted(item, known)
+        one_unit((m.unit for m in (item.exposure, *known.values())), "background_weights")
+        return background_weights(item.exposure.data, flat, fraction)
 
     return weights
 

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
+from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import ExposureMap, Image, Product
 from xphotfn.measure.coordinates import coord_conv
 from xphotfn.measure.smoothing import smoothed
@@ -196,9 +197,9 @@ def _label(product: Product, smooth: Any) -> str:
     if isinstance(product, Image):
         label = f"Counts per pixel ({u.ct})"
     elif isinstance(product, ExposureMap):
-        label = f"Exposure ({u.s})"
+        label = f"Exposure ({product.unit})"
     else:
-        label = "Count rate per pixel (ct/s)"
+        label = f"Count rate per pixel ({RATE_NAMES[product.exposure.unit.to_string()]})"
     return label if smooth is None else f"{label}, smoothed ($\\sigma$ = {u.Quantity(smooth):g})"
 
 

@@ -31,11 +31,13 @@ class Measurement:
     area_pix, background_area_pix
         On-chip pixels of the regions.
     exposure_s, background_exposure_s
-        Exposure in s, summed over the pixels of the regions.
+        Exposure in s (in ``exposure_unit``), summed over the pixels of the regions.
     alpha
         Expected ratio of background counts, source region over background region.
     scaled_by
         What alpha is the ratio of: ``exposure``, ``weights`` that were given, or ``area``.
+    exposure_unit
+        ``s``, or ``cm2 s`` of maps in that unit.
     """
 
     value: float = field(converter=float)
@@ -48,6 +50,7 @@ class Measurement:
     background_exposure_s: float = field(converter=float)
     alpha: float = field(converter=float)
     scaled_by: str = field(default="exposure", validator=one_of("exposure", "weights", "area"))
+    exposure_unit: str = field(default="s", validator=one_of("s", "cm2 s"))
 
     @property
     def alpha_by_area(self) -> float:
@@ -82,10 +85,11 @@ class Measurement:
 
     @property
     def net_rate(self) -> u.Quantity:
-        """Net counts over the mean exposure of the source region, ct/s."""
+        """Net counts over the mean exposure of the source region, ct/s (ct/s/cm2 of maps in cm2 s)."""
+        unit = u.ct / u.Unit(self.exposure_unit)
         if self.exposure_s == 0:
-            return float("nan") * u.ct / u.s
-        return self.net_counts / (self.exposure_s / self.area_pix) * u.ct / u.s
+            return float("nan") * unit
+        return self.net_counts / (self.exposure_s / self.area_pix) * unit
 
     def __float__(self) -> float:
         return float(self.value)
@@ -98,10 +102,12 @@ class Measurement:
         rows = [
             ("Method", self.method),
             ("Net counts", f"{self.net_counts:.1f}, {self.net_rate:.4g}"),
-            ("Source region", _region_words(self.counts, self.area_pix, self.exposure_s)),
+            ("Source region", _region_words(self.counts, self.area_pix, self.exposure_s, self.exposure_unit)),
             (
                 "Background region",
-                _region_words(self.background_counts, self.background_area_pix, self.background_exposure_s),
+                _region_words(
+                    self.background_counts, self.background_area_pix, self.background_exposure_s, self.exposure_unit
+                ),
             ),
             ("Background ratio, alpha", f"{self.alpha:.4g} by {self.scaled_by}, {self.alpha_by_area:.4g} by area"),
             *([("Background", self.note)] if self.note else []),
@@ -109,9 +115,10 @@ class Measurement:
         return block(f"Signal-to-noise {self.value:.2f} sigma", facts(rows))
 
 
-def _region_words(counts: float, area_pix: int, exposure_s: float) -> str:
-    mean = f", {exposure_s / area_pix / 1000:.2f} ks on average" if area_pix else ""
-    return f"{counts:g} counts in {area_pix} pixels{mean}"
+def _region_words(counts: float, area_pix: int, exposure: float, unit: str) -> str:
+    each = exposure / area_pix if area_pix else math.nan
+    shown = f"{each / 1000:.2f} ks" if unit == "s" else f"{each:.4g} {unit}"
+    return f"{counts:g} counts in {area_pix} pixels" + (f", {shown} on average" if area_pix else "")
 
 
 @final

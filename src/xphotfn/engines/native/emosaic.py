@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
 from xphotfn.errors import CommandFailed, InvalidFile, ShapeMismatch
+from xphotfn.io.exposure_units import exposure_unit, one_unit
 from xphotfn.io.fits import read_array, read_header
 from xphotfn.io.headers import grid_of, is_exposure_map
 from xphotfn.io.write import write_image
@@ -57,6 +58,7 @@ class _Input(NamedTuple):
     name: str
     grid: PixelGrid
     is_exposure: bool
+    unit: str
     shared: Values
     members: tuple[Values, ...]
 
@@ -78,6 +80,8 @@ def emosaic(command: Command, folder: Path) -> None:
         If the parameters do not fit, or ask for another sampling.
     InvalidFile
         If an input is missing, damaged, rotated or not in TAN; if the output exists already.
+    UnitMismatch
+        If the exposure maps have several units, or one that is not known.
     ShapeMismatch
         If pixel sizes differ, or an exposure map lies on another grid than its image.
     PlanError
@@ -102,6 +106,7 @@ def emosaic(command: Command, folder: Path) -> None:
     if len(names) > _MOST:
         raise CommandFailed(command.argv, f"{len(names)} inputs, more than the {_MOST} that a header can name")
     inputs = [_read(folder, name) for name in names]
+    one_unit((exposure_unit({"BUNIT": i.unit}, i.name) for i in inputs if i.is_exposure), "a mosaic")
     total, grid = mosaic([i.grid for i in inputs], _arrays(folder, names), names=names)
     divided = command.parameter("withexposure", "no") == "yes"
     if divided:
@@ -114,9 +119,9 @@ def emosaic(command: Command, folder: Path) -> None:
 def _read(folder: Path, name: str) -> _Input:
     header = read_header(str(folder / name))
     shared = tuple((keyword, header[keyword]) for keyword in _SHARED if keyword in header)
-    return _Input(
-        name, grid_of(header, name, measured=False), is_exposure_map(header), shared, tuple(_members(header, name))
-    )
+    is_map = is_exposure_map(header)
+    unit = str(header.get("BUNIT", "")).strip() if is_map else ""
+    return _Input(name, grid_of(header, name, measured=False), is_map, unit, shared, tuple(_members(header, name)))
 
 
 def _members(header: Any, name: str) -> Iterator[Values]:
@@ -168,6 +173,8 @@ def _quotient(total: NDArray[Any], exposure: NDArray[Any]) -> NDArray[Any]:
 def _cards(inputs: Sequence[_Input], divided: bool) -> list[Card]:
     members = list(chain.from_iterable(i.members for i in inputs))
     cards: list[Card] = [(keyword, value, "") for keyword, value in inputs[0].shared]
+    units = [i.unit for i in inputs if i.unit]
+    cards += [("BUNIT", units[0], "unit of the exposure")] if units and all(i.is_exposure for i in inputs) else []
     cards += [("CREATOR", "emosaic (xphotfn)", "program"), ("HDUCLASS", "OGIP", ""), ("HDUCLAS1", "IMAGE", "")]
     cards += [_meaning(inputs, divided), ("EMSNUM", len(members), "number of exposures in this mosaic")]
     comments = {stem: comment for stem, _, comment in _PER_INPUT}

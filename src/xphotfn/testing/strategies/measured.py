@@ -50,6 +50,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
         background_counts=float(background), area_pix=draw(st.integers(1, 10**6)),
         background_area_pix=draw(st.integers(1, 10**6)), exposure_s=source_s, background_exposure_s=background_s,
         alpha=alpha, scaled_by=draw(st.sampled_from(("exposure", "weights", "area"))),
+        exposure_unit=draw(st.sampled_from(("s", "cm2 s"))),
     )  # fmt: skip
 
 

@@ -1,0 +1,65 @@
+"""The unit of exposure maps: seconds, or area times seconds, as BUNIT says it."""
+
+from typing import Any
+
+import astropy.units as u
+
+from xphotfn.errors import UnitMismatch
+from xphotfn.io.cards import card
+
+__all__ = ("EXPOSURE_UNITS", "RATE_NAMES", "exposure_unit", "one_unit")
+
+EXPOSURE_UNITS = (u.s, u.cm**2 * u.s)
+"""Units that an exposure map may have: rates are then ct/s, or ct/s/cm2."""
+RATE_NAMES = {"s": "ct/s", "cm2 s": "ct/(cm2 s)"}
+"""How the unit of rates is written, by that of the exposure."""
+_ALIASES = {"sec": u.s, "secs": u.s, "seconds": u.s}  # beside what astropy reads
+
+
+def exposure_unit(header: Any, name: str) -> u.UnitBase:
+    """Return the unit of an exposure map.
+
+    Parameters
+    ----------
+    header
+        Its FITS header; without BUNIT it is in s, as eexpmap and emosaic write it.
+    name
+        What to call it in the message.
+
+    Returns
+    -------
+    Unit
+        ``s`` or ``cm2 s``, never scaled.
+
+    Raises
+    ------
+    UnitMismatch
+        If BUNIT is anything else.
+
+    Examples
+    --------
+    >>> exposure_unit({"BUNIT": "cm**2 sec"}, "a map"), exposure_unit({}, "another")
+    (Unit("cm2 s"), Unit("s"))
+    """
+    text = str(card(header, "BUNIT", "") or "").strip()
+    if not text:
+        return u.s
+    with u.set_enabled_aliases(_ALIASES):
+        found = u.Unit(text, parse_strict="silent")
+    for unit in EXPOSURE_UNITS:
+        if found == unit:
+            return unit
+    raise UnitMismatch(
+        f"{name} is in {text!r} (BUNIT): an exposure map must be in s or cm**2 s; rescale its values and its BUNIT"
+    )
+
+
+def one_unit(units: Any, what: str) -> u.UnitBase:
+    """Return the unit that all maps have; refuse several, whose numbers must not be joined."""
+    found = list(dict.fromkeys(units))
+    if len(found) > 1:
+        raise UnitMismatch(
+            f"{what} has exposure maps in {' and '.join(str(v) for v in found)}: their rates cannot be joined; "
+            "measure maps of one unit at a time"
+        )
+    return found[0] if found else u.s
