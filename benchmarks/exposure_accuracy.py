@@ -208,6 +208,9 @@ Each assumption gives a warning and a card ASSUMEnn in the map.
   time: MOS 99.1 % (98.8 to 99.3 % on 9 real maps), pn full frame 94.9 % (one map), extended full frame 87.5 % (85 to
   88.5 % on four), small window 99.7 % (one); 100 % for other modes of pn, of which nothing is known. Plan and header
   say so. It depends on how bright the field was: the column scale shows what was left of it.
+- Without attitude file (`attitudeset=none`; SAS needs one): RA_PNT, DEC_PNT and PA_PNT of the image for all times. With
+  the event list the boresight is fitted to that, and the medians of the six soft MOS maps above stay 0.024 to 0.028 %:
+  these pointings drift by less than 0.6 arcsec.
 - Without good time intervals in the image: STDGTInn of the event list, else one interval as long as EXPOSURE. Without
   EXPOSUnn 100 %, without BADPIXnn no bad pixels, without FILTER open, without SUBMODE full window: as eexpmap
   documents.

@@ -19,8 +19,8 @@ __version__ = "0.1.0"
 
 _WHERE = {
     "errors": (
-        "CommandFailed ExpressionError InvalidFile InvalidRecord NoData OffImage PlanError ProductMissing "
-        "ShapeMismatch UnitMismatch XphotfnError"
+        "CommandFailed ExpressionError InvalidFile InvalidRecord NoData OffImage PlanError "
+        "ProductMissing ShapeMismatch UnitMismatch XphotfnError"
     ),
     "units": "xmm_sky",
     "records.band": "Band energy_band",
@@ -46,6 +46,7 @@ _WHERE = {
     "io.tables": "targets_from_table",
     "io.write": "write_fits",
     "engines.native.engine": "native_engine",
+    "graph.held_energies": "PartOfBand",
     "graph.plan": "Plan Step",
     "graph.recipes": "plan_exposure_maps plan_images plan_mosaics plan_photometry",
     "graph.describe": "describe",

@@ -22,6 +22,7 @@ from xphotfn.graph.compare import PlanDiff as PlanDiff, diff_plans as diff_plans
 from xphotfn.graph.delayed import to_delayed as to_delayed
 from xphotfn.graph.describe import describe as describe
 from xphotfn.graph.export import to_shell as to_shell
+from xphotfn.graph.held_energies import PartOfBand as PartOfBand
 from xphotfn.graph.joined_runs import join_runs as join_runs
 from xphotfn.graph.plan import Plan as Plan, Step as Step
 from xphotfn.graph.recipes import (

@@ -56,7 +56,7 @@ def find(root: Path, as_json: bool) -> None:
     say_notes(observations)
     for o in observations:
         if o.attitude is None and any(e.events and _bands(e, "exposure_map") == "none" for e in o.exposures):
-            say(f"note: {o.obs_id}: no attitude file (in the archive P*ATTTSR*), without which no exposure map is made")
+            say(f"note: {o.obs_id}: no attitude file (in the archive P*ATTTSR*): the pointing of headers is taken")
 
 
 def _bands(exposure: Any, kind: str) -> str:

@@ -246,7 +246,7 @@ def _bands(band: Band | Sequence[Band]) -> tuple[Band, ...]:
 
 def eexpmap(
     imageset: str,
-    attitudeset: str,
+    attitudeset: str | None,
     eventset: str | None,
     expimageset: str | Sequence[str],
     *,
@@ -264,7 +264,8 @@ def eexpmap(
     imageset
         The image that gives the grid; it must carry its data subspace, as evselect writes it.
     attitudeset
-        Attitude history, from atthkgen or the pipeline.
+        Attitude history, from atthkgen or the pipeline. None where it is not at hand: the native engine then takes the
+        pointing of the image's header; SAS cannot.
     eventset
         The event list: bad pixels, frame exposures and offsets are read from it. None where it is not at hand: the
         native engine then takes the good times of the image itself; SAS cannot.
@@ -306,12 +307,10 @@ def eexpmap(
     if len(maps) != len(bands):
         raise InvalidRecord(f"eexpmap expimageset needs one map for each band, got {len(maps)} for {len(bands)}")
     rebin = number("eexpmap", "attrebin", attrebin)
-    read = [("imageset", imageset), ("attitudeset", attitudeset)]
-    if eventset is not None:
-        read.append(("eventset", eventset))
+    given = (("imageset", imageset), ("attitudeset", attitudeset), ("eventset", eventset))
+    read = [(name, value) for name, value in given if value is not None]
     pairs = (
-        *read,
-        *((("eventset", "none"),) if eventset is None else ()),
+        *((name, value or "none") for name, value in given),
         ("expimageset", " ".join(maps)),
         ("withdetcoords", yes(withdetcoords)),
         ("withvignetting", yes(withvignetting)),

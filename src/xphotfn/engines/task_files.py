@@ -23,7 +23,7 @@ from xphotfn.io.write import publish
 
 __all__ = ("Work", "staged")
 
-_NOTHING = ("", "none")  # eexpmap's eventset
+_NOTHING = ("", "none")  # eexpmap's eventset and attitudeset
 
 
 class Work(NamedTuple):
@@ -166,7 +166,7 @@ def _is_used(parameter: Parameter, table: Mapping[str, Parameter], values: Mappi
 
 
 def _renamed_value(parameter: Parameter, value: str, names: _Names) -> str:
-    if parameter.name == "eventset" and value.strip().lower() in _NOTHING:
+    if parameter.name in ("eventset", "attitudeset") and value.strip().lower() in _NOTHING:
         return value
     if parameter.role == "input":
         if parameter.kind == "list":

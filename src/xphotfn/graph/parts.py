@@ -22,6 +22,7 @@ from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product_name
 from xphotfn.errors import PlanError
 from xphotfn.graph.flares import FlareChoice, GoodTimePart, good_time_part
+from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.plan import PlannedProduct, Step, StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.graph.undecided import made_instead, refuse_undecided
@@ -37,6 +38,10 @@ __all__ = ("Part", "Wish", "exposure_map_part", "exposures_of", "image_part", "j
 
 MOST_LETTERS = 120_000  # of a list of files: Linux takes no word of 131072 bytes or more on a command line
 _FEWEST_IMAGES = 5  # what mosaic_batches needs at least
+_WITHOUT_ATTITUDE = (
+    "is made without an attitude file (in the archive P*ATTTSR*), which only the native engine can: the pointing of "
+    "the image's header is taken for all times"
+)
 _LONGEST_MOSAIC = "m" * 80  # the mosaic of the portions before is one of the images
 
 
@@ -102,9 +107,10 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
         return Part(notes=(f"{_who(product)}: neither an image in this band nor an event list was found",))
     table = _link_name(f"{observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits", exposure.events)
     try:
+        part = part_of_band(_who(product), exposure.subspace.energies, band)
         chosen = selection_inputs(wish.selection or "true", exposure.events, taken=(table, name))
     except PlanError as error:
-        return Part(notes=(f"{_who(product)}: {error}",))
+        return Part(notes=(str(error) if str(error).startswith(_who(product)) else f"{_who(product)}: {error}",))
     events = StepInput(name=table, file=exposure.events)
     good = good_time_part(observation, exposure, events, wish.flares, wish.selection)
     expression = selection_expression(
@@ -119,7 +125,7 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
         inputs=(events, *chosen.inputs, *good.inputs),
         obs_id=observation.obs_id,
     )
-    notes = (*good.notes, *made_instead(_who(product), undecided))
+    notes = (*part, *good.notes, *made_instead(_who(product), undecided))
     return Part(steps=(*good.steps, step), products=(evolve(product, step=step.id),), notes=notes)
 
 
@@ -151,7 +157,7 @@ def _fits(found: FoundProduct, grid: ImageGrid | None) -> bool:
 
 
 def exposure_map_part(image: PlannedProduct, observation: Observation, exposure: Exposure, wish: Wish) -> Part:
-    """Return the exposure map of an image: found, or the steps that make it, or a note that says why not."""
+    """Return the exposure map of an image: found, or the steps that make it, with notes of what they lack."""
     kind = "expmap" if wish.vignetting else "expmap_novig"
     name = product_name(image.obs_id, image.instrument, image.exposure_id, image.band.lo_ev, image.band.hi_ev, kind)
     product = evolve(image, kind="exposure_map", name=name, file=None, grid=None, step="")
@@ -159,18 +165,14 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
     if found is not None and _is_of(found, image, wish.grid):
         return Part(products=(evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid),))
     undecided = observation.undecided("exposure_map", exposure, image.band) if found is None and wish.vignetting else ()
-    if observation.attitude is None:
-        refuse_undecided(_who(product), (*undecided, *observation.undecided("attitude")))
-        lacking = "no exposure map was found and none" if wish.vignetting else "no map without vignetting"
-        why = (
-            f"{lacking} can be made without the attitude file: put it beside (in the archive P*ATTTSR*), or use "
-            "plan_images for images alone"
-        )
-        return Part(notes=(f"{_who(product)}: {why}",))
     index, steps = _calibration_index(observation)
-    attitude = _link_name(attitude_name(image.obs_id), observation.attitude)
+    attitude: str | None = None
     table: str | None = None
-    inputs = [_input(image), StepInput(name=attitude, file=observation.attitude), index]
+    inputs = [_input(image)]
+    if observation.attitude is not None:
+        attitude = _link_name(attitude_name(image.obs_id), observation.attitude)
+        inputs.append(StepInput(name=attitude, file=observation.attitude))
+    inputs.append(index)
     if exposure.events is not None:
         table = _link_name(f"{image.obs_id}_{image.instrument}_{image.exposure_id}_evts.fits", exposure.events)
         inputs.append(StepInput(name=table, file=exposure.events))
@@ -184,6 +186,7 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
     notes = (
         *made_instead(_who(product), undecided),
         *(() if table else (f"{_who(product)}: {_without_events(exposure)}",)),
+        *(() if attitude else (f"{_who(product)}: {_WITHOUT_ATTITUDE}",)),
     )
     return Part(steps=(*steps, step), products=(evolve(product, step=step.id),), notes=notes)
 
@@ -213,13 +216,11 @@ def _calibration_index(observation: Observation) -> tuple[StepInput, tuple[Step,
 def mosaic_part(target: Field, maps: Part, band: Band, reference: str | None) -> Part:
     """Return the mosaics of images and exposure maps of a field in a band."""
     here = [p for p in maps.products if p.band == band]
-    paired = {p.what for p in here if p.kind == "exposure_map"}
-    lone = [p for p in here if p.kind == "image" and p.what not in paired]
-    notes = [f"{_who(p)}: left out of the mosaic, it has no exposure map" for p in lone]
+    paired = {p.what for p in here if p.kind == "exposure_map"} & {p.what for p in here if p.kind == "image"}
     if not paired:
         why = "; ".join(dict.fromkeys(maps.notes))
         raise PlanError(f"{target.name}, {band}: no exposure has both an image and an exposure map; {why}")
-    parts = [Part(notes=notes)]
+    parts = []  # a run in which maps failed leaves images alone, and they stay out
     for kind, short in (("image", "img"), ("exposure_map", "expmap")):
         inputs = sorted((p for p in here if p.kind == kind and p.what in paired), key=lambda p: p.obs_id != reference)
         parts.append(_mosaic_of(target, inputs, kind, short))

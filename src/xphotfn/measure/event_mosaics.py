@@ -23,6 +23,7 @@ from xphotfn.engines.native.imaging import sky_reference
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile, InvalidRecord, PlanError
+from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.selection_inputs import Selection, selection_inputs
 from xphotfn.io.fits import read_header
 from xphotfn.io.thumbnails import picture
@@ -288,6 +289,7 @@ def _joined(lists: Sequence[_List], wanted: ImageGrid) -> PixelGrid:
 
 def _selection(item: _List, band: Band, selection: str | None) -> Selection:
     """Return what is to be selected of a list, and the files that this needs."""
+    part_of_band(item.who, item.exposure.subspace.energies, band)
     chosen = Selection("", ())
     if selection and item.exposure.events is not None:
         chosen = selection_inputs(selection, item.exposure.events)

@@ -7,6 +7,7 @@ from xphotfn.commands.builders import evselect_image, selection_expression
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile
+from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.io.cache import file_key
 from xphotfn.io.layout import Hint
@@ -61,11 +62,17 @@ def image_of_events(
     InvalidFile
         If the event list is not one, or the image exists already or cannot be written.
     PlanError
-        If a file of the selection is not there.
+        If a file of the selection is not there, or the list holds nothing of the band.
     ExpressionError
         If the selection cannot be read.
+
+    Warns
+    -----
+    PartOfBand
+        If the list holds only a part of the band.
     """
     found = _event_list(Path(events))
+    part_of_band(str(events), found.subspace.energies, band)
     table = "events.fits.gz" if str(events).lower().endswith((".gz", ".ftz")) else "events.fits"
     chosen = selection_inputs(selection or "true", found.file, taken=(table, "image.fits"))
     extra = chosen.text if selection else ""

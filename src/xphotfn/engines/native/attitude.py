@@ -1,7 +1,7 @@
 """The attitude of the spacecraft: reading its history, and merging what differs by less than ``attrebin``."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 from xphotfn.engines.native.events import as_table, scan, table_data
 from xphotfn.errors import InvalidFile
 
-__all__ = ("Attitude", "AttitudeTrack", "attitude_bins", "attitude_of", "read_attitude")
+__all__ = ("Attitude", "AttitudeTrack", "attitude_bins", "attitude_of", "pointing_of", "read_attitude")
 
 Floats = NDArray[np.float64]
 
 LONGEST_GAP_S = 20.0  # atthkgen gives no attitude where the history has a gap longer than this
 FIELD_ARCSEC = 900.0  # radius at which a change of the position angle counts
+_EVER = 1e12  # s
 MOST_BINS = 5000  # as SAS's eexpmap, which stops with ArrayOutOfRange
 
 
@@ -30,7 +31,7 @@ class AttitudeTrack(NamedTuple):
     """An attitude history: arrays of shape (n,), times in s, rising, angles in degrees without NaN.
 
     RA and position angle are unwrapped, so that they can be interpolated. ``name`` and ``obs_id`` are those of the
-    file, ``dropped`` the number of records that were left out.
+    file, ``dropped`` the number of records that were left out. ``still``: one record that holds for all times.
     """
 
     time: Floats
@@ -40,6 +41,22 @@ class AttitudeTrack(NamedTuple):
     name: str
     obs_id: str
     dropped: int
+    still: bool = False
+
+
+def pointing_of(header: Any, name: str) -> AttitudeTrack:
+    """Return the pointing that the header of an image gives, as one record that holds for all times.
+
+    Raises
+    ------
+    InvalidFile
+        If RA_PNT, DEC_PNT or PA_PNT is missing.
+    """
+    values = [header.get(key) for key in ("RA_PNT", "DEC_PNT", "PA_PNT")]
+    if any(isinstance(v, bool) or not isinstance(v, int | float) for v in values):
+        raise InvalidFile(name, "has no RA_PNT, DEC_PNT and PA_PNT: give the attitude history of the observation")
+    ra, dec, pa = (np.array([float(v)]) for v in values)
+    return AttitudeTrack(np.zeros(1), ra, dec, pa, name, str(header.get("OBS_ID", "")).strip(), 0, still=True)
 
 
 def read_attitude(path: Path) -> AttitudeTrack:
@@ -97,6 +114,8 @@ def record_edges(track: AttitudeTrack) -> tuple[Floats, NDArray[np.intp]]:
     A record holds up to the middle between its neighbours. Where two are further apart than a gap may be (20 s, or
     one and a half times the usual step), each holds for half the usual step and the rest is a gap.
     """
+    if track.still:
+        return np.array([-_EVER, _EVER]), np.zeros(1, dtype=np.intp)
     steps = np.diff(track.time)
     usual = float(np.median(steps)) if steps.size else 1.0
     wide = steps > max(LONGEST_GAP_S, 1.5 * usual)

@@ -71,7 +71,8 @@ def eexpmap(command: Command, folder: Path, *, sampling: str = "sas", ccf: str |
     command
         ``imageset``, ``attitudeset``, ``eventset``, ``expimageset``, ``pimin``, ``pimax`` (the last three one
         for each band, separated by blanks), ``withvignetting``, ``withdetcoords``, ``attrebin``. Without an event list
-        (``eventset`` left out, ``none`` or the image again) the intervals of the image alone are used.
+        (``eventset`` left out, ``none`` or the image again) the intervals of the image alone are used; with
+        ``attitudeset`` ``none`` the pointing of its header, RA_PNT, DEC_PNT and PA_PNT.
     folder
         Holds the inputs under their names; the maps are written here, all or none.
     sampling
@@ -265,7 +266,7 @@ def _note_gaps(
     job: Job, seconds: dict[int, NDArray[np.float64]], held: dict[int, NDArray[np.float64]], notes: list[str]
 ) -> None:
     """Note the good time that has no attitude; refuse if all of it has none."""
-    name = job.attitude.name
+    name = job.image.name if job.attitude is None else job.attitude.name
     if not any(h.sum() > 0 for h in held.values()):
         if any(s.sum() > 0 for s in seconds.values()):
             raise InvalidFile(name, "covers none of the good time of the image: give the attitude of this observation")

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xphotfn.commands.command import Command
 from xphotfn.commands.dss import Intervals, Subspace, ranges_of_text
 from xphotfn.commands.parameters import resolved
-from xphotfn.engines.native.attitude import AttitudeTrack, read_attitude
+from xphotfn.engines.native.attitude import AttitudeTrack, pointing_of, read_attitude
 from xphotfn.engines.native.detector import BadPixels, Camera, Demands, Window, camera_named, window_of_mode
 from xphotfn.engines.native.events import Block, EventTable, as_table, chunks, scan, table_data
 from xphotfn.engines.native.exposure import intervals_in
@@ -51,7 +51,7 @@ class Job(NamedTuple):
 
     command: Command
     image: Path
-    attitude: Path
+    attitude: Path | None
     events: Path | None
     bands: tuple[tuple[float, float, str], ...]
     attrebin: float
@@ -121,7 +121,8 @@ def read_job(command: Command, folder: Path) -> Job:
     attrebin = float(whole.parameter("attrebin"))
     if attrebin < 0:
         raise CommandFailed(command.argv, f"attrebin must be 0 arcsec or more, got {attrebin:g}")
-    attitude = folder / whole.parameter("attitudeset").partition(":")[0]
+    track = whole.parameter("attitudeset").partition(":")[0]
+    attitude = None if track.strip().lower() in _NONE else folder / track
     return Job(whole, folder / image, attitude, folder / events if has_events else None, bands, attrebin)
 
 
@@ -167,9 +168,9 @@ def read_inputs(job: Job, files: Files | None = None) -> Inputs:
     if not subspace:
         notes.append("the image has no data subspace: no flag selection, all CCDs")
     chips = _chips(job, (camera, mode, subspace, header), events, files, notes)
-    track = None if job.switch("withdetcoords") else files.once(read_attitude, job.attitude)
+    track = None if job.switch("withdetcoords") else _track(job, header, files, notes)
     if track is not None:
-        _check_id(header, track.obs_id, job.attitude.name)
+        _check_id(header, track.obs_id, track.name)
         if track.dropped:
             notes.append(f"{track.dropped} attitude records without valid angles are left out")
     if job.switch("usedlimap"):
@@ -180,6 +181,15 @@ def read_inputs(job: Job, files: Files | None = None) -> Inputs:
     some = None if track is None else files.once(_some_events, job.events, events, times)
     live = usual_live_fraction(camera.name, mode).value if job.events is None else 1.0
     return Inputs(camera, header, oot, live, demands, chips, track, some, tuple(notes))
+
+
+def _track(job: Job, header: Any, files: Files, notes: Notes) -> AttitudeTrack:
+    """Return the attitude history, or the pointing of the image where there is none."""
+    if job.attitude is not None:
+        track: AttitudeTrack = files.once(read_attitude, job.attitude)
+        return track
+    notes.append("no attitude history: the pointing of the header (RA_PNT, DEC_PNT, PA_PNT) for all times")
+    return pointing_of(header, job.image.name)
 
 
 def _mode(header: Any, camera: Camera, name: str, notes: Notes) -> str:
