@@ -15,7 +15,7 @@ from xphotfn.records._fields import non_empty
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.masks import read_only, sensor_mask
-from xphotfn.science.ratemap import rate_map
+from xphotfn.science.ratemap import not_whole, rate_map
 
 __all__ = ("ExposureMap", "Image", "Product", "RateMap", "clear_cache")
 
@@ -220,13 +220,37 @@ class RateMap:
             )
 
     @property
+    def counts(self) -> NDArray[Any]:
+        """Counts of the image, shape (ny, nx), in the type of the file; read-only.
+
+        Raises
+        ------
+        InvalidRecord
+            If a pixel where the detector looked holds no whole number, or one below 0: such an image is a model, or was
+            resampled, smoothed or background-subtracted, and has no Poisson statistics. NaN is not looked at.
+        """
+        counts, key = self.image.data, ("whole", file_key(self.image.path), file_key(self.exposure.path))
+
+        def check() -> tuple[Any, int]:
+            with np.errstate(invalid="ignore"):
+                live = (self.exposure.data > 0) & np.isfinite(counts)
+            return not_whole(counts[live]), 1
+
+        if _CACHE.get(key, check):
+            raise InvalidRecord(
+                f"{self.path} does not hold whole counts: an image that was resampled, smoothed or "
+                "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry"
+            )
+        return counts
+
+    @property
     def data(self) -> NDArray[np.float64]:
         """Count rate in ``rate_unit`` per pixel, float64, shape (ny, nx), 0 off the detector; read-only."""
         cut = self.exposure.looked_at is not None
         key = ("rate", file_key(self.image.path), file_key(self.exposure.path), cut)
 
         def load() -> tuple[Any, int]:
-            rate = rate_map(self.image.data, self.exposure.data)
+            rate = rate_map(self.counts, self.exposure.data)
             return read_only(rate), rate.nbytes
 
         result: NDArray[np.float64] = _CACHE.get(key, load)

@@ -157,7 +157,7 @@ def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) 
     hdus, rates = [], RATE_NAMES[(seconds := rate_map.exposure.unit.to_string())]
     for make, name, data, unit in (
         (fits.PrimaryHDU, "", rate_map.data, rates),
-        (fits.ImageHDU, "COUNTS", rate_map.image.data, "ct"),
+        (fits.ImageHDU, "COUNTS", rate_map.counts, "ct"),
         (fits.ImageHDU, "EXPOSURE", rate_map.exposure.data, seconds),
     ):
         hdu = make(np.asarray(data))

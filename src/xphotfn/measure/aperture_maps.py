@@ -152,17 +152,12 @@ def _filled(ring: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 def _images(rate_map: RateMap, field: Field | None) -> tuple[Floats, Floats, NDArray[np.bool_]]:
     """Return counts, exposure and live pixels; what is not live is 0."""
-    counts, exposure = rate_map.image.data, rate_map.exposure.data
+    counts, exposure = rate_map.counts, rate_map.exposure.data
     with np.errstate(invalid="ignore"):
         live = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)
     if field is not None:
         live = live & interloper_mask(rate_map, field)
     whole = np.where(live, counts, 0).astype(np.float64)
-    if np.any(whole < 0) or np.any(whole != np.floor(whole)):
-        raise InvalidRecord(
-            f"{rate_map.path} does not hold whole counts: an image that was resampled, smoothed or "
-            "background-subtracted has no Poisson statistics; make limits of the single maps"
-        )
     return whole, np.where(live, exposure, 0.0).astype(np.float64), live
 
 

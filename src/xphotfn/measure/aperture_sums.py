@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_positions import Sky
 from xphotfn.measure.aperture_psf import MapLight
@@ -104,15 +103,10 @@ def map_arrays(
     InvalidRecord, ShapeMismatch
         If the counts are not whole, or the weights are negative or of another shape.
     """
-    counts, exposure = item.image.data[window], item.exposure.data[window]
+    counts, exposure = item.counts[window], item.exposure.data[window]
     with np.errstate(invalid="ignore"):
         on = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)
     live = on if free is None else on & free
-    if np.any(counts[live] < 0) or (counts.dtype.kind == "f" and np.any(counts[live] != np.floor(counts[live]))):
-        raise InvalidRecord(
-            f"{item.path} does not hold whole counts: an image that was resampled, smoothed or background-subtracted "
-            "has no Poisson statistics; measure the single maps and use joint_photometry"
-        )
     seconds = np.where(live, exposure, 0.0).astype(np.float64)
     expected = seconds if weights is None else weights_image(weights, item, live, window)
     return MapArrays(np.where(live, counts, 0), seconds, live, on & ~live, expected)

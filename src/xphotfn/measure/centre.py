@@ -146,7 +146,7 @@ def _sigma(rate_map: RateMap, field: Field, bound_deg: float, radius: float, at:
     try:
         return float(
             signal_to_noise(
-                rate_map.image.data,
+                rate_map.counts,
                 rate_map.exposure.data,
                 custom_mask(rate_map, field, outer=radius * u.deg, centre=at),
                 custom_mask(rate_map, field, outer=outer, inner=inner),

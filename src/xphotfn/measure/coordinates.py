@@ -174,7 +174,8 @@ def counts_at(product: RateMap | Image, positions: Any) -> u.Quantity:
     if isinstance(image, ExposureMap):
         raise ProductMissing("an exposure map has no counts: give its rate map or image")
     x, y = pixels_of(image, positions)
-    return u.Quantity(image.data[y, x].astype(np.float64), u.ct)
+    counts = product.counts if isinstance(product, RateMap) else image.data
+    return u.Quantity(counts[y, x].astype(np.float64), u.ct)
 
 
 def _rate_map(product: Any) -> RateMap:

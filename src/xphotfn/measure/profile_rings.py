@@ -108,7 +108,7 @@ def _rings_of(rate_map: RateMap, field: Field, degrees: Floats, options: Profile
     def sums(image: NDArray[Any], edges_deg: Floats) -> RingSums:
         return ring_sums(image, rate_map.exposure.data, keep, (float(x), float(y)), edges_deg / grid.pixel_deg)
 
-    image, pixel = rate_map.image.data, (grid.pixel_deg * 60) * abs(grid.cdelt2_deg) * 60
+    image, pixel = rate_map.counts, (grid.pixel_deg * 60) * abs(grid.cdelt2_deg) * 60
     rings = sums(image, degrees)
     alpha, annulus_counts = np.zeros(rings.counts.shape), 0.0
     expected = np.zeros(rings.counts.shape)

@@ -102,7 +102,7 @@ def snr(
         source, back = _xga_rings(rate_map, field, region, background)
     else:
         source, back = mask(rate_map, field, region, background=background)
-    counts, exposure = rate_map.image.data, rate_map.exposure.data
+    counts, exposure = rate_map.counts, rate_map.exposure.data
     weights = None
     if background_weights is not None:
         given = weights_for(background_weights, rate_map)

@@ -67,7 +67,7 @@ def smoothed(product: Product, sigma: Any) -> NDArray[np.float64]:
 def _smoothed_rate(rate_map: RateMap, width: float) -> NDArray[np.float64]:
     from scipy.ndimage import gaussian_filter
 
-    counts, exposure = rate_map.image.data, rate_map.exposure.data
+    counts, exposure = rate_map.counts, rate_map.exposure.data
     with np.errstate(invalid="ignore"):
         live = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)
     over, under = (

@@ -150,7 +150,7 @@ def _large(path: Path, rate_map: RateMap, band: BandReport, target: Field, regio
 def _picture(path: Path, rate_map: RateMap, box: Box, side: int, overlay: Html) -> Picture:
     """Write the picture of a box, at most ``side`` pixels across."""
     factor = max(1, math.ceil(max(box.width, box.height) / side))
-    counts, exposure, pixel = rate_map.image.data, rate_map.exposure.data, rate_map.grid.pixel_deg * 3600
+    counts, exposure, pixel = rate_map.counts, rate_map.exposure.data, rate_map.grid.pixel_deg * 3600
     sigma_pix = _sigma_pix(counts, exposure, pixel)
     levels, rates = rate_levels(counts, exposure, box, factor=factor, sigma_pix=sigma_pix)
     path.write_bytes(png(levels, colours()))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import ShapeMismatch
 from xphotfn.science.masks import sensor_mask
 
-__all__ = ("rate_map",)
+__all__ = ("not_whole", "rate_map")
 
 
 def rate_map(counts: NDArray[Any], exposure: NDArray[Any]) -> NDArray[np.float64]:
@@ -42,3 +42,14 @@ def rate_map(counts: NDArray[Any], exposure: NDArray[Any]) -> NDArray[np.float64
     on_chip = sensor_mask(exposure)
     np.divide(counts, exposure, out=result, where=on_chip, dtype=np.float64)
     return result
+
+
+def not_whole(counts: NDArray[Any]) -> bool:
+    """Return whether some of the values, none of them NaN, cannot be counts: not whole, or below 0.
+
+    Examples
+    --------
+    >>> not_whole(np.array([3.0, 0.0])), not_whole(np.array([3.5])), not_whole(np.array([-1]))
+    (False, True, True)
+    """
+    return bool(np.any(counts < 0) or (counts.dtype.kind == "f" and np.any(counts != np.floor(counts))))
