@@ -120,7 +120,7 @@ def test_a_truncated_input_fails_its_step_and_keeps_finished_products(plan, tree
     path = tree / "0000000202_pn_img.fits"
     path.write_bytes(path.read_bytes()[:4000])
     broken = xp.find_observations(tree)
-    assert any(note.file == "0000000202_pn_img.fits" for o in broken for note in o.notes)
+    assert any("0000000202_pn_img.fits" in note for o in broken for note in o.notes)
     for done in good.done:
         assert fits.getdata(done.outputs[0].path).shape
     assert xp.load_run(store) == good

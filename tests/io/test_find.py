@@ -106,7 +106,7 @@ def test_the_three_observations(data_root):
         len([p for p in products if p.kind == "image"]) == len([p for p in products if p.kind == "exposure_map"]) == 18
     )
     for observation in found:
-        assert observation.notes == ()
+        assert observation.left_out == ()
         assert observation.object_name.startswith("RXCJ0958")
         for exposure in observation.exposures:
             assert [(p.kind, p.band) for p in exposure.products] == [
@@ -183,7 +183,7 @@ def test_a_small_tree(tmp_path):
     assert observation.attitude.path.endswith("e.fits")
     assert observation.cif.path.endswith("ccf.cif")
     assert observation.regions.path.endswith(".reg")
-    assert observation.notes == ()
+    assert observation.left_out == ()
     assert (observation.object_name, observation.date) == ("A907", "2006-05-27T10:58:40")
 
 
@@ -249,7 +249,7 @@ def test_a_product_without_exposure_id_belongs_to_the_only_exposure(tmp_path):
     events(tmp_path / "e.fits", EXPIDSTR="S004")
     observation = only(tmp_path)
     assert not names(observation)
-    (note,) = observation.notes
+    (note,) = observation.left_out
     assert (note.file, note.reason, note.detail) == ("a.fits", "no_exposure", "which of S003, S004")
 
 
@@ -301,7 +301,7 @@ def test_what_is_left_out_is_said(tmp_path, make, name, more, says):
     assert names(observation) == ["a.fits"]
     assert len(observation.exposures) == 1
     assert observation.exposures[0].events is None
-    (note,) = observation.notes
+    (note,) = observation.left_out
     assert str(note).startswith(f"{name} left out: ")
     assert note.reason == says
 
@@ -310,7 +310,7 @@ def test_what_is_left_out_is_said(tmp_path, make, name, more, says):
 def test_files_of_other_instruments_stand_in_the_inventory_alone(tmp_path, more):
     image(tmp_path / "a.fits")
     image(tmp_path / "x.fits", "300:400", **more)
-    assert (names(only(tmp_path)), only(tmp_path).notes) == (["a.fits"], ())
+    assert (names(only(tmp_path)), only(tmp_path).left_out) == (["a.fits"], ())
     (note,) = inventory(tmp_path).left_out
     assert (note.file, note.reason) == ("x.fits", "other_kind")
 
@@ -320,7 +320,7 @@ def test_an_observation_of_closed_exposures_alone_is_kept_beside_others(tmp_path
     events(tmp_path / "x.fits", OBS_ID="0999999999", FILTER="Closed")
     closed = find_observations(tmp_path)[1]
     assert (closed.exposures, closed.ra_deg) == ((), 149.59)
-    assert (closed.notes[0].reason, closed.notes[0].detail) == ("closed", "Closed")
+    assert (closed.left_out[0].reason, closed.left_out[0].detail) == ("closed", "Closed")
 
 
 DAMAGE = {
@@ -340,7 +340,7 @@ def test_a_damaged_file_does_not_hide_the_others(tmp_path, name):
     (tmp_path / OBS / "x" / name).write_bytes(DAMAGE[name](content))
     observation = only(tmp_path)
     assert observation.exposures[0].events.path.endswith("d.fits")
-    (note,) = observation.notes
+    (note,) = observation.left_out
     assert (note.file, note.reason) == (f"{OBS}/x/{name}", "unreadable")
 
 
@@ -360,15 +360,15 @@ def test_a_damaged_file_of_no_known_observation_is_noted_with_the_first(tmp_path
     image(tmp_path / "two" / "b.fits", OBS_ID="0999999999")
     (tmp_path / "broken.fits").write_bytes(b"")
     first, second = find_observations(tmp_path)
-    assert "broken.fits left out: cannot be read: is empty" in str(first.notes[0])
-    assert second.notes == ()
+    assert "broken.fits left out: cannot be read: is empty" in str(first.left_out[0])
+    assert second.left_out == ()
 
 
 def test_unreadable_files_that_are_no_fits_are_ignored(tmp_path):
     image(tmp_path / "a.fits")
     (tmp_path / "data.tar.gz").write_bytes(b"\x1f\x8b\x08\x00\x00\x00")
     (tmp_path / "plot.png").write_bytes(b"\x89PNG")
-    assert only(tmp_path).notes == ()
+    assert only(tmp_path).left_out == ()
 
 
 # One of several.
@@ -381,7 +381,7 @@ def test_every_exposure_of_a_camera_is_there(tmp_path):
     assert [(e.instrument, e.exposure_id, e.exposure_s) for e in observation.exposures] == [
         ("pn", "S003", 4000.0), ("pn", "U014", 9000.0), ("mos1", "S001", 6050.0)
     ]  # fmt: skip
-    assert (observation.instruments, observation.notes) == (("pn", "mos1"), ())
+    assert (observation.instruments, observation.left_out) == (("pn", "mos1"), ())
     assert names(observation) == ["S003_img.fits", "U014_img.fits", "m1.fits"]
     assert observation.exposure("pn", "U014").exposure_s == 9000.0
     with pytest.raises(InvalidRecord, match="several exposures of pn: say which of S003, U014"):
@@ -394,7 +394,7 @@ def test_the_user_chooses_an_exposure(tmp_path):
     image(tmp_path / "m1.fits", INSTRUME="EMOS1", EXPIDSTR="S001")
     observation = only(tmp_path, prefer="u014")
     assert [(e.instrument, e.exposure_id) for e in observation.exposures] == [("pn", "U014"), ("mos1", "S001")]
-    (note,) = observation.notes
+    (note,) = observation.left_out
     assert (note.file, note.reason) == ("S003.fits", "not_preferred")
 
 
@@ -404,8 +404,8 @@ def test_copies_are_the_same(tmp_path):
     image(tmp_path / "hard.fits", "2000:10000")
     observation = only(tmp_path)
     assert names(observation) == ["aa.fits", "hard.fits"]
-    assert {note.file for note in observation.notes} == {"bb.fits", "x/c.fits.gz", "y/aa.fits"}
-    assert {(note.reason, note.preferred) for note in observation.notes} == {("same", ("aa.fits",))}
+    assert {note.file for note in observation.left_out} == {"bb.fits", "x/c.fits.gz", "y/aa.fits"}
+    assert {(note.reason, note.preferred) for note in observation.left_out} == {("same", ("aa.fits",))}
 
 
 def test_single_files_of_an_observation(tmp_path):
@@ -418,7 +418,7 @@ def test_single_files_of_an_observation(tmp_path):
     observation = only(tmp_path)
     assert observation.attitude.path.endswith("att.fits")
     assert observation.regions.path.endswith("regions.reg")
-    assert [note.reason for note in observation.notes] == ["same", "same"]
+    assert [note.reason for note in observation.left_out] == ["same", "same"]
 
 
 def test_two_region_files_that_differ_are_both_named_and_none_is_used(tmp_path):
@@ -427,14 +427,14 @@ def test_two_region_files_that_differ_are_both_named_and_none_is_used(tmp_path):
     (tmp_path / "sources.reg").write_text("image;circle(2,2,1)")
     observation = only(tmp_path)
     assert observation.regions is None
-    assert observation.undecided("regions") == observation.notes
-    assert [(n.file, n.preferred) for n in observation.notes] == [
+    assert observation.undecided("regions") == observation.left_out
+    assert [(n.file, n.preferred) for n in observation.left_out] == [
         ("r.reg", ("sources.reg",)),
         ("sources.reg", ("r.reg",)),
     ]
     chosen = only(tmp_path, prefer="sources.reg")
     assert chosen.regions.path.endswith("sources.reg")
-    assert [(n.file, n.reason) for n in chosen.notes] == [("r.reg", "not_preferred")]
+    assert [(n.file, n.reason) for n in chosen.left_out] == [("r.reg", "not_preferred")]
 
 
 def test_whose_a_region_file_is(tmp_path):
@@ -448,8 +448,8 @@ def test_whose_a_region_file_is(tmp_path):
     first, second = find_observations(tmp_path)
     assert first.regions.path.endswith("mine.reg")
     assert second.regions.path.endswith("deep/regions.reg")
-    assert len(first.notes) == 2
-    assert {note.reason for note in first.notes} == {"no_observation"}
+    assert len(first.left_out) == 2
+    assert {note.reason for note in first.left_out} == {"no_observation"}
 
 
 # The tree.
@@ -468,8 +468,8 @@ def test_links(tmp_path):
     assert [p.file.path for p in observation.exposures[0].products] == [
         str(root / "real" / "a.fits"), str(root / "more" / "hard.fits")
     ]  # fmt: skip
-    assert len(observation.notes) == 1
-    assert "nowhere.fits left out: cannot be read: a link that leads nowhere" in str(observation.notes[0])
+    assert len(observation.left_out) == 1
+    assert "nowhere.fits left out: cannot be read: a link that leads nowhere" in str(observation.left_out[0])
 
 
 def test_hidden_folders_and_run_stores_are_skipped(tmp_path):
@@ -534,7 +534,7 @@ def test_templates_say_what_headers_do_not(tmp_path):
     assert observation.attitude
     assert observation.cif
     assert observation.regions
-    assert observation.notes == ()
+    assert observation.left_out == ()
 
 
 def test_headers_go_before_names(tmp_path):
@@ -547,7 +547,7 @@ def test_a_template_that_fits_a_damaged_file(tmp_path):
     image(tmp_path / "a.fits")
     (tmp_path / OBS).mkdir()
     (tmp_path / OBS / "pn_1.evt").write_bytes(b"junk")
-    assert "not a FITS file" in str(only(tmp_path, layout=XGA).notes[0])
+    assert "not a FITS file" in str(only(tmp_path, layout=XGA).left_out[0])
 
 
 @pytest.mark.parametrize(

@@ -111,7 +111,7 @@ def test_what_is_taken_without_an_image_is_said(tmp_path):
     note = pixel_note(found, "a.reg")
     assert (note.reason, note.file) == ("assumed", "a.reg")
     assert str(note).startswith("a.reg: has regions in pixels of an image that is not here: no image was found")
-    assert used_regions(attrs.evolve(found, notes=[note])).notes == ()
+    assert used_regions(attrs.evolve(found, left_out=[note])).notes == ()
     renamed = used_regions(observation(tmp_path, "# image: old.fits\nimage\ncircle(10,20,3)\n", SOFT_IMAGE))
     assert "it names old.fits, and pn_soft_img.fits.gz is taken" in renamed.notes[0]
 

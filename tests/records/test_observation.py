@@ -101,11 +101,12 @@ def test_a_changed_file_is_another_file():
         attrs.evolve(FILE, path="")
 
 
-def test_notes_are_values():
+def test_what_is_left_out_is_a_value_and_notes_are_its_texts():
     note = LeftOut(file="a.fits", reason="mask")
-    assert observation(notes=[note]).notes == (note,)
+    made = observation(left_out=[note])
+    assert (made.left_out, made.notes) == ((note,), ("a.fits left out: is a mask",))
     with pytest.raises(InvalidRecord, match="expected LeftOut"):
-        observation(notes=["a.fits left out"])
+        observation(left_out=["a.fits left out"])
 
 
 def test_what_is_undecided_is_found_by_kind_exposure_and_band():
@@ -116,7 +117,7 @@ def test_what_is_undecided_is_found_by_kind_exposure_and_band():
             ("d", "narrower", "S003", SOFT), ("e", "undecided", "S003", Band(lo_ev=500, hi_ev=1999)),
         )
     ]  # fmt: skip
-    made = observation(exposures=[exposure()], notes=files)
+    made = observation(exposures=[exposure()], left_out=files)
     assert [note.file for note in made.undecided("image", made.exposures[0], SOFT)] == ["a", "e"]
     assert [note.file for note in made.undecided("image", made.exposures[0])] == ["a", "b", "e"]
     assert made.undecided("events", made.exposures[0]) == made.undecided("attitude") == ()

@@ -23,9 +23,8 @@ STOPPED = 130  # as shells have it after Ctrl-C
 _ADVICE = (
     (re.compile(r"overwrite=True \(--overwrite\)"), "--overwrite"),
     (re.compile(r"run\(\.\.\., store=\)"), "`xphotfn run --store`"),
-    (re.compile(r", or layout= where headers do not say what a file is"), ""),
-    (re.compile(r"\breference='([^']*)'"), r"--reference \1"),
-    (re.compile(r"\b(within|redshift|reference|band|target)=(?=[\s,;:.)]|\Z)"), r"--\1"),
+    (re.compile(r"\b(reference|prefer)='([^']*)'"), r"--\1 \2"),
+    (re.compile(r"\b(within|redshift|reference|band|target|prefer|layout)=(?=[\s,;:.)(]|\Z)"), r"--\1"),
     (re.compile(r"use plan_images for images alone"), "make images alone with `xphotfn image`"),
     (re.compile(r"run\.table\(\)"), "the table of `xphotfn run`"),
 )

@@ -47,6 +47,7 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
 @click.option("--target", help="Which map: its target.")
 @shared.run
 @shared.overwrite
+@shared.which_files
 @shared.quiet
 def view(
     what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str, smooth: str | None,

@@ -8,7 +8,8 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import DONE_IN_PART, Command
-from xphotfn.cli.output import print_json, print_rows, printable, say, say_notes, show, wants_progress
+from xphotfn.cli.observations import file_rows, say_left_out, searched
+from xphotfn.cli.output import print_json, print_rows, printable, say, show
 from xphotfn.cli.running import engine_named, run_plan
 from xphotfn.cli.sample import end, sample_of
 
@@ -20,47 +21,70 @@ __all__ = ("find", "image", "plan", "run", "task")
     short_help="List the observations under a folder.",
     examples=(
         "xphotfn find xphotfn-demo/data",
+        "xphotfn find xphotfn-demo/data --all",
         "xphotfn find xphotfn-demo/data --json",
     ),
 )
 @shared.root
+@click.option("--all", "every", is_flag=True, help="Name every file: what it is used for, or why it is left out.")
+@shared.which_files
 @shared.json_option
 @shared.quiet
-def find(root: Path, as_json: bool) -> None:
-    """List the observations under a folder; only headers are read.
+def find(root: Path, every: bool, as_json: bool) -> None:
+    """List the observations under a folder; of most files only headers are read.
 
-    What was left out, and why, is told on stderr.
+    What is left out, and why, is told on stderr, a line for each file; of many files their number for each reason.
     """
-    from xphotfn.io.find import find_observations
     from xphotfn.store.codec import to_plain
 
-    observations = find_observations(root, progress=wants_progress())
-    if as_json:
-        print_json([to_plain(o) for o in observations])
+    found = searched(root)
+    if every:
+        show(file_rows(root, found), as_json=as_json)
         return
-    rows = [
-        {
-            "obs_id": o.obs_id,
-            "instrument": e.instrument,
-            "exposure_id": e.exposure_id,
-            "filter": e.filter,
-            "exposure_ks": f"{e.exposure_s / 1000:.1f}",
-            "events": "yes" if e.events else "no",
-            "images": _bands(e, "image"),
-            "exposure_maps": _bands(e, "exposure_map"),
-        }
-        for o in observations
-        for e in o.exposures
-    ]
-    show(rows)
-    say_notes(observations)
-    for o in observations:
+    if as_json:
+        print_json([to_plain(o) for o in found.observations])
+        return
+    show([_exposure_row(o, e) for o in found.observations for e in o.exposures])
+    told = dict.fromkeys([*found.left_out, *(note for o in found.observations for note in o.left_out)])
+    say_left_out(tuple(told))
+    for o in found.observations:
         if o.attitude is None and any(e.events and _bands(e, "exposure_map") == "none" for e in o.exposures):
             say(f"note: {o.obs_id}: no attitude file (in the archive P*ATTTSR*): the pointing of headers is taken")
 
 
+_IN_PART = "part of the field"
+
+
+def _exposure_row(observation: Any, exposure: Any) -> dict[str, str]:
+    return {
+        "obs_id": observation.obs_id,
+        "instrument": exposure.instrument,
+        "exposure_id": exposure.exposure_id,
+        "filter": exposure.filter,
+        "exposure_ks": f"{exposure.exposure_s / 1000:.1f}",
+        "events": _events(exposure),
+        "images": _bands(exposure, "image"),
+        "exposure_maps": _bands(exposure, "exposure_map"),
+    }
+
+
+def _events(exposure: Any) -> str:
+    """Say whether there is an event list, and what its selection has cut."""
+    if exposure.events is None:
+        return "no"
+    held = exposure.subspace
+    cuts = [
+        *([str(held.energies)] if held.energies.kind != "all" else []),
+        *(["part of the field"] if held.places else []),
+    ]
+    return f"yes: {', '.join(cuts)}" if cuts else "yes"
+
+
 def _bands(exposure: Any, kind: str) -> str:
-    return ", ".join(str(p.band) for p in exposure.products if p.kind == kind) or "none"
+    found = [
+        f"{p.band}{' (part of the field)' if p.subspace.places else ''}" for p in exposure.products if p.kind == kind
+    ]
+    return ", ".join(found) or "none"
 
 
 @click.command(

@@ -187,6 +187,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 @shared.json_option
 @shared.output
 @shared.overwrite
+@shared.which_files
 @shared.quiet
 def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,

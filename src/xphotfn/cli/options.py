@@ -8,9 +8,9 @@ import click
 
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
-__all__ = ("DEFINITIONS", "PATH", "background", "bands", "engine", "json_option", "method", "output", "overwrite",
-           "peak", "position_options", "progress", "quiet", "root", "run", "run_options", "selection", "store",
-           "target_options", "together", "workers")  # fmt: skip
+__all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "json_option", "method",
+           "output", "overwrite", "peak", "position_options", "progress", "quiet", "root", "run", "run_options",
+           "selection", "store", "target_options", "together", "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH = click.Path(path_type=Path)
@@ -28,8 +28,11 @@ def together(*options: Decorator) -> Decorator:
     return decorate
 
 
-def _remember(name: str) -> Callable[[click.Context, click.Parameter, bool], bool]:
-    def keep(ctx: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+PREFER, LAYOUT = "xphotfn.prefer", "xphotfn.layout"
+
+
+def _remember(name: str) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    def keep(ctx: click.Context, _parameter: click.Parameter, value: Any) -> Any:
         ctx.meta[name] = value
         return value
 
@@ -88,6 +91,26 @@ store = click.option(
 )
 run = click.option("--run", metavar="ID", help="One run of the store, as `xphotfn runs` names it; default all of them.")
 root = click.argument("root", type=PATH)
+which_files = together(
+    click.option(
+        "--prefer",
+        multiple=True,
+        expose_value=False,
+        callback=_remember(PREFER),
+        metavar="FILE",
+        help="A file to use where several are for one place: a name, a path, or a pattern such as '*_clean.fits'; or "
+        "an exposure such as S001. May be repeated.",
+    ),
+    click.option(
+        "--layout",
+        multiple=True,
+        expose_value=False,
+        callback=_remember(LAYOUT),
+        metavar="KIND=TEMPLATE",
+        help="Where files are whose headers do not say what they are, such as "
+        "image='{obs_id}/{instrument}-{lo}-{hi}keV.fits'. May be repeated.",
+    ),
+)
 
 
 def method(default: str, *names: str) -> Decorator:
@@ -106,6 +129,7 @@ position_options = together(
 
 target_options = together(
     root,
+    which_files,
     position_options,
     click.option(
         "--radius",

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 __all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "printable", "say",
-           "say_notes", "show", "wants_progress", "write_table")  # fmt: skip
+           "show", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
 _POSITIONS = ("ra", "dec")
@@ -45,13 +45,6 @@ def say(text: str) -> None:
 def wants_progress() -> bool:
     """Whether bars may be shown; they appear on a terminal only."""
     return not (_is_set(QUIET) or _is_set(NO_PROGRESS))
-
-
-def say_notes(observations: Iterable[Any]) -> None:
-    """Say what was left out of observations, and why."""
-    for observation in observations:
-        for note in observation.notes:
-            say(f"note: {observation.obs_id}: {note}")
 
 
 def print_json(value: Any) -> None:

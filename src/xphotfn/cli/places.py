@@ -64,12 +64,11 @@ def _of_store(run: Any, combined: bool) -> Iterator[Any]:
 def _of_folder(folder: Path) -> Iterator[Any]:
     """Yield the images of a folder with their exposure maps; pairs that do not fit are left out, and said."""
     import xphotfn as xp
-    from xphotfn.cli.output import say, say_notes, wants_progress
+    from xphotfn.cli.observations import observations_of
+    from xphotfn.cli.output import say
     from xphotfn.measure.joined import joined
 
-    observations = xp.find_observations(folder, progress=wants_progress())
-    say_notes(observations)
-    for observation in observations:
+    for observation in observations_of(folder):
         for exposure in observation.exposures:
             for product in exposure.products:
                 band = product.band.nominal

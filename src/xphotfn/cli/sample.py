@@ -8,7 +8,8 @@ import click
 
 from xphotfn.cli import values
 from xphotfn.cli.group import DONE_IN_PART, as_options
-from xphotfn.cli.output import printable, say, say_notes, wants_progress
+from xphotfn.cli.observations import observations_of
+from xphotfn.cli.output import printable, say
 from xphotfn.cli.positions import asked_position
 from xphotfn.errors import PlanError, XphotfnError
 
@@ -36,8 +37,7 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
     targets, unusable = _targets(options, needs_radius)
     within = values.radius(options["within"], "--within")
     bands = [values.band(text) for text in options["bands"]]
-    observations = xp.find_observations(root, progress=wants_progress())
-    say_notes(observations)
+    observations = observations_of(root)
 
     def match(some: Any) -> Any:
         found = xp.match_observations(some, observations, within=within, region_image=options["region_image"])

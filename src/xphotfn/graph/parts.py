@@ -25,7 +25,7 @@ from xphotfn.graph.flares import FlareChoice, GoodTimePart, good_time_part
 from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.plan import PlannedProduct, Step, StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
-from xphotfn.graph.undecided import made_instead, refuse_undecided
+from xphotfn.graph.undecided import beside_it, made_instead, refuse_undecided
 from xphotfn.records._fields import items
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
@@ -104,7 +104,8 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
     undecided = observation.undecided("image", exposure, band) if found is None and wish.selection is None else ()
     if exposure.events is None:
         refuse_undecided(_who(product), (*undecided, *observation.undecided("events", exposure)))
-        return Part(notes=(f"{_who(product)}: neither an image in this band nor an event list was found",))
+        beside = beside_it(observation.left_out, exposure)
+        return Part(notes=(f"{_who(product)}: neither an image in this band nor an event list was found{beside}",))
     table = _link_name(f"{observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits", exposure.events)
     try:
         part = part_of_band(_who(product), exposure.subspace.energies, band)

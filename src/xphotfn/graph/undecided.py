@@ -1,11 +1,14 @@
-"""What a plan does with files of which nothing says which is right: it makes the product anew, or is refused."""
+"""What a plan says of files that are not used; where nothing decides, it makes the product anew or is refused."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from xphotfn.errors import PlanError
 from xphotfn.records.left_out import LeftOut
+from xphotfn.records.observation import Exposure
 
-__all__ = ("made_instead", "refuse_undecided")
+__all__ = ("beside_it", "made_instead", "refuse_undecided")
+
+_MOST = 3  # files that are named
 
 
 def refuse_undecided(who: str, files: Sequence[LeftOut]) -> None:
@@ -29,6 +32,21 @@ def made_instead(who: str, files: Sequence[LeftOut]) -> tuple[str, ...]:
     ('0404910601 pn: a and b differ (grid); it is made anew, or name one with prefer=',)
     """
     return (f"{who}: {_named(files)}; it is made anew, or name one with prefer=",) if files else ()
+
+
+def beside_it(notes: Iterable[LeftOut], exposure: Exposure) -> str:
+    """Return a text that names the images and event lists of an exposure that are not used; empty where there are none.
+
+    Examples
+    --------
+    >>> model = LeftOut(file="a.fits", reason="model", instrument="pn", exposure_id="S003", kind="image")
+    >>> beside_it([model], Exposure(instrument="pn", exposure_id="S003"))
+    '; a.fits is a model: its pixels are not whole counts'
+    """
+    who = (exposure.instrument, exposure.exposure_id)
+    mine = [n for n in notes if (n.instrument, n.exposure_id) == who and n.kind in ("image", "events")]
+    more = f"; {len(mine) - _MOST} more are left out" if len(mine) > _MOST else ""
+    return "".join(f"; {note.file} {note.why}" for note in mine[:_MOST]) + more
 
 
 def _named(files: Sequence[LeftOut]) -> str:

@@ -84,7 +84,8 @@ def find_observations(
     Returns
     -------
     tuple of Observation
-        Sorted by ObsID. What of EPIC was left out and why is in ``notes``; :func:`inventory` tells of every file.
+        Sorted by ObsID. What of EPIC was left out and why is in ``left_out``, as texts in ``notes``; :func:`inventory`
+        tells of every file.
 
     Raises
     ------
@@ -237,7 +238,7 @@ def _observations(
 ) -> tuple[tuple[Observation, ...], list[LeftOut]]:
     """Return the observations, whose notes tell of files of EPIC, and all that is left out.
 
-    The first observation's notes also tell of what belongs to none.
+    The first observation also tells of what belongs to none.
     """
     lost = [*broken, *(left_out(item, item.reason or "no_observation") for item in owned.get("", []))]
     result, left = [], list(lost)
@@ -253,11 +254,11 @@ def _observations(
         else:
             result.append(_observation(obs_id, items, decision, pointing))
     if lost and result:
-        result[0] = evolve(result[0], notes=(*result[0].notes, *_notes(lost)))
+        result[0] = evolve(result[0], left_out=(*result[0].left_out, *_of_epic(lost)))
     return tuple(result), left
 
 
-def _notes(items: Iterable[LeftOut]) -> list[LeftOut]:
+def _of_epic(items: Iterable[LeftOut]) -> list[LeftOut]:
     return [item for item in items if item.reason != "other_kind"]
 
 
@@ -288,10 +289,10 @@ def _observation(
         attitude=singles.get("attitude"),
         regions=singles.get("regions"),
         cif=singles.get("cif"),
-        notes=_notes(decision.left_out),
+        left_out=_of_epic(decision.left_out),
     )
     pixels = [note for item in decision.used if item.kind == "regions" and (note := pixel_note(made, item.name))]
-    return evolve(made, notes=(*made.notes, *pixels)) if pixels else made
+    return evolve(made, left_out=(*made.left_out, *pixels)) if pixels else made
 
 
 def _exposures(decision: Decision) -> list[Exposure]:

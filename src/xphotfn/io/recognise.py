@@ -127,7 +127,7 @@ def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileF
         reason, detail = ("no_camera", look.text("INSTRUME")) if hint.kind else ("other_kind", _OF_OTHERS)
     elif not camera and not reason:
         is_model = kind == "image" and not holds_whole_counts(file.file.path, main)
-        reason, detail = ("model" if is_model else "no_camera"), look.text("INSTRUME")
+        reason, detail = ("model", "") if is_model else ("no_camera", look.text("INSTRUME"))
     if reason:
         return _facts(file, hint, **said, **camera, reason=reason, detail=detail)
     said |= camera

@@ -77,7 +77,7 @@ def used_regions(
         grid, note = _meant(observation, grids, image, read.image)
     except InvalidRecord as error:
         return UsedRegions((), default, tuple(notes), f"its regions cannot be used: {name}: {error}")
-    known = any(left.reason == "assumed" for left in observation.notes)
+    known = any(left.reason == "assumed" for left in observation.left_out)
     return UsedRegions(regions, grid, (*notes, *([f"{name}: {note}"] if note and not known else [])))
 
 

@@ -20,7 +20,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "no_observation": "belongs to no ObsID that was found",
         "no_pointing": "is of an observation whose pointing no header gives (RA_PNT, DEC_PNT)",
         "no_exposure": "does not say which exposure it belongs to (EXPIDSTR)",
-        "closed": "was taken with the filter closed: no sky",
+        "closed": "was taken with the filter closed, so without sky",
         "mode": "was taken in a mode that makes no images",
         "out_of_time": "holds simulated out-of-time events, not the events of the sky",
         "outside_field": "holds what lies outside the field of view: events of the corners",
@@ -32,7 +32,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "extension": "holds its image in an extension: copy it into the primary HDU",
         "mosaic": "is a mosaic of several images; mosaics are made again from what they show",
         "unvignetted": "is without vignetting, by which no rate of the sky is made",
-        "no_band": "names no energy band that could be used",
+        "no_band": "has no energy band that could be used",
         "same": "is the same",
         "not_preferred": "another file was named by the user",
         "other_grid": "has other pixels than the image or exposure map that goes with it",
@@ -45,11 +45,15 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 """Each reason why a file is not used, and its text."""
 
+_SAID_BY_DETAIL = ("grid", "no_band")  # whose detail is a sentence of its own
+
 
 def _text(reason: str, detail: str) -> str:
-    if reason == "other_kind" and detail:
+    if not detail:
+        return REASONS[reason]
+    if reason == "other_kind":
         return f"is {detail}"
-    return f"{REASONS[reason]}: {detail}" if detail else REASONS[reason]
+    return detail if reason in _SAID_BY_DETAIL else f"{REASONS[reason]}: {detail}"
 
 
 @final

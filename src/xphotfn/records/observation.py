@@ -150,8 +150,8 @@ class Observation:
         Every exposure of each camera, sorted by camera (pn, mos1, mos2) and exposure.
     attitude, regions, cif
         Attitude history, DS9 region file and calibration index, or None.
-    notes
-        What was found and left out, and why.
+    left_out
+        Files of EPIC that were found and are not used, and why.
     """
 
     obs_id: str = field(validator=valid_obs_id)
@@ -163,12 +163,17 @@ class Observation:
     attitude: FoundFile | None = None
     regions: FoundFile | None = None
     cif: FoundFile | None = None
-    notes: tuple[LeftOut, ...] = field(default=(), converter=_left_out)
+    left_out: tuple[LeftOut, ...] = field(default=(), converter=_left_out)
 
     def __attrs_post_init__(self) -> None:
         names = [(e.instrument, e.exposure_id) for e in self.exposures]
         if len(set(names)) != len(names):
             raise InvalidRecord(f"observation {self.obs_id} lists an exposure twice: {names}")
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What is left out and why, as texts."""
+        return tuple(map(str, self.left_out))
 
     @property
     def instruments(self) -> tuple[str, ...]:
@@ -212,7 +217,7 @@ class Observation:
         who = ("", "") if exposure is None else (exposure.instrument, exposure.exposure_id)
         return tuple(
             note
-            for note in self.notes
+            for note in self.left_out
             if note.reason == "undecided"
             and (note.kind, note.instrument, note.exposure_id) == (kind, *who)
             and (band is None or (note.band is not None and note.band.nominal == band.nominal))
@@ -234,7 +239,7 @@ class Observation:
         ]
         for what, file in (("Attitude", self.attitude), ("Regions", self.regions), ("Calibration index", self.cif)):
             rows.append((what, "none" if file is None else file_name(file.path)))
-        rows += [("Note", str(note)) for note in self.notes]
+        rows += [("Note", note) for note in self.notes]
         return block(f"Observation {self.obs_id}", facts(rows), exposure_table(self.exposures))
 
 

@@ -98,7 +98,7 @@ def observations(draw: st.DrawFn, *, obs_id: str | None = None) -> Observation:
     return Observation(
         obs_id=draw(OBS_IDS) if obs_id is None else obs_id, ra_deg=grid.ra_deg, dec_deg=grid.dec_deg,
         object_name=draw(TEXT), date=draw(DATES), exposures=[draw(_exposures(camera, grid)) for camera in cameras],
-        attitude=attitude, regions=region_file, cif=cif, notes=draw(st.lists(left_outs(), max_size=2)),
+        attitude=attitude, regions=region_file, cif=cif, left_out=draw(st.lists(left_outs(), max_size=2)),
     )  # fmt: skip
 
 

@@ -1,0 +1,84 @@
+"""``xphotfn find``, ``--prefer`` and ``--layout``: each file is told, briefly where there are many."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from click.testing import CliRunner
+
+from xphotfn.cli import main
+from xphotfn.cli.observations import MOST_NOTES
+from xphotfn.testing.simulate import simulate_observations
+
+OBS, WHERE = "0999990101", ["--ra", "52.31", "--dec", "-33.72", "--radius", "3arcmin"]
+
+
+def call(*words):
+    return CliRunner().invoke(main, [str(w) for w in words])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """One observation of one camera: an image, its exposure map, and a second image that differs by one count."""
+    simulate_observations(tmp_path / "made", products=("image", "exposure_map"))
+    root = tmp_path / "data"
+    root.mkdir()
+    for kind in ("img", "expmap"):
+        shutil.copy(next((tmp_path / "made").rglob(f"{OBS}_pn_*_{kind}.fits")), root / f"{kind}.fits")
+    with fits.open(root / "img.fits") as hdus:
+        hdus[0].data[256, 256] += 1
+        hdus.writeto(root / "i.fits")
+    return root
+
+
+def test_two_files_that_differ_are_named_and_a_plan_asks_for_one(folder):
+    found = call("find", folder)
+    assert found.exit_code == 0
+    assert "note: 0999990101: i.fits left out: differs, and no rule says which is right" in found.stderr
+    assert found.stdout.splitlines()[1].split("\t")[-2:] == ["none", "0.5-2 keV"]
+    planned = call("plan", folder, *WHERE, "--kind", "point")
+    assert planned.exit_code == 1
+    assert (
+        "i.fits and img.fits differ (content), and no rule says which is right: name one with --prefer"
+        in planned.stderr
+    )
+
+
+@pytest.mark.parametrize("choice", [["--prefer", "i.fits"], ["--layout", "image=i.fits"]])
+def test_the_user_says_which(folder, choice):
+    rows = json.loads(call("find", folder, *choice, "--all", "--json").stdout)
+    assert {row["file"]: (row["used"], row["kind"], row["band"]) for row in rows} == {
+        "i.fits": ("yes", "image", "0.5-2 keV"), "img.fits": ("no", "image", "0.5-2 keV"),
+        "expmap.fits": ("yes", "exposure_map", "0.5-2 keV"),
+    }  # fmt: skip
+    assert "i.fits is used" in next(row["why"] for row in rows if row["file"] == "img.fits")
+    planned = call("plan", folder, *WHERE, "--kind", "point", *choice)
+    assert planned.exit_code == 0, planned.stderr
+    assert "note: 0999990101: img.fits left out: another file was named by the user; i.fits is used" in planned.stderr
+
+
+def test_a_choice_that_is_none(folder):
+    assert "is no file below" in call("find", folder, "--prefer", "x.fits").stderr
+    assert "is no KIND=TEMPLATE" in call("find", folder, "--layout", "x.fits").stderr
+
+
+def test_many_files_are_told_by_reason_and_named_with_all(folder):
+    (folder / "i.fits").unlink()
+    for number in range(MOST_NOTES + 1):
+        (folder / f"{number}.txt").write_text("notes")
+    (folder / "rate.fits").write_bytes(b"")
+    brief = call("find", folder).stderr.splitlines()
+    assert f"note: 0999990101: {MOST_NOTES + 1} left out: is no FITS file" in brief
+    assert len(brief) < 6
+    lines = call("find", folder, "--all").stdout.splitlines()
+    assert len(lines) == 1 + 2 + MOST_NOTES + 2
+
+
+def test_a_band_and_a_part_of_the_field_are_said(folder):
+    (folder / "i.fits").unlink()
+    with fits.open(folder / "img.fits", mode="update") as hdus:
+        hdus[0].header["SLCTEXPR"] = "PI in [500:2000] && circle(25921,25921,3000,X,Y)"
+        hdus[0].data = hdus[0].data.astype(np.int32)
+    assert "0.5-2 keV (part of the field)" in call("find", folder).stdout
