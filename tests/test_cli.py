@@ -527,6 +527,17 @@ def test_advice_is_given_in_words_of_the_command_line(data, tmp_path):
     assert "that `xphotfn run --store` wrote to" in call("verify", data).stderr
 
 
+def test_light_is_handed_on(data):
+    words = ("photometry", data, "--ra", "52.31", "--dec", "-33.72", "--radius", "3arcmin", "--json")
+    rings, flat = (json.loads(call(*words, *more).stdout) for more in ((), ("--light", "flat")))
+    assert {row["rate_of"] for row in rings + flat} == {"aperture"}
+    assert all(a["rate"] != b["rate"] for a, b in zip(rings, flat, strict=True))
+    assert all(a["rate"] * a["effective_exposure"] == pytest.approx(a["net_counts"], rel=1e-6) for a in flat)
+    both = call(*words, "--light", "flat", "--psf", "epic")
+    assert both.exit_code == 1
+    assert "light" in both.stderr
+
+
 def test_psf_is_handed_on(data):
     words = ["photometry", data, "--ra", "52.31", "--dec", "-33.72", "--radius", "20arcsec", "--json"]
     with_psf, without = (json.loads(call(*words, *more).stdout) for more in (("--psf", "epic"), ()))

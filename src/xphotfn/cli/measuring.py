@@ -182,7 +182,13 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     "--neighbours", metavar="WHAT",
     help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec.",
 )  # fmt: skip
-@click.option("--psf", metavar="MODEL", help="Correct for light outside the circle, such as epic.")
+@click.option(
+    "--psf", metavar="MODEL", help="Rates of whole point sources by a profile, such as epic; else of the circle."
+)
+@click.option(
+    "--light", type=click.Choice(["rings", "flat"]), show_default="rings",
+    help="Without --psf: how light lies in the circle, with the distance from its centre or evenly.",
+)  # fmt: skip
 @shared.run
 @shared.json_option
 @shared.output
