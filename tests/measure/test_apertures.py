@@ -299,7 +299,9 @@ def test_flags(tmp_path):
         assert [F(int(v)) for v in table["flags"]] == wanted
         values = plain(table)
         assert np.isfinite(values[:, [0, 1, 3]]).all()
-        assert np.isnan(values[:, [2, 4, 5]]).all()
+        assert np.isnan(values[:, [2, 5]]).all()
+        assert np.isnan(values[:-2, 4]).all()
+        assert (values[-2:, 4] == 0).all()  # of the exposure in a gap it is known that there is none
 
 
 def test_no_background(tmp_path):

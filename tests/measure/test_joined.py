@@ -58,6 +58,7 @@ def test_every_verb_agrees(pair):
     for name in ("counts", "rate", "upper_limit", "significance"):
         assert np.isnan(table[name][1])
     assert table["flags"][1] != 0
+    assert table["exposure_mean"][1].value == table["exposure_min"][1].value == 0
     assert xp.exposure_at(pair, places[1]).value == 0
 
 

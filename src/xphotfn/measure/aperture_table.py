@@ -108,7 +108,8 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
     shown, centre, pixel_arcsec2 = measured.shown, measured.centre, abs(grid.cdelt1_deg * grid.cdelt2_deg) * 3600.0**2
     live = shown.live > SLIVER
     n, b = np.where(live, shown.counts, np.nan), np.where(shown.ring_live > SLIVER, shown.ring_counts, np.nan)
-    alpha, exposure = shown.alpha, shown.mean_exposure
+    dark = (shown.held > SLIVER) & ~live & (shown.masked <= SLIVER)  # on the image, and the detector never looked
+    alpha, exposure = shown.alpha, np.where(dark, 0.0, shown.mean_exposure)
     centre_shine = _light(centre, measured.rings[1], (measured.light, light), (rules.light, grid, 1))
     shine = centre_shine
     if rules.overlap == "exact":
@@ -136,7 +137,7 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
         "live_area": np.where(live, shown.live, np.nan) * pixel_arcsec2,
         "background_area": np.where(live, shown.ring_live, np.nan) * pixel_arcsec2,
         "exposure_mean": exposure,
-        "exposure_min": np.where(np.isfinite(measured.least), measured.least, np.nan),
+        "exposure_min": np.where(np.isfinite(measured.least), measured.least, np.where(dark, 0.0, np.nan)),
         "masked_fraction": ratio(shown.masked, np.where(shown.held > SLIVER, shown.area, 0.0)),
         "flags": _flags(shown, centre) + shine.uneven * np.int32(ApertureFlag.UNEVEN),
     }
