@@ -98,7 +98,7 @@ THEMES = (
         "flares",
         "Light curves, good time and flares",
         "From events to a light curve, from that to the time that is kept, and what is left in it.",
-        ("records.good_times", "records.light_curve", "science.flare_cut"),
+        ("measure.cleaning", "io.good_time_files", "records.good_times", "records.light_curve", "science.flare_cut"),
     ),
     Theme(
         "profiles-and-depth",

@@ -55,6 +55,8 @@ _WHERE = {
     "graph.joined_runs": "join_runs",
     "graph.survivors": "surviving_plan",
     "graph.delayed": "to_delayed",
+    "io.good_time_files": "read_flare_cut read_good_times",
+    "measure.cleaning": "clean_events light_curve",
     "measure.apertures": "ApertureFlag photometry",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
     "measure.info": "info",

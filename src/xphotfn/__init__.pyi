@@ -35,6 +35,7 @@ from xphotfn.graph.result import Run as Run, raise_for_failures as raise_for_fai
 from xphotfn.graph.run import load_run as load_run, retry_failed as retry_failed, run as run, runs as runs
 from xphotfn.graph.survivors import surviving_plan as surviving_plan
 from xphotfn.io.find import Inventory as Inventory, find_observations as find_observations, inventory as inventory
+from xphotfn.io.good_time_files import read_flare_cut as read_flare_cut, read_good_times as read_good_times
 from xphotfn.io.match import bulk_field as bulk_field, match_observations as match_observations
 from xphotfn.io.products import ExposureMap as ExposureMap, Image as Image, RateMap as RateMap
 from xphotfn.io.region_export import write_regions as write_regions
@@ -42,6 +43,7 @@ from xphotfn.io.tables import targets_from_table as targets_from_table
 from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
 from xphotfn.measure.centre import find_centre as find_centre
+from xphotfn.measure.cleaning import clean_events as clean_events, light_curve as light_curve
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
     counts_at as counts_at,

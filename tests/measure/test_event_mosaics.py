@@ -81,7 +81,7 @@ def test_a_real_unfiltered_list_in_other_pixels(data_root, tmp_path):
     (observation,) = xp.find_observations(data_root / "pps")
     grid = xp.ImageGrid(x_range=None, y_range=None, x_bin=80, y_bin=80)
     path = tmp_path / "image.fits"
-    image_of_events(observation.exposures[0].events.path, BAND, path, engine=NATIVE, grid=grid)
+    image_of_events(observation.exposures[0].events.path, BAND, path, engine=NATIVE, grid=grid, flares="keep")
     found = mosaic_events(observation, BAND, engine=NATIVE, grid=grid)
     image, header = fits.getdata(path, header=True)
     assert not found.grid.difference(grid_of(header, path.name))

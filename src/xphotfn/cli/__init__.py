@@ -2,6 +2,7 @@
 
 import click
 
+from xphotfn.cli.cleaning import clean, lightcurve
 from xphotfn.cli.group import CONTEXT, Group
 from xphotfn.cli.looking import report, view
 from xphotfn.cli.making import find, image, plan, run, task
@@ -36,6 +37,8 @@ for _command in (
     run,
     view,
     image,
+    clean,
+    lightcurve,
     snr,
     photometry,
     report,

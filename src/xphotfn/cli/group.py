@@ -24,7 +24,7 @@ _ADVICE = (
     (re.compile(r"overwrite=True \(--overwrite\)"), "--overwrite"),
     (re.compile(r"run\(\.\.\., store=\)"), "`xphotfn run --store`"),
     (re.compile(r"\b(reference|prefer)='([^']*)'"), r"--\1 \2"),
-    (re.compile(r"\b(within|redshift|reference|band|target|prefer|layout)=(?=[\s,;:.)(]|\Z)"), r"--\1"),
+    (re.compile(r"\b(within|redshift|reference|band|target|prefer|layout|flares)=(?=[\s,;:.)(]|\Z)"), r"--\1"),
     (re.compile(r"use plan_images for images alone"), "make images alone with `xphotfn image`"),
     (re.compile(r"run\.table\(\)"), "the table of `xphotfn run`"),
 )

@@ -154,15 +154,14 @@ def run(root: Path, as_json: bool, **options: Any) -> None:
 @click.option("--band", default="0.5-2.0keV", show_default=True, metavar="LO-HI", help="Energy band.")
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="IMAGE", help="The image to make.")
 @shared.selection
+@shared.flares
 @click.option(
     "--bin", "bin_size", type=click.IntRange(min=1), default=87, show_default=True, help="Pixel, 0.05 arcsec."
 )
 @shared.engine
 @shared.overwrite
 @shared.quiet
-def image(
-    events: Path, band: str, output: Path, selection: str | None, bin_size: int, engine: str, overwrite: bool
-) -> None:
+def image(events: Path, band: str, output: Path, bin_size: int, engine: str, overwrite: bool, **how: Any) -> None:
     """Make an image from an event list, as evselect does."""
     import xphotfn as xp
     from xphotfn.measure.images import image_of_events
@@ -171,7 +170,14 @@ def image(
     grid = xp.ImageGrid(x_bin=bin_size, y_bin=bin_size)
     chosen = engine_named(engine)
     printed = image_of_events(
-        events, wanted, output, engine=chosen, selection=selection, grid=grid, overwrite=overwrite
+        events,
+        wanted,
+        output,
+        engine=chosen,
+        selection=how["selection"],
+        flares=values.flares(how["flares"]),
+        grid=grid,
+        overwrite=overwrite,
     )
     for line in printed.splitlines():
         if line.startswith("**"):

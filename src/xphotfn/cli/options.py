@@ -8,8 +8,8 @@ import click
 
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
-__all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "json_option", "method",
-           "output", "overwrite", "peak", "position_options", "progress", "quiet", "root", "run", "run_options",
+__all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
+           "method", "output", "overwrite", "peak", "position_options", "progress", "quiet", "root", "run", "run_options",
            "selection", "store", "target_options", "together", "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -68,6 +68,14 @@ selection = click.option(
     "--selection",
     metavar="EXPR",
     help="Event selection in SAS's language, such as 'gti(good.fits,TIME)'; default: good flags and patterns.",
+)
+flares = click.option(
+    "--flares",
+    default="auto",
+    show_default=True,
+    metavar="HOW",
+    help="What is done about flares in raw event lists: optimum (best signal-to-noise), quiet (none left), keep, a "
+    "condition such as 'RATE<=0.4', or a file of good times; auto: optimum, and lists that were cut are left alone.",
 )
 peak = click.option(
     "--peak/--no-peak",
@@ -165,6 +173,7 @@ target_options = together(
     ),
     bands,
     selection,
+    flares,
     click.option("--reference", metavar="OBSID", help="ObsID whose image sets the mosaic's grid; default the lowest."),
     json_option,
 )

@@ -45,7 +45,8 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
         return found
 
     def plan(some: Any) -> Any:
-        return xp.plan_photometry(some, bands, reference=options["reference"], selection=options["selection"])
+        given = {name: options[name] for name in ("reference", "selection")}
+        return xp.plan_photometry(some, bands, flares=values.flares(options["flares"]), **given)
 
     if options["targets"] is None:
         planned = plan(match(targets[0]))

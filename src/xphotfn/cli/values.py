@@ -1,11 +1,12 @@
 """What options hold: radii, bands and pairs, from text to Quantity and records."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
 
-__all__ = ("background", "band", "pair", "radius", "region")
+__all__ = ("background", "band", "flares", "pair", "radius", "region")
 
 _OVERDENSITY = ("r200", "r500", "r2500")
 _NAMED = (*_OVERDENSITY, "point", "region")
@@ -53,3 +54,12 @@ def background(text: str | None) -> tuple[Any, Any] | None:
         return float(inner), float(outer)
     except ValueError:
         return radius(inner, "--background"), radius(outer, "--background")
+
+
+def flares(text: str) -> Any:
+    """Return what ``--flares`` means: a word or a condition as it is, the good time of a file that is there."""
+    if Path(text).is_file():
+        from xphotfn.io.good_time_files import read_good_times
+
+        return read_good_times(text)
+    return text

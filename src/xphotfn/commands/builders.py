@@ -23,6 +23,7 @@ __all__ = (
     "MOST_IMAGES",
     "atthkgen",
     "cifbuild",
+    "clean_expression",
     "eexpmap",
     "emosaic",
     "evselect_image",
@@ -94,6 +95,33 @@ def _channels(band: Sequence[SupportsFloat]) -> Band:
     if lo >= hi:
         raise InvalidRecord(f"a band must run upwards in energy, got {lo} to {hi} eV")
     return lo, hi
+
+
+def clean_expression(instrument: str) -> str:
+    """Return the condition of good flags and patterns of a camera.
+
+    Parameters
+    ----------
+    instrument
+        ``pn``, ``mos1`` or ``mos2``.
+
+    Returns
+    -------
+    The expression.
+
+    Raises
+    ------
+    InvalidRecord
+        For an unknown instrument.
+
+    Examples
+    --------
+    >>> clean_expression("pn")
+    '#XMMEA_EP && (PATTERN <= 4)'
+    """
+    if instrument not in _CLEAN:
+        raise InvalidRecord(f"instrument must be one of {', '.join(_CLEAN)}, got {instrument!r}")
+    return _CLEAN[instrument]
 
 
 def selection_expression(

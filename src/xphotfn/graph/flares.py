@@ -17,7 +17,7 @@ from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.observation import Exposure, Observation
 from xphotfn.science.light_curves import FRAME_BINS
 
-__all__ = ("FlareChoice", "Flares", "GoodTimePart", "flare_choice", "good_time_part")
+__all__ = ("FlareChoice", "Flares", "GoodTimePart", "flare_choice", "good_time_part", "together")
 
 Flares: TypeAlias = str | GoodTimes
 """``auto``, ``optimum``, ``quiet``, ``keep``, good time, or a condition on a light curve such as ``RATE<=0.4``."""
@@ -190,3 +190,14 @@ def _with_table(step: Step, steps: tuple[Step, ...], notes: tuple[str, ...]) -> 
     name = step.command.outputs[0]
     made = StepInput(name=name, step=step.id)
     return GoodTimePart(selection=f"gti({name},TIME)", inputs=(made,), steps=steps, notes=notes)
+
+
+def together(selection: str, good: str) -> str:
+    """Return a selection and a condition on good time as one; either may be empty.
+
+    Examples
+    --------
+    >>> together("PATTERN == 0 || PI > 900", "gti(a.fits,TIME)")
+    '(PATTERN == 0 || PI > 900) && gti(a.fits,TIME)'
+    """
+    return f"({selection}) && {good}" if selection and good else selection or good

@@ -21,7 +21,7 @@ from xphotfn.commands.builders import (
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product_name
 from xphotfn.errors import PlanError
-from xphotfn.graph.flares import FlareChoice, GoodTimePart, good_time_part
+from xphotfn.graph.flares import FlareChoice, good_time_part, together
 from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.plan import PlannedProduct, Step, StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
@@ -119,7 +119,7 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
         band.hi_ev,
         exposure.instrument,
         filtered=exposure.filtered,
-        extra=_together(chosen.text if wish.selection else "", good),
+        extra=together(chosen.text if wish.selection else "", good.selection),
     )
     step = Step(
         command=evselect_image(table, name, expression=expression, grid=wish.grid or XCS_GRID),
@@ -128,12 +128,6 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
     )
     notes = (*part, *good.notes, *made_instead(_who(product), undecided))
     return Part(steps=(*good.steps, step), products=(evolve(product, step=step.id),), notes=notes)
-
-
-def _together(selection: str, good: GoodTimePart) -> str:
-    if not (selection and good.selection):
-        return selection or good.selection
-    return f"({selection}) && {good.selection}"
 
 
 def _of_other_channels(product: PlannedProduct, found: FoundProduct) -> tuple[str, ...]:

@@ -7,7 +7,9 @@ from xphotfn.commands.builders import evselect_image, selection_expression
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile
+from xphotfn.graph.flares import Flares, GoodTimePart, flare_choice, good_time_part, together
 from xphotfn.graph.held_energies import part_of_band
+from xphotfn.graph.plan import StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.io.cache import file_key
 from xphotfn.io.layout import Hint
@@ -16,10 +18,10 @@ from xphotfn.io.tree import TreeFile
 from xphotfn.io.write import publish
 from xphotfn.records.band import Band
 from xphotfn.records.facts import FileFacts
-from xphotfn.records.observation import FoundFile
+from xphotfn.records.observation import Exposure, FoundFile, Observation
 from xphotfn.science.identity import left_out
 
-__all__ = ("image_of_events",)
+__all__ = ("event_list", "good_time_of", "image_of_events")
 
 
 def image_of_events(
@@ -30,6 +32,7 @@ def image_of_events(
     engine: Engine,
     selection: str | None = None,
     grid: ImageGrid = XCS_GRID,
+    flares: Flares = "auto",
     overwrite: bool = False,
 ) -> str:
     """Make an image of an event list in a band.
@@ -49,6 +52,8 @@ def image_of_events(
         :func:`plan_images`.
     grid
         Pixels; default X and Y 3649..48106 in bins of 87, 512 x 512.
+    flares
+        What is done about flares, as :func:`plan_images` has it.
     overwrite
         Replace an existing image.
 
@@ -71,11 +76,12 @@ def image_of_events(
     PartOfBand
         If the list holds only a part of the band.
     """
-    found = _event_list(Path(events))
+    found = event_list(Path(events))
     part_of_band(str(events), found.subspace.energies, band)
     table = "events.fits.gz" if str(events).lower().endswith((".gz", ".ftz")) else "events.fits"
     chosen = selection_inputs(selection or "true", found.file, taken=(table, "image.fits"))
-    extra = chosen.text if selection else ""
+    good = good_time_of(found, table, flares, selection)
+    extra = together(chosen.text if selection else "", good.selection)
     filtered = is_filtered(found.instrument, found.subspace)
     expression = selection_expression(band.lo_ev, band.hi_ev, found.instrument, filtered=filtered, extra=extra)
     with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
@@ -84,8 +90,11 @@ def image_of_events(
         for item in chosen.inputs:
             if item.file is not None:
                 (folder / item.name).symlink_to(item.file.path)
+        commands = [step.command for step in good.steps]
+        commands.append(evselect_image(table, "image.fits", expression=expression, grid=grid))
         try:
-            printed = engine.execute(evselect_image(table, "image.fits", expression=expression, grid=grid), folder)
+            printed = "".join(f"** evselect: warning (flares), {note}\n" for note in good.notes)
+            printed += "".join(engine.execute(command, folder) for command in commands)
         except InvalidFile as error:  # the command saw a link
             path_read = str(events) if error.path == table else error.path
             raise InvalidFile(path_read, error.problem, error.line) from error
@@ -93,7 +102,24 @@ def image_of_events(
     return printed
 
 
-def _event_list(path: Path) -> FileFacts:
+def good_time_of(found: FileFacts, table: str, flares: Flares, selection: str | None = None) -> GoodTimePart:
+    """Return what a plan would do about the flares of one event list."""
+    filtered = is_filtered(found.instrument, found.subspace)
+    exposure = Exposure(
+        instrument=found.instrument,
+        exposure_id=found.exposure_id or "S000",
+        events=found.file,
+        filtered=filtered,
+        cut=found.cut,
+    )
+    observation = Observation(obs_id=found.obs_id or "0000000000", ra_deg=0.0, dec_deg=0.0, exposures=(exposure,))
+    return good_time_part(
+        observation, exposure, StepInput(name=table, file=found.file), flare_choice(flares), selection
+    )
+
+
+def event_list(path: Path) -> FileFacts:
+    """Return what a file says of itself that must be an event list; anything else is refused with what it is."""
     key = file_key(str(path.absolute()))
     file = TreeFile(path.name, FoundFile(path=key[0], size=key[3], mtime_ns=key[2]))
     found = recognise(file, Hint())

@@ -56,7 +56,9 @@ def bright_circles(x: NDArray[np.number], y: NDArray[np.number], *, pixel: float
     shape = int(row.max()) + 2, int(column.max()) + 2
     image = np.bincount(row * shape[1] + column, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     near, wide, core = (n * n * uniform_filter(image, n, mode="constant") for n in (3, 15, 7))
-    level = np.maximum((wide - core) * 9 / (15**2 - 7**2), 1.0)
+    field = (near > 0.5).astype(np.float64)
+    ring = 15**2 * uniform_filter(field, 15, mode="constant") - 7**2 * uniform_filter(field, 7, mode="constant")
+    level = np.maximum((wide - core) * 9 / np.maximum(ring, 20.0), 1.0)
     excess = (near - level) / np.sqrt(level)
     found: list[Circle] = []
     rows, columns = np.mgrid[: shape[0], : shape[1]]

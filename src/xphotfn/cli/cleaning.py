@@ -1,0 +1,133 @@
+"""Commands about flares: ``clean`` and ``lightcurve``."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xphotfn.cli import options as shared, values
+from xphotfn.cli.group import DONE_IN_PART, Command
+from xphotfn.cli.output import check_output, print_json, say, say_notes, wants_progress, write_table
+from xphotfn.cli.running import engine_named
+from xphotfn.errors import InvalidFile, XphotfnError
+
+__all__ = ("clean", "lightcurve")
+
+
+@click.command(
+    cls=Command,
+    short_help="Make event lists without flares.",
+    examples=("xphotfn clean xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits --goal quiet -o cleaned",),
+)
+@click.argument("events", type=shared.PATH, metavar="EVENTS|FOLDER")
+@click.option(
+    "--goal",
+    type=click.Choice(["optimum", "quiet"]),
+    default="optimum",
+    show_default=True,
+    help="The best signal-to-noise of faint sources, or no flare left, for extended light.",
+)
+@click.option("-o", "--output", type=shared.PATH, required=True, metavar="DIR", help="Folder of what is made.")
+@shared.engine
+@shared.overwrite
+@shared.json_option
+@shared.quiet
+def clean(events: Path, goal: str, output: Path, engine: str, overwrite: bool, as_json: bool) -> None:
+    """Make lists without flares, with good flags and patterns, of one event list or of all in a folder.
+
+    Beside each list its table of good time is made, with the light curve behind it, and one line says what was kept. In
+    a folder, lists whose times were cut already are left alone. Ends with status 2 where a list failed.
+    """
+    from xphotfn.measure.cleaning import clean_events
+
+    chosen, rows, failed = engine_named(engine), [], False
+    for path in _lists(events):
+        try:
+            made = clean_events(path, output, engine=chosen, goal=goal, overwrite=overwrite)
+        except XphotfnError as error:
+            if events.is_file():
+                raise
+            say(f"{path}: {error}")
+            failed = True
+            continue
+        stem = made.good_times.name.removesuffix(f"_{goal}_gti.fits").replace("_", " ")
+        rows.append(_row(stem, made))
+        if not as_json:
+            click.echo(f"{stem}: {made.cut}")
+    if as_json:
+        print_json(rows)
+    if failed:
+        click.get_current_context().exit(DONE_IN_PART)
+
+
+def _row(stem: str, made: Any) -> dict[str, Any]:
+    cut = made.cut
+    numbers = {"kept_s": cut.kept_s, "total_s": cut.total_s, "quiet": cut.quiet, "quiet_error": cut.quiet_error}
+    more = {"residual": cut.residual, "over_dispersion": cut.over_dispersion, "rate": cut.rate, "goal": cut.goal}
+    return {"list": stem, "events": str(made.events), "good_times": str(made.good_times), **numbers, **more}
+
+
+def _lists(path: Path) -> Iterator[str]:
+    """Yield the event lists: the one, or all under a folder whose times are whole."""
+    if not path.is_dir():
+        yield str(path)
+        return
+    from xphotfn.io.find import find_observations
+
+    observations = find_observations(path, progress=wants_progress())
+    say_notes(observations)
+    found = [(o, e, e.events.path) for o in observations for e in o.exposures if e.events is not None]
+    if not found:
+        raise InvalidFile(str(path), "holds no event list: give a folder with event lists, or one list")
+    for observation, exposure, events in found:
+        if exposure.cut:
+            who = f"{observation.obs_id} {exposure.instrument} {exposure.exposure_id}"
+            say(f"{who}: left alone, its times were cut already")
+        else:
+            yield events
+
+
+@click.command(
+    cls=Command,
+    short_help="Make the light curve of an event list.",
+    examples=(
+        "xphotfn lightcurve xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits",
+        "xphotfn lightcurve xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits --bin 104 -o curve.csv",
+    ),
+)
+@click.argument("events", type=shared.PATH)
+@click.option("--band", metavar="LO-HI", help="Energy band; default 0.5-7.5keV, in which flares are looked for.")
+@click.option("--bin", "bin_s", type=float, metavar="S", help="Width of the bins in s; default 26, pn 10.")
+@shared.selection
+@click.option("--keep-sources", is_flag=True, help="Do not leave out the bright sources that the events show.")
+@shared.output
+@shared.overwrite
+@shared.json_option
+@shared.quiet
+def lightcurve(
+    events: Path, band: str | None, bin_s: float | None, selection: str | None, keep_sources: bool, **options: Any
+) -> None:
+    """Make the light curve of an event list: time, rate, error, counts and live time of each bin.
+
+    Prints what the two cuts of flares would keep. A bin without live time is a gap: its rate is not a number.
+    """
+    import xphotfn as xp
+
+    output, overwrite, as_json = (options[name] for name in ("output", "overwrite", "as_json"))
+    check_output(output, overwrite=overwrite)
+    wanted = None if band is None else values.band(band)
+    curve = xp.light_curve(events, band=wanted, selection=selection, bin_s=bin_s, cut_sources=not keep_sources)
+    columns: dict[str, Any] = {"time": curve.time, "rate": curve.rate, "error": curve.error}
+    columns |= {"counts": curve.counts, "live": curve.live_s}
+    if as_json:
+        print_json({name: values.tolist() for name, values in columns.items()})
+    else:
+        click.echo(f"{curve.source}: {curve.counts.size} bins of {curve.bin_s:g} s, {curve.seconds / 1000:.1f} ks")
+        for goal in ("optimum", "quiet"):
+            click.echo(f"  {goal}: {xp.flare_cut(curve, goal)}")
+    if output is not None:
+        from astropy.table import Table
+
+        write_table(Table(columns), output, overwrite=overwrite)
+        say(f"{output}: {curve.counts.size} rows")

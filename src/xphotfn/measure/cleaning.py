@@ -1,0 +1,172 @@
+"""Light curves of event lists, and lists without flares."""
+
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+import astropy.units as u
+from attrs import evolve
+
+from xphotfn.commands.builders import clean_expression, evselect_list, selection_expression
+from xphotfn.engines.native.curves import read_curve
+from xphotfn.engines.protocol import Engine
+from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.graph.flares import FLARE_BAND
+from xphotfn.io.good_time_files import read_flare_cut
+from xphotfn.io.recognise import is_filtered
+from xphotfn.io.write import check_free, publish
+from xphotfn.measure.images import event_list, good_time_of
+from xphotfn.records.band import Band
+from xphotfn.records.facts import FileFacts
+from xphotfn.records.light_curve import FlareCut, LightCurve
+from xphotfn.science.light_curves import FRAME_BINS
+
+__all__ = ("Cleaned", "clean_events", "light_curve")
+
+
+def light_curve(
+    events: str | Path,
+    *,
+    band: Band | None = None,
+    selection: str | None = None,
+    bin_s: float | u.Quantity | None = None,
+    cut_sources: bool = True,
+) -> LightCurve:
+    """Return the light curve of an event list, with the live time of each bin.
+
+    Parameters
+    ----------
+    events
+        The event list, plain or gzipped.
+    band
+        Energy band; default 0.5-7.5 keV, in which flares are looked for.
+    selection
+        Event selection in SAS's language, to which the band is added; default good flags and patterns.
+    bin_s
+        Width of the bins, a time or a number in s; default 26 s for MOS, which are 10 frames, and 10 s for pn.
+    cut_sources
+        Leave out circles of 1 arcmin around the bright sources that the events show: a variable source is no flare.
+
+    Returns
+    -------
+    LightCurve
+        Bins start with the list (TSTART). The live time of a bin is a mean over the CCDs; a bin without any is a gap.
+
+    Raises
+    ------
+    InvalidFile
+        If the event list is not one or cannot be read.
+    InvalidRecord
+        For a width that is not above 0 s.
+
+    Notes
+    -----
+    A list without frames (EXPOSUnn) counts its good time as live.
+
+    References
+    ----------
+    XMM-Newton SAS, evselect, node 11, and epiclccorr: counts and FRACEXP of the pipeline's flare curves are met.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xphotfn.testing import simulate_observations
+    >>> truth = simulate_observations(tempfile.mkdtemp(), products="events")
+    >>> curve = light_curve(f"{truth.folder}/0999990101/0999990101_mos1_clean_evts.fits")
+    >>> curve.bin_s, round(curve.seconds, -2)
+    (26.0, 8900.0)
+    """
+    found = event_list(Path(events))
+    width = FRAME_BINS[found.instrument] if bin_s is None else float(u.Quantity(bin_s, u.s).value)
+    if not width > 0:
+        raise InvalidRecord(f"bin_s must be above 0 s, got {bin_s!r}")
+    limits = FLARE_BAND if band is None else (band.lo_ev, band.hi_ev)
+    filtered = is_filtered(found.instrument, found.subspace)
+    text = selection_expression(*limits, found.instrument, filtered=filtered, extra=selection or "")
+    path = Path(found.file.path)
+    curve = read_curve(path.parent, path.name, text, width, cut_sources=cut_sources).curve
+    return evolve(curve, source=path.name)
+
+
+class Cleaned(NamedTuple):
+    """A list without flares, the table of its good time, what the cut kept, and what was said on the way."""
+
+    events: Path
+    good_times: Path
+    cut: FlareCut
+    printed: str
+
+
+def clean_events(
+    events: str | Path, folder: str | Path, *, engine: Engine, goal: str = "optimum", overwrite: bool = False
+) -> Cleaned:
+    """Make a list without flares of an event list, with good flags and patterns only.
+
+    Parameters
+    ----------
+    events
+        The event list, plain or gzipped.
+    folder
+        Where list and table of good time are made; made if missing.
+    engine
+        What executes the commands.
+    goal
+        ``"optimum"`` or ``"quiet"``, as :func:`flare_cut` has them.
+    overwrite
+        Replace what is there.
+
+    Returns
+    -------
+    Cleaned
+
+    Raises
+    ------
+    InvalidFile
+        If the event list is not one, or a result exists already or cannot be written.
+    InvalidRecord
+        For another goal.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from xphotfn.engines.native.engine import native_engine
+    >>> from xphotfn.testing import simulate_observations
+    >>> truth = simulate_observations(tempfile.mkdtemp(), products="events")
+    >>> events = f"{truth.folder}/0999990101/0999990101_mos1_clean_evts.fits"
+    >>> clean_events(events, tempfile.mkdtemp(), engine=native_engine(), goal="quiet").cut.kept
+    1.0
+    """
+    if goal not in ("optimum", "quiet"):
+        raise InvalidRecord(f"goal must be 'optimum' or 'quiet', got {goal!r}")
+    found = event_list(Path(events))
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    stem = f"{found.obs_id or '0000000000'}_{found.instrument}_{found.exposure_id or 'S000'}"
+    made, table = root / f"{stem}_clean_evts.fits", root / f"{stem}_{goal}_gti.fits"
+    for path in (made, table):
+        check_free(path, overwrite=overwrite)
+    with tempfile.TemporaryDirectory(dir=root) as scratch:
+        printed = _make(found, Path(scratch), goal, engine, str(events))
+        for name, path in (("clean.fits", made), ("gti.fits", table)):
+            with publish(path, overwrite=overwrite) as temporary:
+                (Path(scratch) / name).replace(temporary)
+    return Cleaned(made, table, read_flare_cut(table), printed)
+
+
+def _make(found: FileFacts, folder: Path, goal: str, engine: Engine, given: str) -> str:
+    """Make gti.fits and clean.fits in a folder, and return what was printed."""
+    gzipped = given.lower().endswith((".gz", ".ftz"))
+    name = "events.fits.gz" if gzipped else "events.fits"
+    (folder / name).symlink_to(found.file.path)
+    good = good_time_of(found, name, goal)
+    step = good.steps[-1].command
+    filtered = is_filtered(found.instrument, found.subspace)
+    usual = "" if filtered else clean_expression(found.instrument)
+    expression = " && ".join(part for part in (usual, good.selection) if part)
+    try:
+        printed = engine.execute(step, folder)
+        printed += engine.execute(evselect_list(name, "clean.fits", expression=expression), folder)
+    except InvalidFile as error:  # the command saw a link
+        raise InvalidFile(given if error.path == name else error.path, error.problem, error.line) from error
+    (folder / step.outputs[0]).rename(folder / "gti.fits")
+    return printed

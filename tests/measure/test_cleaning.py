@@ -1,0 +1,165 @@
+"""Light curves of lists, lists without flares, and tables of good time as files."""
+
+import json
+import re
+from pathlib import Path
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.io import fits
+from attrs import evolve
+from click.testing import CliRunner
+
+import xphotfn as xp
+from xphotfn.cli import main
+from xphotfn.testing import default_scene, simulate_observations
+from xphotfn.testing.events import flare_intervals
+
+NATIVE = xp.native_engine()
+
+
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """The path of a raw list of 6 ks with flares, and which it is."""
+    pointing = default_scene().pointings[0]
+    camera = evolve(pointing.exposure("mos1"), ontime_s=6000.0, cleaned=False)
+    scene = evolve(default_scene(), pointings=[evolve(pointing, exposures=[camera])])
+    truth = simulate_observations(tmp_path_factory.mktemp("raw"), scene=scene, products="events")
+    return Path(truth.folder) / "0999990101/0999990101_mos1_evts.fits", (scene.pointings[0], camera)
+
+
+def cli(*words, status=0):
+    found = CliRunner().invoke(main, [str(word) for word in words])
+    assert found.exit_code == status, found.stderr
+    return found
+
+
+def test_curve_of_a_list(raw):
+    path, which = raw
+    curve = xp.light_curve(path)
+    assert (curve.bin_s, curve.source) == (26.0, path.name)
+    header = fits.getheader(path, "EVENTS")
+    lives = [header[f"LIVETI{n:02d}"] for n in range(1, 8) if f"LIVETI{n:02d}" in header]
+    assert curve.seconds == pytest.approx(np.mean(lives), rel=2e-3)
+    flared = np.zeros(curve.time.size, dtype=bool)
+    for start, stop in flare_intervals(*which):
+        flared |= (curve.time > start) & (curve.time < stop)
+    assert np.nanmean(curve.rate[flared]) > 1.5 * np.nanmean(curve.rate[~flared])
+    wide = xp.light_curve(path, bin_s=2 * u.min, band=xp.energy_band(2 * u.keV, 10 * u.keV), selection="PATTERN == 0")
+    assert wide.bin_s == 120.0
+    assert "(PI in [2000:10000])" in wide.selection
+    assert "PATTERN == 0" in wide.selection
+    assert wide.counts.sum() < curve.counts.sum()
+
+
+def test_sources_are_left_out_of_a_curve(raw):
+    path, _ = raw
+    assert xp.light_curve(path).counts.sum() < xp.light_curve(path, cut_sources=False).counts.sum()
+
+
+@pytest.mark.parametrize("goal", ["optimum", "quiet"])
+def test_clean_lists_hold_what_the_table_says(raw, tmp_path, goal):
+    path, which = raw
+    made = xp.clean_events(path, tmp_path, engine=NATIVE, goal=goal)
+    good = xp.read_good_times(made.good_times)
+    assert xp.read_flare_cut(made.good_times).good == good == made.cut.good
+    events = fits.getdata(made.events, "EVENTS")
+    everything = fits.getdata(path, "EVENTS")
+    times = everything["TIME"]
+    inside = np.any([(times >= a) & (times <= b) for a, b in good.intervals], axis=0)
+    inside &= everything["PATTERN"] <= 12
+    assert len(events) == np.sum(inside & ((everything["FLAG"] & 0x766BA000) == 0))
+    lost = sum(b - a for a, b in flare_intervals(*which))
+    assert made.cut.kept_s < made.cut.total_s - 0.5 * lost
+    (observation,) = xp.find_observations(tmp_path)
+    assert (observation.exposures[0].cut, observation.exposures[0].filtered) == (True, True)
+    with pytest.raises(xp.InvalidFile, match="exists already"):
+        xp.clean_events(path, tmp_path, engine=NATIVE, goal=goal)
+
+
+def test_what_cannot_be_cleaned(raw, tmp_path):
+    with pytest.raises(xp.InvalidRecord, match="goal must be"):
+        xp.clean_events(raw[0], tmp_path, engine=NATIVE, goal="best")
+    (tmp_path / "a.fits").write_text("no")
+    with pytest.raises(xp.InvalidFile, match=r"a\.fits"):
+        xp.clean_events(tmp_path / "a.fits", tmp_path, engine=NATIVE)
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.fits"]
+    with pytest.raises(xp.InvalidRecord, match="bin_s must be above 0 s"):
+        xp.light_curve(raw[0], bin_s=0)
+
+
+def test_no_event_in_the_band_keeps_all_and_says_so(raw, tmp_path):
+    from xphotfn.commands import flarecut
+    from xphotfn.engines.native.flarecut import flarecut as task
+
+    (tmp_path / "raw.fits").symlink_to(raw[0])
+    with pytest.warns(UserWarning, match="no event passes|kept") as told:
+        task(flarecut("raw.fits", "g.fits", expression="PI > 30000", goal="quiet"), tmp_path)
+    assert any("no event passes" in str(w.message) for w in told)
+    assert xp.read_flare_cut(tmp_path / "g.fits").kept == 1.0
+
+
+def test_a_list_without_frames_takes_its_good_time_as_live(raw, tmp_path):
+    with fits.open(raw[0]) as hdus:
+        kept = fits.HDUList([h for h in hdus if not h.name.startswith("EXPOSU")])
+        kept.writeto(tmp_path / "raw.fits")
+    curve = xp.light_curve(tmp_path / "raw.fits")
+    assert curve.seconds == pytest.approx(fits.getheader(raw[0], "EVENTS")["ONTIME"], rel=1e-3)
+
+
+def table(path, rows, **cards):
+    start, stop = np.array(rows, dtype=float).reshape(-1, 2).T
+    made = [fits.Column(name=n, format="D", array=v) for n, v in (("START", start), ("STOP", stop))]
+    hdu = fits.BinTableHDU.from_columns(made, name="STDGTI")
+    hdu.header.update(cards)
+    fits.HDUList([fits.PrimaryHDU(), hdu]).writeto(path)
+    return path
+
+
+def test_tables_of_good_time(tmp_path):
+    good = xp.read_good_times(table(tmp_path / "a.fits", [(20, 30), (0, 10), (5, 12), (40, 40)], TIMEZERO=0))
+    assert (good.intervals, good.origin) == (((0.0, 12.0), (20.0, 30.0)), "a.fits")
+    with pytest.raises(xp.InvalidFile, match="no FLGOAL"):
+        xp.read_flare_cut(tmp_path / "a.fits")
+
+
+@pytest.mark.parametrize(
+    ("rows", "cards", "problem"),
+    [
+        ([(0, np.nan)], {}, "row 1 of 1 bad ones"),
+        ([(0, 1), (2, np.inf)], {}, "row 2 of 1 bad ones"),
+        ([(5, 4)], {}, "runs from 5.0 to 4.0"),
+        ([(0, 1)], {"TIMEZERO": 5.0}, "TIMEZERO 5.0"),
+        ([(0, 1)], {"MJDREF": 51544.0}, "count from MJD 51544.0"),
+    ],
+)
+def test_tables_of_good_time_that_are_refused(tmp_path, rows, cards, problem):
+    with pytest.raises(xp.InvalidFile, match=problem):
+        xp.read_good_times(table(tmp_path / "a.fits", rows, **cards))
+
+
+def test_no_table_of_good_time(raw):
+    with pytest.raises(xp.InvalidFile, match="has no table NONE but"):
+        xp.read_good_times(raw[0], block="NONE")
+
+
+def test_command_line(raw, tmp_path):
+    path, _ = raw
+    line = cli("clean", path, "--goal", "quiet", "-o", tmp_path / "one").stdout
+    assert re.match(r"0999990101 mos1 S\d{3}: kept \d\.\d of \d\.\d ks \(\d+ %\), quiet ", line)
+    several = json.loads(cli("clean", path.parent, "-o", tmp_path / "all", "--json", "--quiet").stdout)
+    assert [row["goal"] for row in several] == ["optimum"]
+    again = cli("clean", tmp_path / "all", "-o", tmp_path / "more")
+    assert (again.stdout, "left alone, its times were cut already" in again.stderr) == ("", True)
+    curve = cli("lightcurve", path, "-o", tmp_path / "curve.csv").stdout
+    assert curve.splitlines()[1].startswith("  optimum: kept")
+    assert (tmp_path / "curve.csv").read_text().startswith("time,rate,error,counts,live\n")
+    gti = next((tmp_path / "one").glob("*_gti.fits"))
+    cut = cli("image", path, "-o", tmp_path / "cut.fits", "--flares", gti)
+    assert "flarecut" not in cut.stderr
+    whole = cli("image", path, "-o", tmp_path / "all.fits", "--flares", "keep")
+    assert "a raw event list is used with its flares" in whole.stderr
+    assert fits.getdata(tmp_path / "cut.fits").sum() < 0.9 * fits.getdata(tmp_path / "all.fits").sum()
+    wrong = cli("image", path, "-o", tmp_path / "no.fits", "--flares", "best", status=1)
+    assert "--flares takes 'auto'" in wrong.stderr
