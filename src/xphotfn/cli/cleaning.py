@@ -8,7 +8,8 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import DONE_IN_PART, Command
-from xphotfn.cli.output import check_output, print_json, say, say_notes, wants_progress, write_table
+from xphotfn.cli.observations import say_left_out
+from xphotfn.cli.output import check_output, print_json, say, wants_progress, write_table
 from xphotfn.cli.running import engine_named
 from xphotfn.errors import InvalidFile, XphotfnError
 
@@ -76,7 +77,7 @@ def _lists(path: Path) -> Iterator[str]:
     from xphotfn.io.find import find_observations
 
     observations = find_observations(path, progress=wants_progress())
-    say_notes(observations)
+    say_left_out([note for observation in observations for note in observation.left_out])
     found = [(o, e, e.events.path) for o in observations for e in o.exposures if e.events is not None]
     if not found:
         raise InvalidFile(str(path), "holds no event list: give a folder with event lists, or one list")

@@ -9,8 +9,8 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
-           "method", "output", "overwrite", "peak", "position_options", "progress", "quiet", "root", "run", "run_options",
-           "selection", "store", "target_options", "together", "which_files", "workers")  # fmt: skip
+           "method", "output", "overwrite", "peak", "position_options", "progress", "quiet", "root", "run",
+           "run_options", "selection", "store", "target_options", "together", "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 PATH = click.Path(path_type=Path)
