@@ -187,7 +187,7 @@ def test_a_mistake_is_one_sentence_and_exit_status_1(data, tmp_path, words, mess
         (["snr"], "Missing argument 'ROOT'"),
         (["nonsense"], "No such command 'nonsense'"),
         (["photomety"], "Did you mean 'photometry'?"),
-        (["run", "x", "--rdius", "3arcmin"], "'--radius'"),
+        (["run", "x", "--rdius", "3arcmin"], "--radius"),
         (["run", "x"], "Missing --ra, --dec: give them, or a table of a sample with --targets."),
         (["run", "x", "--targets", "t.csv", "--ra", "3"], "--ra and --targets exclude each other"),
         (["photometry", "x"], "Give either --positions TABLE, or --ra and --dec (or --name)."),

@@ -83,6 +83,7 @@ def _check_name(task: str) -> None:
 def _complain(task: str, name: str, text: str, stderr: TextIO) -> None:
     first, *more = text.splitlines() or [""]
     stderr.write("\n".join([f"** {task}: error ({name}), {first}", *(f"   {line}" for line in more)]) + "\n")
+    stderr.flush()
 
 
 def _error_name(error: XphotfnError) -> str:
