@@ -13,6 +13,7 @@ from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import asked_position, is_asked
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, sample_of
+from xphotfn.cli.weights import made_weights, weights_of_files, weights_options
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("photometry", "snr")
@@ -34,27 +35,30 @@ _SHOWN = ("name", "ra", "dec", "obs_id", "instrument", "band", "counts", "net_co
 @shared.method("mid-p", *shared.DEFINITIONS)
 @shared.background
 @shared.peak
+@weights_options
 @click.option("--search", metavar="R", help="How far from the given position a peak may lie; default: in the region.")
 @shared.output
 @shared.overwrite
 def snr(
     root: Path, as_json: bool, method: str, background: str | None, peak: bool | None, search: str | None,
-    output: Path | None, overwrite: bool, **options: Any,
+    output: Path | None, overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, **options: Any,
 ) -> None:  # fmt: skip
     """Measure the signal-to-noise of a target, or of each target of a sample, on each map and on the combined one.
 
     What is missing is made first, as by `xphotfn run`. A sample uses each target's r500, else its radius, unless
     --radius is given; targets that fail have a note in the table and end the command with status 2. All bands are
     measured at one place: `centre` says which and why, `offset_arcsec` how far from the given position it is.
+    --vignetted makes exposure maps without vignetting too; without it a note says where particles would matter.
     """
     import xphotfn as xp
     from xphotfn.measure.maps import maps_by_field
 
-    how = {"method": method, "background": _factors(background)}
+    how: dict[str, Any] = {"method": method, "background": _factors(background)}
     regions = [values.region(text) for text in options["radii"]]
     place = {"search": None if search is None else values.radius(search, "--search"), "peak": peak}
     check_output(output, overwrite=overwrite)
     sample = sample_of(root, options, needs_radius=True)
+    how["background_weights"] = made_weights(sample.plan, weight_files, vignetted, options)
     run = run_plan(sample.plan, **options)
     failures = dict(sample.failures)
     if sample.is_table:
@@ -144,7 +148,7 @@ def _measured(item: Any, field: Any, region: Any, how: dict[str, Any]) -> dict[s
     except NoData as error:
         return _row(field.name, **who, note=str(error))
     numbers = {n: getattr(found, n) for n in ("counts", "net_counts", "background_counts")}
-    return _row(field.name, **who, snr=found.value, **numbers)
+    return _row(field.name, **who, snr=found.value, **numbers, note=as_options(found.note))
 
 
 def _row(target: str, **given: Any) -> dict[str, Any]:
@@ -182,6 +186,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     "--neighbours", metavar="WHAT",
     help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec.",
 )  # fmt: skip
+@weights_options
 @click.option(
     "--psf", metavar="MODEL", help="Rates of whole point sources by a profile, such as epic; else of the circle."
 )
@@ -198,7 +203,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,
     bands: tuple[str, ...], background: str | None, run: str | None, as_json: bool, output: Path | None,
-    overwrite: bool, **how: Any,
+    overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 
@@ -214,6 +219,7 @@ def photometry(
     given = {name: value for name, value in how.items() if value is not None}
     if given.get("neighbours", "positions") != "positions":
         given["neighbours"] = values.radius(given["neighbours"])
+    given["background_weights"] = weights_of_files(weight_files, vignetted)
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
     if names is not None:
         table.add_column([names[i] for i in table["position"]], name="name", index=0)

@@ -6,7 +6,7 @@ from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, ShapeMismatch
 
-__all__ = ("is_store", "maps_of", "product_of", "run_of", "unique")
+__all__ = ("exposure_map_of", "is_store", "maps_of", "product_of", "run_of", "unique")
 
 
 def is_store(path: Path) -> bool:
@@ -55,10 +55,16 @@ def unique(maps: Iterable[Any]) -> tuple[Any, ...]:
 
 
 def _of_store(run: Any, combined: bool) -> Iterator[Any]:
+    from xphotfn.cli.output import say
     from xphotfn.measure.maps import maps_by_field
 
-    for maps in maps_by_field(run).values():
-        yield from (m for m in maps if combined or m.obs_id != "combined")
+    flat = {p.what for p in run.plan.products if p.is_unvignetted}
+    for field_name, maps in maps_by_field(run).items():
+        for item in maps:
+            if (field_name, item.obs_id, item.exposure_id, item.instrument, item.band) in flat:
+                say(f"note: {item} has an exposure map without vignetting only, by which no rate is made: left out")
+            elif combined or item.obs_id != "combined":
+                yield item
 
 
 def _of_folder(folder: Path) -> Iterator[Any]:
@@ -115,6 +121,13 @@ def product_of(path: Path, exposure: Path | None, scratch: Path) -> Any:
     if not (isinstance(first, xp.Image) and isinstance(second, xp.ExposureMap)):
         raise InvalidRecord(f"a rate map is an image and its --exposure map, got {path} and {exposure}")
     return joined(first, second)
+
+
+def exposure_map_of(path: Path) -> Any:
+    """Return the exposure map of a file."""
+    import xphotfn as xp
+
+    return _file(xp.ExposureMap, path, path)
 
 
 def _extension(path: Path, hdu: int, scratch: Path) -> Path:

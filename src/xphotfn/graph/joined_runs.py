@@ -1,9 +1,9 @@
 """Several runs of one store as one: what a store holds, however many calls it took to make it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.graph.plan import Plan
+from xphotfn.graph.plan import Plan, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.records.field import Field
 from xphotfn.records.outcome import Done, Outcome
@@ -23,7 +23,8 @@ def join_runs(runs: Iterable[Run]) -> Run:
     -------
     Run
         With the fields, steps and products of all. A step that is done in one run is done. Where two runs have a field
-        of one name that differs, the one that comes first counts, and ``notes`` says so; runs of another engine
+        of one name that differs, the one that comes first counts, and ``notes`` says so; exposure maps without
+        vignetting count only where there is no other; runs of another engine
         than the first are left out, and ``notes`` says that too, since products of two engines are never mixed.
 
     Raises
@@ -59,7 +60,7 @@ def join_runs(runs: Iterable[Run]) -> Run:
     plan = Plan(
         steps=tuple({step.id: step for run in same for step in run.plan.steps}.values()),
         fields=sorted(fields.values(), key=lambda field: field.name),
-        products=tuple({(p.what, p.kind): p for run in reversed(same) for p in run.plan.products}.values()),
+        products=_products(same),
         notes=tuple(dict.fromkeys(note for run in same for note in run.plan.notes)),
     )
     outcomes = _outcomes(same)
@@ -71,6 +72,12 @@ def join_runs(runs: Iterable[Run]) -> Run:
         engine=first.engine,
         notes=notes,
     )
+
+
+def _products(runs: Sequence[Run]) -> tuple[PlannedProduct, ...]:
+    """Return the products, the last of each kind; exposure maps without vignetting only where there is no other."""
+    every = [product for run in reversed(runs) for product in run.plan.products]
+    return tuple({(p.what, p.kind): p for p in sorted(every, key=lambda p: not p.is_unvignetted)}.values())
 
 
 def _fields(runs: Iterable[Run]) -> tuple[dict[str, Field], list[str]]:

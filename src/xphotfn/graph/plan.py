@@ -7,6 +7,7 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.commands.command import Command, command_facts
+from xphotfn.commands.names import parse_product_name
 from xphotfn.errors import PlanError
 from xphotfn.records._fields import items, non_empty, one_of, strings
 from xphotfn.records._html import block, facts, file_name, record_html
@@ -142,6 +143,12 @@ class PlannedProduct:
     def what(self) -> tuple[str, str, str, str, Band]:
         """What it shows, whatever its kind."""
         return self.field_name, self.obs_id, self.exposure_id, self.instrument, self.band
+
+    @property
+    def is_unvignetted(self) -> bool:
+        """Whether it is an exposure map without vignetting, by which no rate of the sky is made."""
+        said = parse_product_name(self.name)
+        return said is not None and said.kind == "expmap_novig"
 
     def _repr_html_(self) -> str:
         return record_html(self)
