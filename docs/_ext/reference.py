@@ -110,7 +110,14 @@ THEMES = (
         "statistics",
         "Significances, intervals and limits",
         "The statistics behind the numbers, on counts.",
-        ("science.significance", "science.intervals", "science.limits", "science.joint"),
+        (
+            "science.significance",
+            "science.intervals",
+            "science.limits",
+            "science.joint",
+            "science.joint_weights",
+            "science.consistency",
+        ),
     ),
     Theme("pictures", "Pictures and reports", "Matplotlib axes, picture files, reports.", ("plot",)),
     Theme(

@@ -13,6 +13,7 @@ from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.measure.aperture_table import SIGNIFICANCES
 from xphotfn.science.intervals import on_off_estimate, on_off_interval
 from xphotfn.science.joint import (
+    joint_consistency,
     joint_estimate,
     joint_interval,
     joint_quantile,
@@ -221,3 +222,22 @@ def test_many_positions():
     assert found.shape == (20_000,)
     one = joint_upper_limit(n[7], b[7], 0.1, [1000.0, 4000.0])
     assert found[7] == pytest.approx(float(one), rel=1e-12)
+
+
+def test_consistency_at_many_counts_is_chi_square():
+    """Against Pearson's statistic by hand, and the tail of chi-square; far tails stay finite."""
+    n, b = np.array([10_300.0, 9_900.0, 10_150.0]), np.array([50_000.0, 49_700.0, 50_300.0])
+    net, variance = n - 0.02 * b, n + 0.02**2 * b
+    rate = np.sum(net / variance) / np.sum(1 / variance)
+    expected = stats.chi2.sf(np.sum((net - rate) ** 2 / variance), 2)
+    assert float(np.exp(joint_consistency(n, b, 0.02, [1.0, 1.0, 1.0]))) == pytest.approx(expected, rel=0.05)
+    far = joint_consistency([[5e4, 100], [5e6, 100]], [10, 10], 0.1, [1.0, 1.0])
+    assert np.all(np.isfinite(far))
+    assert far[1] < far[0] < -1000
+
+
+def test_consistency_without_anything_to_compare():
+    found = joint_consistency([[5, 7], [0, 0], [4, 4]], [[3, 1], [0, 0], [2, 2]], 0.3, [[10.0, 0.0], [1, 1], [1, 1]])
+    assert np.isnan(found[0])
+    assert found[1] == pytest.approx(0, abs=0.2)
+    assert found[2] > math.log(0.5)
