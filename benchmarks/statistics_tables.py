@@ -16,6 +16,7 @@ from scipy import special, stats
 
 from xphotfn.science.intervals import garwood_interval, gehrels_interval, kraft_interval, on_off_interval
 from xphotfn.science.limits import upper_limit, upper_limit_on_off
+from xphotfn.science.profile import ring_brightness
 from xphotfn.science.significance import (
     exact_significance,
     gaussian_significance,
@@ -141,6 +142,15 @@ ON_OFF = {
     "upper_limit_on_off, 30 off, alpha 0.1": (30.0, 0.1, one_sided),
     "upper_limit_on_off, 10 off, alpha 1": (10.0, 1.0, one_sided),
 }
+
+
+def ring(n, b, a, _):
+    found = ring_brightness(n, 1.0, a * b, a * a * b)
+    return found.lower, found.upper
+
+
+RINGS = {f"ring_brightness, 10 expected, alpha {alpha:g}": (10 / alpha, alpha, ring) for alpha in (0.04, 0.3, 0.84)}
+RINGS["ring_brightness, 1 expected, alpha 0.3"] = (1 / 0.3, 0.3, ring)
 ON_OFF_MEANS = np.unique(np.concatenate([np.linspace(0, 20, 401), np.linspace(20, 1000, 4901)]))
 
 
@@ -164,6 +174,8 @@ def curves(on_off_means=ON_OFF_MEANS):
         found[name] = {0.68: known_coverage(ends, 0.0, 0.68)}
     for name, (off, alpha, ends) in ON_OFF.items():
         found[name] = {c: (on_off_means, on_off_coverage(ends, off, alpha, c, on_off_means)) for c in CONFIDENCES}
+    for name, (off, alpha, ends) in RINGS.items():
+        found[name] = {0.68: (on_off_means, on_off_coverage(ends, off, alpha, 0.68, on_off_means))}
     return found
 
 
@@ -203,7 +215,7 @@ BLANK_RATES = np.geomspace(0.01, 3, 41)
 
 
 def shown(name):
-    return not any(word in name for word in ("B = 0", "B = 30", "central", "simple"))
+    return not any(word in name for word in ("B = 0", "B = 30", "central", "simple", "ring"))
 
 
 def coverage_rows(found):
