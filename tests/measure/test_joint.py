@@ -112,3 +112,12 @@ def test_steps_of_a_long_call_change_nothing(monkeypatch):
 def test_unknown_methods_are_refused():
     with pytest.raises(InvalidRecord, match="use one of mid-p"):
         joint_photometry(a_table([1], [1], 0.1, 1.0), method="gaussian")
+
+
+def test_a_row_without_a_ratio_of_backgrounds_is_left_out():
+    """As of a circle that lies where the background weights are 0."""
+    table = a_table([5, 9], [7, 7], [0.2, 0.0], 100.0)
+    [row] = joint_photometry(table)
+    [alone] = joint_photometry(table[:1])
+    assert row["observations"] == 1
+    assert row["rate"] == alone["rate"]

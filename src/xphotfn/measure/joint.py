@@ -126,8 +126,8 @@ def joint_photometry(
     ``N_i ~ Poisson(s E_i + alpha_i b_i)``, ``B_i ~ Poisson(b_i)`` with one rate s and a background of its own each,
     ``E_i`` = effective exposure x response: :mod:`xphotfn.science.joint`. A row of weighted counts is the measurement
     on single ones that has its rate and dispersion d: ``(rate E + alpha B)/d`` and ``B/d`` counts over ``E/d``. The
-    counts and significances are those of pixel centres. Wrong
-    responses and wrong enclosed parts look like disagreement too.
+    counts and significances are those of pixel centres. Wrong responses and wrong enclosed parts look like
+    disagreement too.
 
     On a terminal a call of more than two seconds shows its progress; TQDM_DISABLE=1 turns that off.
 
@@ -265,7 +265,7 @@ def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _R
         on = np.where(np.abs(on - n) <= SAME * n, n, on)
     exposure = exposure * _factors(_texts(table, "instrument"), response)
     found = (n, b, alpha, exposure, on, b / each, exposure / each)
-    good = np.all(np.isfinite(found), axis=0)
+    good = np.all(np.isfinite(found), axis=0) & (alpha > 0)  # no background can be told without a ratio
     return _Rows(*(np.where(good, v, fill) for v, fill in zip(found, FILL, strict=True)))
 
 
