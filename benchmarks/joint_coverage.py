@@ -18,12 +18,15 @@ from astropy.table import QTable
 from scipy import optimize, special, stats
 from statistics_tables import DOCS, TABLES, between, write_rows
 
+from xphotfn.measure.aperture_sums import ApertureSums, Measured
+from xphotfn.measure.aperture_table import Rules, columns_of
 from xphotfn.measure.joint import joint_photometry
+from xphotfn.records.grid import PixelGrid
 from xphotfn.science.consistency import joint_consistency
 from xphotfn.science.intervals import on_off_interval
 from xphotfn.science.joint import joint_significance
 from xphotfn.science.joint_weights import equivalent_on_off
-from xphotfn.science.light import effective_exposure, ring_light
+from xphotfn.science.light import ring_light
 from xphotfn.science.limits import upper_limit_on_off
 
 MAPS, ALPHAS, BACKGROUNDS = (1, 2, 9, 18), (0.04, 0.3, 0.84), (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
@@ -58,17 +61,22 @@ def drawn(kind, alpha, background, source, maps, rng):
     rings = rng.poisson(LIGHT * VIGNETTING * light + share * background / maps).astype(float)
     b = rng.poisson(off, light.size).astype(float)
     area, seconds = (np.broadcast_to(v, rings.shape) for v in (RINGS, exposure))
-    found, n = ring_light(rings, seconds, area, seconds), rings.sum(axis=0)
-    return tuple(v.reshape(shape) for v in (n, b, *_extended(found, n, b, alpha, exposure.sum())))
+    found = extended_columns(rings, b, alpha, area, seconds)
+    return tuple(v.reshape(shape) for v in (rings.sum(axis=0), b, *found))
 
 
-def _extended(found, n, b, alpha, seconds):
-    """Return rate, effective exposure and dispersion as ``photometry`` makes them from the sums of rings."""
-    flat, net, variance = 1 / found.flat, n - alpha * b, n + alpha**2 * b
-    each = found.background / (seconds / alpha)
-    rate, squares = found.counts - each * b, found.squares + each**2 * b
-    effective = effective_exposure(flat, rate, net, variance)
-    return rate, effective, (squares + found.flat**2) / (variance + 1) * effective**2
+def extended_columns(rings, b, alpha, area, seconds):
+    """Return rate, effective exposure and dispersion, as ``photometry`` makes its columns of the sums of rings."""
+    one, n = np.ones(b.size), rings.sum(axis=0)
+    exposure = seconds.sum(axis=0)
+    sums = ApertureSums(counts=n, exposure=exposure, live=one, masked=0 * one, weights=exposure, ring_counts=b,
+                        ring_exposure=exposure / alpha, ring_live=one / alpha, ring_weights=exposure / alpha, area=one,
+                        inner_area=one, ring_area=one / alpha, held=one)  # fmt: skip
+    light = ring_light(rings, seconds, area, seconds)
+    rules = Rules(overlap="centre", light="rings", method="mid-p", confidence=0.68, limit_confidence=0.95)
+    grid = PixelGrid(nx=9, ny=9, crpix1=5, crpix2=5, ra_deg=0, dec_deg=0, cdelt1_deg=-1e-3, cdelt2_deg=1e-3)
+    found = columns_of(Measured(sums, sums, one, None, (light, light)), rules, grid, None)
+    return found["rate"], found["effective_exposure"], found["dispersion"]
 
 
 def joint_table(kind, columns, alpha):

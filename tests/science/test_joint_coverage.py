@@ -17,7 +17,13 @@ def bench(project_root):
 
 @pytest.mark.parametrize(
     ("kind", "maps", "alpha", "background"),
-    [("flat", 9, 0.84, 3.0), ("flat", 18, 0.84, 30.0), ("unequal", 9, 0.3, 10.0), ("point", 2, 0.84, 1.0)],
+    [
+        ("flat", 9, 0.84, 3.0),
+        ("flat", 18, 0.84, 30.0),
+        ("unequal", 9, 0.3, 10.0),
+        ("point", 2, 0.84, 1.0),
+        ("extended", 9, 0.3, 10.0),
+    ],
 )
 def test_intervals_and_limits_cover(bench, kind, maps, alpha, background):
     """Four standard errors of 1500 draws; a flat prior on each background covers 36 % with nine maps, not 68 %."""
