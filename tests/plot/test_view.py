@@ -5,6 +5,7 @@ from importlib import import_module
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from attrs import evolve
 
@@ -191,13 +192,15 @@ def test_second_cross_hair_is_dashed(rate_map):
     assert [float(lines[i].get_ydata()[0]) for i in (1, 3)] == [110, 220]
 
 
-def test_cross_hair_at_a_peak(rate_map):
+def test_cross_hair_at_a_peak_and_at_positions_in_every_form(rate_map):
     field = example_field()
     ra, dec = (float(v) for v in field.centre.value)
     peak = Peak(ra_deg=ra, dec_deg=dec, near_edge=False, method="simple")
     x, y = coord_conv(rate_map, field.centre, "pix", rounded=False).value
-    vertical, horizontal = view(rate_map, cross_hair=peak).lines
-    assert (vertical.get_xdata()[0], horizontal.get_ydata()[0]) == pytest.approx((x, y))
+    sky = SkyCoord(*field.centre)
+    for place in (peak, sky, sky.galactic, sky.to_string("hmsdms", sep=":", precision=6)):
+        vertical, horizontal = view(rate_map, cross_hair=place).lines
+        assert (vertical.get_xdata()[0], horizontal.get_ydata()[0]) == pytest.approx((x, y), abs=1e-5)
 
 
 def test_cross_hair_errors(rate_map):
