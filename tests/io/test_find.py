@@ -437,6 +437,29 @@ def test_two_region_files_that_differ_are_both_named_and_none_is_used(tmp_path):
     assert [(n.file, n.reason) for n in chosen.left_out] == [("r.reg", "not_preferred")]
 
 
+def test_region_files_in_their_order(tmp_path):
+    image(tmp_path / "a.fits")
+
+    def sources(name, ra):
+        columns = [fits.Column(n, "D", array=[ra]) for n in ("SRC_NUM", "RA", "DEC", "RADEC_ERR")]
+        table = fits.BinTableHDU.from_columns(columns, name="SRCLIST")
+        return save(tmp_path / name, [fits.PrimaryHDU(header=cards({"OBS_ID": OBS})), table])
+
+    drawn = tmp_path / f"P{OBS}EPX000REGION0000.ASC"
+    drawn.write_text("fk5;circle(149.59,-11.09,20)")
+    assert only(tmp_path).regions.path == str(drawn)
+    own = sources("emllist.fits", 149.6)
+    assert only(tmp_path).regions.path == str(own)
+    summary = sources(f"P{OBS}EPX000OBSMLI0000.FTZ", 149.7)
+    assert only(tmp_path).regions.path == str(summary)
+    (tmp_path / "mine.reg").write_text("fk5;circle(149.59,-11.09,20)")
+    observation = only(tmp_path)
+    assert observation.regions.path == str(tmp_path / "mine.reg")
+    assert sorted(n.reason for n in observation.left_out) == ["same", "second_choice", "second_choice"]
+    drawn.write_text("fk5;circle(149.59,-11.09,30)")
+    assert {n.reason for n in only(tmp_path).left_out} == {"second_choice"}
+
+
 def test_whose_a_region_file_is(tmp_path):
     image(tmp_path / "a" / "one.fits")
     image(tmp_path / "b" / "two.fits", OBS_ID="0999999999")

@@ -25,6 +25,11 @@ class Cards:
     raw
         Whole header blocks, with END.
 
+    Attributes
+    ----------
+    start
+        The first bytes of the data, where they were read.
+
     Examples
     --------
     >>> cards = Cards(b"FILTER  = 'Thin1   '           / it''s thin".ljust(80) + b"END".ljust(80))
@@ -32,12 +37,14 @@ class Cards:
     ('Thin1', False, ['FILTER'])
     """
 
-    __slots__ = ("_at", "_text", "_values")
+    __slots__ = ("_at", "_selection", "_text", "_values", "start")
 
     def __init__(self, raw: bytes) -> None:
         self._text = raw.decode("latin-1")
         self._at: dict[str, int] = {}
         self._values: dict[str, Any] = {}
+        self._selection: str | None = None
+        self.start = b""
         for at in range(0, len(self._text), 80):
             name = self._text[at : at + 8]
             if name == "END     ":
@@ -75,13 +82,15 @@ class Cards:
 
         ``Cards(text.encode("latin-1"))`` has the same values of SLCTEXPR, DSTYPn, DSVALn and the like.
         """
-        cards = list(self._at.items())
-        ends = [at for _, at in cards[1:]] + [len(self._text)]
-        return "".join(
-            self._text[at:end]
-            for (name, at), end in zip(cards, ends, strict=True)
-            if "DS" in name or name == "SLCTEXPR"
-        )
+        if self._selection is None:
+            cards = list(self._at.items())
+            ends = [at for _, at in cards[1:]] + [len(self._text)]
+            self._selection = "".join(
+                self._text[at:end]
+                for (name, at), end in zip(cards, ends, strict=True)
+                if "DS" in name or name == "SLCTEXPR"
+            )
+        return self._selection
 
     def _continued(self, text: str, at: int) -> str:
         """Return a string with the CONTINUE cards that follow it."""

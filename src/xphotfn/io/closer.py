@@ -18,9 +18,11 @@ from xphotfn.io.fits import open_checked, read_array, start_of_data
 from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.good_times import GoodTimes, Pairs
 from xphotfn.records.subspace import OUT_OF_FIELD
+from xphotfn.science.ratemap import not_whole
 
 __all__ = ("holds_whole_counts", "looked_at_closely", "share_outside_field")
 
+_FITS_OR_GZIP = (b"SIMPLE  =", b"\x1f\x8b")
 _MOST_ROWS = 4096
 _MOST_BYTES = 64 * 2**20
 _FORM = re.compile(r" *(\d*)([LXBIJKAEDCMPQ])")
@@ -45,11 +47,11 @@ def holds_whole_counts(path: str, header: Cards) -> bool:
     if int(header.get("BITPIX", 8)) > 0 and header.get("BSCALE", 1) == 1:
         return True
     scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
-    kind = _TYPES[int(header.get("BITPIX", 8))]
-    for chunk in _chunks(path):
+    kind = np.dtype(_TYPES[int(header.get("BITPIX", 8))])
+    whole = int(header.get("NAXIS1", 0)) * int(header.get("NAXIS2", 0)) * kind.itemsize
+    for chunk in (header.start,) if len(header.start) == whole else _chunks(path):
         values = zero + scale * np.frombuffer(chunk, dtype=kind).astype(float)
-        finite = values[np.isfinite(values)]
-        if np.any(finite < 0) or np.any(finite != np.rint(finite)):
+        if not_whole(values[np.isfinite(values)]):
             return False
     return True
 
@@ -108,7 +110,7 @@ def _at_bytes(facts: FileFacts) -> FileFacts:
         content = Path(facts.file.path).read_bytes()
     except OSError as error:
         raise InvalidFile(facts.file.path, f"cannot be read ({error.strerror})") from error
-    return evolve(facts, digest=_digest(content))
+    return _at_tables(facts) if content.startswith(_FITS_OR_GZIP) else evolve(facts, digest=_digest(content))
 
 
 def _at_pixels(facts: FileFacts) -> FileFacts:

@@ -6,6 +6,7 @@ block, so the header of a gzipped image costs the decompression of the header al
 
 import gzip
 import io
+import math
 import re
 import zlib
 from collections.abc import Callable, Iterator
@@ -43,8 +44,8 @@ _MAX_HEADER = 4000 * BLOCK
 _GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _CARD = re.compile(r"(?:COMMENT |HISTORY |CONTINUE|HIERARCH|END     )|[A-Z0-9_-]{1,8} *(?<=.{8})= ")
-_SIZE = re.compile(rb"(BITPIX|NAXIS|NAXIS\d{1,3}|PCOUNT|GCOUNT|GROUPS) *= *([-+]?\d+|T)")
 _START = re.compile(rb".{80}BITPIX  = +(?:8|16|32|64|-32|-64) [^E]*NAXIS   = +\d{1,3} ", re.DOTALL)
+_START_BYTES = 2**14  # of the data of an image of real numbers
 _ABSURD = 2**43  # bytes: more than a file holds, and still a position that file systems allow
 _AGAIN = "get it again"
 
@@ -52,9 +53,10 @@ Path_ = str | Path
 
 
 class _Unit(NamedTuple):
-    """One HDU inside a stream: its header as bytes, where its data start and end (without padding)."""
+    """One HDU inside a stream: its header as bytes and as cards, where its data start and end (without padding)."""
 
     header: bytes
+    cards: Cards
     start: int
     stop: int
 
@@ -101,10 +103,13 @@ def read_headers(path: Path_, *, complete: bool = False) -> tuple[Cards, ...]:
             units.append(unit)
             if unit.stop > unit.start:
                 break
+        if complete and _may_be_no_counts(units[-1].cards):
+            stream.seek(units[-1].start)
+            units[-1].cards.start = stream.read(min(_START_BYTES, units[-1].stop - units[-1].start))
         sure = not complete or _looks_complete(raw, stream is not raw, units[-1].stop)
     if not sure:
         _walk(path)
-    return tuple(Cards(unit.header) for unit in units)
+    return tuple(unit.cards for unit in units)
 
 
 @contextmanager
@@ -116,7 +121,7 @@ def start_of_data(path: Path_) -> Iterator[tuple[Cards, int, Callable[[int], byt
         if unit is None:
             raise InvalidFile(str(path), f"holds no data: {_AGAIN}")
         stream.seek(unit.start)
-        yield Cards(unit.header), unit.stop - unit.start, stream.read
+        yield unit.cards, unit.stop - unit.start, stream.read
 
 
 def read_header(path: Path_, hdu: int | str = 0) -> "Header":
@@ -175,7 +180,7 @@ def read_array(path: Path_, hdu: int | str = 0) -> tuple[NDArray[Any], "Header"]
     """
     from astropy.io import fits
 
-    with _whole(path) as stream:
+    with _content(path) as stream:
         unit = _find_unit(stream, str(path), hdu)
         header = _header(unit.header)
         is_image = header.get("XTENSION", "IMAGE").strip() == "IMAGE" and not header.get("ZIMAGE", False)
@@ -204,11 +209,11 @@ def check_whole(path: Path_) -> None:
     >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "image.fits")
     >>> _ = path.write_text("SIMPLE  =                    T")
-    >>> check_whole(path)
+    >>> check_content(path)
     Traceback (most recent call last):
     xphotfn.errors.InvalidFile: ...image.fits: ends inside a header, after 30 bytes: it was cut short, get it again
     """
-    with _whole(path) as stream:
+    with _content(path) as stream:
         for number, unit in enumerate(_units(stream, str(path))):
             if not _START.match(unit.header):
                 problem = f"has no BITPIX and NAXIS of the FITS standard in HDU {number}: it is damaged, {_AGAIN}"
@@ -271,7 +276,7 @@ def _stream(path: Path_) -> Iterator[tuple[BinaryIO, BinaryIO]]:
 
 
 @contextmanager
-def _whole(path: Path_) -> Iterator[BinaryIO]:
+def _content(path: Path_) -> Iterator[BinaryIO]:
     """Open a file like :func:`_stream`, but decompress a gzipped one at once, which checks it to its end."""
     with _explained(path), Path(path).open("rb") as raw:
         magic = raw.read(2)
@@ -294,6 +299,11 @@ def _explained(path: Path_) -> Iterator[None]:
         raise InvalidFile(str(path), f"cannot be read ({error.strerror or error})") from error
 
 
+def _may_be_no_counts(cards: Cards) -> bool:
+    """Whether a header is that of an image of real numbers, which are looked at later: the file is open now."""
+    return int(cards.get("BITPIX", 8)) < 0 and cards.get("NAXIS") == 2 and not is_exposure_map(cards)
+
+
 def _looks_complete(raw: BinaryIO, packed: bool, stop: int) -> bool:
     """Whether the length of a file allows its data to reach ``stop``; see the notes of :func:`read_headers`."""
     size = raw.seek(0, io.SEEK_END)
@@ -309,7 +319,7 @@ def _walk(path: Path_) -> bytes | None:
 
     That is the content of a gzipped file, and of one that lacks only the padding at its end.
     """
-    with _whole(path) as stream:
+    with _content(path) as stream:
         for _ in _units(stream, str(path)):
             pass
         missing = -stream.seek(0, io.SEEK_END) % BLOCK
@@ -324,7 +334,8 @@ def _units(stream: BinaryIO, path: str, *, check: bool = True) -> Iterator[_Unit
     at = 0
     while raw := _read_header_blocks(stream, path, first=at == 0):
         start = at + len(raw)
-        unit = _Unit(raw, start, start + _data_size(raw))
+        cards = Cards(raw)
+        unit = _Unit(raw, cards, start, start + _data_size(cards))
         yield unit
         if check and unit.stop > start:
             stream.seek(unit.stop - 1)
@@ -375,22 +386,23 @@ def _has_end(block: bytes) -> bool:
     return False
 
 
-def _data_size(raw: bytes) -> int:
+def _data_size(cards: Cards) -> int:
     """Return the bytes of the data unit (FITS standard 4.0, equations 1, 2 and 4)."""
-    found: dict[bytes, int] = {}
-    for at in range(0, len(raw), 80):
-        match = _SIZE.match(raw, at, at + 80)
-        if match:
-            found.setdefault(match[1], 1 if match[2] == b"T" else int(match[2]))
-    if found.get(b"NAXIS", 0) > 999:
+    count = _whole(cards, "NAXIS", 0)
+    if count > 999:
         return _ABSURD
-    axes = [found.get(b"NAXIS%d" % n, 0) for n in range(1, found.get(b"NAXIS", 0) + 1)]
-    if b"GROUPS" in found and axes[:1] == [0]:
+    axes = [_whole(cards, f"NAXIS{n}", 0) for n in range(1, count + 1)]
+    if "GROUPS" in cards and axes[:1] == [0]:
         axes = axes[1:]
     if not axes:
         return 0
-    elements = found.get(b"GCOUNT", 1) * (found.get(b"PCOUNT", 0) + int(np.prod(axes, dtype=object)))
-    return min(max(0, abs(found.get(b"BITPIX", 8)) // 8 * elements), _ABSURD)
+    elements = _whole(cards, "GCOUNT", 1) * (_whole(cards, "PCOUNT", 0) + math.prod(axes))
+    return min(max(0, abs(_whole(cards, "BITPIX", 8)) // 8 * elements), _ABSURD)
+
+
+def _whole(cards: Cards, name: str, default: int) -> int:
+    value = cards.get(name)
+    return int(value) if isinstance(value, int | float) and math.isfinite(value) else default
 
 
 def _header(raw: bytes) -> "Header":
@@ -406,7 +418,7 @@ def _find_unit(stream: BinaryIO, path: str, hdu: int | str) -> _Unit:
     """Return the HDU of that number or EXTNAME."""
     names = []
     for number, unit in enumerate(_units(stream, path)):
-        name = Cards(unit.header).get("EXTNAME", "")
+        name = unit.cards.get("EXTNAME", "")
         names.append(f"{number} {name}".strip())
         if hdu in (number, name) and hdu != "":
             return unit

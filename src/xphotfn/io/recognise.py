@@ -17,6 +17,7 @@ from xphotfn.io.energies import band_of_product, energies_of
 from xphotfn.io.fits import read_headers
 from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic
 from xphotfn.io.layout import Hint
+from xphotfn.io.source_lists import is_source_list
 from xphotfn.io.tree import TreeFile
 from xphotfn.records.energies import Energies
 from xphotfn.records.facts import PRODUCTS, FileFacts
@@ -50,7 +51,7 @@ _OTHER_TABLES = {
 _OF_OTHERS = "an event list, image or exposure map of no camera of EPIC"
 _MOSTLY = 0.5
 _TIMES = ("EXPOSURE", "ONTIME", "LIVETIME")
-_OWN_REGIONS, _DRAWN_REGIONS = 0, 2  # ranks: a file of the user's own, then the pipeline's drawing
+_OWN_REGIONS, _SUMMARY, _SOURCES, _DRAWN_REGIONS = range(4)  # ranks of region files: the first that is there is used
 
 
 def recognise(file: TreeFile, hint: Hint) -> FileFacts:
@@ -111,6 +112,11 @@ class _Cards:
 
 def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileFacts:
     kind, main = _kind(headers)
+    if not (kind or hint.kind) and _is_source_list(headers[-1]):
+        pps = parse_pps_name(file.name)
+        rank = _SUMMARY if pps is not None and pps.product == "OBSMLI" else _SOURCES
+        obs_id = _obs_id(_Cards((headers[0], main)))
+        return _facts(file, hint, kind="regions", rank=rank, obs_id=obs_id)
     kind = hint.kind or kind
     look = _Cards((headers[0], main) if main is not headers[0] else (main,))
     said: Said = {"kind": kind, "obs_id": _obs_id(look) or hint.obs_id}
@@ -156,6 +162,10 @@ def _is_image(header: Cards) -> bool:
 
 def _is_epic(look: _Cards) -> bool:
     return bool(_camera_of(look)) or look.text("INSTRUME").upper() == "EPIC"
+
+
+def _is_source_list(header: Cards) -> bool:
+    return is_source_list(str(header.get(f"TTYPE{n}", "")) for n in range(1, int(header.get("TFIELDS", 0)) + 1))
 
 
 def _camera_of(look: _Cards) -> Said:
@@ -275,7 +285,7 @@ def _events(look: _Cards, main: Cards, file: TreeFile) -> Said:
     if not rows:
         return {"reason": "no_events"}
     subspace = _subspace(main, look)
-    found: Said = {"rows": rows, "subspace": subspace, "cut": times_are_cut(main)}
+    found: Said = {"rows": rows, "subspace": subspace, "cut": _times_are_cut(main.selection())}
     may_be_corners = (subspace.places or subspace.other) and not subspace.within_field
     if may_be_corners and share_outside_field(file.file.path) > _MOSTLY:
         return found | {"reason": "outside_field"}
@@ -285,6 +295,11 @@ def _events(look: _Cards, main: Cards, file: TreeFile) -> Said:
 def _subspace(header: Cards, look: _Cards) -> Subspace:
     """Return what the selection of a file keeps; the many files of a tree share a few."""
     return _held(header.selection(), look.text("INSTRUME"), energies_of(header))
+
+
+@lru_cache(maxsize=4096)
+def _times_are_cut(cards: str) -> bool:
+    return times_are_cut(Cards(cards.encode("latin-1")))
 
 
 @lru_cache(maxsize=4096)

@@ -47,7 +47,8 @@ def decide(facts: Iterable[FileFacts], exposures: Iterable[str] = ()) -> Decisio
 
     1. what the user named goes first (``prefer=``, then a template of ``layout=``);
     2. files of equal content are the same;
-    3. a region file of the user's own goes before a source list, and that before the pipeline's drawing of regions;
+    3. a region file of the user's own goes before the pipeline's source list (OBSMLI), that before other source lists,
+       those before the pipeline's drawing of regions;
     4. an image goes first that has an exposure map with its pixels, and an exposure map with the pixels of an image;
     5. the widest selection: a file that holds all that the other holds, in energies, times, places, flags, patterns
        and every other condition, and more;
@@ -196,7 +197,7 @@ def _one_of_each(items: list[FileFacts]) -> list[FileFacts]:
     """Return one of the files of each content: the one that says the least of a selection, for it lost nothing."""
     result = []
     for same in groupby(lambda f: f.digest or f.name, items).values():
-        result.append(min(_widest(same), key=lambda f: (repr(f.subspace), f.name)))
+        result.append(min(_widest(same), key=lambda f: (f.rank, repr(f.subspace), f.name)))
     return result
 
 
