@@ -651,3 +651,12 @@ def test_the_command_line_starts_light():
     code = "import sys, xphotfn.cli; print(sorted({'numpy', 'astropy', 'dask', 'scipy'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_view_of_a_map_without_a_band(folders_root, tmp_path):
+    """An image of all events names no band: it cannot be measured, and can be looked at."""
+    path = folders_root / "esas" / "0203930101" / "mos1S001-obj-image-sky.fits.gz"
+    drawn = call("view", path, "-o", tmp_path / "all.png")
+    assert drawn.exit_code == 0, drawn.output
+    assert "image 0203930101 mos1 S001, band not named" in drawn.output
+    assert (tmp_path / "all.png").stat().st_size > 10_000

@@ -184,3 +184,18 @@ def test_what_cannot_be_placed_is_refused(data_root, tmp_path, without, problem)
         del hdus[0].header[without]
     with pytest.raises(InvalidFile, match=problem):
         looked_at(tmp_path / "i.fits")
+
+
+def test_without_a_data_subspace_the_selection_tells(data_root, tmp_path):
+    (tmp_path / "raw.fits.gz").symlink_to(data_root / "a907" / "0201903501" / "0201903501_mos1_clean_evts.fits.gz")
+    both = {"table": "raw.fits.gz", "expression": "PI > 500 && circle(26000,25000,2000,X,Y)", **GRID}
+    made(tmp_path, imageset="with.fits", **both)
+    made(tmp_path, imageset="without.fits", writedss="no", **both)
+    assert "DSTYP1" not in fits.getheader(tmp_path / "without.fits")
+    assert np.array_equal(looked_at(tmp_path / "without.fits"), looked_at(tmp_path / "with.fits"))
+    with fits.open(tmp_path / "without.fits", mode="update") as hdus:
+        hdus[0].header["SLCTEXPR"] = "PI > 500 && region(sources.fits,X,Y)"
+    with pytest.raises(InvalidFile, match=r"was cut by 'sources.fits' and does not hold it \(writedss=no\)"):
+        looked_at(tmp_path / "without.fits")
+    made(tmp_path, imageset="whole.fits", writedss="no", **{**both, "expression": "PI > 500"})
+    assert looked_at(tmp_path / "whole.fits") is None

@@ -6,11 +6,12 @@ import shutil
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
 from attrs import evolve
 
 import xphotfn as xp
 from xphotfn.errors import NoData
-from xphotfn.measure.joined import joined
+from xphotfn.measure.joined import joined, joined_mosaic
 from xphotfn.science.coords import pix_to_deg
 
 BAND = xp.energy_band(0.5 * u.keV, 10 * u.keV)
@@ -73,3 +74,21 @@ def test_the_mosaic_agrees(folder):
     assert np.count_nonzero(combined.exposure.data) == pytest.approx(np.count_nonzero(single.exposure.data), abs=8)
     with pytest.raises(NoData):
         xp.snr(combined, xp.with_centre(field, [266.8477, -28.4222] * u.deg), 10 * u.arcsec)
+
+
+def test_an_image_whose_cut_is_not_known_measures_nothing(pair, tmp_path):
+    """Only that image: the others of a run go on. Its counts make a mosaic wrong, which is refused."""
+    path = tmp_path / "image.fits"
+    with fits.open(pair.path) as hdus:
+        header = hdus[0].header.copy()
+        for name in [
+            n for n in header if n.lstrip("0123456789").startswith(("DSTYP", "DSVAL", "DSREF", "DSUNI", "DSFORM"))
+        ]:
+            del header[name]
+        fits.PrimaryHDU(hdus[0].data, header).writeto(path)
+    image = evolve(pair.image, path=str(path))
+    with pytest.warns(UserWarning, match=r"does not hold it \(writedss=no\).*nothing is measured on this image"):
+        blind = joined(image, evolve(pair.exposure, looked_at=None))
+    assert not blind.exposure.data.any()
+    with pytest.raises(xp.InvalidFile, match="where is not known"):
+        joined_mosaic(pair.image, evolve(pair.exposure, looked_at=None), [blind])

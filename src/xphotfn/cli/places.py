@@ -164,7 +164,7 @@ def _file(kind: Any, path: Path, shown: Path) -> Any:
         obs_id="combined" if mosaic else str(card(header, "OBS_ID", "")) or shown.name,
         exposure_id="" if mosaic else str(card(header, "EXPIDSTR", "")),
         instrument="combined" if mosaic else _camera(str(card(header, "INSTRUME", ""))),
-        band=_band(header, path, shown, "exposure_map" if is_map else "image"),
+        band=_band_or_none(header, path, shown, "exposure_map" if is_map else "image"),
         grid=grid,
     )
 
@@ -176,6 +176,16 @@ def _camera(text: str) -> str:
         return instrument(text).name
     except InvalidRecord:
         return text or "unknown camera"
+
+
+def _band_or_none(header: Any, path: Path, shown: Path, kind: str) -> Any:
+    """Return the band of a file, or what stands for none: one can look at it all the same."""
+    from xphotfn.records.band import NOT_NAMED
+
+    try:
+        return _band(header, path, shown, kind)
+    except InvalidFile:
+        return NOT_NAMED
 
 
 def _band(header: Any, path: Path, shown: Path, kind: str) -> Any:

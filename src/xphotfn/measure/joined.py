@@ -1,5 +1,6 @@
 """An image and its exposure map, joined: the one place where the map learns where the image was not looked at."""
 
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import numpy as np
 from attrs import evolve
 
 from xphotfn.engines.native.places import looked_at, names_places
+from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import read_header
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.science.mosaic import mosaic
@@ -34,8 +36,11 @@ def joined(image: Image, exposure: ExposureMap) -> RateMap:
     ------
     InvalidRecord, ShapeMismatch
         As :class:`~xphotfn.io.products.RateMap`.
-    InvalidFile
-        If the image was cut in a way that its own file does not place.
+
+    Warns
+    -----
+    UserWarning
+        If the image was cut in a way that its own file does not place: its exposure is then 0 everywhere.
 
     Examples
     --------
@@ -46,7 +51,12 @@ def joined(image: Image, exposure: ExposureMap) -> RateMap:
     """
     if not names_places(read_header(image.path)) or "PLACES" in read_header(exposure.path):
         return RateMap(image=image, exposure=exposure)  # nothing was cut, or the map is cut as its image
-    return RateMap(image=image, exposure=evolve(exposure, looked_at=looked_at(Path(image.path))))
+    try:
+        part = looked_at(Path(image.path))
+    except InvalidFile as error:
+        warnings.warn(f"{error}; nothing is measured on this image", stacklevel=2)
+        part = np.zeros(image.grid.shape, dtype=np.float32)
+    return RateMap(image=image, exposure=evolve(exposure, looked_at=part))
 
 
 def joined_mosaic(image: Image, exposure: ExposureMap, members: Iterable[RateMap]) -> RateMap:
@@ -59,6 +69,11 @@ def joined_mosaic(image: Image, exposure: ExposureMap, members: Iterable[RateMap
     members
         What went into them, as :func:`joined` gives it.
 
+    Raises
+    ------
+    InvalidFile
+        If it is not known where a member was cut: its counts are in the mosaic.
+
     Notes
     -----
     The exposure that the file of a member shows where its image was cut goes onto the mosaic as emosaic puts it there,
@@ -67,6 +82,10 @@ def joined_mosaic(image: Image, exposure: ExposureMap, members: Iterable[RateMap
     cut = [m for m in members if m.exposure.looked_at is not None]
     if not cut:
         return RateMap(image=image, exposure=exposure)
+    unknown = [m.path for m in cut if m.exposure.looked_at is not None and not m.exposure.looked_at.any()]
+    if unknown:
+        why = "was cut, and where is not known, while its counts are in the mosaic: plan the mosaic without it"
+        raise InvalidFile(", ".join(unknown), why)
     missing = (evolve(m.exposure, looked_at=None).data.astype(np.float64) - m.exposure.data for m in cut)
     lost = mosaic([m.grid for m in cut], missing, exposure.grid)[0]
     total = exposure.data.astype(np.float64)

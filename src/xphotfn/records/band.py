@@ -10,7 +10,9 @@ from xphotfn.records._fields import whole
 from xphotfn.records._html import block, facts
 from xphotfn.units import energy_ev
 
-__all__ = ("Band", "energy_band")
+__all__ = ("NOT_NAMED", "Band", "energy_band")
+
+_NEVER_EV = 2**31 - 1  # no instrument has such a channel
 
 
 @final
@@ -58,10 +60,16 @@ class Band:
         return Band(lo_ev=self.lo_ev - (self.lo_ev % 10 == 1), hi_ev=self.hi_ev + (self.hi_ev % 10 == 9))
 
     def __str__(self) -> str:
+        if self.hi_ev == _NEVER_EV:
+            return "band not named"
         return f"{self.lo_ev / 1000:g}-{self.hi_ev / 1000:g} keV"
 
     def _repr_html_(self) -> str:
         return block(f"Band {self}", facts([("PI channels", f"{self.lo_ev} to {self.hi_ev} eV")]))
+
+
+NOT_NAMED = Band(lo_ev=0, hi_ev=_NEVER_EV)
+"""Stands for the band of a file that names none, which can be looked at and not measured."""
 
 
 def energy_band(lo: Any, hi: Any) -> Band:

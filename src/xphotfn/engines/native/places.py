@@ -4,7 +4,7 @@ SAS's eexpmap follows the times, CCDs and flags of the subspace and no places, s
 cut by regions shows exposure where no event could be counted.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -12,16 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from xphotfn.commands.dss import RANGE, TABLE, Component, DssFilter, Subspace, ranges_of_text
+from xphotfn.commands.dss import RANGE, TABLE, Component, DssFilter, Intervals, Subspace, ranges_of_text
+from xphotfn.commands.energies import read_selection
+from xphotfn.commands.selection import FileFilter, GtiFilter, MaskFilter, with_region_columns
 from xphotfn.engines.native.attitude import Attitude
 from xphotfn.engines.native.detector import Camera, camera_named
+from xphotfn.engines.native.dss_expression import dss_of
 from xphotfn.engines.native.events import scan
 from xphotfn.engines.native.livetime import ccds_of, subspace_of
 from xphotfn.engines.native.projection import Boresight, detector_grid, pixel_to_det
 from xphotfn.engines.native.selection_files import read_places
 from xphotfn.engines.native.selection_filters import MaskImage, RegionShape, RegionTable, in_mask
 from xphotfn.engines.native.selection_regions import in_region
-from xphotfn.errors import InvalidFile
+from xphotfn.errors import ExpressionError, InvalidFile
 from xphotfn.io.cache import BoundedCache, file_key
 from xphotfn.io.cards import card
 from xphotfn.io.headers import grid_of
@@ -39,19 +42,40 @@ _CACHE = BoundedCache(64 * 2**20)
 
 
 def names_places(header: Any) -> bool:
-    """Whether the data subspace of a header has a filter on places.
+    """Whether the data subspace of a header has a filter on places; without a subspace (writedss=no) its SLCTEXPR.
 
     Examples
     --------
     >>> names_places({"DSTYP1": "PI", "DSTYP2": "POS(X,Y)"}), names_places({"DSTYP1": "PI"})
     (True, False)
+    >>> names_places({"SLCTEXPR": "PI > 500 && circle(25921,25921,900,X,Y)"})
+    True
     """
     count = 0
     while (name := f"DSTYP{count + 1}") in header:
         if _place_columns(str(card(header, name))):
             return True
         count += 1
-    return False
+    return count == 0 and any(_place_columns(f.axis) for c in _of_selection(header, _marked) for f in c)
+
+
+def _of_selection(header: Any, read: Callable[[FileFilter], Intervals | RegionTable | MaskImage]) -> Subspace:
+    """Return the subspace of the expression of a header; none where it cannot be read."""
+    text = str(card(header, "SLCTEXPR", "") or "").strip()
+    try:
+        tree = read_selection(text) if text else None
+    except ExpressionError:
+        return ()
+    return () if tree is None else dss_of(with_region_columns(tree, lambda _: ("X", "Y")), {}, read)
+
+
+def _marked(node: FileFilter) -> Intervals | RegionTable | MaskImage:
+    """Return a stand-in for what the file of an expression holds."""
+    return MaskImage(pixels=np.ones((1, 1), bool)) if isinstance(node, MaskFilter) else _of_no_file(node)
+
+
+def _of_no_file(node: FileFilter) -> Intervals | RegionTable:
+    return () if isinstance(node, GtiFilter) else RegionTable(components=())
 
 
 def _place_columns(axis: str) -> tuple[str, ...]:
@@ -96,7 +120,8 @@ def _looked_at(path: Path) -> NDArray[np.float32] | None:
     header = blocks[0].header
     if not names_places(header):
         return None
-    components = _resolved(subspace_of(blocks, header, path), path)
+    subspace = subspace_of(blocks, header, path) or _of_selection(header, _refusing(path.name))
+    components = _resolved(subspace, path)
     pixels = _Pixels(header, path.name)
     shape = pixels.shape
     y, x = np.indices(shape, dtype=np.float64)
@@ -112,13 +137,25 @@ def _looked_at(path: Path) -> NDArray[np.float32] | None:
     return result
 
 
+def _refusing(name: str) -> Callable[[FileFilter], Intervals | RegionTable | MaskImage]:
+    def read(node: FileFilter) -> Intervals | RegionTable | MaskImage:
+        if isinstance(node, GtiFilter):
+            return ()
+        raise InvalidFile(
+            name, f"was cut by {node.spec!r} and does not hold it (writedss=no): make the image again with writedss=yes"
+        )
+
+    return read
+
+
 Resolved: TypeAlias = tuple[tuple[int, ...] | None, tuple[Place, ...]]
 
 
 def _resolved(subspace: Subspace, path: Path) -> tuple[Resolved, ...]:
     """Return the CCDs (None for all) and the places of each component, each pair once."""
-    tables = [f.table for c in subspace for f in c if f.kind == TABLE and f.columns and _place_columns(f.axis)]
-    known = read_places(path, dict.fromkeys(tables))
+    placed = [f for c in subspace for f in c if f.kind == TABLE and f.columns and _place_columns(f.axis)]
+    tables = [f.table for f in placed if f.place is None]
+    known = read_places(path, dict.fromkeys(tables)) if tables else {}
     found = {(ccds_of(c), tuple(_places_of(c, known))): None for c in subspace}
     by_ccd: dict[tuple[int, ...] | None, set[tuple[Place, ...]]] = {}
     for ccds, places in found:
@@ -133,7 +170,8 @@ def _places_of(component: Component, known: Mapping[str, RegionTable | MaskImage
     for f in component:
         names = _place_columns(f.axis)
         if len(names) == 2 and f.kind == TABLE:
-            yield (names[0], names[1]), known[f.table]
+            place = f.place if isinstance(f.place, RegionTable | MaskImage) else known[f.table]
+            yield (names[0], names[1]), place
         elif len(names) == 1 and f.kind == RANGE:
             yield names[0], f.value
 
