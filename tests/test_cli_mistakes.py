@@ -161,3 +161,20 @@ def test_a_store_at_an_address_is_refused(data, tmp_path, monkeypatch, address):
     told = call("run", data, *WHERE, "--store", address)
     assert (told.exit_code, list(tmp_path.iterdir())) == (1, [])
     assert "a store is a folder" in told.stderr
+
+
+def test_regions_that_are_not_used_are_said_and_the_image_of_a_region_file_can_be_told(data, tmp_path):
+    folder = tmp_path / "data"
+    shutil.copytree(data, folder)
+    shutil.rmtree(folder / "0999990201")
+    (regions,) = folder.rglob("*.reg")
+    regions.write_text('fk5\n-circle(52.31,-33.72,40")\ncircle(52.4,-33.66,30") # color=red\n# text(52,-33) text={a}\n')
+    said = call("plan", folder, *WHERE).stderr
+    assert f"note: 0999990101: {regions.name}, line 2: excluded regions (-) mask nothing" in said
+    assert "line 4: annotations (text) are no regions" in said
+    regions.write_text("image\ncircle(100,100,10)\n")
+    refused = call("plan", folder, *WHERE, "--region-image", "no.fits")
+    assert refused.exit_code == 1
+    assert "names 'no.fits', no image that was found; give --region-image" in refused.stderr
+    told = call("plan", folder, *WHERE, "--region-image", "3649:48106:87")
+    assert told.exit_code == 0, told.stderr

@@ -94,7 +94,7 @@ def test_the_image_can_be_told(tmp_path, told, grid):
 
 @pytest.mark.parametrize(
     ("told", "says"),
-    [("nothing.fits", "region_image= names 'nothing.fits', no image that was found"),
+    [("nothing.fits", "region_image names 'nothing.fits', no image that was found"),
      ("pn_*", "several images of other pixels"),
      (xp.ImageGrid(x_bin=40, y_bin=80, square_pixels=False), "same range and bins")],
 )  # fmt: skip

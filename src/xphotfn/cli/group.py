@@ -25,6 +25,7 @@ _ADVICE = (
     (re.compile(r"run\(\.\.\., store=\)"), "`xphotfn run --store`"),
     (re.compile(r"\b(reference|prefer)='([^']*)'"), r"--\1 \2"),
     (re.compile(r"\b(within|redshift|reference|band|target|prefer|layout|flares)=(?=[\s,;:.)(]|\Z)"), r"--\1"),
+    (re.compile(r"\bregion_image=(?=[\s,;:.)(]|\Z)"), "--region-image"),
     (re.compile(r"give background_weights$"), "give --vignetted or --background-weights"),
     (re.compile(r"use plan_images for images alone"), "make images alone with `xphotfn image`"),
     (re.compile(r"run\.table\(\)"), "the table of `xphotfn run`"),

@@ -86,7 +86,7 @@ def _say_regions(fields: Iterable[Any], observations: Sequence[Any], within: Any
         near = {o.obs_id for o, d in zip(observations, apart, strict=True) if d <= within.to_value("deg")}
         said |= dict.fromkeys(pair for pair in field.left_out if pair[0] in near and pair not in known)
     for obs_id, why in said:
-        say(f"note: {obs_id}: {why}")
+        say(as_options(f"note: {obs_id}: {why}"))
 
 
 def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, ...], list[tuple[str, str]]]:

@@ -156,11 +156,11 @@ def _meant(
     for name, grid in grids:
         if all(grid.difference(other) for _, other in distinct):
             distinct.append((name, grid))
-    for wanted, who in ((str(told or ""), "region_image="), (said, "it")):
+    for wanted, who in ((str(told or ""), "region_image"), (said, "it")):
         named = [grid for name, grid in grids if wanted and _is_named(name, wanted)]
         if named and all(not named[0].difference(grid) for grid in named):
             return named[0], ""
-        if wanted and (who == "region_image=" or len(distinct) > 1):
+        if wanted and (who == "region_image" or len(distinct) > 1):
             what = "several images of other pixels" if named else "no image that was found"
             raise InvalidRecord(f"{who} names {wanted!r}, {what}; {_TELL}")
     if len(distinct) > 1:
