@@ -56,7 +56,7 @@ _WHERE = {
     "graph.survivors": "surviving_plan",
     "graph.delayed": "to_delayed",
     "io.good_time_files": "read_flare_cut read_good_times",
-    "measure.cleaning": "clean_events light_curve",
+    "measure.cleaning": "clean_events in_out light_curve",
     "measure.apertures": "ApertureFlag photometry",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
     "measure.info": "info",

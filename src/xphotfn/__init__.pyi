@@ -43,7 +43,7 @@ from xphotfn.io.tables import targets_from_table as targets_from_table
 from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
 from xphotfn.measure.centre import find_centre as find_centre
-from xphotfn.measure.cleaning import clean_events as clean_events, light_curve as light_curve
+from xphotfn.measure.cleaning import clean_events as clean_events, in_out as in_out, light_curve as light_curve
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
     counts_at as counts_at,

@@ -163,3 +163,44 @@ def test_command_line(raw, tmp_path):
     assert fits.getdata(tmp_path / "cut.fits").sum() < 0.9 * fits.getdata(tmp_path / "all.fits").sum()
     wrong = cli("image", path, "-o", tmp_path / "no.fits", "--flares", "best", status=1)
     assert "--flares takes 'auto'" in wrong.stderr
+
+
+def test_in_out_of_the_raw_list(folders_root, tmp_path):
+    """MOS1 of 0001730201: 3.89 as it is and 1.99 after the usual recipe, as others measured."""
+    root = folders_root / "pps/0001730201"
+    path = root / "P0001730201M1S002MIEVLI.FTZ"
+    before, usual = xp.in_out(path), xp.in_out(path, good=xp.read_good_times(root / "M1_gti.fits"))
+    assert before.ratio == pytest.approx(3.89, abs=3 * before.error)
+    assert usual.ratio == pytest.approx(1.99, abs=3 * usual.error)
+    made = xp.clean_events(path, tmp_path, engine=NATIVE, goal="quiet")
+    assert 1.05 <= made.contamination.ratio <= 1.35
+    assert before.category == usual.category == "extremely contaminated"
+    with pytest.raises(xp.NoData, match="filtered to the field of view"):
+        xp.in_out(made.events)
+
+
+@pytest.mark.parametrize(
+    ("cards", "problem"),
+    [
+        ({"INSTRUME": "EPN"}, "known for MOS only"),
+        ({"SUBMODE": "PrimePartialW2"}, "reads no corners"),
+        ({}, "no event"),
+    ],
+)
+def test_no_in_out(raw, tmp_path, cards, problem):
+    with fits.open(raw[0]) as hdus:
+        for hdu in hdus[:2]:
+            hdu.header.update(cards)
+        hdus["EVENTS"].data["FLAG"][:] |= 0x10 if cards else 0x20000
+        hdus.writeto(tmp_path / "list.fits")
+    with pytest.raises(xp.NoData, match=f"no IN/OUT: .*{problem}"):
+        xp.in_out(tmp_path / "list.fits")
+
+
+def test_scripts_run_tasks_of_our_own_with_our_own_program(raw):
+    field = xp.match_observations(
+        xp.point_source("a", 52.3, -33.7, radius=30 * u.arcsec), xp.find_observations(raw[0].parent)
+    )
+    script = xp.to_shell(xp.plan_images(field, xp.energy_band(0.5 * u.keV, 2 * u.keV)))
+    assert "xphotfn task flarecut table=" in script
+    assert "\nevselect table=" in script

@@ -55,7 +55,7 @@ def clean(events: Path, goal: str, output: Path, engine: str, overwrite: bool, a
         stem = made.good_times.name.removesuffix(f"_{goal}_gti.fits").replace("_", " ")
         rows.append(_row(stem, made))
         if not as_json:
-            click.echo(f"{stem}: {made.cut}")
+            click.echo(f"{stem}: {made.cut}, {made.contamination}")
     if as_json:
         print_json(rows)
     if failed:
@@ -65,7 +65,11 @@ def clean(events: Path, goal: str, output: Path, engine: str, overwrite: bool, a
 def _row(stem: str, made: Any) -> dict[str, Any]:
     cut = made.cut
     numbers = {"kept_s": cut.kept_s, "total_s": cut.total_s, "quiet": cut.quiet, "quiet_error": cut.quiet_error}
-    more = {"residual": cut.residual, "over_dispersion": cut.over_dispersion, "rate": cut.rate, "goal": cut.goal}
+    more: dict[str, Any] = {"residual": cut.residual, "over_dispersion": cut.over_dispersion}
+    more |= {"rate": cut.rate, "goal": cut.goal}
+    found = made.contamination
+    ratio = (None, None) if isinstance(found, str) else (found.ratio, found.error)
+    more |= {"in_out": ratio[0], "in_out_error": ratio[1]}
     return {"list": stem, "events": str(made.events), "good_times": str(made.good_times), **numbers, **more}
 
 

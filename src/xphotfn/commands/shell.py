@@ -4,6 +4,7 @@ import re
 import shlex
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.parameters import OWN_TASKS
 from xphotfn.errors import InvalidRecord
 
 __all__ = ("comment", "link_line", "shell_line")
@@ -40,7 +41,8 @@ def shell_line(command: Command) -> str:
     Parameters
     ----------
     command
-        The command. Variables that name its files are given as absolute paths, since SAS wants ``SAS_CCF`` so.
+        The command; a task that SAS does not have is run by ``xphotfn task``. Variables that name its files are given
+        as absolute paths, since SAS wants ``SAS_CCF`` so.
 
     Raises
     ------
@@ -59,7 +61,8 @@ def shell_line(command: Command) -> str:
         if not _VARIABLE.fullmatch(name):
             raise InvalidRecord(f"{name!r} cannot be the name of an environment variable")
         words.append(f'{name}="$PWD"/{shlex.quote(value)}' if value in files else f"{name}={shlex.quote(value)}")
-    line = " ".join([*words, shlex.join(command.argv)])
+    argv = ("xphotfn", "task", *command.argv) if command.task in OWN_TASKS else command.argv
+    line = " ".join([*words, shlex.join(argv)])
     if "\0" in line:
         raise InvalidRecord(f"no shell can hold the zero byte in {command.task}'s parameters")
     return line

@@ -9,8 +9,9 @@ from attrs import evolve
 
 from xphotfn.commands.builders import clean_expression, evselect_list, selection_expression
 from xphotfn.engines.native.curves import read_curve
+from xphotfn.engines.native.in_out import in_out_of_list
 from xphotfn.engines.protocol import Engine
-from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.errors import InvalidFile, InvalidRecord, NoData
 from xphotfn.graph.flares import FLARE_BAND
 from xphotfn.io.good_time_files import read_flare_cut
 from xphotfn.io.recognise import is_filtered
@@ -18,10 +19,11 @@ from xphotfn.io.write import check_free, publish
 from xphotfn.measure.images import event_list, good_time_of
 from xphotfn.records.band import Band
 from xphotfn.records.facts import FileFacts
-from xphotfn.records.light_curve import FlareCut, LightCurve
+from xphotfn.records.good_times import GoodTimes
+from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.science.light_curves import FRAME_BINS
 
-__all__ = ("Cleaned", "clean_events", "light_curve")
+__all__ = ("Cleaned", "clean_events", "in_out", "light_curve")
 
 
 def light_curve(
@@ -88,12 +90,54 @@ def light_curve(
     return evolve(curve, source=path.name)
 
 
+def in_out(events: str | Path, *, good: GoodTimes | None = None) -> InOut:
+    """Return the rate of the outer field of view over that of the corners: what soft protons are left in a list.
+
+    Parameters
+    ----------
+    events
+        A MOS event list that holds the corners, such as a raw one of the pipeline.
+    good
+        Good time; default that of the list.
+
+    Returns
+    -------
+    InOut
+        1 where the field sees what the corners see. ``category`` is that of De Luca & Molendi: below 1.15 not, to 1.3
+        slightly, to 1.5 very, above extremely contaminated.
+
+    Raises
+    ------
+    NoData
+        For pn, window modes and lists without events of the corners.
+    InvalidFile
+        If the event list is not one or cannot be read.
+
+    Notes
+    -----
+    6 to 12 keV: other energies and other pixels than those that flares are cut by, so it checks the cut.
+
+    References
+    ----------
+    De Luca & Molendi 2004, A&A 419, 837.
+
+    Examples
+    --------
+    >>> in_out("nowhere.fits")
+    Traceback (most recent call last):
+    xphotfn.errors.InvalidFile: ...nowhere.fits: cannot be read (...): was it moved or deleted?
+    """
+    path = Path(event_list(Path(events)).file.path)
+    return in_out_of_list(path.parent, path.name, good)
+
+
 class Cleaned(NamedTuple):
-    """A list without flares, the table of its good time, what the cut kept, and what was said on the way."""
+    """A list without flares, its good time, what the cut kept, IN/OUT or why there is none, and what was printed."""
 
     events: Path
     good_times: Path
     cut: FlareCut
+    contamination: InOut | str
     printed: str
 
 
@@ -150,7 +194,12 @@ def clean_events(
         for name, path in (("clean.fits", made), ("gti.fits", table)):
             with publish(path, overwrite=overwrite) as temporary:
                 (Path(scratch) / name).replace(temporary)
-    return Cleaned(made, table, read_flare_cut(table), printed)
+    cut = read_flare_cut(table)
+    try:
+        contamination: InOut | str = in_out(events, good=cut.good)
+    except NoData as error:
+        contamination = str(error)
+    return Cleaned(made, table, cut, contamination, printed)
 
 
 def _make(found: FileFacts, folder: Path, goal: str, engine: Engine, given: str) -> str:
