@@ -14,7 +14,7 @@ from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import background_ring
 from xphotfn.units import positions_deg, quantity
 
-__all__ = ("Sky", "angles_deg", "crowded", "part_of", "sky_of")
+__all__ = ("Sky", "angles_deg", "crowded", "part_of", "sky_of", "unit_vectors")
 
 Floats = NDArray[np.float64]
 
@@ -110,6 +110,12 @@ def angles_deg(radius: Any, target: Any, size: int) -> Floats:
     return np.asarray(given.value * radius_deg(1.0 * given.unit, target), dtype=np.float64)
 
 
+def unit_vectors(ra_deg: Floats, dec_deg: Floats) -> Floats:
+    """Return positions as unit vectors, shape (n, 3)."""
+    ra, dec = np.deg2rad(ra_deg), np.deg2rad(dec_deg)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+
+
 def crowded(sky: Sky) -> NDArray[np.bool_]:
     """Return whether the circle of each position overlaps that of another."""
     from scipy.spatial import cKDTree
@@ -117,8 +123,8 @@ def crowded(sky: Sky) -> NDArray[np.bool_]:
     known, result = np.flatnonzero(np.isfinite(sky.ra + sky.dec)), np.zeros(sky.ra.size, dtype=bool)
     if known.size < 2:
         return result
-    ra, dec, r = (np.deg2rad(v[known]) for v in (sky.ra, sky.dec, sky.radius))
-    points = np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
+    r = np.deg2rad(sky.radius[known])
+    points = unit_vectors(sky.ra[known], sky.dec[known])
     tree = cKDTree(points)
     if np.ptp(r) == 0:
         result[known] = tree.query(points, k=2)[0][:, 1] < 2 * np.sin(np.minimum(r, np.pi / 2))

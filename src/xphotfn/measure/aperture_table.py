@@ -70,6 +70,10 @@ class ApertureFlag(enum.IntFlag):
     """The circle is so small that it holds no pixel centre: no statistics."""
     UNEVEN = 128
     """Where the light lies matters: with even light the rate would differ by more than half its error."""
+    RING_NEIGHBOURS = 256
+    """The circle of another position, which is not masked, reaches into the background ring."""
+    WINGS = 512
+    """The wings of brighter positions are expected to give more than half the error of the net counts."""
     VIGNETTING = 1024
     """Without weights: a background that is not vignetted would shift the net counts by more than their error."""
 

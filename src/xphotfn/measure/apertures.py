@@ -10,6 +10,7 @@ import numpy as np
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import RateMap
+from xphotfn.measure.aperture_crowding import in_the_ring, under_wings
 from xphotfn.measure.aperture_neighbours import Patch, circles_of, other_sources, patches
 from xphotfn.measure.aperture_positions import Sky, crowded, part_of, sky_of
 from xphotfn.measure.aperture_psf import light_of, wings_arcsec
@@ -28,6 +29,7 @@ from xphotfn.records.field import Field
 from xphotfn.records.region import Region
 from xphotfn.science.apertures import OVERLAPS, Overlap
 from xphotfn.science.intervals import ONE_SIGMA
+from xphotfn.science.king import EPIC_KING
 from xphotfn.science.light import LIGHTS, Light
 from xphotfn.science.snr import DEFAULT_METHOD, Method
 
@@ -250,12 +252,18 @@ def _columns_of_group(
 ) -> Iterator[dict[str, Any]]:
     """Yield the measured columns of maps of one grid; positions that share a mask are summed together."""
     grid, sky, rules = maps[0].grid, request.sky, request.rules
-    found = list(patches(grid, other_sources(grid, request.field, request.circles, sky), sky))
+    others = other_sources(grid, request.field, request.circles, sky)
+    found, ring = list(patches(grid, others, sky)), in_the_ring(sky, others)
     order = np.concatenate([patch.positions for patch in found])
     parts = [_sums_of_patch((maps, weights), patch, request, tell) for patch in found]
     for item, of_patches in zip(maps, zip(*parts, strict=True), strict=True):
         light = light_of(request.psf, item, sky.ra, sky.dec)
-        yield columns_of(joined(of_patches, order), rules, grid, light)
+        columns = columns_of(joined(of_patches, order), rules, grid, light)
+        columns["flags"] += ring * np.int32(ApertureFlag.RING_NEIGHBOURS)
+        shine = light_of("epic", item, sky.ra, sky.dec) if light is None and item.instrument in EPIC_KING else light
+        if shine is not None:
+            columns["flags"] += under_wings(columns, sky, shine) * np.int32(ApertureFlag.WINGS)
+        yield columns
 
 
 def _sums_of_patch(
