@@ -9,7 +9,7 @@ from attrs import evolve
 
 from xphotfn.engines.native.places import looked_at, names_places
 from xphotfn.errors import InvalidFile
-from xphotfn.io.fits import read_header
+from xphotfn.io.fits import read_headers
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.science.mosaic import mosaic
 
@@ -49,7 +49,7 @@ def joined(image: Image, exposure: ExposureMap) -> RateMap:
     >>> joined(pair.image, pair.exposure) == pair
     True
     """
-    if not names_places(read_header(image.path)) or "PLACES" in read_header(exposure.path):
+    if not names_places(read_headers(image.path)[0]) or "PLACES" in read_headers(exposure.path)[0]:
         return RateMap(image=image, exposure=exposure)  # nothing was cut, or the map is cut as its image
     try:
         part = looked_at(Path(image.path))
