@@ -16,7 +16,7 @@ from xphotfn.engines.native.selection import evaluate
 from xphotfn.errors import InvalidFile
 from xphotfn.records.light_curve import LightCurve
 from xphotfn.science.light_curves import bin_events, inside, live_per_bin
-from xphotfn.science.sources import Circle, bright_circles
+from xphotfn.science.sources import Circle, bright_circles, pixels_within
 
 __all__ = ("Reading", "read_curve")
 
@@ -24,6 +24,7 @@ Floats = NDArray[np.float64]
 Frames = tuple[Floats, Floats, Floats]
 
 _PIXEL = 400  # of X and Y: 20 arcsec
+_SIDE = 130  # pixels: X and Y end at 51840
 
 
 class Reading(NamedTuple):
@@ -71,10 +72,11 @@ def read_curve(folder: Path, table: str, expression: str, bin_s: float, *, cut_s
     start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
     tree = parse(expand_macros(expression, source.keywords))
     time, place = _events(source, tree, with_place=cut_sources)
-    circles = bright_circles(*place, pixel=_PIXEL) if cut_sources and len(place[0]) else ()
-    for circle in circles:
-        away = ~circle.holds(*place)
-        time, place = time[away], (place[0][away], place[1][away])
+    circles: tuple[Circle, ...] = ()
+    if place.size:
+        shape = (_SIDE, _SIDE)
+        circles = bright_circles(np.bincount(place, minlength=_SIDE**2).reshape(shape), pixel=_PIXEL)
+        time = time[~pixels_within(circles, shape, pixel=_PIXEL).ravel()[place]]
     bins = max(1, ceil((stop - start) / bin_s))
     ccds, notes = _frames(source, start, stop)
     curve = LightCurve(
@@ -97,23 +99,31 @@ def _number(header: Any, path: Path, key: str) -> float:
     return float(value)
 
 
-def _events(source: Source, tree: Expression, *, with_place: bool) -> tuple[Floats, tuple[Any, Any]]:
-    """Return the times of the selected events, and their X and Y."""
+def _events(source: Source, tree: Expression, *, with_place: bool) -> tuple[Floats, NDArray[np.intp]]:
+    """Return the times of the selected events, and the pixels of X and Y that they fall in; 0 for those without."""
     known = source.table.columns
     if "TIME" not in known or not known["TIME"].is_number:
         raise InvalidFile(source.table.path.name, "it has no column TIME: give the event list itself")
-    places = ("X", "Y") if with_place and {"X", "Y"} <= set(known) else ()
+    places = with_place and {"X", "Y"} <= set(known)
     wanted = sorted(set(columns(tree)) & set(known)) if set(columns(tree)) <= set(known) else sorted(known)
-    found: dict[str, list[NDArray[Any]]] = {name: [] for name in ("TIME", *places)}
+    times: list[Floats] = [np.empty(0)]
+    pixels: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
     for chunk in chunks(source.table):
         values = {name: chunk.column(name) for name in wanted}
         chosen = evaluate(tree, values, rows=len(chunk), first_row=chunk.first_row, resolve=source.resolve)
         rows = np.flatnonzero(chosen)
-        for name, parts in found.items():
-            parts.append(chunk.column(name).take(rows))
-    joined = {name: np.concatenate(parts) if parts else np.empty(0) for name, parts in found.items()}
-    empty = np.empty(0)
-    return joined["TIME"].astype(np.float64), (joined.get("X", empty), joined.get("Y", empty))
+        times.append(chunk.column("TIME").take(rows).astype(np.float64))
+        if places:
+            column, row = (_pixel(chunk.column(name).take(rows)) for name in ("X", "Y"))
+            pixels.append((row * _SIDE + column) * ((row > 0) & (column > 0)))
+    return np.concatenate(times), np.concatenate(pixels)
+
+
+def _pixel(values: NDArray[Any]) -> NDArray[np.intp]:
+    """Return pixels; positions that are not known lie far below 0 and go to pixel 0."""
+    if values.dtype.kind == "f":
+        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
+    return np.asarray(np.clip(values // _PIXEL, 0, _SIDE - 1).astype(np.intp))
 
 
 def _frames(source: Source, start: float, stop: float) -> tuple[list[Frames], tuple[str, ...]]:
