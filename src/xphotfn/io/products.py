@@ -190,7 +190,8 @@ class RateMap:
     ----------
     image, exposure
         The two products; they must be of one observation, camera, exposure and band (as :attr:`Band.nominal` calls
-        it), on the same grid.
+        it), on the same grid. The exposure is taken as it is: where the image may have been cut by regions,
+        ``rate_maps`` or :func:`~xphotfn.measure.joined.joined` make the pair.
 
     Raises
     ------
