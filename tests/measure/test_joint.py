@@ -121,3 +121,32 @@ def test_a_row_without_a_ratio_of_backgrounds_is_left_out():
     [alone] = joint_photometry(table[:1])
     assert row["observations"] == 1
     assert row["rate"] == alone["rate"]
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 30), st.integers(0, 30), st.floats(0.05, 1.0), st.floats(0.05, 0.95)),
+        min_size=1,
+        max_size=4,
+    ),
+    st.sampled_from([0.0, 0.01, 0.2, 1.5]),
+)
+def test_one_row_of_a_point_source_keeps_its_interval_and_limit(rows, spilt):
+    """Circles that see little of the source, and rings that see more: one number, in whichever table it stands."""
+    from xphotfn.science.intervals import on_off_interval
+    from xphotfn.science.limits import upper_limit_on_off
+
+    n, b, alpha, f = map(np.array, zip(*rows, strict=True))
+    g = spilt * f
+    table = a_table(n, b, alpha, 5000.0, position=0)
+    table["position"] = np.arange(n.size)
+    table["enclosed_fraction"], table["ring_fraction"] = f, g
+    table["effective_exposure"] = 5000.0 * np.maximum(f - alpha * g, 0.01) * u.s
+    table["rate"] = (table["counts"] - alpha * table["background_counts"]) / table["effective_exposure"]
+    joint = joint_photometry(table)
+    low, high = on_off_interval(n, b, alpha, fractions=(f, g))
+    assert joint["rate_low"].value == pytest.approx(low / 5000.0, rel=1e-9)
+    assert joint["rate_high"].value == pytest.approx(high / 5000.0, rel=1e-9)
+    assert joint["upper_limit"].value == pytest.approx(upper_limit_on_off(n, b, alpha, fractions=(f, g)) / 5000.0)
+    scaled = joint_photometry(table, response={"pn": 2.0})
+    assert scaled["upper_limit"].value == pytest.approx(joint["upper_limit"].value / 2)

@@ -13,10 +13,12 @@ from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch, UnitMis
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.exposure_units import EXPOSURE_UNITS
 from xphotfn.measure.aperture_table import units_of
+from xphotfn.science.gamma_mixture import GammaMixture, mixture_quantile, mixture_shortest
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.joint import interval_of, joint_consistency, joint_significance, quantile_of
 from xphotfn.science.joint_test import joint_method
 from xphotfn.science.joint_weights import equivalent_on_off
+from xphotfn.science.on_off import of_on_off
 from xphotfn.science.significance import log_p_to_sigma
 from xphotfn.science.snr import DEFAULT_METHOD, Method
 
@@ -159,6 +161,8 @@ def joint_photometry(
         **_measured(rows, rules),
         "variability": variability,
     }
+    if enclosed is None and "ring_fraction" in table.colnames:
+        columns |= _of_lone_rows(table, data, group, columns, rules)
     columns["flags"] = np.where(columns["consistency"] < NOMINAL, int(JointFlag.INCONSISTENT), 0)
     columns["flags"] += np.where(variability > SIGMA, int(JointFlag.VARIABLE), 0)
     meta = {f"FLAG{flag.value}": str(flag.name) for flag in JointFlag}
@@ -203,6 +207,33 @@ def _columns(rows: _Rows, rules: _Rules) -> dict[str, Any]:
         "upper_limit": quantile_of(one, np.asarray(rules.limit_confidence)),
         "consistency": np.exp(joint_consistency(*rows.single)),
     }
+
+
+def _of_lone_rows(
+    table: Any, data: _Rows, group: NDArray[np.intp], columns: Mapping[str, Any], rules: _Rules
+) -> dict[str, Floats]:
+    """Return interval and limit with those of a single row where that is all there is: its posterior takes f and g.
+
+    The measurement that several rows are worth takes ``f - alpha g`` for what they have of a point source: the same to
+    first order, but not where the circle saw nearly nothing of it and the ring is empty.
+    """
+    rows = np.flatnonzero((data.exposure > 0) & (np.asarray(columns["observations"])[group] == 1))
+    prefix = "centre_" if "centre_ring_fraction" in table.colnames else ""
+    f, g, effective = (
+        _values(table, f"{prefix}{n}")[rows] for n in ("enclosed_fraction", "ring_fraction", "effective_exposure")
+    )
+    exposure = data.exposure[rows] * _values(table, "exposure_mean")[rows] / effective
+    measured = data.counts[rows], data.background[rows], data.alpha[rows], f, g
+
+    def ends(mixture: GammaMixture, _: Floats) -> tuple[Floats, Floats, Floats]:
+        level, limit = (np.full(mixture.first.shape, v) for v in (rules.confidence, rules.limit_confidence))
+        return *mixture_shortest(mixture, level), mixture_quantile(mixture, limit)
+
+    found = of_on_off(ends, 3, measured, np.asarray(0.5))
+    result = {name: np.array(columns[name]) for name in ("rate_low", "rate_high", "upper_limit")}
+    for name, end in zip(result, found, strict=True):
+        result[name][group[rows]] = end / exposure
+    return result
 
 
 def _variability(data: _Rows, group: NDArray[np.intp], obs_id: NDArray[np.str_], size: int) -> Floats:
