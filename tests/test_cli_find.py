@@ -79,6 +79,9 @@ def test_many_files_are_told_by_reason_and_named_with_all(folder):
 def test_a_band_and_a_part_of_the_field_are_said(folder):
     (folder / "i.fits").unlink()
     with fits.open(folder / "img.fits", mode="update") as hdus:
-        hdus[0].header["SLCTEXPR"] = "PI in [500:2000] && circle(25921,25921,3000,X,Y)"
+        header = hdus[0].header
+        number = 1 + sum(name.startswith("DSTYP") for name in header)
+        header["SLCTEXPR"] = "PI in [500:2000] && X in [25000:26000]"
+        header[f"DSTYP{number}"], header[f"DSVAL{number}"] = "X", "25000:26000"
         hdus[0].data = hdus[0].data.astype(np.int32)
     assert "0.5-2 keV (part of the field)" in call("find", folder).stdout

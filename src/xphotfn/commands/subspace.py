@@ -27,7 +27,7 @@ from xphotfn.errors import ExpressionError
 from xphotfn.records.energies import Energies
 from xphotfn.records.subspace import EVERY_FLAG, Subspace
 
-__all__ = ("macro_flags", "subspace_of")
+__all__ = ("is_unplaced", "macro_flags", "subspace_of")
 
 POSITIONS = frozenset(("X", "Y", "DETX", "DETY", "RAWX", "RAWY"))
 _GAP = 32  # components that may inherit the value of the first before one has its own again
@@ -85,6 +85,20 @@ def subspace_of(get: Callable[[str, Any], Any], energies: Energies) -> Subspace:
         patterns=min(said.patterns, default=None),
         other=sorted(said.other),
     )
+
+
+def is_unplaced(get: Callable[[str, Any], Any]) -> bool:
+    """Return whether a selection cuts places and no data subspace says where: what was not looked at cannot be known.
+
+    Examples
+    --------
+    >>> cut = {"SLCTEXPR": "PI > 500 && circle(25921,25921,900,X,Y)"}
+    >>> is_unplaced(cut.get), is_unplaced((cut | {"DSTYP1": "POS(X,Y)", "DSREF1": ":REG00101"}).get)
+    (True, False)
+    """
+    said = _of_text(str(get("SLCTEXPR", "")), str(get("INSTRUME", ""))).places
+    cuts = [text for text in said if {name.upper() for name in columns(read_selection(text))} != {"CCDNR"}]
+    return bool(cuts) and not _of_components(get).places
 
 
 def macro_flags(camera: str) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from xphotfn.commands.parameters import BOOLEANS
 from xphotfn.commands.pps_names import parse_pps_name
-from xphotfn.commands.subspace import macro_flags, subspace_of
+from xphotfn.commands.subspace import is_unplaced, macro_flags, subspace_of
 from xphotfn.commands.time_cut import times_are_cut
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord
@@ -289,12 +289,17 @@ def _events(look: _Cards, main: Cards, file: TreeFile) -> Said:
     may_be_corners = (subspace.places or subspace.other) and not subspace.within_field
     if may_be_corners and share_outside_field(file.file.path) > _MOSTLY:
         return found | {"reason": "outside_field"}
-    return found
+    return found | ({"reason": "unplaced"} if _is_unplaced(main.selection()) else {})
 
 
 def _subspace(header: Cards, look: _Cards) -> Subspace:
     """Return what the selection of a file keeps; the many files of a tree share a few."""
     return _held(header.selection(), look.text("INSTRUME"), energies_of(header))
+
+
+@lru_cache(maxsize=4096)
+def _is_unplaced(cards: str) -> bool:
+    return is_unplaced(Cards(cards.encode("latin-1")).get)
 
 
 @lru_cache(maxsize=4096)
@@ -333,6 +338,8 @@ def _product(said: Said, look: _Cards, header: Cards, file: TreeFile, hint: Hint
         if hint.band is None:
             return {"reason": "no_band", "detail": error.problem}
         band = hint.band
+    if not is_map and _is_unplaced(header.selection()):
+        return {"reason": "unplaced"}
     subspace = Subspace() if is_map else _subspace(header, look)
     return {
         "grid": grid,

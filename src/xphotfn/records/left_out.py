@@ -24,6 +24,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "mode": "was taken in a mode that makes no images",
         "out_of_time": "holds simulated out-of-time events, not the events of the sky",
         "outside_field": "holds what lies outside the field of view: events of the corners",
+        "unplaced": "was cut in places, and its data subspace does not say which: nothing tells where it looked",
         "no_events": "is an event list without events",
         "detector": "is an image in detector coordinates, not of the sky",
         "grid": "has pixels that are not used here",

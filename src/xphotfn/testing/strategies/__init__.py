@@ -7,6 +7,7 @@ parameters, never pixel by pixel, so they are cheap to make, and a failing examp
 """
 
 from xphotfn.testing.strategies.arrays import count_maps, encircled_energy_tables, event_mosaics, exposure_maps, masks
+from xphotfn.testing.strategies.folders import folders
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
 from xphotfn.testing.strategies.identity import energies, file_facts, left_outs, subspaces
 from xphotfn.testing.strategies.language import expressions, selections
@@ -33,6 +34,7 @@ __all__ = (
     "fields",
     "file_facts",
     "flare_cuts",
+    "folders",
     "good_times",
     "grids",
     "image_grids",
