@@ -83,3 +83,10 @@ def test_all_part_or_nothing(lo, wide, start, width):
     else:
         with pytest.warns(xp.PartOfBand):
             assert len(part_of_band("x", energies, band)) == 1
+
+
+def test_find_says_what_a_cut_list_holds(clean, folders_root, data_root):
+    (observation,) = xp.find_observations(clean)
+    assert observation.notes == ("M1_clean.fits.gz: is used and holds a part only: 0.5-10 keV",)
+    whole = xp.find_observations(data_root / "pps" / "0001730201")
+    assert not [note for note in whole[0].left_out if note.reason == "part"]

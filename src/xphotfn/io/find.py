@@ -17,6 +17,7 @@ from xphotfn.io.region_use import pixel_note
 from xphotfn.io.tree import TreeFile, files_below
 from xphotfn.records._fields import items as as_tuple
 from xphotfn.records._html import record_html
+from xphotfn.records.band import Band
 from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.records.left_out import LeftOut
@@ -27,6 +28,7 @@ __all__ = ("Inventory", "find_observations", "inventory")
 
 Layout: TypeAlias = Mapping[str, str | Sequence[str]] | None
 Prefer: TypeAlias = str | Path | Sequence[str | Path]
+_USUAL = Band(lo_ev=200, hi_ev=10_000)  # what whole lists hold at least
 _SINGLE = ("attitude", "regions", "cif")
 _EXPOSURE = re.compile(r"[SUXsux][0-9]{3}")
 _BY_NAME = 2  # FileFacts.chosen of a file that prefer names
@@ -289,10 +291,29 @@ def _observation(
         attitude=singles.get("attitude"),
         regions=singles.get("regions"),
         cif=singles.get("cif"),
-        left_out=_of_epic(decision.left_out),
+        left_out=(*_of_epic(decision.left_out), *(note for item in decision.used for note in _part_note(item))),
     )
     pixels = [note for item in decision.used if item.kind == "regions" and (note := pixel_note(made, item.name))]
     return evolve(made, left_out=(*made.left_out, *pixels)) if pixels else made
+
+
+def _part_note(item: FileFacts) -> tuple[LeftOut, ...]:
+    """Return what an event list that is used does not hold: energies that were cut, places that were cut out."""
+    energies, places = item.subspace.energies, item.subspace.places
+    said = [] if energies.contains(_USUAL) else [str(energies)]
+    said += ["what lies outside of its regions was cut"] if places else []
+    if item.kind != "events" or not said:
+        return ()
+    note = LeftOut(
+        file=item.name,
+        reason="part",
+        obs_id=item.obs_id,
+        instrument=item.instrument,
+        exposure_id=item.exposure_id,
+        kind="events",
+        detail="; ".join(said),
+    )
+    return (note,)
 
 
 def _exposures(decision: Decision) -> list[Exposure]:

@@ -41,11 +41,13 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "narrower": "holds less",
         "pixels": "has regions in pixels of an image, and nothing says of which",
         "assumed": "has regions in pixels of an image that is not here",
+        "part": "is used and holds a part only",
         "undecided": "differs, and no rule says which is right: name one with prefer=",
     }
 )
 """Each reason why a file is not used, and its text."""
 
+_USED = ("assumed", "part")  # of files that are used all the same
 _SAID_BY_DETAIL = ("grid", "no_band")  # whose detail is a sentence of its own
 
 
@@ -60,7 +62,7 @@ def _text(reason: str, detail: str) -> str:
 @final
 @frozen(kw_only=True)
 class LeftOut:
-    """A file that was found and is not used, and why; or, for ``assumed``, how it is used though something is missing.
+    """A file that was found and is not used, and why; or, for ``assumed`` and ``part``, what to know of one that is.
 
     Parameters
     ----------
@@ -109,7 +111,7 @@ class LeftOut:
         )
 
     def __str__(self) -> str:
-        return f"{self.file}{'' if self.reason == 'assumed' else ' left out'}: {self.why}"
+        return f"{self.file}{'' if self.reason in _USED else ' left out'}: {self.why}"
 
     def _repr_html_(self) -> str:
         return record_html(self)
