@@ -188,6 +188,7 @@ RECORDS = (
             filtered=FLAGS,
             cut=FLAGS,
             products=st.lists(PRODUCTS, max_size=2),
+            flare_curve=st.none() | FILES,
             subspace=xst.subspaces(),
         ),
         {"instrument": "rgs1"},

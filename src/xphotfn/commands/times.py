@@ -253,6 +253,7 @@ def flarecut(
     timebinsize: SupportsFloat = 26,
     smallest: float = 0.05,
     cutsources: bool = True,
+    curve: str = "",
 ) -> Command:
     """Return the command that finds and writes the good time of an event list without flares.
 
@@ -267,13 +268,16 @@ def flarecut(
     expression
         Which events make the light curve.
     goal
-        ``optimum`` or ``quiet``, as :func:`~xphotfn.science.flare_cut.flare_cut` has them.
+        ``optimum`` or ``quiet``, as :func:`~xphotfn.science.flare_cut.flare_cut` has them, or ``pipeline``: the
+        cut FLCUTTHR of ``curve`` on that curve itself.
     timebinsize
         Width of the bins in s.
     smallest
         The smallest excess that is called a flare, in units of the quiet rate.
     cutsources
         Leave bright sources out of the light curve.
+    curve
+        The pipeline's light curve of flares (FBKTSR), for ``pipeline`` only.
 
     Returns
     -------
@@ -282,7 +286,7 @@ def flarecut(
     Raises
     ------
     InvalidRecord
-        For a path, an unknown goal, a width or an excess that is not above 0.
+        For a path, an unknown goal, a width or an excess that is not above 0, or ``pipeline`` without ``curve``.
 
     Examples
     --------
@@ -300,8 +304,13 @@ def flarecut(
         *((("timebinsize", width),) if width != "26" else ()),
         *((("smallest", least),) if least != "0.05" else ()),
         *(() if cutsources else (("cutsources", "no"),)),
+        *((("curve", curve),) if curve else ()),
     )
+    if (goal == "pipeline") != bool(curve):
+        raise InvalidRecord(f"flarecut goal=pipeline and curve= go together, got goal={goal!r} and curve={curve!r}")
     inputs = _inputs("flarecut", table, expression)
+    if curve:
+        inputs = (*inputs, plain_file("flarecut", "curve", curve))
     return build("flarecut", pairs, inputs, (output_file("flarecut", "gtiset", gtiset),))
 
 

@@ -4,6 +4,7 @@ Pure: what a list is, its record says.
 """
 
 import math
+from pathlib import PurePath
 from typing import Literal, NamedTuple, TypeAlias, assert_never, final
 
 from attrs import field, frozen
@@ -14,7 +15,7 @@ from xphotfn.errors import ExpressionError, PlanError
 from xphotfn.graph.plan import Step, StepInput
 from xphotfn.records._fields import items
 from xphotfn.records.good_times import GoodTimes
-from xphotfn.records.observation import Exposure, Observation
+from xphotfn.records.observation import Exposure, FoundFile, Observation
 from xphotfn.science.light_curves import FRAME_BINS
 
 __all__ = ("FlareChoice", "Flares", "GoodTimePart", "flare_choice", "good_time_part", "together")
@@ -137,7 +138,7 @@ def good_time_part(
     if kind == "auto":
         if exposure.filtered or exposure.cut or (selection is not None and _cuts_time(selection)):
             return GoodTimePart()
-        return _cut(events, "optimum")
+        return _cut(events, "optimum") if exposure.flare_curve is None else _by_pipeline(events, exposure.flare_curve)
     match kind:
         case "keep":
             return _kept_as_it_is(events)
@@ -171,6 +172,26 @@ def _cut(events: _List, goal: str) -> GoodTimePart:
     step = Step(command=command, inputs=(events.table,), obs_id=events.observation.obs_id)
     goals = {"optimum": "for the best signal-to-noise of faint sources", "quiet": "until no flare is left"}
     return _with_table(step, (step,), (f"{events.who}: flares are cut {goals[goal]} (flares='{goal}')",))
+
+
+def _by_pipeline(events: _List, curve: FoundFile) -> GoodTimePart:
+    """Return the pipeline's own cut on its own curve, found beside the list."""
+    camera, gzipped = events.exposure.instrument, curve.path.lower().endswith((".gz", ".ftz"))
+    name = events.name("flare_curve") + (".gz" if gzipped else "")
+    band = selection_expression(*FLARE_BAND, camera, filtered=events.exposure.filtered)
+    command = flarecut(
+        events.table.name,
+        events.name("pipeline_gti"),
+        expression=band,
+        goal="pipeline",
+        timebinsize=FRAME_BINS[camera],
+        cutsources=False,
+        curve=name,
+    )
+    read = (events.table, StepInput(name=name, file=curve))
+    step = Step(command=command, inputs=read, obs_id=events.observation.obs_id)
+    note = f"flares are cut as the pipeline does, at FLCUTTHR of its light curve {PurePath(curve.path).name}"
+    return _with_table(step, (step,), (f"{events.who}: {note} (flares='auto')",))
 
 
 def _by_rate(events: _List, expression: str) -> GoodTimePart:

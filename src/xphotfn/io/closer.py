@@ -176,6 +176,7 @@ _LOOKS: dict[str, Callable[[FileFacts], FileFacts]] = {
     **dict.fromkeys(PRODUCTS, _at_pixels),
     "events": _at_tables,
     "attitude": _at_attitude,
+    "flare_curve": _at_tables,
     "cif": _at_tables,
     "regions": _at_bytes,
 }

@@ -165,10 +165,25 @@ def inventory(root: str | Path, *, layout: Layout = None, prefer: Prefer = (), p
     with_bar = _with_bar(files) if progress else files
     found = [named.mark(recognise(file, hint_of(templates, file.relative))) for file in with_bar]
     broken = [LeftOut(file=name, reason="unreadable", detail=why) for name, why in problems]
-    observations, lost = _observations(_owned(found), named.exposures, broken)
+    observations, lost = _observations(_owned(_curves_of_lists(found)), named.exposures, broken)
     if not any(observation.exposures for observation in observations):
         raise InvalidFile(str(root), _nothing(files, lost))
     return Inventory(observations=observations, left_out=sorted(lost, key=lambda item: (item.obs_id, item.file)))
+
+
+def _curves_of_lists(found: Sequence[FileFacts]) -> list[FileFacts]:
+    """Return the files, those light curves of flares left out that go with no event list."""
+
+    def whose(item: FileFacts) -> tuple[str, str, str]:
+        return item.obs_id, item.instrument, item.exposure_id
+
+    lists = {whose(item) for item in found if item.kind == "events" and not item.reason}
+    return [
+        item
+        if item.kind != "flare_curve" or whose(item) in lists
+        else evolve(item, kind="", reason="other_kind", detail="a light curve of flares without its event list")
+        for item in found
+    ]
 
 
 class _Preferred:
@@ -331,7 +346,7 @@ def _exposures(decision: Decision) -> list[Exposure]:
 def _exposure(camera: str, name: str, items: Sequence[FileFacts]) -> Exposure:
     events = next((item for item in items if item.kind == "events"), None)
     products = [item for item in items if item.kind in PRODUCTS]
-    if events is None and not products:
+    if events is None and not products:  # nothing is decided yet
         return Exposure(instrument=camera, exposure_id=name)
     leading = events or max(products, key=lambda item: (item.exposure_s, item.filter, item.submode))
     return Exposure(
@@ -343,6 +358,7 @@ def _exposure(camera: str, name: str, items: Sequence[FileFacts]) -> Exposure:
         events=None if events is None else events.file,
         filtered=events is not None and is_filtered(camera, events.subspace),
         cut=events is not None and events.cut,
+        flare_curve=next((item.file for item in items if item.kind == "flare_curve"), None),
         products=sorted(
             map(_found_product, products), key=lambda p: (PRODUCTS.index(p.kind), p.band.lo_ev, p.band.hi_ev)
         ),

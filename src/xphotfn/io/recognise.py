@@ -122,6 +122,10 @@ def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileF
     said: Said = {"kind": kind, "obs_id": _obs_id(look) or hint.obs_id}
     if not kind:
         return _facts(file, hint, **said, **_camera_of(look), **_other(headers))
+    if kind == "flare_curve" and _camera_of(look):
+        return _facts(file, hint, **said, **_camera_of(look), exposure_id=_exposure_id(look, file, hint))
+    if kind == "flare_curve":
+        return _facts(file, hint, obs_id=said["obs_id"], reason="other_kind", detail=_OTHER_TABLES["RATE"])
     if kind not in (*PRODUCTS, "events"):
         rows = int(main.get("NAXIS2", 0)) if kind == "attitude" else 0
         return _facts(file, hint, **said, rows=rows)
@@ -144,7 +148,8 @@ def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileF
 def _kind(headers: tuple[Cards, ...]) -> tuple[str, Cards]:
     """Return what a file is, and the header that says so; the data of an image may lie in an extension."""
     for header in headers[1:]:
-        found = _TABLES.get(str(header.get("EXTNAME", "")).upper())
+        name = str(header.get("EXTNAME", "")).upper()
+        found = "flare_curve" if name == "RATE" and _cuts_flares(header) else _TABLES.get(name)
         if found:
             return found, header
     main = headers[-1] if len(headers) > 1 and _is_image(headers[-1]) else headers[0]
@@ -154,6 +159,13 @@ def _kind(headers: tuple[Cards, ...]) -> tuple[str, Cards]:
         if str(header.get("HDUCLAS1", "")).upper() == "IMAGE" or is_mosaic(header):
             return "image", main
     return ("image", main) if _is_image(main) and _is_epic(_Cards((headers[0], main))) else ("", headers[-1])
+
+
+def _cuts_flares(header: Cards) -> bool:
+    """Whether a light curve is the pipeline's own of flares, with live times and the rate at which they are cut."""
+    names = {str(header.get(f"TTYPE{n}", "")).upper() for n in range(1, int(header.get("TFIELDS", 0)) + 1)}
+    most = header.get("FLCUTTHR")
+    return {"TIME", "RATE", "FRACEXP"} <= names and isinstance(most, int | float) and 0 < most < float("inf")
 
 
 def _is_image(header: Cards) -> bool:

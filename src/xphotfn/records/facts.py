@@ -17,7 +17,7 @@ from xphotfn.records.subspace import Subspace
 __all__ = ("KINDS", "PRODUCTS", "FileFacts")
 
 PRODUCTS = ("image", "exposure_map")
-KINDS = (*PRODUCTS, "events", "attitude", "cif", "regions", "")
+KINDS = (*PRODUCTS, "events", "flare_curve", "attitude", "cif", "regions", "")
 """What a file can be; empty for what is none of these."""
 
 

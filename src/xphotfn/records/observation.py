@@ -93,6 +93,8 @@ class Exposure:
         Whether the times of the event list were cut already, as by a file of good time.
     products
         Images and exposure maps found on disk.
+    flare_curve
+        The pipeline's light curve of flares (FBKTSR) with its cut (FLCUTTHR), or None.
     subspace
         What the selection of the event list keeps.
     """
@@ -106,6 +108,7 @@ class Exposure:
     filtered: bool = False
     cut: bool = False
     products: tuple[FoundProduct, ...] = field(default=(), converter=items)
+    flare_curve: FoundFile | None = None
     subspace: Subspace = field(factory=Subspace)
 
     def found(self, kind: str, band: Band) -> FoundProduct | None:

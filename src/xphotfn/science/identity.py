@@ -330,6 +330,7 @@ _AXES: Mapping[str, Mapping[str, Compare]] = MappingProxyType(
         "image": {**_SELECTION, "grid": _of_grids},
         "exposure_map": {"grid": _of_grids},
         "attitude": {"times": _of_times, "rows": _of_rows},
+        "flare_curve": {},
         "cif": {},
         "regions": {},
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 from astropy.io import fits
+from attrs import evolve
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import resolved
@@ -18,6 +19,7 @@ from xphotfn.engines.native.exposure import gti_block, table_bytes
 from xphotfn.engines.native.good_time import gti_primary
 from xphotfn.engines.native.reporting import warn
 from xphotfn.errors import CommandFailed
+from xphotfn.io.flare_curves import read_flare_curve
 from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
@@ -27,6 +29,7 @@ __all__ = ("curve_block", "cut_cards", "flarecut", "gtiwrite")
 
 Card = tuple[str, Any, str]
 _GOALS: dict[str, Goal] = {"optimum": "optimum", "quiet": "quiet"}
+_UNJUDGED = 0.02  # of the live time of a list that a curve may lack unsaid
 
 
 def flarecut(command: Command, folder: Path) -> None:
@@ -42,7 +45,7 @@ def flarecut(command: Command, folder: Path) -> None:
     Raises
     ------
     CommandFailed
-        If the list has no live time.
+        If the list has no live time, or the pipeline's curve holds nothing of it.
     InvalidFile
         If the list cannot be read, or the result exists already.
     ExpressionError
@@ -65,14 +68,35 @@ def flarecut(command: Command, folder: Path) -> None:
     sources = full.parameter("cutsources") == "yes"
     width = float(full.parameter("timebinsize"))
     reading = read_curve(folder, full.parameter("table"), full.parameter("expression"), width, cut_sources=sources)
-    goal, smallest = _GOALS[full.parameter("goal")], float(full.parameter("smallest"))
     if not reading.curve.seconds > 0:
         raise CommandFailed(command.argv, "the list has no live time: no frame lies in its good time")
-    cut = flare_cut(reading.curve, goal, smallest=smallest, frame_ends=reading.frame_ends)
+    smallest = float(full.parameter("smallest"))
+    if full.parameter("goal") == "pipeline":
+        reading, cut = _of_pipeline(command, folder / full.parameter("curve"), reading, smallest)
+    else:
+        goal = _GOALS[full.parameter("goal")]
+        cut = flare_cut(reading.curve, goal, smallest=smallest, frame_ends=reading.frame_ends)
     _say(reading, cut)
     with publish(folder / full.parameter("gtiset")) as temporary:
         good = gti_block("STDGTI", None, cut.good.intervals, cut_cards(cut, len(reading.circles)))
         temporary.write_bytes(gti_primary(full) + good + curve_block(reading.curve))
+
+
+def _of_pipeline(command: Command, path: Path, reading: Reading, smallest: float) -> tuple[Reading, FlareCut]:
+    """Return the pipeline's curve in place of our own, and its own cut on it."""
+    if resolved(command).parameter("withcurve") != "yes":
+        raise CommandFailed(command.argv, "goal=pipeline needs curve=, the pipeline's light curve of flares (FBKTSR)")
+    curve, most = read_flare_curve(path)
+    ours = reading.curve
+    first, last = curve.start_s, curve.start_s + curve.counts.size * curve.bin_s
+    judged = float(ours.live_s[(ours.time >= first) & (ours.time <= last)].sum())
+    if not (curve.seconds > 0 and judged > 0):
+        raise CommandFailed(command.argv, "the pipeline's light curve holds no time of this list: take goal=optimum")
+    if judged < (1 - _UNJUDGED) * ours.seconds:
+        warn("partOfList", f"the pipeline's light curve holds {judged / ours.seconds:.0%} of the list: the rest is cut")
+    cut = flare_cut(curve, "expression", most=most, smallest=smallest, frame_ends=reading.frame_ends)
+    good = evolve(cut.good, origin="pipeline")
+    return reading._replace(curve=curve, circles=()), evolve(cut, goal="pipeline", good=good)
 
 
 def _say(reading: Reading, cut: FlareCut) -> None:

@@ -30,7 +30,9 @@ __all__ = (
     "observations",
 )
 
-_EVENT_LISTS, _ATTITUDES, _REGION_FILES, _INDICES = (files(ending) for ending in ("evts.fits", "ATS.FIT", "reg", "cif"))
+_EVENT_LISTS, _ATTITUDES, _REGION_FILES, _INDICES, _FLARE_CURVES = (
+    files(ending) for ending in ("evts.fits", "ATS.FIT", "reg", "cif", "FBKTSR0000.FIT")
+)
 _FILTERS = st.sampled_from(("", "Thin1", "Thin2", "Medium", "Thick"))
 _SUBMODES = st.sampled_from(("", "PrimeFullWindow", "PrimeFullWindowExtended", "PrimeSmallWindow"))
 
@@ -68,6 +70,7 @@ def _exposures(draw: st.DrawFn, instrument: str, grid: PixelGrid) -> Exposure:
             FoundProduct(kind=kind, band=band, grid=grid, file=draw(IMAGES), subspace=draw(subspaces()))
             for kind in kinds
         ],
+        flare_curve=draw(_FLARE_CURVES) if draw(st.booleans()) else None,
         subspace=draw(subspaces()),
     )  # fmt: skip
 

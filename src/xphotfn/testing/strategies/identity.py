@@ -92,7 +92,7 @@ def file_facts(draw: st.DrawFn, *, kind: str | None = None) -> FileFacts:
     Parameters
     ----------
     kind
-        image, exposure_map, events, attitude, cif or regions; any of them if None.
+        image, exposure_map, events, flare_curve, attitude, cif or regions; any of them if None.
 
     Examples
     --------
@@ -106,7 +106,7 @@ def file_facts(draw: st.DrawFn, *, kind: str | None = None) -> FileFacts:
     chosen = draw(st.sampled_from([k for k in KINDS if k])) if kind is None else kind
     name = draw(st.builds("{}/{}".format, WORD, WORD))
     start, stop = draw(st.sampled_from(((0.0, 10.0), (0.0, 20.0), (10.0, 30.0))))
-    product, camera = chosen in PRODUCTS, chosen in (*PRODUCTS, "events")
+    product, camera = chosen in PRODUCTS, chosen in (*PRODUCTS, "events", "flare_curve")
     return FileFacts(
         name=name, file=FoundFile(path=f"/{name}", size=draw(st.integers(0, 99)), mtime_ns=0), kind=chosen,
         reason=draw(st.sampled_from(("", "", "", "closed"))), detail=draw(st.just("") | WORD),
