@@ -131,7 +131,7 @@ def test_snr(data, tmp_path):
     assert rows[-1]["snr"] > max(r["snr"] for r in rows[:-1])
     assert rows[-1]["method"] == "mid-p"
     plain = call("snr", data, *WHERE, "--store", tmp_path / "s", "--method", "xga", "--no-peak")
-    assert plain.stdout.splitlines()[0].split("\t")[:3] == ["target", "obs_id", "instrument"]
+    assert plain.stdout.splitlines()[0].split("\t")[:3] == ["target", "obs_id", "exposure_id"]
     assert "\t52.310000\t-33.720000\t" in plain.stdout
 
 

@@ -85,3 +85,17 @@ def test_a_band_and_a_part_of_the_field_are_said(folder):
         header[f"DSTYP{number}"], header[f"DSVAL{number}"] = "X", "25000:26000"
         hdus[0].data = hdus[0].data.astype(np.int32)
     assert "0.5-2 keV (part of the field)" in call("find", folder).stdout
+
+
+def test_two_exposures_of_a_camera_are_told_apart(folder):
+    (folder / "i.fits").unlink()
+    for kind in ("img", "expmap"):
+        with fits.open(folder / f"{kind}.fits") as hdus:
+            hdus[0].header["EXPIDSTR"] = "U002"
+            hdus.writeto(folder / f"u_{kind}.fits")
+    place = ["--ra", "52.31", "--dec", "-33.72", "--radius", "60arcsec"]
+    rows = json.loads(call("photometry", folder, *place, "--json").stdout)
+    assert [(row["exposure_id"], row["instrument"]) for row in rows] == [("S003", "pn"), ("U002", "pn")]
+    shown = call("photometry", folder, *place).stdout.splitlines()
+    assert [line.split("\t")[3] for line in shown[1:]] == ["S003", "U002"]
+    assert len(json.loads(call("photometry", folder, *place, "--prefer", "S003", "--json").stdout)) == 1

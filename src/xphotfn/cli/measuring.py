@@ -18,8 +18,8 @@ from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("photometry", "snr")
 
-_SHOWN = ("name", "ra", "dec", "obs_id", "instrument", "band", "counts", "net_counts", "rate", "rate_low", "rate_high",
-          "significance", "upper_limit", "flags")  # fmt: skip
+_SHOWN = ("name", "ra", "dec", "obs_id", "exposure_id", "instrument", "band", "counts", "net_counts", "rate",
+          "rate_low", "rate_high", "significance", "upper_limit", "flags")  # fmt: skip
 
 
 @click.command(
@@ -141,7 +141,8 @@ def _measured(item: Any, field: Any, region: Any, how: dict[str, Any]) -> dict[s
     import xphotfn as xp
 
     ra, dec = (float(v) for v in field.centre.value)
-    who = {"obs_id": item.obs_id, "instrument": item.instrument, "band": str(item.band), "ra": ra, "dec": dec}
+    who = {"obs_id": item.obs_id, "exposure_id": item.exposure_id, "instrument": item.instrument}
+    who |= {"band": str(item.band), "ra": ra, "dec": dec}
     who |= {"radius": str(region), "method": how["method"]}
     try:
         found = xp.snr(item, field, region, **how)
@@ -153,7 +154,7 @@ def _measured(item: Any, field: Any, region: Any, how: dict[str, Any]) -> dict[s
 
 def _row(target: str, **given: Any) -> dict[str, Any]:
     """Return a row of the table; a number that is not there is None."""
-    texts = dict.fromkeys(("obs_id", "instrument", "band", "radius"), "")
+    texts = dict.fromkeys(("obs_id", "exposure_id", "instrument", "band", "radius"), "")
     numbers = dict.fromkeys(("ra", "dec", "snr", "counts", "net_counts", "background_counts"))
     where = {"offset_arcsec": None, "centre": ""}
     return {"target": target, **texts, **numbers, "method": "", **where, "note": ""} | given
