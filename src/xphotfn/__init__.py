@@ -61,6 +61,7 @@ _WHERE = {
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
     "measure.info": "info",
     "measure.maps": "combined_rate_map rate_maps select",
+    "measure.joined": "joined",
     "measure.masks": "custom_mask edge_mask interloper_mask mask sensor_mask source_mask",
     "measure.event_mosaics": "EventMosaic mosaic_events",
     "measure.mosaics": "live_area live_mask weighted_exposure",

@@ -52,6 +52,7 @@ from xphotfn.measure.coordinates import (
 )
 from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
 from xphotfn.measure.info import info as info
+from xphotfn.measure.joined import joined as joined
 from xphotfn.measure.joint import JointFlag as JointFlag, joint_photometry as joint_photometry
 from xphotfn.measure.maps import combined_rate_map as combined_rate_map, rate_maps as rate_maps, select as select
 from xphotfn.measure.masks import (

@@ -92,3 +92,12 @@ def test_an_image_whose_cut_is_not_known_measures_nothing(pair, tmp_path):
     assert not blind.exposure.data.any()
     with pytest.raises(xp.InvalidFile, match="where is not known"):
         joined_mosaic(pair.image, evolve(pair.exposure, looked_at=None), [blind])
+
+
+def test_a_pair_by_hand_that_does_not_know_of_the_cut_is_refused(pair):
+    place = [float(v) for v in pix_to_deg(pair.grid, *OUTSIDE)] * u.deg
+    by_hand = xp.RateMap(image=pair.image, exposure=evolve(pair.exposure, looked_at=None))
+    for measure in (lambda m: xp.photometry(m, place, 5 * u.arcsec), lambda m: xp.rate_at(m, place)):
+        with pytest.raises(xp.InvalidRecord, match=r"was cut by regions.*xp\.joined"):
+            measure(by_hand)
+    assert xp.joined(by_hand.image, by_hand.exposure) == pair

@@ -30,9 +30,11 @@ __all__ = (
     "both",
     "constant",
     "dss_cards",
+    "dss_names_places",
     "filter_of_ranges",
     "intersection",
     "is_dss_card",
+    "place_columns",
     "ranges_of_items",
     "ranges_of_text",
     "read_dss",
@@ -43,6 +45,7 @@ Intervals: TypeAlias = tuple[tuple[float, float], ...]
 Card = tuple[str, Any, str]
 RANGE, MASK, TABLE = "range", "mask", "table"
 _MOST_COMPONENTS = 999
+_PLACES = ("X", "Y", "DETX", "DETY", "RAWX", "RAWY")
 
 
 @final
@@ -425,3 +428,31 @@ def is_dss_card(name: str) -> bool:
     """
     stem = name.lstrip("0123456789").rstrip("0123456789")
     return stem in ("DSTYP", "DSUNI", "DSFORM", "DSVAL", "DSREF") and name[-1:].isdigit()
+
+
+def place_columns(axis: str) -> tuple[str, ...]:
+    """Return the columns of a filter's axis where they are places, else none.
+
+    Examples
+    --------
+    >>> place_columns("POS(X,Y)"), place_columns("DETX"), place_columns("PI")
+    (('X', 'Y'), ('DETX',), ())
+    """
+    names = DssFilter(axis=axis, kind=TABLE, value="").columns or (axis.strip(),)
+    return names if set(names) <= set(_PLACES) else ()
+
+
+def dss_names_places(header: Any) -> bool:
+    """Whether the first component of the data subspace of a header has a filter on places.
+
+    Examples
+    --------
+    >>> dss_names_places({"DSTYP1": "PI", "DSTYP2": "POS(X,Y)"}), dss_names_places({"DSTYP1": "PI"})
+    (True, False)
+    """
+    number = 1
+    while (name := f"DSTYP{number}") in header:
+        if place_columns(str(header.get(name))):
+            return True
+        number += 1
+    return False

@@ -7,6 +7,7 @@ import numpy as np
 from attrs import cmp_using, field, frozen
 from numpy.typing import NDArray
 
+from xphotfn.commands.dss import dss_names_places
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.cache import BoundedCache, file_key
 from xphotfn.io.exposure_units import exposure_unit
@@ -181,6 +182,11 @@ def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
     return data
 
 
+def _is_cut(image: Image, exposure: ExposureMap) -> bool:
+    """Whether a single image was cut by places where its exposure map was not; mosaics are joined by rate_maps only."""
+    return image.obs_id != "combined" and dss_names_places(image.header) and "PLACES" not in exposure.header
+
+
 @final
 @frozen(kw_only=True, repr=False)
 class RateMap:
@@ -190,8 +196,8 @@ class RateMap:
     ----------
     image, exposure
         The two products; they must be of one observation, camera, exposure and band (as :attr:`Band.nominal` calls
-        it), on the same grid. The exposure is taken as it is: where the image may have been cut by regions,
-        ``rate_maps`` or :func:`~xphotfn.measure.joined.joined` make the pair.
+        it), on the same grid. The exposure is taken as it is, and an image that was cut by regions is refused when it
+        is measured: ``rate_maps`` or :func:`~xphotfn.measure.joined.joined` make that pair.
 
     Raises
     ------
@@ -229,8 +235,14 @@ class RateMap:
         InvalidRecord
             If a pixel where the detector looked holds no whole number, or one below 0: such an image is a model, or was
             resampled, smoothed or background-subtracted, and has no Poisson statistics. NaN is not looked at.
+            Also if the image was cut by regions of which the exposure map does not know.
         """
         counts, key = self.image.data, ("whole", file_key(self.image.path), file_key(self.exposure.path))
+        if self.exposure.looked_at is None and _is_cut(self.image, self.exposure):
+            raise InvalidRecord(
+                f"{self.path} was cut by regions, of which its exposure map does not know: there would be exposure and "
+                "no count; take the pair from rate_maps(...), or join it with xp.joined(image, exposure)"
+            )
 
         def check() -> tuple[Any, int]:
             with np.errstate(invalid="ignore"):

@@ -12,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from xphotfn.commands.dss import RANGE, TABLE, Component, DssFilter, Intervals, Subspace, ranges_of_text
+from xphotfn.commands.dss import (
+    RANGE,
+    TABLE,
+    Component,
+    Intervals,
+    Subspace,
+    dss_names_places,
+    place_columns,
+    ranges_of_text,
+)
 from xphotfn.commands.energies import read_selection
 from xphotfn.commands.selection import FileFilter, GtiFilter, MaskFilter, with_region_columns
 from xphotfn.engines.native.attitude import Attitude
@@ -36,7 +45,6 @@ Bools: TypeAlias = NDArray[np.bool_]
 Floats: TypeAlias = NDArray[np.float64]
 Place: TypeAlias = tuple[tuple[str, str], RegionTable | MaskImage] | tuple[str, str]  # a range: its column and text
 
-_COLUMNS = ("X", "Y", "DETX", "DETY", "RAWX", "RAWY")
 _SAMPLES = 4
 _CACHE = BoundedCache(64 * 2**20)
 
@@ -51,12 +59,9 @@ def names_places(header: Any) -> bool:
     >>> names_places({"SLCTEXPR": "PI > 500 && circle(25921,25921,900,X,Y)"})
     True
     """
-    count = 0
-    while (name := f"DSTYP{count + 1}") in header:
-        if _place_columns(str(card(header, name))):
-            return True
-        count += 1
-    return count == 0 and any(_place_columns(f.axis) for c in _of_selection(header, _marked) for f in c)
+    if "DSTYP1" in header:
+        return dss_names_places(header)
+    return any(place_columns(f.axis) for c in _of_selection(header, _marked) for f in c)
 
 
 def _of_selection(header: Any, read: Callable[[FileFilter], Intervals | RegionTable | MaskImage]) -> Subspace:
@@ -76,11 +81,6 @@ def _marked(node: FileFilter) -> Intervals | RegionTable | MaskImage:
 
 def _of_no_file(node: FileFilter) -> Intervals | RegionTable:
     return () if isinstance(node, GtiFilter) else RegionTable(components=())
-
-
-def _place_columns(axis: str) -> tuple[str, ...]:
-    names = DssFilter(axis=axis, kind=TABLE, value="").columns or (axis.strip(),)
-    return names if set(names) <= set(_COLUMNS) else ()
 
 
 def looked_at(path: Path) -> NDArray[np.float32] | None:
@@ -153,7 +153,7 @@ Resolved: TypeAlias = tuple[tuple[int, ...] | None, tuple[Place, ...]]
 
 def _resolved(subspace: Subspace, path: Path) -> tuple[Resolved, ...]:
     """Return the CCDs (None for all) and the places of each component, each pair once."""
-    placed = [f for c in subspace for f in c if f.kind == TABLE and f.columns and _place_columns(f.axis)]
+    placed = [f for c in subspace for f in c if f.kind == TABLE and f.columns and place_columns(f.axis)]
     tables = [f.table for f in placed if f.place is None]
     known = read_places(path, dict.fromkeys(tables)) if tables else {}
     found = {(ccds_of(c), tuple(_places_of(c, known))): None for c in subspace}
@@ -168,7 +168,7 @@ def _resolved(subspace: Subspace, path: Path) -> tuple[Resolved, ...]:
 
 def _places_of(component: Component, known: Mapping[str, RegionTable | MaskImage]) -> Iterable[Place]:
     for f in component:
-        names = _place_columns(f.axis)
+        names = place_columns(f.axis)
         if len(names) == 2 and f.kind == TABLE:
             place = f.place if isinstance(f.place, RegionTable | MaskImage) else known[f.table]
             yield (names[0], names[1]), place
