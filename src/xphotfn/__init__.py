@@ -85,6 +85,7 @@ _WHERE = {
     "measure.smoothing": "smoothed",
     "measure.joint": "JointFlag joint_photometry",
     "io.region_export": "write_regions",
+    "plot.light_curve": "save_light_curve view_light_curve",
     "plot.view": "save_view view",
     "plot.ds9": "ds9_command open_in_ds9",
     "plot.report": "report",

@@ -84,6 +84,7 @@ from xphotfn.measure.significance import snr as snr, snr_ranking as snr_ranking
 from xphotfn.measure.smoothing import smoothed as smoothed
 from xphotfn.measure.weights import weights_by_map as weights_by_map
 from xphotfn.plot.ds9 import ds9_command as ds9_command, open_in_ds9 as open_in_ds9
+from xphotfn.plot.light_curve import save_light_curve as save_light_curve, view_light_curve as view_light_curve
 from xphotfn.plot.report import report as report
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band

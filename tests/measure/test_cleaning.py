@@ -147,6 +147,7 @@ def test_no_table_of_good_time(raw):
 def test_command_line(raw, tmp_path):
     path, _ = raw
     line = cli("clean", path, "--goal", "quiet", "-o", tmp_path / "one").stdout
+    assert len(list((tmp_path / "one").glob("*_quiet_curve.png"))) == 1
     assert re.match(r"0999990101 mos1 S\d{3}: kept \d\.\d of \d\.\d ks \(\d+ %\), quiet ", line)
     several = json.loads(cli("clean", path.parent, "-o", tmp_path / "all", "--json", "--quiet").stdout)
     assert [row["goal"] for row in several] == ["optimum"]

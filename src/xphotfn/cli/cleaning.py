@@ -1,6 +1,7 @@
 """Commands about flares: ``clean`` and ``lightcurve``."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -37,15 +38,21 @@ __all__ = ("clean", "lightcurve")
 def clean(events: Path, goal: str, output: Path, engine: str, overwrite: bool, as_json: bool) -> None:
     """Make lists without flares, with good flags and patterns, of one event list or of all in a folder.
 
-    Beside each list its table of good time is made, with the light curve behind it, and one line says what was kept. In
+    Beside each list its table of good time is made, with the light curve behind it, and a picture of that where
+    matplotlib is installed; one line says what was kept. In
     a folder, lists whose times were cut already are left alone. Ends with status 2 where a list failed.
     """
     from xphotfn.measure.cleaning import clean_events
 
     chosen, rows, failed = engine_named(engine), [], False
+    draws = find_spec("matplotlib") is not None
+    if not draws:
+        say("note: no pictures, for matplotlib is not installed")
     for path in _lists(events):
         try:
             made = clean_events(path, output, engine=chosen, goal=goal, overwrite=overwrite)
+            if draws:
+                _draw(path, made)
         except XphotfnError as error:
             if events.is_file():
                 raise
@@ -60,6 +67,22 @@ def clean(events: Path, goal: str, output: Path, engine: str, overwrite: bool, a
         print_json(rows)
     if failed:
         click.get_current_context().exit(DONE_IN_PART)
+
+
+def _draw(events: str, made: Any) -> None:
+    """Draw the curve and the cut beside the table of good time, with IN/OUT before and after."""
+    from xphotfn.errors import NoData
+    from xphotfn.io.good_time_files import read_cut_curve
+    from xphotfn.measure.cleaning import in_out
+    from xphotfn.plot.light_curve import save_light_curve
+
+    try:
+        before: Any = in_out(events)
+    except NoData as error:
+        before = str(error)
+    curve, picture = read_cut_curve(made.good_times), made.good_times.name.replace("_gti.fits", "_curve.png")
+    path = made.good_times.with_name(picture)
+    save_light_curve(curve, path, made.cut, before=before, after=made.contamination, overwrite=True)
 
 
 def _row(stem: str, made: Any) -> dict[str, Any]:

@@ -8,9 +8,9 @@ import numpy as np
 from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
 from xphotfn.records.good_times import GoodTimes, good_times
-from xphotfn.records.light_curve import FlareCut
+from xphotfn.records.light_curve import FlareCut, LightCurve
 
-__all__ = ("read_flare_cut", "read_good_times")
+__all__ = ("read_cut_curve", "read_flare_cut", "read_good_times")
 
 _MJDREF = 50814.0
 
@@ -106,4 +106,30 @@ def read_flare_cut(path: str | Path) -> FlareCut:
         residual=_number(header, "FLRESID", nan),
         over_dispersion=_number(header, "FLDISP", nan),
         good=good,
+    )
+
+
+def read_cut_curve(path: str | Path) -> LightCurve:
+    """Return the light curve on which a table of good time was decided, from the table RATE behind it.
+
+    Raises
+    ------
+    InvalidFile
+        If the file cannot be read, or no cut of flares made it.
+
+    Examples
+    --------
+    >>> read_cut_curve("nowhere.fits")
+    Traceback (most recent call last):
+    xphotfn.errors.InvalidFile: nowhere.fits: there is no such file: check the path
+    """
+    with open_checked(path) as hdus:
+        found: Any = next((hdu for hdu in hdus[1:] if hdu.name == "RATE"), None)
+        if found is None or not {"COUNTS", "LIVE"} <= set(found.columns.names):
+            raise InvalidFile(str(path), "holds no light curve of a cut of flares: make it with `xphotfn clean`")
+        counts, live = np.array(found.data["COUNTS"], dtype=np.int64), np.array(found.data["LIVE"], dtype=np.float64)
+        start, width = (_number(found.header, name, float("nan")) for name in ("TSTART", "TIMEDEL"))
+        selection = str(found.header.get("SLCTEXPR", ""))
+    return LightCurve(
+        start_s=start, bin_s=width, counts=counts, live_s=live, selection=selection, source=Path(path).name
     )

@@ -12,11 +12,11 @@ from xphotfn.plot.panels import draw_panels, panel_pictures, panels_figsize
 from xphotfn.plot.picture import Look, Picture, draw, new_axes, picture, sky_wcs
 from xphotfn.records.field import Field
 
-__all__ = ("MatplotlibMissing", "save_view", "sky_wcs", "view")
+__all__ = ("SUFFIXES", "UNDATED", "MatplotlibMissing", "need_matplotlib", "save_view", "sky_wcs", "view")
 
 SUFFIXES = (".png", ".pdf", ".svg")
 FIGSIZE = (8.0, 6.8)
-_UNDATED = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+UNDATED = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
 
 
 class MatplotlibMissing(XphotfnError, ImportError):
@@ -110,7 +110,7 @@ def view(
     (2,)
     >>> plt.close("all")
     """
-    _need_matplotlib()
+    need_matplotlib()
     look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in)
     several = _several(product)
     if ax is not None and (figsize is not None or several):
@@ -166,7 +166,7 @@ def save_view(
     >>> save_view(example_rate_map(), Path(tempfile.mkdtemp(), "map.png"), zoom_in=True).name
     'map.png'
     """
-    _need_matplotlib()
+    need_matplotlib()
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
@@ -179,11 +179,12 @@ def save_view(
     figure = Figure(figsize=figsize or _figsize(pictures), layout="compressed")
     _fill(figure, pictures, several=several)
     with publish(path, overwrite=overwrite) as temporary, mpl.rc_context({"svg.hashsalt": "xphotfn"}):
-        figure.savefig(temporary, format=kind[1:], dpi=dpi, metadata=_UNDATED[kind])
+        figure.savefig(temporary, format=kind[1:], dpi=dpi, metadata=UNDATED[kind])
     return Path(path)
 
 
-def _need_matplotlib() -> None:
+def need_matplotlib() -> None:
+    """Refuse where matplotlib is missing."""
     try:
         import_module("matplotlib")
     except ImportError as error:

@@ -5,6 +5,7 @@ from typing import Literal, NamedTuple, TypeAlias, assert_never, get_args
 import attrs
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import pdtr
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.good_times import GoodTimes, good_times
@@ -12,7 +13,18 @@ from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.science.flares import QuietStates, histogram_cut, optimum_cut, quiet_states, within_width
 from xphotfn.science.light_curves import rebinned, to_frame_ends
 
-__all__ = ("FEWEST_COUNTS", "Goal", "coarser", "flare_cut", "in_out_ratio", "sum_of_curves")
+__all__ = (
+    "FEWEST_COUNTS",
+    "Goal",
+    "RateHistogram",
+    "coarser",
+    "flare_cut",
+    "histogram_of_rates",
+    "in_out_ratio",
+    "quiet_bins",
+    "snr_by_cut",
+    "sum_of_curves",
+)
 
 Floats = NDArray[np.float64]
 Chosen = NDArray[np.bool_]
@@ -216,6 +228,89 @@ def _good(bins: LightCurve, chosen: Chosen, ends: Floats | None, goal: str) -> G
     if ends is None:
         return found
     return good_times(to_frame_ends(found.intervals, ends), origin=goal)
+
+
+def quiet_bins(curve: LightCurve) -> LightCurve:
+    """Return a curve in the bins on which ``quiet`` is decided: 50 s and 25 quiet counts or more.
+
+    Examples
+    --------
+    >>> quiet_bins(LightCurve(start_s=0.0, bin_s=10.0, counts=[5] * 12, live_s=[10.0] * 12)).bin_s
+    50.0
+    """
+    return _grouped(curve, _SHORTEST_S)
+
+
+def snr_by_cut(curve: LightCurve) -> tuple[Floats, Floats]:
+    """Return rates in rising order, and the signal-to-noise of a faint source if all bins up to them are kept.
+
+    Parameters
+    ----------
+    curve
+        In bins of 25 counts or more.
+
+    Returns
+    -------
+    Rates in ct/s and signal-to-noise over the greatest of these, shape (n,) for n bins with live time and a count.
+
+    Examples
+    --------
+    >>> curve = LightCurve(start_s=0.0, bin_s=1.0, counts=[100, 900, 100, 0], live_s=[1.0, 1.0, 1.0, 0.0])
+    >>> rate, snr = snr_by_cut(curve)
+    >>> rate.tolist(), snr.round(2).tolist()
+    ([100.0, 100.0, 900.0], [0.71, 1.0, 0.64])
+    """
+    used = np.flatnonzero((curve.live_s > 0) & (curve.counts > 0))
+    order = used[np.argsort(curve.rate[used], kind="stable")]
+    snr = np.cumsum(curve.live_s[order]) / np.sqrt(np.cumsum(curve.counts[order]))
+    return curve.rate[order], snr / snr.max() if snr.size else snr
+
+
+class RateHistogram(NamedTuple):
+    """Edges in ct/s, the bins of a light curve between them, and the bins expected of its quiet time."""
+
+    edges: Floats
+    bins: Floats
+    quiet: Floats
+
+
+def histogram_of_rates(curve: LightCurve, quiet: float) -> RateHistogram:
+    """Return the histogram of the rates of a light curve beside the Poisson distribution of a quiet rate.
+
+    Parameters
+    ----------
+    curve
+        The light curve.
+    quiet
+        The quiet rate in ct/s; the model is zero where it is not known.
+
+    Returns
+    -------
+    RateHistogram
+        Rates up to four times the quiet one, or the greatest; those above are in the last bin. The model is scaled so
+        that it has as many bins up to the quiet rate as the curve has.
+
+    Examples
+    --------
+    >>> counts = np.random.default_rng(1).poisson(100.0, 1000)
+    >>> found = histogram_of_rates(LightCurve(start_s=0.0, bin_s=1.0, counts=counts, live_s=np.ones(1000)), 100.0)
+    >>> int(found.bins.sum()), bool(abs(found.quiet.sum() / 1000 - 1) < 0.1)
+    (1000, True)
+    """
+    rate, live = curve.rate[curve.live_s > 0], curve.live_s[curve.live_s > 0]
+    known = np.isfinite(quiet) and quiet > 0
+    top = float(rate.max()) if rate.size else 0.0
+    low = float(rate.min()) if rate.size else 0.0
+    top = (min(top, 4 * quiet) if known else top) or 1.0
+    step = max(1 / float(np.median(live)) if live.size else 1.0, (top - low) / 60)
+    edges = np.arange(max(low - step, 0.0), top + 2 * step, step)
+    bins = np.histogram(np.minimum(rate, edges[-1]), edges)[0].astype(np.float64)
+    model = np.zeros(edges.size - 1)
+    if known:
+        below = np.array([pdtr(np.nextafter(edges * t, -np.inf), quiet * t) for t in live])
+        half = pdtr(quiet * live, quiet * live)
+        model = np.diff(below, axis=1).sum(axis=0) * min(1.0, float(np.sum(rate <= quiet) / half.sum()))
+    return RateHistogram(edges, bins, model)
 
 
 def in_out_ratio(inside: int, outside: int, area_inside: float, area_outside: float) -> InOut:
