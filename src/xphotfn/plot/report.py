@@ -215,7 +215,7 @@ def _run_report(
 _CSV = ("target", "ra_deg", "dec_deg", "redshift", "band_kev", "region", "snr", "method", "net_rate_ct_s",
         "net_rate_error_ct_s", "counts", "background_counts", "alpha", "exposure_s", "on_chip", "masked",
         "centre_ra_deg", "centre_dec_deg", "peak_ra_deg", "peak_dec_deg", "peak_offset_arcsec", "peak_offset_kpc",
-        "observations", "flags", "problem",
+        "time_kept", "flare_residual", "observations", "flags", "problem",
         "page")  # fmt: skip
 
 
@@ -247,6 +247,7 @@ def _csv_rows(shown: RunReport) -> Iterator[tuple[Any, ...]]:
             peak = ("", "") if p is None else (p.ra_deg, p.dec_deg)
             yield (
                 target.name, *where, str(band.band).removesuffix(" keV"), target.region, *measured, c.on_chip,
-                c.masked, *centre, *peak, band.offset_arcsec, band.offset_kpc, " ".join(target.field.obs_ids),
+                c.masked, *centre, *peak, band.offset_arcsec, band.offset_kpc, target.kept, target.residual,
+                " ".join(target.field.obs_ids),
                 "; ".join(band.flags), c.problem, f"targets/{target.slug}.html",
             )  # fmt: skip

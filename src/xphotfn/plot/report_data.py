@@ -3,15 +3,17 @@
 import math
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 from attrs import evolve, frozen
 
-from xphotfn.errors import XphotfnError
+from xphotfn.errors import InvalidFile, XphotfnError
 from xphotfn.graph.plan import Plan, PlannedProduct
 from xphotfn.graph.result import Run
+from xphotfn.io.good_time_files import read_flare_cut
 from xphotfn.io.products import RateMap
 from xphotfn.measure.centre import default_region, find_centre, region_radius_deg
 from xphotfn.measure.maps import combined_rate_map, rate_maps
@@ -30,6 +32,7 @@ from xphotfn.plot.report_records import (
 from xphotfn.plot.report_steps import step_reports
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field, with_centre
+from xphotfn.records.light_curve import FlareCut
 from xphotfn.records.measurement import Centre, Peak
 from xphotfn.records.outcome import Done, Failed
 from xphotfn.science.coords import separation_deg
@@ -112,7 +115,19 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
         centre=None if asked.peak is False else centre,
         steps=steps,
         notes=dict.fromkeys([*part.plan.notes, *_left_out(field), *found]),
+        cuts=_cuts(part),
     )
+
+
+def _cuts(part: Run) -> list[FlareCut]:
+    """Return what the cuts of flares kept and left, as their tables say; one that cannot be read is left out."""
+    tasks = {step.id: step.command.task for step in part.plan.steps}
+    found: list[FlareCut] = []
+    for done in part.done:
+        if tasks.get(done.step) == "flarecut" and done.outputs:
+            with suppress(InvalidFile):
+                found.append(read_flare_cut(done.outputs[0].path))
+    return found
 
 
 def _left_out(field: Field) -> list[str]:

@@ -21,6 +21,8 @@ _HEADINGS = (  # key, words, unit, title
     ("offset", "Peak offset", "arcsec", "distance of the X-ray peak from the position that was given"),
     ("exposure", "Exposure", "ks", "mean exposure of the region, summed over cameras"),
     ("onchip", "On-chip", "%", "part of the region that was exposed"),
+    ("kept", "Kept", "%", "part of the live time of raw event lists that was kept when flares were cut"),
+    ("residual", "Flare left", "%", "mean rate that was kept over the quiet rate, minus one, of the worst list"),
     ("obs", "Obs", "", "observations"),
     ("flags", "Flags", "", "sort by number of flags"),
 )  # fmt: skip
@@ -42,12 +44,13 @@ def index_page(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) ->
         for band, pics in zip(target.bands, of_target, strict=True)
     ]
     rows.sort(key=lambda row: not _is_bad(row[1]))
-    several = len({band.band for _, band, _ in rows}) > 1
+    unused = set() if len({band.band for _, band, _ in rows}) > 1 else {"band"}
+    unused |= set() if any(target.cuts for target in report.targets) else {"kept", "residual"}
     main = element(
         "main",
         _summary(report),
         _failures(report),
-        _targets(report, rows, several),
+        _targets(report, rows, unused),
         _plan(report),
         _provenance(report),
     )
@@ -150,10 +153,10 @@ def _missing(target: TargetReport, band: BandReport) -> Html:
     return element("p", pill, " ", link, f" ({band.band}): {band.combined.problem}", class_="failure")
 
 
-def _targets(report: RunReport, rows: list[tuple[TargetReport, BandReport, BandPictures]], several: bool) -> Html:
+def _targets(report: RunReport, rows: list[tuple[TargetReport, BandReport, BandPictures]], unused: set[str]) -> Html:
     heads = [element("th", element("span", "Picture", class_="hidden"), scope="col", class_="pic")]
-    heads += [_heading(*h) for h in _HEADINGS if several or h[0] != "band"]
-    body = [_row(target, band, pics, several) for target, band, pics in rows]
+    heads += [_heading(*h) for h in _HEADINGS if h[0] not in unused]
+    body = [_row(target, band, pics, unused) for target, band, pics in rows]
     table = element(
         "table",
         element("caption", _caption(report), class_="hidden"),
@@ -212,14 +215,14 @@ def _rows(number_of: int) -> str:
     return f"{number_of} row" if number_of == 1 else f"{number_of} rows"
 
 
-def _row(target: TargetReport, band: BandReport, pics: BandPictures, several: bool) -> Html:
+def _row(target: TargetReport, band: BandReport, pics: BandPictures, unused: set[str]) -> Html:
     combined, href = band.combined, f"targets/{target.slug}.html"
     m = combined.measurement
     cells = [
         element("td", sky(pics.thumbnail, "", folder="pictures/", href=href), class_="pic"),
         element("th", element("a", target.name, href=href), element("small", _where(target)), scope="row",
                 class_="name"),
-        *([_cell("band", band.band.lo_ev, str(band.band).removesuffix(" keV"))] if several else []),
+        *([_cell("band", band.band.lo_ev, str(band.band).removesuffix(" keV"))] if "band" not in unused else []),
         _cell("snr", None if m is None else m.value, number(None if m is None else m.value, 1)),
         _cell("rate", combined.net_rate, with_error(combined.net_rate, combined.net_rate_error)),
         _cell("counts", None if m is None else m.counts, number(None if m is None else m.counts, 0)),
@@ -227,11 +230,17 @@ def _row(target: TargetReport, band: BandReport, pics: BandPictures, several: bo
               f"{band.offset_kpc:.0f} kpc" if math.isfinite(band.offset_kpc) else ""),
         _cell("exposure", combined.exposure_s, number(combined.exposure_s / 1000, 1)),
         _cell("onchip", combined.on_chip, number(combined.on_chip * 100, 0)),
+        *(_of_flares(target) if "kept" not in unused else ()),
         _cell("obs", len(target.field.members), str(len(target.field.members))),
         element("td", flag_words(band.flags), class_="flags", data_v=len(band.flags)),
     ]  # fmt: skip
     words = " ".join([target.name, *target.field.obs_ids, *band.flags, str(band.band)]).lower()
     return element("tr", *cells, data_q=words, data_f=" ".join(_word(f) for f in band.flags))
+
+
+def _of_flares(target: TargetReport) -> tuple[Html, Html]:
+    kept, residual = target.kept, target.residual
+    return _cell("kept", kept, number(kept * 100, 0)), _cell("residual", residual, number(residual * 100, 1))
 
 
 def _where(target: TargetReport) -> str:

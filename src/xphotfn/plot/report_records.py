@@ -9,6 +9,7 @@ from xphotfn.io.products import RateMap
 from xphotfn.records._fields import items, pairs, strings
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
+from xphotfn.records.light_curve import FlareCut
 from xphotfn.records.measurement import Centre, Measurement, Peak
 
 __all__ = ("FLAGS", "BandReport", "MapReport", "RunReport", "StepReport", "TargetReport")
@@ -192,6 +193,8 @@ class TargetReport:
         The steps that its products come from.
     notes
         What could not be made or was left out, and why.
+    cuts
+        The cuts of flares that were made for it, one for each raw event list.
     """
 
     slug: str
@@ -201,6 +204,18 @@ class TargetReport:
     centre: Centre | None = None
     steps: tuple[StepReport, ...] = value(default=(), converter=items)
     notes: tuple[str, ...] = value(default=(), converter=strings)
+    cuts: tuple[FlareCut, ...] = value(default=(), converter=items)
+
+    @property
+    def kept(self) -> float:
+        """Part of the live time of its raw event lists that the cuts of flares kept; NaN where none was cut."""
+        total = sum(cut.total_s for cut in self.cuts)
+        return sum(cut.kept_s for cut in self.cuts) / total if total > 0 else math.nan
+
+    @property
+    def residual(self) -> float:
+        """Greatest of what the cuts left over the quiet rate; NaN where none was cut or none says."""
+        return max((cut.residual for cut in self.cuts if math.isfinite(cut.residual)), default=math.nan)
 
     @property
     def name(self) -> str:
