@@ -77,7 +77,7 @@ def records():
     field, rate_map = example_field(), example_rate_map()
     plan = plan_from_events()
     evil = evolve(field.target, name=EVIL, extra={EVIL: EVIL})
-    observation = evolve(field.observations[0], object_name=EVIL, notes=[EVIL])
+    observation = evolve(field.observations[0], object_name=EVIL, left_out=[xp.LeftOut(file=EVIL, reason="undecided")])
     return {
         "band": BAND,
         "target": evil,

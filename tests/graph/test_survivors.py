@@ -52,7 +52,7 @@ def made_field(field, tree):
 
 
 def test_mosaics_hold_what_is_there(made_field, field, tree, band, tmp_path):
-    plan = xp.plan_photometry(made_field, band, reference="0000000202")
+    plan = xp.plan_photometry(made_field, band, reference="0000000202", flares="keep")
     bad = ("0000000202_pn_S003_500-2000_img", "0000000101_mos1_S001_500-2000_expmap")
     first = xp.run(plan, engine=CopyingEngine(tree=str(tree), bad=bad), store=tmp_path / "s", progress=False)
     assert (len(first.failed), len(first.skipped)) == (2, 3)
@@ -80,7 +80,7 @@ def test_mosaics_hold_what_is_there(made_field, field, tree, band, tmp_path):
 
 
 def test_where_nothing_failed_the_steps_are_those_of_the_run(made_field, tree, band, tmp_path):
-    plan = xp.plan_photometry(made_field, band)
+    plan = xp.plan_photometry(made_field, band, flares="keep")
     run = xp.run(plan, engine=CopyingEngine(tree=str(tree)), store=tmp_path / "s", progress=False)
     again = xp.surviving_plan(run)
     assert again.steps == plan.steps
@@ -89,7 +89,7 @@ def test_where_nothing_failed_the_steps_are_those_of_the_run(made_field, tree, b
 
 def test_a_field_of_which_nothing_is_left_is_said_and_sinks_no_other(made_field, tree, band, tmp_path):
     other = evolve(made_field, target=evolve(made_field.target, name="other"), members=made_field.members[:1])
-    plan = xp.plan_photometry([made_field, other], band)
+    plan = xp.plan_photometry([made_field, other], band, flares="keep")
     run = xp.run(plan, engine=CopyingEngine(tree=str(tree), bad=("0000000101",)), store=tmp_path / "s", progress=False)
     again = xp.surviving_plan(run)
     assert [len(s.inputs) for s in again.steps if s.command.task == "emosaic"] == [3, 3]

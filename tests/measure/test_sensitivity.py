@@ -331,8 +331,9 @@ def test_what_is_refused(gappy, tmp_path):
 
 
 def test_smoothing_divides_after_smoothing(tmp_path, gappy):
-    exposure = np.where(np.asarray(gappy.exposure.data) > 0, gappy.exposure.data, 0).astype(np.float64)
-    exact = written(tmp_path, exposure * 0.003, exposure)
+    looked = np.asarray(gappy.exposure.data) > 0
+    exposure = np.where(looked, 1000 * np.round(gappy.exposure.data), 0).astype(np.float64)
+    exact = written(tmp_path, np.round(exposure * 0.003), exposure)  # whole, since exposures are whole thousands
     found = smoothed(exact, 20 * u.arcsec)
     assert found[exposure > 0] == pytest.approx(0.003, rel=1e-6)  # no dark rims at gaps
     assert not found[exposure == 0].any()

@@ -209,7 +209,7 @@ def check_whole(path: Path_) -> None:
     >>> from pathlib import Path
     >>> path = Path(tempfile.mkdtemp(), "image.fits")
     >>> _ = path.write_text("SIMPLE  =                    T")
-    >>> check_content(path)
+    >>> check_whole(path)
     Traceback (most recent call last):
     xphotfn.errors.InvalidFile: ...image.fits: ends inside a header, after 30 bytes: it was cut short, get it again
     """

@@ -91,7 +91,7 @@ def vignetting(table: VignettingTable, energy_ev: float, angle_arcmin: ArrayLike
     --------
     >>> table = VignettingTable(energies_ev=[1000, 2000], angles_arcmin=[0, 10], factors=[[1, 0.5], [1, 0.4]])
     >>> vignetting(table, 1500, [0, 5, 10, 20]).round(3).tolist()
-    [1.0, 0.863, 0.45, 0.45]
+    [1.0, 0.828, 0.45, 0.45]
     """
     if not np.isfinite(energy_ev):
         raise InvalidRecord(f"energy_ev must be finite, got {energy_ev!r}")

@@ -84,7 +84,7 @@ def model_counts(scene: Scene, pointing: Pointing, instrument: str, band: Band) 
     >>> scene = default_scene()
     >>> model = model_counts(scene, scene.pointings[0], "pn", scene.bands[0])
     >>> model.source.shape, round(float(model.source.sum())), round(float(model.exposure.max()))
-    ((512, 512), 4575, 6396)
+    ((512, 512), 4576, 6404)
     """
     camera, grid = pointing.exposure(instrument), pointing.grid
     seen = geometry(grid, instrument, pointing.pa_deg, camera.lost_chips)
@@ -170,7 +170,7 @@ def source_counts(scene: Scene, obs_id: str, instrument: str, band: Band) -> Flo
     --------
     >>> from xphotfn.testing.scene import default_scene
     >>> source_counts(default_scene(), "0999990101", "pn", SOFT).round().astype(int).tolist()[:3]
-    [3927, 161, 59]
+    [3929, 161, 59]
     """
     pointing = scene.pointing(obs_id)
     camera, grid = pointing.exposure(instrument), pointing.grid
