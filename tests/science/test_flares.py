@@ -1,5 +1,7 @@
 """Cuts on light curves: SAS's own cuts, closed rules, and simulations of known truth."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from astropy.io import fits
@@ -9,7 +11,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.records.light_curve import LightCurve
 from xphotfn.science.flare_cut import coarser, flare_cut, in_out_ratio, sum_of_curves
 from xphotfn.science.flares import histogram_cut, optimum_cut, quiet_states, within_width
-from xphotfn.science.light_curves import bin_events, inside, live_per_bin, to_frame_ends
+from xphotfn.science.light_curves import bin_events, events_by_bin, inside, live_per_bin, to_frame_ends
 from xphotfn.testing import strategies as xst
 
 PPS = "pps/0001730201/P0001730201"
@@ -47,6 +49,24 @@ def test_counts_and_live_time_are_those_of_the_pipeline(folders_root):
         assert np.abs(ours - theirs).max() < 0.01
         live = live_per_bin([_frames(hdus, n) for n in range(1, 8)], start, width, len(bins))
         assert np.sqrt(np.mean((live / width - bins["FRACEXP"]) ** 2)) < 1e-4
+
+
+@given(
+    st.lists(st.floats(-40, 140) | st.integers(-4, 14).map(lambda k: 10.0 * k) | st.just(np.nan), max_size=40),
+    st.booleans(),
+    st.sampled_from([0.0, 2e8, -0.1]),
+    st.sampled_from([10.0, 2.6, 0.1]),
+    st.randoms(),
+)
+def test_events_bin_after_bin_are_those_of_the_rule(times, rising, start, width, random):
+    """Each bin k holds floor((t - start) / width) = k, also where times do not rise, and at the very edges."""
+    time = start + np.array(sorted(times) if rising else times, dtype=float)
+    rows = np.array([n for n in range(time.size) if random.random() < 0.7], dtype=np.intp)
+    found = events_by_bin(time, rows, start, width, 12)
+    held = {n: sorted(found.rows[slice(*pair)].tolist()) for n, pair in enumerate(pairwise(found.bounds), found.first)}
+    expected = {n: [r for r in rows.tolist() if np.floor((time[r] - start) / width) == n] for n in range(12)}
+    assert all(held.get(n, []) == expected[n] for n in expected)
+    assert set(held) <= set(expected)
 
 
 def _frames(hdus, ccd):

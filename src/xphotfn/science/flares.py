@@ -293,28 +293,27 @@ class _Model:
     def smoothed(self, rate: float) -> tuple[float, Floats]:
         """Return the log-likelihood and the probability of a flare in each bin, by the forward-backward algorithm."""
         likely, highest = self.of_states(rate)
-        count = len(likely)
-        forward, scale = np.empty((count, 2)), np.empty(count)
-        state = self.first
         (stay, enter), (leave, last) = self.step.tolist()
-        quiet, flare = state.tolist()
-        for n, (a, b) in enumerate(likely.tolist()):
+        quiet, flare = self.first.tolist()
+        pairs = likely.tolist()
+        forward, scale = [], []
+        for n, (a, b) in enumerate(pairs):
             quiet, flare = (quiet, flare) if n == 0 else (quiet * stay + flare * leave, quiet * enter + flare * last)
             quiet, flare = quiet * a, flare * b
             total = quiet + flare
             quiet, flare = quiet / total, flare / total
-            forward[n], scale[n] = (quiet, flare), total
-        probability = np.empty(count)
-        back = (1.0, 1.0)
-        pairs = likely.tolist()
-        for n in range(count - 1, -1, -1):
-            p, q = forward[n, 0] * back[0], forward[n, 1] * back[1]
-            probability[n] = q / (p + q)
-            x, y = pairs[n][0] * back[0], pairs[n][1] * back[1]
-            back = (stay * x + enter * y, leave * x + last * y)
-            size = back[0] + back[1]
-            back = (back[0] / size, back[1] / size)
-        return float(np.sum(np.log(scale)) + np.sum(highest)), probability
+            forward.append((quiet, flare))
+            scale.append(total)
+        probability = []
+        quiet, flare = 1.0, 1.0
+        for (p, q), (a, b) in zip(reversed(forward), reversed(pairs), strict=True):
+            p, q = p * quiet, q * flare
+            probability.append(q / (p + q))
+            a, b = a * quiet, b * flare
+            quiet, flare = stay * a + enter * b, leave * a + last * b
+            size = quiet + flare
+            quiet, flare = quiet / size, flare / size
+        return float(np.sum(np.log(scale)) + np.sum(highest)), np.array(probability[::-1])
 
     def excess(self, rate: float) -> Floats:
         """Return the mean rate above quiet of each bin, if it is in a flare."""

@@ -1,6 +1,7 @@
 """Binning in time: events into counts, frames into live time, so that a gap is a gap."""
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,7 +9,16 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.good_times import Pairs
 
-__all__ = ("FRAME_BINS", "bin_events", "inside", "live_per_bin", "rebinned", "to_frame_ends")
+__all__ = (
+    "FRAME_BINS",
+    "EventsByBin",
+    "bin_events",
+    "events_by_bin",
+    "inside",
+    "live_per_bin",
+    "rebinned",
+    "to_frame_ends",
+)
 
 Floats = NDArray[np.float64]
 Frames = tuple[Floats, Floats, Floats]
@@ -40,10 +50,72 @@ def bin_events(time: Floats, start_s: float, bin_s: float, bins: int) -> NDArray
     >>> bin_events(np.array([0.0, 9.9, 10.0, 30.0, np.nan]), 0.0, 10.0, 3).tolist()
     [2, 1, 0]
     """
+    numbers = _bin_numbers(time, start_s, bin_s)
     with np.errstate(invalid="ignore"):
-        place = np.floor((time - start_s) / bin_s)
-        place = place[(place >= 0) & (place < bins)].astype(np.intp)
-    return np.bincount(place, minlength=bins).astype(np.int64)
+        legal = numbers[(numbers >= 0) & (numbers < bins)]
+    return np.bincount(legal.astype(np.intp), minlength=bins).astype(np.int64)
+
+
+def _bin_numbers(time: Floats, start_s: float, bin_s: float) -> Floats:
+    numbers = np.subtract(time, start_s, dtype=np.float64)
+    numbers /= bin_s
+    return np.floor(numbers, out=numbers)
+
+
+class EventsByBin(NamedTuple):
+    """Events bin after bin: number of the first bin, where each bin starts in ``rows`` and the last ends, the rows."""
+
+    first: int
+    bounds: NDArray[np.intp]
+    rows: NDArray[np.intp]
+
+
+def events_by_bin(time: Floats, rows: NDArray[np.intp], start_s: float, bin_s: float, bins: int) -> EventsByBin:
+    """Return some events bin after bin, with the bins of :func:`bin_events`.
+
+    Parameters
+    ----------
+    time
+        Times of all events in s, shape (n,).
+    rows
+        Which of them are meant, rising.
+    start_s, bin_s, bins
+        Start of the first bin and width in s, number of bins.
+
+    Returns
+    -------
+    EventsByBin
+        Events outside all bins are in ``rows`` too, outside ``bounds``.
+
+    Notes
+    -----
+    Where the times rise only the events at the edges of bins are looked at, with the arithmetic of all others.
+
+    Examples
+    --------
+    >>> found = events_by_bin(np.array([1.0, 12.0, 13.0, 14.0, 31.0]), np.array([1, 3, 4]), 0.0, 10.0, 4)
+    >>> found.first, found.bounds.tolist(), found.rows.tolist()
+    (0, [0, 0, 2, 2, 3], [1, 3, 4])
+    """
+    if time.size and np.all(np.isfinite(time[[0, -1]])) and np.all(time[1:] >= time[:-1]):
+        ends = np.clip(_bin_numbers(time[[0, -1]], start_s, bin_s), 0, bins)
+        edges = np.arange(ends[0], min(ends[1], bins - 1) + 2)
+        cuts = time.searchsorted(start_s + edges * bin_s)
+        below, above = np.maximum(cuts - 1, 0), np.minimum(cuts, time.size - 1)
+        before, behind = (_bin_numbers(time[n], start_s, bin_s) for n in (below, above))
+        if np.all((before < edges) | (cuts == 0)) and np.all((behind >= edges) | (cuts == time.size)):
+            return EventsByBin(int(ends[0]), rows.searchsorted(cuts), rows)
+    return _sorted_by_bin(time, rows, start_s, bin_s, bins)
+
+
+def _sorted_by_bin(time: Floats, rows: NDArray[np.intp], start_s: float, bin_s: float, bins: int) -> EventsByBin:
+    numbers = _bin_numbers(time.take(rows), start_s, bin_s)
+    with np.errstate(invalid="ignore"):
+        legal = np.flatnonzero((numbers >= 0) & (numbers < bins))
+    numbers = numbers.take(legal)
+    order = np.argsort(numbers, kind="stable")
+    bounds = numbers.take(order).searchsorted(np.arange(bins + 1))
+    return EventsByBin(0, bounds, rows.take(legal.take(order)))
 
 
 def inside(time: Floats, intervals: Pairs) -> NDArray[np.bool_]:

@@ -1,5 +1,6 @@
 """The light curve of an event list with the live time of each bin, from its frames; and where bright sources are."""
 
+from collections.abc import Iterator
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,13 +10,13 @@ from numpy.typing import NDArray
 
 from xphotfn.commands.dss import Intervals
 from xphotfn.commands.selection import Expression, columns, expand_macros, parse
-from xphotfn.engines.native.events import Block, as_table, chunks, table_data
+from xphotfn.engines.native.events import Block, Chunk, as_table, chunks, table_data
 from xphotfn.engines.native.evselect_plan import Source, open_source
 from xphotfn.engines.native.exposure import ccd_intervals
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.errors import InvalidFile
 from xphotfn.records.light_curve import LightCurve
-from xphotfn.science.light_curves import bin_events, inside, live_per_bin
+from xphotfn.science.light_curves import events_by_bin, inside, live_per_bin
 from xphotfn.science.sources import Circle, bright_circles, pixels_within
 
 __all__ = ("Reading", "read_curve")
@@ -25,6 +26,14 @@ Frames = tuple[Floats, Floats, Floats]
 
 _PIXEL = 400  # of X and Y: 20 arcsec
 _SIDE = 130  # pixels: X and Y end at 51840
+
+
+class _Bins(NamedTuple):
+    """Start of the first bin and width in s, number of bins."""
+
+    start_s: float
+    width_s: float
+    number: int
 
 
 class Reading(NamedTuple):
@@ -71,19 +80,14 @@ def read_curve(folder: Path, table: str, expression: str, bin_s: float, *, cut_s
     header, path = source.table.block.header, source.table.path
     start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
     tree = parse(expand_macros(expression, source.keywords))
-    time, place = _events(source, tree, with_place=cut_sources)
-    circles: tuple[Circle, ...] = ()
-    if place.size:
-        shape = (_SIDE, _SIDE)
-        circles = bright_circles(np.bincount(place, minlength=_SIDE**2).reshape(shape), pixel=_PIXEL)
-        time = time[~pixels_within(circles, shape, pixel=_PIXEL).ravel()[place]]
-    bins = max(1, ceil((stop - start) / bin_s))
+    bins = _Bins(start, bin_s, max(1, ceil((stop - start) / bin_s)))
+    counts, circles = _counts(source, tree, bins, cut_sources=cut_sources)
     ccds, notes = _frames(source, start, stop)
     curve = LightCurve(
         start_s=start,
         bin_s=bin_s,
-        counts=bin_events(time, start, bin_s, bins),
-        live_s=live_per_bin(ccds, start, bin_s, bins),
+        counts=counts,
+        live_s=live_per_bin(ccds, *bins),
         selection=expression,
         source=path.name,
     )
@@ -99,31 +103,56 @@ def _number(header: Any, path: Path, key: str) -> float:
     return float(value)
 
 
-def _events(source: Source, tree: Expression, *, with_place: bool) -> tuple[Floats, NDArray[np.intp]]:
-    """Return the times of the selected events, and the pixels of X and Y that they fall in; 0 for those without."""
+def _counts(
+    source: Source, tree: Expression, bins: _Bins, *, cut_sources: bool
+) -> tuple[NDArray[np.int64], tuple[Circle, ...]]:
+    """Return the selected events in each bin, without those of the sources that are returned with them."""
     known = source.table.columns
     if "TIME" not in known or not known["TIME"].is_number:
         raise InvalidFile(source.table.path.name, "it has no column TIME: give the event list itself")
-    places = with_place and {"X", "Y"} <= set(known)
-    wanted = sorted(set(columns(tree)) & set(known)) if set(columns(tree)) <= set(known) else sorted(known)
-    times: list[Floats] = [np.empty(0)]
-    pixels: list[NDArray[np.intp]] = [np.empty(0, dtype=np.intp)]
+    with_pixels = cut_sources and {"X", "Y"} <= set(known)
+    counts, image = np.zeros(bins.number, dtype=np.int64), np.zeros((_SIDE, _SIDE), dtype=np.int64)
+    parts: list[tuple[slice, NDArray[np.intp], NDArray[np.uint16]]] = []
+    for chunk, rows in _selected(source, tree):
+        run = events_by_bin(chunk.column("TIME"), rows, *bins)
+        place = slice(run.first, run.first + run.bounds.size - 1)
+        counts[place] += np.diff(run.bounds)
+        if with_pixels:
+            pixels = _pixels(*(chunk.column(name).take(run.rows) for name in ("X", "Y")))
+            image += np.bincount(pixels, minlength=image.size).reshape(image.shape)
+            parts.append((place, run.bounds, pixels))
+    image[0] = image[:, 0] = 0  # positions that are not known: no source is there
+    circles = bright_circles(image, pixel=_PIXEL)
+    within = pixels_within(circles, image.shape, pixel=_PIXEL)
+    within[0] = within[:, 0] = False
+    for place, bounds, pixels in parts if circles else ():
+        counts[place] -= np.diff(np.flatnonzero(within.ravel().take(pixels)).searchsorted(bounds))
+    return counts, circles
+
+
+def _selected(source: Source, tree: Expression) -> Iterator[tuple[Chunk, NDArray[np.intp]]]:
+    """Yield the list in chunks, each with the rows that are selected; take() with rows is faster than a mask."""
+    names, known = set(columns(tree)), set(source.table.columns)
+    wanted = sorted(names if names <= known else known)
     for chunk in chunks(source.table):
         values = {name: chunk.column(name) for name in wanted}
         chosen = evaluate(tree, values, rows=len(chunk), first_row=chunk.first_row, resolve=source.resolve)
-        rows = np.flatnonzero(chosen)
-        times.append(chunk.column("TIME").take(rows).astype(np.float64))
-        if places:
-            column, row = (_pixel(chunk.column(name).take(rows)) for name in ("X", "Y"))
-            pixels.append((row * _SIDE + column) * ((row > 0) & (column > 0)))
-    return np.concatenate(times), np.concatenate(pixels)
+        yield chunk, np.flatnonzero(chosen)
 
 
-def _pixel(values: NDArray[Any]) -> NDArray[np.intp]:
-    """Return pixels; positions that are not known lie far below 0 and go to pixel 0."""
+def _pixels(x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.uint16]:
+    """Return the pixels of positions in one row after another; what is not known goes to the first row or column."""
+    column, row = (_on_axis(values) for values in (x, y))
+    row *= _SIDE
+    row += column
+    return row.astype(np.uint16)
+
+
+def _on_axis(values: NDArray[Any]) -> NDArray[Any]:
     if values.dtype.kind == "f":
         values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-    return np.asarray(np.clip(values // _PIXEL, 0, _SIDE - 1).astype(np.intp))
+    pixel = values // _PIXEL
+    return np.clip(pixel, 0, _SIDE - 1, out=pixel)
 
 
 def _frames(source: Source, start: float, stop: float) -> tuple[list[Frames], tuple[str, ...]]:
