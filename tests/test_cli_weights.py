@@ -81,3 +81,22 @@ def test_photometry_takes_files_and_says_which_are_missing(made):
     wrong = call(*words, "--background-weights", pn.exposure.path)
     assert wrong.exit_code == 1
     assert "itself" in wrong.output
+
+
+def test_streaks_of_pn_count_as_background(made):
+    """Of a blank field they are nearly even: alpha moves a little, counts do not; combined maps have their parts."""
+    root, rows, run = made
+    words = ["photometry", root / "store", "--ra", "10", "--dec", "20", "--radius", "6arcmin", "--band", "0.5-2.0keV"]
+    [row] = json.loads(call(*words, "--json", "--quiet", "--out-of-time").stdout)
+    pn = xp.select(xp.rate_maps(run), obs_id="0999990301")
+    table = xp.photometry(pn, [10, 20] * u.deg, 6 * u.arcmin, background_weights=xp.out_of_time_weights())
+    assert row["significance"] == pytest.approx(float(table["significance"][0]), rel=1e-9)
+    plain = xp.photometry(pn, [10, 20] * u.deg, 6 * u.arcmin)
+    assert row["alpha"] != pytest.approx(float(plain["alpha"][0]), rel=1e-6)
+    assert row["counts"] == plain["counts"][0].value
+    store = ["--store", root / "store", "--json", "--quiet"]
+    shown = call("snr", root / "data", *WHERE, *store, "--out-of-time", "--vignetted", "0.4")
+    assert shown.exit_code == 0, shown.output
+    found = {r["obs_id"]: r["snr"] for r in json.loads(shown.stdout)}
+    assert found["combined"] == pytest.approx(found["0999990301"], abs=0.05)
+    assert found["combined"] == pytest.approx(next(r["snr"] for r in rows if r["obs_id"] == "combined"), abs=0.5)

@@ -87,6 +87,7 @@ THEMES = (
             "measure.significance",
             "measure.apertures",
             "measure.weights",
+            "measure.out_of_time",
             "measure.joint",
             "measure.info",
             "records.measurement",

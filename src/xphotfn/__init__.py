@@ -79,6 +79,7 @@ _WHERE = {
     "science.encircled_energy": "EncircledEnergyTable encircled_energy radius_of_fraction",
     "science.rings": "background_ring",
     "science.flare_cut": "flare_cut in_out_ratio",
+    "measure.out_of_time": "out_of_time_image out_of_time_weights",
     "measure.weights": "weights_by_map",
     "measure.profile": "concentration curve_of_growth fit_beta_model surface_brightness_profile",
     "measure.sensitivity": "sensitivity_map sky_coverage upper_limit_map",

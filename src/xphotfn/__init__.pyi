@@ -68,6 +68,10 @@ from xphotfn.measure.mosaics import (
     live_mask as live_mask,
     weighted_exposure as weighted_exposure,
 )
+from xphotfn.measure.out_of_time import (
+    out_of_time_image as out_of_time_image,
+    out_of_time_weights as out_of_time_weights,
+)
 from xphotfn.measure.peak import find_peak as find_peak, near_edge as near_edge
 from xphotfn.measure.profile import (
     concentration as concentration,

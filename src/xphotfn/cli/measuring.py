@@ -13,7 +13,7 @@ from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import asked_position, is_asked
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, sample_of
-from xphotfn.cli.weights import made_weights, weights_of_files, weights_options
+from xphotfn.cli.weights import made_weights, out_of_time_option, weights_of_files, weights_options
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("photometry", "snr")
@@ -36,12 +36,14 @@ _SHOWN = ("name", "ra", "dec", "obs_id", "exposure_id", "instrument", "band", "c
 @shared.background
 @shared.peak
 @weights_options
+@out_of_time_option
 @click.option("--search", metavar="R", help="How far from the given position a peak may lie; default: in the region.")
 @shared.output
 @shared.overwrite
 def snr(
     root: Path, as_json: bool, method: str, background: str | None, peak: bool | None, search: str | None,
-    output: Path | None, overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, **options: Any,
+    output: Path | None, overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, out_of_time: bool,
+    **options: Any,
 ) -> None:  # fmt: skip
     """Measure the signal-to-noise of a target, or of each target of a sample, on each map and on the combined one.
 
@@ -65,13 +67,15 @@ def snr(
         failures |= failed_fields(run)
     else:
         xp.raise_for_failures(run)
-    maps = maps_by_field(run)
+    maps, rest = maps_by_field(run), how["background_weights"]
     rows: list[dict[str, Any]] = []
     for field in _counted(sample.plan.fields):
         if field.name in failures:
             continue
         try:
             mine = maps.get(field.name, ())
+            if out_of_time:
+                how["background_weights"] = xp.out_of_time_weights(mine, rest=rest)
             asked = regions or [_own_region(field)]
             centre = xp.find_centre([m for m in mine if m.obs_id == "combined"], field, region=asked, **place)
             if not sample.is_table:
@@ -188,6 +192,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec.",
 )  # fmt: skip
 @weights_options
+@out_of_time_option
 @click.option(
     "--psf", metavar="MODEL", help="Rates of whole point sources by a profile, such as epic; else of the circle."
 )
@@ -204,7 +209,8 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,
     bands: tuple[str, ...], background: str | None, run: str | None, as_json: bool, output: Path | None,
-    overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, **how: Any,
+    overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, out_of_time: bool,
+    **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 
@@ -221,6 +227,8 @@ def photometry(
     if given.get("neighbours", "positions") != "positions":
         given["neighbours"] = values.radius(given["neighbours"])
     given["background_weights"] = weights_of_files(weight_files, vignetted)
+    if out_of_time:
+        given["background_weights"] = xp.out_of_time_weights(maps, rest=given["background_weights"])
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
     if names is not None:
         table.add_column([names[i] for i in table["position"]], name="name", index=0)

@@ -11,7 +11,7 @@ from xphotfn.cli.output import say
 from xphotfn.cli.places import exposure_map_of
 from xphotfn.cli.running import run_plan
 
-__all__ = ("made_weights", "weights_of_files", "weights_options")
+__all__ = ("made_weights", "out_of_time_option", "weights_of_files", "weights_options")
 
 Function = Callable[..., Any]
 
@@ -27,6 +27,12 @@ def weights_options(command: Function) -> Function:
         help="Exposure map without vignetting (withvignetting=no), by which particles are spread; one for each map.",
     )  # fmt: skip
     return part(files(command))
+
+
+out_of_time_option = click.option(
+    "--out-of-time", is_flag=True,
+    help="Count the streaks of pn, photons that arrive during the readout, as background.",
+)  # fmt: skip
 
 
 def weights_of_files(files: Sequence[Path], vignetted: float | None) -> Any:
