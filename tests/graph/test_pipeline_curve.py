@@ -13,6 +13,7 @@ from xphotfn.commands import flarecut, tabgtigen
 from xphotfn.engines.native.flarecut import flarecut as execute
 from xphotfn.engines.native.good_time import tabgtigen as execute_tabgtigen
 from xphotfn.io.flare_curves import read_flare_curve
+from xphotfn.io.good_time_files import read_cut_curve
 from xphotfn.records.target import Target
 
 BAND = xp.energy_band(0.5 * u.keV, 2 * u.keV)
@@ -105,7 +106,32 @@ def test_a_curve_of_another_time_fails_and_one_of_a_part_says_so(pps, tmp_path):
         execute(flarecut("raw.fits.gz", "g.fits", curve="part.fits", **given), tmp_path)
 
 
-def test_goal_and_curve_go_together():
-    for goal, curve in (("pipeline", ""), ("quiet", "c.fits")):
-        with pytest.raises(xp.InvalidRecord, match="go together"):
-            flarecut("e.fits", "g.fits", expression=TEXT, goal=goal, curve=curve)
+def test_sources_of_the_pipeline_are_left_out_of_our_own_curve(pps, tmp_path):
+    """With its REGION no count of our curve differs from the pipeline's, and live times do by rounding."""
+    (tmp_path / "raw.fits.gz").symlink_to(pps / LIST)
+    (tmp_path / "c.fits.gz").symlink_to(pps / CURVE)
+    with pytest.warns(UserWarning, match="quiet: kept"):
+        execute(flarecut("raw.fits.gz", "g.fits", expression=TEXT, goal="quiet", curve="c.fits.gz"), tmp_path)
+    ours, theirs = read_cut_curve(tmp_path / "g.fits"), read_flare_curve(pps / CURVE).curve
+    assert np.array_equal(ours.counts, theirs.counts)
+    assert np.sqrt(np.mean((ours.live_s - theirs.live_s) ** 2)) / 26 < 1e-4
+    assert "FLNSRC" not in fits.getheader(tmp_path / "g.fits", "STDGTI")
+    with fits.open(pps / CURVE) as hdus:
+        del hdus["REGION"]
+        hdus.writeto(tmp_path / "bare.fits")
+    with pytest.warns(UserWarning, match="quiet: kept"):
+        execute(flarecut("raw.fits.gz", "own.fits", expression=TEXT, goal="quiet", curve="bare.fits"), tmp_path)
+    assert fits.getheader(tmp_path / "own.fits", "STDGTI")["FLNSRC"] > 0
+
+
+def test_a_plan_for_quiet_time_says_whose_sources_are_left_out(pps):
+    observations = xp.find_observations(pps)
+    place = Target(name="x", kind="position", ra_deg=observations[0].ra_deg, dec_deg=observations[0].dec_deg)
+    plan = xp.plan_images(xp.match_observations(place, observations), BAND, flares="quiet")
+    assert f"until no flare is left, without the sources of {CURVE} (flares='quiet')" in xp.describe(plan)
+    assert len(plan.steps[0].inputs) == 2
+
+
+def test_the_goal_of_the_pipeline_needs_its_curve():
+    with pytest.raises(xp.InvalidRecord, match="goal=pipeline needs curve="):
+        flarecut("e.fits", "g.fits", expression=TEXT, goal="pipeline")

@@ -242,7 +242,7 @@ _FLARECUT = (  # a task of our own: SAS has none that finds the cut and makes it
     _row("smallest", "real", "0.05"),
     _row("cutsources", "bool", "yes"),
     _row("withcurve", "bool", "no"),
-    _row("curve", "file", "curve.ds", "withcurve", role="input"),  # of the pipeline, for goal=pipeline
+    _row("curve", "file", "curve.ds", "withcurve", role="input"),  # of the pipeline
 )
 
 _GTIWRITE = (  # a task of our own: good time that is known already

@@ -277,7 +277,7 @@ def flarecut(
     cutsources
         Leave bright sources out of the light curve.
     curve
-        The pipeline's light curve of flares (FBKTSR), for ``pipeline`` only.
+        The pipeline's light curve of flares (FBKTSR): the sources of its REGION are left out; ``pipeline`` needs it.
 
     Returns
     -------
@@ -306,8 +306,8 @@ def flarecut(
         *(() if cutsources else (("cutsources", "no"),)),
         *((("curve", curve),) if curve else ()),
     )
-    if (goal == "pipeline") != bool(curve):
-        raise InvalidRecord(f"flarecut goal=pipeline and curve= go together, got goal={goal!r} and curve={curve!r}")
+    if goal == "pipeline" and not curve:
+        raise InvalidRecord("flarecut goal=pipeline needs curve=, the pipeline's light curve of flares (FBKTSR)")
     inputs = _inputs("flarecut", table, expression)
     if curve:
         inputs = (*inputs, plain_file("flarecut", "curve", curve))

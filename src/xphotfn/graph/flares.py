@@ -164,34 +164,37 @@ def _kept_as_it_is(events: _List) -> GoodTimePart:
     return GoodTimePart(notes=(f"{events.who}: a raw event list is used with its flares (flares='keep')",))
 
 
+_GOALS = {"optimum": "for the best signal-to-noise of faint sources", "quiet": "until no flare is left"}
+
+
 def _cut(events: _List, goal: str) -> GoodTimePart:
-    camera = events.exposure.instrument
-    band = selection_expression(*FLARE_BAND, camera, filtered=events.exposure.filtered)
-    name = events.name(f"{goal}_gti")
-    command = flarecut(events.table.name, name, expression=band, goal=goal, timebinsize=FRAME_BINS[camera])
-    step = Step(command=command, inputs=(events.table,), obs_id=events.observation.obs_id)
-    goals = {"optimum": "for the best signal-to-noise of faint sources", "quiet": "until no flare is left"}
-    return _with_table(step, (step,), (f"{events.who}: flares are cut {goals[goal]} (flares='{goal}')",))
+    curve = events.exposure.flare_curve
+    without = "" if curve is None else f", without the sources of {PurePath(curve.path).name}"
+    return _judged(events, goal, f"flares are cut {_GOALS[goal]}{without} (flares='{goal}')")
 
 
 def _by_pipeline(events: _List, curve: FoundFile) -> GoodTimePart:
     """Return the pipeline's own cut on its own curve, found beside the list."""
-    camera, gzipped = events.exposure.instrument, curve.path.lower().endswith((".gz", ".ftz"))
-    name = events.name("flare_curve") + (".gz" if gzipped else "")
-    band = selection_expression(*FLARE_BAND, camera, filtered=events.exposure.filtered)
+    note = f"flares are cut as the pipeline does, at FLCUTTHR of its light curve {PurePath(curve.path).name}"
+    return _judged(events, "pipeline", f"{note} (flares='auto')")
+
+
+def _judged(events: _List, goal: str, note: str) -> GoodTimePart:
+    """Return a cut that is found in a light curve, with the pipeline's curve as an input where it is known."""
+    camera, curve = events.exposure.instrument, events.exposure.flare_curve
+    gzipped = curve is not None and curve.path.lower().endswith((".gz", ".ftz"))
+    name = "" if curve is None else events.name("flare_curve") + (".gz" if gzipped else "")
     command = flarecut(
         events.table.name,
-        events.name("pipeline_gti"),
-        expression=band,
-        goal="pipeline",
+        events.name(f"{goal}_gti"),
+        expression=selection_expression(*FLARE_BAND, camera, filtered=events.exposure.filtered),
+        goal=goal,
         timebinsize=FRAME_BINS[camera],
-        cutsources=False,
         curve=name,
     )
-    read = (events.table, StepInput(name=name, file=curve))
+    read = (events.table,) if curve is None else (events.table, StepInput(name=name, file=curve))
     step = Step(command=command, inputs=read, obs_id=events.observation.obs_id)
-    note = f"flares are cut as the pipeline does, at FLCUTTHR of its light curve {PurePath(curve.path).name}"
-    return _with_table(step, (step,), (f"{events.who}: {note} (flares='auto')",))
+    return _with_table(step, (step,), (f"{events.who}: {note}",))
 
 
 def _by_rate(events: _List, expression: str) -> GoodTimePart:

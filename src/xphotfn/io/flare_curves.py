@@ -9,7 +9,7 @@ from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
 from xphotfn.records.light_curve import LightCurve
 
-__all__ = ("PipelineCurve", "read_flare_curve")
+__all__ = ("PipelineCurve", "holds_regions", "read_flare_curve")
 
 _COLUMNS = ("TIME", "RATE", "FRACEXP")
 
@@ -70,6 +70,25 @@ def read_flare_curve(path: str | Path) -> PipelineCurve:
         start_s=start, bin_s=width, counts=counts, live_s=live, selection=selection, source=Path(path).name
     )
     return PipelineCurve(curve, most)
+
+
+def holds_regions(path: str | Path) -> bool:
+    """Return whether a light curve names the sources that it leaves out, in a table REGION in DETX and DETY.
+
+    Raises
+    ------
+    InvalidFile
+        If the file cannot be read.
+
+    Examples
+    --------
+    >>> holds_regions("nowhere.fits")
+    Traceback (most recent call last):
+    xphotfn.errors.InvalidFile: nowhere.fits: there is no such file: check the path
+    """
+    with open_checked(path) as hdus:
+        found: Any = next((hdu for hdu in hdus[1:] if hdu.name == "REGION"), None)
+        return found is not None and {"SHAPE", "DETX", "DETY"} <= set(found.columns.names) and len(found.data) > 0
 
 
 def _number(value: Any) -> float:

@@ -19,7 +19,7 @@ from xphotfn.engines.native.exposure import gti_block, table_bytes
 from xphotfn.engines.native.good_time import gti_primary
 from xphotfn.engines.native.reporting import warn
 from xphotfn.errors import CommandFailed
-from xphotfn.io.flare_curves import read_flare_curve
+from xphotfn.io.flare_curves import holds_regions, read_flare_curve
 from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
@@ -65,9 +65,11 @@ def flarecut(command: Command, folder: Path) -> None:
     xphotfn.errors.InvalidFile: evts.fits: the file is not there
     """
     full = resolved(command)
-    sources = full.parameter("cutsources") == "yes"
-    width = float(full.parameter("timebinsize"))
-    reading = read_curve(folder, full.parameter("table"), full.parameter("expression"), width, cut_sources=sources)
+    expression, width = full.parameter("expression"), float(full.parameter("timebinsize"))
+    regions = _regions(full, folder)
+    by_itself = full.parameter("cutsources") == "yes" and not regions
+    chosen = f"({expression}) && {regions}" if regions else expression
+    reading = read_curve(folder, full.parameter("table"), chosen, width, cut_sources=by_itself)
     if not reading.curve.seconds > 0:
         raise CommandFailed(command.argv, "the list has no live time: no frame lies in its good time")
     smallest = float(full.parameter("smallest"))
@@ -78,8 +80,16 @@ def flarecut(command: Command, folder: Path) -> None:
         cut = flare_cut(reading.curve, goal, smallest=smallest, frame_ends=reading.frame_ends)
     _say(reading, cut)
     with publish(folder / full.parameter("gtiset")) as temporary:
-        good = gti_block("STDGTI", None, cut.good.intervals, cut_cards(cut, len(reading.circles)))
+        good = gti_block("STDGTI", None, cut.good.intervals, cut_cards(cut, None if regions else len(reading.circles)))
         temporary.write_bytes(gti_primary(full) + good + curve_block(reading.curve))
+
+
+def _regions(full: Command, folder: Path) -> str:
+    """Return the condition that leaves out the sources of the pipeline's curve; empty where it names none."""
+    if full.parameter("cutsources") != "yes" or full.parameter("withcurve") != "yes":
+        return ""
+    name = full.parameter("curve")
+    return f"region({name}:REGION,DETX,DETY)" if holds_regions(folder / name) else ""
 
 
 def _of_pipeline(command: Command, path: Path, reading: Reading, smallest: float) -> tuple[Reading, FlareCut]:
@@ -109,8 +119,8 @@ def _say(reading: Reading, cut: FlareCut) -> None:
         warn("noGoodTime", "nothing is quiet: no time is kept")
 
 
-def cut_cards(cut: FlareCut, sources: int) -> list[Card]:
-    """Return what a cut kept and left as cards; what is not known is left out."""
+def cut_cards(cut: FlareCut, sources: int | None) -> list[Card]:
+    """Return what a cut kept and left as cards; what is not known is left out, as how many sources a file left out."""
     cards: list[Card] = [
         ("FLGOAL", cut.goal, "what flares were cut for"),
         ("FLRATE", cut.rate, "[ct/s] greatest rate kept"),
@@ -120,7 +130,7 @@ def cut_cards(cut: FlareCut, sources: int) -> list[Card]:
         ("FLTOTAL", cut.total_s, "[s] live time before"),
         ("FLRESID", cut.residual, "mean rate kept / FLQUIET - 1"),
         ("FLDISP", cut.over_dispersion, "chi-square per bin kept"),
-        ("FLNSRC", sources, "sources left out"),
+        ("FLNSRC", math.nan if sources is None else sources, "sources left out"),
     ]
     return [card for card in cards if isinstance(card[1], str) or math.isfinite(card[1])]
 
