@@ -62,7 +62,7 @@ def _overlap(pair, rows):
     return float(np.clip(np.minimum(rows["STOP"], pair[1]) - np.maximum(rows["START"], pair[0]), 0, None).sum())
 
 
-@pytest.mark.parametrize("flares", ["quiet", "RATE<=5"])
+@pytest.mark.parametrize("flares", ["quiet", "RATE<=0.05"])
 def test_map_of_a_cut_list_is_that_of_the_list_filtered_beforehand(raw, tmp_path, flares):
     """Bytes of image and exposure map, whether the plan cuts or the user has filtered the list with the same table."""
     truth, field, _ = raw
@@ -84,14 +84,42 @@ def test_map_of_a_cut_list_is_that_of_the_list_filtered_beforehand(raw, tmp_path
         one, other = (fits.getdata(made(r, ending)) for r in (run, again))
         assert one.tobytes() == other.tobytes()
     assert np.any(fits.getdata(made(run, "_expmap.fits")) > 0)
+    says_what_was_kept(run, "quiet" if flares == "quiet" else "expression", source / "0999990101_mos2_evts.fits")
+
+
+def says_what_was_kept(run, goal, events):
+    """Warnings, table and image say the goal and what was kept: the live time of the frames in it."""
+    assert any(w.startswith(f"{goal}: kept") for d in run.done for w in d.warnings)
+    image, table = fits.getheader(made(run, "_img.fits")), fits.getheader(made(run, f"{goal}_gti.fits"), 1)
+    assert image["FLGOAL"] == table["FLGOAL"] == goal
+    assert (image["FLKEPT"], image["FLTOTAL"]) == (table["FLKEPT"], table["FLTOTAL"])
+    good = fits.getdata(made(run, f"{goal}_gti.fits"), 1)
+    for card, within in (("FLKEPT", good), ("FLTOTAL", None)):
+        assert image[card] == pytest.approx(live_time(events, within), rel=0.003)
+    assert image["FLKEPT"] < 0.99 * image["FLTOTAL"]
+
+
+def live_time(events, good):
+    """Return the mean over the CCDs of the live time of their frames in the list's good time, and in other such."""
+    lives = []
+    with fits.open(events) as hdus:
+        for ccd in [hdu.name[6:] for hdu in hdus if hdu.name.startswith("EXPOSU")]:
+            frames = hdus[f"EXPOSU{ccd}"].data
+            kept = np.ones(len(frames), dtype=bool)
+            for table in [hdus[f"STDGTI{ccd}"].data, *([] if good is None else [good])]:
+                low, high = (np.asarray(table[name], dtype=float)[:, None] for name in ("START", "STOP"))
+                kept &= ((frames["TIME"] >= low) & (frames["TIME"] <= high)).any(axis=0)
+            lives.append(np.sum((frames["TIMEDEL"] * frames["FRACEXP"])[kept]))
+    return np.mean(lives)
 
 
 def test_good_time_of_ones_own(raw, tmp_path):
-    _, field, which = raw
+    truth, field, which = raw
     good = xp.good_times(good_intervals(*which), origin="mine")
     run = done(xp.plan_images(field, BAND, flares=good), tmp_path)
     header = fits.getheader(made(run, "_img.fits"))
     assert header["EXPOSURE"] == pytest.approx(good.seconds, rel=0.01)
+    says_what_was_kept(run, "given", Path(truth.folder) / "0999990101/0999990101_mos2_evts.fits")
     with pytest.raises(xp.PlanError, match="with a start and an end") as caught:
         xp.plan_images(field, BAND, flares=~good)
     assert "cut it with &" in str(caught.value)

@@ -158,7 +158,12 @@ def test_command_line(raw, tmp_path):
     assert (tmp_path / "curve.csv").read_text().startswith("time,rate,error,counts,live\n")
     gti = next((tmp_path / "one").glob("*_gti.fits"))
     cut = cli("image", path, "-o", tmp_path / "cut.fits", "--flares", gti)
-    assert "flarecut" not in cut.stderr
+    assert "given: kept" in cut.stderr
+    clean = next((tmp_path / "one").glob("*_clean_evts.fits"))
+    cli("image", clean, "-o", tmp_path / "of_clean.fits")
+    for name, goal in (("cut", "given"), ("of_clean", "quiet")):
+        header = fits.getheader(tmp_path / f"{name}.fits")
+        assert (header["FLGOAL"], header["FLKEPT"] < 0.95 * header["FLTOTAL"]) == (goal, True)
     whole = cli("image", path, "-o", tmp_path / "all.fits", "--flares", "keep")
     assert "a raw event list is used with its flares" in whole.stderr
     assert fits.getdata(tmp_path / "cut.fits").sum() < 0.9 * fits.getdata(tmp_path / "all.fits").sum()

@@ -254,6 +254,7 @@ def flarecut(
     smallest: float = 0.05,
     cutsources: bool = True,
     curve: str = "",
+    goodtime: str = "",
 ) -> Command:
     """Return the command that finds and writes the good time of an event list without flares.
 
@@ -269,7 +270,8 @@ def flarecut(
         Which events make the light curve.
     goal
         ``optimum`` or ``quiet``, as :func:`~xphotfn.science.flare_cut.flare_cut` has them, or ``pipeline``: the
-        cut FLCUTTHR of ``curve`` on that curve itself.
+        cut FLCUTTHR of ``curve`` on that curve itself. ``expression`` and ``given`` keep ``goodtime`` as it is, and
+        write what it keeps and leaves.
     timebinsize
         Width of the bins in s.
     smallest
@@ -278,6 +280,8 @@ def flarecut(
         Leave bright sources out of the light curve.
     curve
         The pipeline's light curve of flares (FBKTSR): the sources of its REGION are left out; ``pipeline`` needs it.
+    goodtime
+        A table of good time, for ``expression`` and ``given`` only.
 
     Returns
     -------
@@ -286,7 +290,8 @@ def flarecut(
     Raises
     ------
     InvalidRecord
-        For a path, an unknown goal, a width or an excess that is not above 0, or ``pipeline`` without ``curve``.
+        For a path, an unknown goal, a width or an excess that is not above 0, ``pipeline`` without ``curve``,
+        or ``expression`` or ``given`` without ``goodtime``.
 
     Examples
     --------
@@ -305,12 +310,17 @@ def flarecut(
         *((("smallest", least),) if least != "0.05" else ()),
         *(() if cutsources else (("cutsources", "no"),)),
         *((("curve", curve),) if curve else ()),
+        *((("goodtime", goodtime),) if goodtime else ()),
     )
     if goal == "pipeline" and not curve:
         raise InvalidRecord("flarecut goal=pipeline needs curve=, the pipeline's light curve of flares (FBKTSR)")
+    if (goal in ("expression", "given")) != bool(goodtime):
+        raise InvalidRecord(
+            f"flarecut goal=expression or given and goodtime= go together, got goal={goal!r} and goodtime={goodtime!r}"
+        )
     inputs = _inputs("flarecut", table, expression)
-    if curve:
-        inputs = (*inputs, plain_file("flarecut", "curve", curve))
+    for name, value in (("curve", curve), ("goodtime", goodtime)):
+        inputs = (*inputs, *((plain_file("flarecut", name, value),) if value else ()))
     return build("flarecut", pairs, inputs, (output_file("flarecut", "gtiset", gtiset),))
 
 

@@ -147,8 +147,7 @@ def good_time_part(
         case "expression":
             return _by_rate(events, choice.expression)
         case "given":
-            step = Step(command=gtiwrite(events.name("given_gti"), choice.good), obs_id=observation.obs_id)
-            return _with_table(step, (step,), ())
+            return _given(events, choice.good)
         case _:
             assert_never(kind)
 
@@ -179,11 +178,15 @@ def _by_pipeline(events: _List, curve: FoundFile) -> GoodTimePart:
     return _judged(events, "pipeline", f"{note} (flares='auto')")
 
 
-def _judged(events: _List, goal: str, note: str) -> GoodTimePart:
-    """Return a cut that is found in a light curve, with the pipeline's curve as an input where it is known."""
+def _judged(events: _List, goal: str, note: str, before: tuple[Step, ...] = ()) -> GoodTimePart:
+    """Return a cut that is found in a light curve, with the pipeline's curve as an input where it is known.
+
+    The last step ``before`` makes the good time, where it is not to be found.
+    """
     camera, curve = events.exposure.instrument, events.exposure.flare_curve
     gzipped = curve is not None and curve.path.lower().endswith((".gz", ".ftz"))
     name = "" if curve is None else events.name("flare_curve") + (".gz" if gzipped else "")
+    made = [StepInput(name=step.command.outputs[0], step=step.id) for step in before[-1:]]
     command = flarecut(
         events.table.name,
         events.name(f"{goal}_gti"),
@@ -191,10 +194,16 @@ def _judged(events: _List, goal: str, note: str) -> GoodTimePart:
         goal=goal,
         timebinsize=FRAME_BINS[camera],
         curve=name,
+        goodtime=made[0].name if made else "",
     )
-    read = (events.table,) if curve is None else (events.table, StepInput(name=name, file=curve))
+    read = (events.table, *(() if curve is None else (StepInput(name=name, file=curve),)), *made)
     step = Step(command=command, inputs=read, obs_id=events.observation.obs_id)
-    return _with_table(step, (step,), (f"{events.who}: {note}",))
+    return _with_table(step, (*before, step), (f"{events.who}: {note}",))
+
+
+def _given(events: _List, good: GoodTimes) -> GoodTimePart:
+    table = Step(command=gtiwrite(events.name("given_times"), good), obs_id=events.observation.obs_id)
+    return _judged(events, "given", f"good time of {good.seconds / 1000:.1f} ks is used as given", (table,))
 
 
 def _by_rate(events: _List, expression: str) -> GoodTimePart:
@@ -204,10 +213,10 @@ def _by_rate(events: _List, expression: str) -> GoodTimePart:
     rate = evselect_rate(events.table.name, events.name("rate"), expression=hard, timebinsize=_HARD_BIN_S)
     curve = Step(command=rate, inputs=(events.table,), obs_id=obs_id)
     made = StepInput(name=rate.outputs[0], step=curve.id)
-    table = tabgtigen(f"{made.name}:RATE", events.name("rate_gti"), expression=expression)
+    table = tabgtigen(f"{made.name}:RATE", events.name("rate_times"), expression=expression)
     step = Step(command=table, inputs=(made,), obs_id=obs_id)
-    note = f"{events.who}: flares are cut where not {expression} in single events of high energy, bins of 100 s"
-    return _with_table(step, (curve, step), (note,))
+    note = f"flares are cut where not {expression} in single events of high energy, bins of 100 s"
+    return _judged(events, "expression", note, (curve, step))
 
 
 def _with_table(step: Step, steps: tuple[Step, ...], notes: tuple[str, ...]) -> GoodTimePart:

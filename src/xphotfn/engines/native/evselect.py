@@ -8,6 +8,7 @@ order. What differs:
 - Components of the data subspace that nothing can pass are left out, as with ``cleandss=yes``; regions, masks and
   arithmetic on columns are not in the subspace, only in SLCTEXPR.
 - Tables of new good time intervals have the same columns, keywords and rows; some comments differ.
+- Where a table of good time of a selection says what a cut of flares kept (FLGOAL to FLNSRC), so do the products.
 - There are no spectra, histograms and flag columns.
 """
 
@@ -28,6 +29,7 @@ from xphotfn.engines.native.evselect_list import ListWriter
 from xphotfn.engines.native.evselect_plan import Job, Source, complete, job_of, needed_columns, open_source, products_of
 from xphotfn.engines.native.evselect_rates import RateCounter, rate_bytes
 from xphotfn.engines.native.exposure import ccd_intervals
+from xphotfn.engines.native.flare_facts import kept_cards
 from xphotfn.engines.native.imaging import Counter, ImageAxis, Pixels, image_axes, pixel_index, with_data_range
 from xphotfn.engines.native.reporting import warn
 from xphotfn.engines.native.selection import Memo, evaluate
@@ -152,7 +154,8 @@ def _writer(job: Job, source: Source, stack: ExitStack) -> ListWriter | None:
         return None
     temporary = stack.enter_context(publish(source.folder / job.filtered))
     output = stack.enter_context(temporary.open("wb"))
-    headers = list_header(job.command, source.file, (job.text, job.selects_all), job.subspace)
+    more = kept_cards(job.tree, source.folder, source.table.block.header)
+    headers = list_header(job.command, source.file, (job.text, job.selects_all), job.subspace, more)
     return ListWriter(output, source.file, headers)
 
 
@@ -254,7 +257,8 @@ def _write_image(product: _Product, source: Source, stack: ExitStack) -> None:
     axes = cast(Axes, product.axes)
     array = cast(Counter, product.counter).image(job.command, job.datatype)
     columns = cast(tuple[ColumnSpec, ColumnSpec], job.columns)
-    header = image_header(job.command, source.file, (job.text, job.selects_all), job.subspace, (array, axes, columns))
+    image, more = (array, axes, columns), kept_cards(job.tree, source.folder, source.table.block.header)
+    header = image_header(job.command, source.file, (job.text, job.selects_all), job.subspace, image, more)
     tables = new_tables(job.subspace, _by_name(source), source.subspace)
     temporary = stack.enter_context(publish(source.folder / job.image))
     with temporary.open("wb") as output:

@@ -1,7 +1,7 @@
 """Headers of what evselect makes: the primary header of an image, and the new cards of a filtered list."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from xphotfn.commands.dss import Subspace, dss_cards, is_dss_card
 from xphotfn.commands.xproc import to_card
 from xphotfn.engines.native.events import Block, ColumnSpec, EventFile
 from xphotfn.engines.native.exposure import ccd_intervals, frame_times, gti_block, live_time, on_times
+from xphotfn.engines.native.flare_facts import KEPT_CARDS
 from xphotfn.engines.native.imaging import ImageAxis, wcs_cards
 from xphotfn.engines.native.place_tables import place_block
 from xphotfn.engines.native.rules import RULES
@@ -70,6 +71,7 @@ def image_header(
     selection: tuple[str, bool],
     subspace: Subspace,
     image: tuple[NDArray[Any], tuple[ImageAxis, ImageAxis], tuple[ColumnSpec, ColumnSpec]],
+    more: Sequence[Card] = (),
 ) -> Any:
     """Return the primary header of an image, in SAS's order.
 
@@ -85,6 +87,8 @@ def image_header(
         Data subspace of the image.
     image
         The array, its axes and their columns.
+    more
+        Cards of our own, behind those of SAS.
 
     Notes
     -----
@@ -108,6 +112,7 @@ def image_header(
         cards += dss_cards(subspace)
         if command.parameter("updateexposure") == "yes":
             cards += _exposure_cards(subspace, events)
+    cards += more
     separator = ("XMMSEP", len(cards), f"{len(cards)} primary image keywords follow")
     header = fits.Header()
     for card in [*_structure_cards(array), *made, *copied_cards(file.blocks[0].header), separator, *cards]:
@@ -160,7 +165,9 @@ def new_tables(subspace: Subspace, existing: Mapping[str, Block], old: Subspace)
     return found
 
 
-def list_header(command: Command, file: EventFile, selection: tuple[str, bool], subspace: Subspace) -> tuple[Any, Any]:
+def list_header(
+    command: Command, file: EventFile, selection: tuple[str, bool], subspace: Subspace, more: Sequence[Card] = ()
+) -> tuple[Any, Any]:
     """Return the primary header and the EVENTS header of a filtered list, the latter with NAXIS2 to be set."""
     primary = file.blocks[0].header.copy()
     for name in [n for n in dict.fromkeys(primary) if re.fullmatch(r"XPROC\d+|XDAL\d+|DATE|CHECKSUM|DATASUM", n)]:
@@ -168,9 +175,9 @@ def list_header(command: Command, file: EventFile, selection: tuple[str, bool], 
     primary.set("XPROC0", to_card(command, version=step_version()), after="EXTEND" if "EXTEND" in primary else None)
     primary.set("CREATOR", CREATOR, "name of code")
     events = file.table.block.header.copy()
-    for name in ("CHECKSUM", "DATASUM"):
+    for name in ("CHECKSUM", "DATASUM", *KEPT_CARDS):
         events.remove(name, ignore_missing=True)
-    for key, value, comment in selection_card(*selection, events):
+    for key, value, comment in (*selection_card(*selection, events), *more):
         events.set(key, value, comment)
     if command.parameter("writedss") == "yes":
         _replace_dss(events, subspace)

@@ -20,10 +20,11 @@ from xphotfn.engines.native.good_time import gti_primary
 from xphotfn.engines.native.reporting import warn
 from xphotfn.errors import CommandFailed
 from xphotfn.io.flare_curves import holds_regions, read_flare_curve
+from xphotfn.io.good_time_files import read_good_times
 from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
-from xphotfn.science.flare_cut import Goal, flare_cut
+from xphotfn.science.flare_cut import Goal, flare_cut, kept_by
 
 __all__ = ("curve_block", "cut_cards", "flarecut", "gtiwrite")
 
@@ -73,11 +74,15 @@ def flarecut(command: Command, folder: Path) -> None:
     if not reading.curve.seconds > 0:
         raise CommandFailed(command.argv, "the list has no live time: no frame lies in its good time")
     smallest = float(full.parameter("smallest"))
-    if full.parameter("goal") == "pipeline":
+    goal = full.parameter("goal")
+    if goal == "pipeline":
         reading, cut = _of_pipeline(command, folder / full.parameter("curve"), reading, smallest)
+    elif goal in _GOALS:
+        cut = flare_cut(reading.curve, _GOALS[goal], smallest=smallest, frame_ends=reading.frame_ends)
+    elif full.parameter("withgoodtime") == "yes":
+        cut = kept_by(reading.curve, read_good_times(folder / full.parameter("goodtime")), goal, smallest=smallest)
     else:
-        goal = _GOALS[full.parameter("goal")]
-        cut = flare_cut(reading.curve, goal, smallest=smallest, frame_ends=reading.frame_ends)
+        raise CommandFailed(command.argv, f"goal={goal} needs goodtime=, the table of the time that is kept")
     _say(reading, cut)
     with publish(folder / full.parameter("gtiset")) as temporary:
         good = gti_block("STDGTI", None, cut.good.intervals, cut_cards(cut, None if regions else len(reading.circles)))
@@ -114,13 +119,16 @@ def _say(reading: Reading, cut: FlareCut) -> None:
     for note in reading.notes:
         warn("noFrames", note)
     if not reading.curve.counts.any():
-        warn("noEvents", f"no event passes {reading.curve.selection!r}: all of the time is kept")
+        warn("noEvents", f"no event passes {reading.curve.selection!r}: what flares there are cannot be told")
     if not cut.good.intervals:
-        warn("noGoodTime", "nothing is quiet: no time is kept")
+        warn("noGoodTime", "no time is kept")
 
 
 def cut_cards(cut: FlareCut, sources: int | None) -> list[Card]:
-    """Return what a cut kept and left as cards; what is not known is left out, as how many sources a file left out."""
+    """Return what a cut kept and left as the cards KEPT_CARDS.
+
+    What is not known is left out, as how many sources a file left out.
+    """
     cards: list[Card] = [
         ("FLGOAL", cut.goal, "what flares were cut for"),
         ("FLRATE", cut.rate, "[ct/s] greatest rate kept"),
