@@ -47,6 +47,16 @@ def images(observations, tmp_path_factory):
     return found
 
 
+@pytest.fixture(scope="module")
+def raw(tmp_path_factory):
+    """The observation of a raw list of 6 ks with flares."""
+    folder, pointing = tmp_path_factory.mktemp("raw"), default_scene().pointings[0]
+    camera = attrs.evolve(pointing.exposure("mos2"), ontime_s=6000.0, cleaned=False)
+    scene = attrs.evolve(default_scene(), pointings=[attrs.evolve(pointing, exposures=[camera])])
+    simulate_observations(folder, scene=scene, products="events")
+    return xp.find_observations(folder)[0]
+
+
 def only(observation, exposure):
     return attrs.evolve(observation, exposures=[exposure])
 
@@ -61,6 +71,27 @@ def test_one_list_on_its_own_grid_is_the_image_of_evselect(images):
         assert [(b.instrument, b.inside) for b in found.lists] == [(exposure.instrument, image.sum())]
         assert found.data.dtype == np.int32
         assert not found.data.flags.writeable
+
+
+@pytest.mark.parametrize("flares", ["auto", "quiet", "RATE<=0.05", "given"])
+def test_flares_are_cut_as_in_images(raw, tmp_path, flares):
+    """A raw list: the same counts as the image, by the same words, and the list, the notes and the cards say it."""
+    events = raw.exposures[0].events.path
+    if flares == "given":
+        start = fits.getheader(events, "EVENTS")["TSTART"]
+        flares = xp.good_times([(start + 100, start + 2000)])
+    image_of_events(events, BAND, tmp_path / "image.fits", engine=NATIVE, flares=flares)
+    image, header = fits.getdata(tmp_path / "image.fits", header=True)
+    found = mosaic_events(raw, BAND, engine=NATIVE, flares=flares)
+    assert np.array_equal(found.data, image)
+    assert found.data.sum() < mosaic_events(raw, BAND, engine=NATIVE, flares="keep").data.sum()
+    (binned,) = found.lists
+    assert (binned.flares.goal, binned.flares.kept_s) == (header["FLGOAL"], header["FLKEPT"])
+    assert found.notes[-1] == f"0999990101 mos2 {binned.exposure_id}: {binned.flares.goal}: {binned.flares}"
+    cards = {name: value for name, value, _ in found.cards}
+    assert (cards["EMSCG001"], cards["EMSCK001"]) == (binned.flares.goal, binned.flares.kept)
+    with pytest.raises(xp.PlanError, match="flares= takes"):
+        mosaic_events(raw, BAND, engine=NATIVE, flares="best")
 
 
 def test_real_lists_give_the_images_of_sas(data_root):
@@ -82,7 +113,8 @@ def test_a_real_unfiltered_list_in_other_pixels(data_root, tmp_path):
     grid = xp.ImageGrid(x_range=None, y_range=None, x_bin=80, y_bin=80)
     path = tmp_path / "image.fits"
     image_of_events(observation.exposures[0].events.path, BAND, path, engine=NATIVE, grid=grid, flares="keep")
-    found = mosaic_events(observation, BAND, engine=NATIVE, grid=grid)
+    found = mosaic_events(observation, BAND, engine=NATIVE, grid=grid, flares="keep")
+    assert found.notes == ("0001730201 mos1 S001: a raw event list is used with its flares (flares='keep')",)
     image, header = fits.getdata(path, header=True)
     assert not found.grid.difference(grid_of(header, path.name))
     assert np.array_equal(found.data, image)

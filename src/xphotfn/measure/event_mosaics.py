@@ -23,9 +23,12 @@ from xphotfn.engines.native.imaging import sky_reference
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile, InvalidRecord, PlanError
+from xphotfn.graph.flares import FlareChoice, Flares, GoodTimePart, flare_choice, good_time_part, together
 from xphotfn.graph.held_energies import part_of_band
+from xphotfn.graph.plan import StepInput
 from xphotfn.graph.selection_inputs import Selection, selection_inputs
 from xphotfn.io.fits import read_header
+from xphotfn.io.good_time_files import read_flare_cut
 from xphotfn.io.thumbnails import picture
 from xphotfn.records._fields import items, pairs
 from xphotfn.records._html import block, details, table
@@ -33,6 +36,7 @@ from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
+from xphotfn.records.light_curve import FlareCut
 from xphotfn.records.observation import Exposure, Observation
 from xphotfn.science.coords import inside
 from xphotfn.science.masks import read_only
@@ -54,6 +58,8 @@ class BinnedList:
         What it is of.
     inside, outside
         How many of the selected events lie on the grid and beside it.
+    flares
+        What a cut of flares kept of it; None where nothing was cut.
     """
 
     file: str
@@ -62,6 +68,7 @@ class BinnedList:
     exposure_id: str
     inside: int
     outside: int
+    flares: FlareCut | None = None
 
 
 def _counts(values: ArrayLike) -> NDArray[np.int32]:
@@ -85,6 +92,8 @@ class EventMosaic:
         What was binned, in order.
     left_out
         Pairs ``(exposure, reason)``.
+    notes
+        What was done about flares, as the notes of a plan have it, and what was kept.
     """
 
     data: NDArray[np.int32] = field(converter=_counts, eq=attrs.cmp_using(eq=np.array_equal), hash=False, repr=False)
@@ -92,6 +101,7 @@ class EventMosaic:
     band: Band
     lists: tuple[BinnedList, ...] = field(converter=items)
     left_out: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
+    notes: tuple[str, ...] = field(default=(), converter=items)
 
     def _repr_html_(self) -> str:
         binned = table(
@@ -100,7 +110,8 @@ class EventMosaic:
         )
         left = [details(f"{len(self.left_out)} left out", table(self.left_out))] if self.left_out else []
         title = f"Event mosaic, {self.band}: {self.data.sum()} counts"
-        return block(title, picture(self.data, "thumbnail of the counts"), binned, *left)
+        notes = [details("Notes", table([(note,) for note in self.notes]))] if self.notes else []
+        return block(title, picture(self.data, "thumbnail of the counts"), binned, *left, *notes)
 
     @property
     def cards(self) -> tuple[tuple[str, Any, str], ...]:
@@ -115,6 +126,9 @@ class EventMosaic:
             camera = camera_of(item.instrument).sas_name
             values = ("F", item.file), ("I", camera), ("E", item.exposure_id), ("A", item.obs_id), ("N", item.inside)
             found += [fitting_card(numbered(f"EMSC{letter}", n), value, f"input {n}") for letter, value in values]
+            if item.flares is not None:
+                found.append((numbered("EMSCG", n), item.flares.goal, "what flares were cut for"))
+                found.append((numbered("EMSCK", n), item.flares.kept, "part of the live time that is kept"))
         return tuple(found)
 
 
@@ -139,6 +153,7 @@ def mosaic_events(
     grid: PixelGrid | ImageGrid | None = None,
     reference: str | None = None,
     selection: str | None = None,
+    flares: Flares = "auto",
 ) -> EventMosaic:
     """Bin the events of all observations straight onto one grid: no image is resampled.
 
@@ -158,6 +173,9 @@ def mosaic_events(
         ObsID that sets the frame; default the lowest one. Without effect on a PixelGrid.
     selection
         Event selection in SAS's language, to which the band is added; default as :func:`plan_images`.
+    flares
+        What is done about flares, as :func:`plan_images` has it: a raw list is cut. ``lists`` and ``notes`` say what
+        was kept.
 
     Returns
     -------
@@ -167,7 +185,8 @@ def mosaic_events(
     Raises
     ------
     PlanError
-        If no exposure has an event list, ``reference`` is none of the observations, or they lie too far apart.
+        If no exposure has an event list, ``reference`` is none of the observations, they lie too far apart, or
+        ``flares`` is nothing that is known.
     InvalidFile
         If a list cannot be read, or its X and Y are no tangent projection.
     ExpressionError
@@ -201,15 +220,20 @@ def mosaic_events(
     """
     if not hasattr(engine, "execute"):
         raise InvalidRecord(f"engine must be one such as native_engine() returns, got {engine!r}")
+    choice = flare_choice(flares)
     lists, left_out = _lists(field_or_observations, reference)
     common = grid if isinstance(grid, PixelGrid) else _joined(lists, grid or XCS_GRID)
     total = np.zeros(common.shape, dtype=np.int32)
     binned: list[BinnedList] = []
+    notes: list[str] = []
     for item in lists:
-        with _selected(item, _selection(item, band, selection), engine) as (source, tree):
+        chosen = _chosen(item, band, selection, choice)
+        with _selected(item, chosen, engine) as (source, tree, cut):
             seen = 0 if source is None else _add(total, common, source, tree, item.frame)
-        binned.append(_record(item, seen, total, sum(b.inside for b in binned)))
-    return EventMosaic(data=total, grid=common, band=band, lists=binned, left_out=left_out)
+        record = _record(item, seen, total, sum(b.inside for b in binned))
+        binned.append(attrs.evolve(record, flares=cut))
+        notes += [*chosen.good.notes, *([] if cut is None else [f"{item.who}: {cut.goal}: {cut}"])]
+    return EventMosaic(data=total, grid=common, band=band, lists=binned, left_out=left_out, notes=notes)
 
 
 def _record(item: _List, seen: int, total: NDArray[np.int32], before: int) -> BinnedList:
@@ -287,46 +311,70 @@ def _joined(lists: Sequence[_List], wanted: ImageGrid) -> PixelGrid:
     return mosaic_grid(grids, names=[item.path.name for item in lists])
 
 
-def _selection(item: _List, band: Band, selection: str | None) -> Selection:
-    """Return what is to be selected of a list, and the files that this needs."""
+class _Chosen(NamedTuple):
+    """What is selected of a list, the files that this needs, and the good time among them."""
+
+    table: str
+    text: str
+    files: tuple[StepInput, ...]
+    good: GoodTimePart
+
+
+def _chosen(item: _List, band: Band, selection: str | None, choice: FlareChoice) -> _Chosen:
+    """Return what is to be selected of a list, with what is done about its flares."""
     part_of_band(item.who, item.exposure.subspace.energies, band)
+    ending = ".gz" if item.path.name.lower().endswith((".gz", ".ftz")) else ""
+    table = f"{item.who.replace(' ', '_')}_evts.fits{ending}"
     chosen = Selection("", ())
     if selection and item.exposure.events is not None:
-        chosen = selection_inputs(selection, item.exposure.events)
+        chosen = selection_inputs(selection, item.exposure.events, taken=(table,))
+    events = StepInput(name=table, file=item.exposure.events)
+    good = good_time_part(item.observation, item.exposure, events, choice, selection)
     text = selection_expression(
-        band.lo_ev, band.hi_ev, item.exposure.instrument, filtered=item.exposure.filtered, extra=chosen.text
+        band.lo_ev,
+        band.hi_ev,
+        item.exposure.instrument,
+        filtered=item.exposure.filtered,
+        extra=together(chosen.text, good.selection),
     )
-    return Selection(text, chosen.inputs)
+    needed = {
+        i.name: i for i in (*chosen.inputs, *(i for step in good.steps for i in step.inputs)) if i.file is not None
+    }
+    return _Chosen(table, text, tuple(i for name, i in needed.items() if name != table), good)
 
 
 @contextmanager
-def _selected(item: _List, chosen: Selection, engine: Engine) -> Iterator[tuple[Source | None, Expression]]:
-    """Give an open list and what is to be selected of it; no list where another engine selected nothing."""
+def _selected(
+    item: _List, chosen: _Chosen, engine: Engine
+) -> Iterator[tuple[Source | None, Expression, FlareCut | None]]:
+    """Give an open list, what is to be selected of it and what flares leave of it.
+
+    There is no list where another engine selected nothing.
+    """
     native = isinstance(engine, NativeEngine)
-    if native and not chosen.inputs:
-        yield _opened(item.path, chosen.text)
+    if native and not chosen.files and not chosen.good.steps:
+        yield *_opened(item.path, chosen.text), None
         return
-    ending = ".gz" if item.path.name.lower().endswith((".gz", ".ftz")) else ""
-    table = f"{item.who.replace(' ', '_')}_evts.fits{ending}"
-    pairs_of = (
-        ("table", table),
-        ("withfilteredset", "yes"),
-        ("filteredset", "selected.fits"),
-        ("expression", chosen.text),
-    )
     with tempfile.TemporaryDirectory() as scratch:
-        (Path(scratch) / table).symlink_to(item.path)
-        for needed in chosen.inputs:
+        folder = Path(scratch)
+        (folder / chosen.table).symlink_to(item.path)
+        for needed in chosen.files:
             if needed.file is not None:
-                (Path(scratch) / needed.name).symlink_to(needed.file.path)
+                (folder / needed.name).symlink_to(needed.file.path)
+        for step in chosen.good.steps:
+            engine.execute(step.command, folder)
+        made = [i.name for i in chosen.good.inputs]
+        cut = read_flare_cut(folder / made[0]) if made else None
         if native:
-            yield _opened(Path(scratch) / table, chosen.text)
+            yield *_opened(folder / chosen.table, chosen.text), cut
             return
-        inputs = (table, *(needed.name for needed in chosen.inputs))
+        inputs = (chosen.table, *(needed.name for needed in chosen.files), *made)
+        given = {"table": chosen.table, "withfilteredset": "yes", "filteredset": "selected.fits"}
+        pairs_of = (*given.items(), ("expression", chosen.text))
         command = Command(task="evselect", parameters=pairs_of, inputs=inputs, outputs=("selected.fits",))
-        engine.execute(command, Path(scratch))
-        empty = not read_header(Path(scratch) / "selected.fits", "EVENTS")["NAXIS2"]
-        yield None if empty else open_source(Path(scratch), "selected.fits"), parse("true")
+        engine.execute(command, folder)
+        empty = not read_header(folder / "selected.fits", "EVENTS")["NAXIS2"]
+        yield None if empty else open_source(folder, "selected.fits"), parse("true"), cut
 
 
 def _opened(path: Path, expression: str) -> tuple[Source, Expression]:
