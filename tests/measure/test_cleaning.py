@@ -210,3 +210,15 @@ def test_scripts_run_tasks_of_our_own_with_our_own_program(raw):
     script = xp.to_shell(xp.plan_images(field, xp.energy_band(0.5 * u.keV, 2 * u.keV)))
     assert "xphotfn task flarecut table=" in script
     assert "\nevselect table=" in script
+
+
+@pytest.mark.parametrize("stop", [np.nan, -1.0])
+def test_good_time_of_a_list_that_is_damaged(raw, tmp_path, stop):
+    """A row that is no interval was left out: its CCD then gave events and no time, and the rates came out too high."""
+    with fits.open(raw[0]) as hdus:
+        first = next(hdu for hdu in hdus if hdu.name.startswith("STDGTI"))
+        first.data["STOP"][0] = stop
+        hdus.writeto(tmp_path / "raw.fits")
+    for use in (xp.light_curve, lambda path: xp.clean_events(path, tmp_path / "out", engine=NATIVE)):
+        with pytest.raises(xp.InvalidFile, match=r"row 1 of its good times STDGTI\d\d runs from"):
+            use(tmp_path / "raw.fits")

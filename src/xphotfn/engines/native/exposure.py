@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from xphotfn.commands.dss import Intervals, Subspace
 from xphotfn.engines.native.events import Block, Chunk, as_table, table_data
 from xphotfn.engines.native.selection_filters import gti_table, in_gti
+from xphotfn.errors import InvalidFile
 
 __all__ = (
     "ccd_intervals",
@@ -32,7 +33,13 @@ Card = tuple[str, Any, str]
 
 
 def intervals_in(path: Path, block: Block) -> Intervals | None:
-    """Return the good time intervals that a block holds, or None where it holds none."""
+    """Return the good time intervals that a block holds, or None where it holds none.
+
+    Raises
+    ------
+    InvalidFile
+        If an end is not a number, or an interval runs backwards: left out, its CCD would have events without time.
+    """
     if str(block.header.get("XTENSION", "")).strip() != "BINTABLE" or block.data is None:
         return None
     table = as_table(path, block)
@@ -41,6 +48,11 @@ def intervals_in(path: Path, block: Block) -> Intervals | None:
         return None
     chunk = table_data(table)
     start, stop = (np.asarray(chunk.column(name), dtype=np.float64) for name in ("START", "STOP"))
+    bad = np.flatnonzero(~(stop >= start))
+    if bad.size:
+        row = int(bad[0])
+        what = f"row {row + 1} of its good times {block.name} runs from {start[row]} to {stop[row]} s"
+        raise InvalidFile(path.name, f"{what}: is the file damaged? Fetch or make it again")
     joined = gti_table(start, stop)
     return tuple(zip(joined.start.tolist(), joined.stop.tolist(), strict=True))
 
