@@ -162,3 +162,25 @@ def test_pulls_and_intervals_over_many_draws(counts, per_area, annulus):
     assert abs(np.mean(pulls)) < 0.35
     assert 0.8 < np.std(pulls) < 1.2
     assert 0.57 < np.mean(covered) < 0.79
+
+
+def test_a_fit_that_stops_beside_the_minimum_still_has_ends():
+    """Background from an annulus and a constant too: both are one level, and single fits stopped beside the minimum."""
+    edges = np.arange(0, 301, 10.0)
+    rng, area = np.random.default_rng(28), np.pi * np.diff(edges**2) / 3600
+    counts, _, _ = drawn(rng, 50_000, 0.3, edges)
+    seen = rng.poisson(0.3 * 100)
+    fit = fit_beta_rings(
+        counts, edges, area, background=area / 100 * seen, background_error=area / 100 * seen**0.5, constant=True
+    )
+    for one in (fit.brightness, fit.core_radius, fit.beta, fit.constant, fit.background_factor):
+        assert one.low < one.value < one.high
+    assert fit.core_radius.high - fit.core_radius.value == pytest.approx(fit.core_radius.error, rel=0.1)
+
+
+@pytest.mark.parametrize(("near", "far", "found"), [(-1.0, 1.0, 0.5), (0.5, 1.0, np.nan), (np.nan, 1.0, np.nan)])
+def test_an_end_that_is_not_bracketed_is_nan(near, far, found):
+    from xphotfn.science.beta_model import _crossing
+
+    end = _crossing(lambda x: near + (far - near) * x, 0.0, 1.0)
+    assert end == pytest.approx(found, abs=2e-3, nan_ok=True)

@@ -255,7 +255,8 @@ def fit_beta_model(profile: Any, *, constant: bool = False) -> BetaModelFit:
     profile
         Table of :func:`surface_brightness_profile`; the finer its rings the better, empty ones are no harm.
     constant
-        Fit a constant surface brightness too, for a profile whose background was not (wholly) given.
+        Fit a constant surface brightness too, for a profile whose background was not (wholly) given. At few counts the
+        mean of beta is then too high: 0.77 for 0.667 at 300 counts, 0.675 at 1000 (intervals hold the truth).
 
     Returns
     -------

@@ -1,5 +1,8 @@
 """Fits of the beta model to counts in rings, by Poisson likelihood."""
 
+from collections.abc import Callable
+from functools import cache
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -129,7 +132,8 @@ def fit_beta_rings(
     -----
     ``N_i ~ Poisson(S_i scale_i + q m_i)``, S_i the mean of the model over the ring, and ``B ~ Poisson(q B)`` with
     ``B = (sum m / sum error)**2``: for one annulus exactly its counts. Errors are those of the expected information
-    matrix; ``low`` and ``high`` are where the profile likelihood has fallen by 1/2, or the end of the range searched.
+    matrix; ``low`` and ``high`` are where the profile likelihood has fallen by 1/2, or the end of the range searched,
+    NaN where no such place was found.
     The model is not convolved with a point spread function, and the annulus is taken to hold background only.
 
     References
@@ -268,25 +272,30 @@ def _errors(rings: _Rings, logs: Floats) -> Floats:
 
 def _profile_end(rings: _Rings, best: tuple[Floats, float], limits: Floats, towards: tuple[int, float]) -> float:
     """Return where the profile likelihood of a parameter has fallen by 1/2 to one side, or the end of its range."""
-    from scipy.optimize import brentq
-
     (start, lowest), (number, error) = best, towards
     edge = limits[number, int(error > 0)]
     stride = np.sign(error) * min(abs(error), 0.5)
     last = start.copy()
 
+    @cache
     def above(value: float) -> float:
-        first = last.copy()
-        first[number] = value
-        logs, deviance = _minimum(rings, first, limits, number)
-        last[:] = logs
+        starts = np.array([start, last])  # one alone may end beside the minimum
+        starts[:, number] = value
+        last[:], deviance = min((_minimum(rings, first, limits, number) for first in starts), key=itemgetter(1))
         return deviance - lowest - 1
 
     near = float(start[number])
     while True:
         far = near + stride
         if (far - edge) * stride >= 0:
-            return float(edge) if above(float(edge)) <= 0 else float(brentq(above, near, edge, xtol=1e-3))
+            return float(edge) if above(float(edge)) <= 0 else _crossing(above, near, float(edge))
         if above(far) > 0:
-            return float(brentq(above, near, far, xtol=1e-3))
+            return _crossing(above, near, far)
         near, stride = far, 1.5 * stride
+
+
+def _crossing(above: Callable[[float], float], near: float, far: float) -> float:
+    """Return where ``above`` turns positive between near and far, NaN where it is so (or NaN) at near already."""
+    from scipy.optimize import brentq
+
+    return float(brentq(above, near, far, xtol=1e-3)) if above(near) <= 0 < above(far) else np.nan
