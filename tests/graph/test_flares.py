@@ -120,6 +120,10 @@ def test_good_time_of_ones_own(raw, tmp_path):
     header = fits.getheader(made(run, "_img.fits"))
     assert header["EXPOSURE"] == pytest.approx(good.seconds, rel=0.01)
     says_what_was_kept(run, "given", Path(truth.folder) / "0999990101/0999990101_mos2_evts.fits")
+    elsewhere = xp.good_times([(good.intervals[0][0] - 1e6, good.intervals[0][0] - 9e5)], origin="another observation")
+    other = done(xp.plan_images(field, BAND, flares=elsewhere), tmp_path / "other")
+    assert {"no time is kept"} <= {w for d in other.done for w in d.warnings}
+    assert not fits.getdata(made(other, "_img.fits")).any()
     with pytest.raises(xp.PlanError, match="with a start and an end") as caught:
         xp.plan_images(field, BAND, flares=~good)
     assert "cut it with &" in str(caught.value)

@@ -13,6 +13,7 @@ from click.testing import CliRunner
 
 import xphotfn as xp
 from xphotfn.cli import main
+from xphotfn.science.flare_cut import kept_by
 from xphotfn.testing import default_scene, simulate_observations
 from xphotfn.testing.events import flare_intervals
 
@@ -183,6 +184,19 @@ def test_in_out_of_the_raw_list(folders_root, tmp_path):
     assert before.category == usual.category == "extremely contaminated"
     with pytest.raises(xp.NoData, match="filtered to the field of view"):
         xp.in_out(made.events)
+
+
+def test_what_the_usual_recipe_keeps_of_a_real_list(folders_root):
+    """SAS's own table for MOS1 of 0001730201: 21.3 ks of good time that hold 11,834 s of live time, and flares."""
+    root = folders_root / "pps/0001730201"
+    curve, good = xp.light_curve(root / "P0001730201M1S002MIEVLI.FTZ"), xp.read_good_times(root / "M1_gti.fits")
+    cut = kept_by(curve, good, "expression")
+    assert (good.seconds, cut.kept_s) == (21300, pytest.approx(11834, rel=1e-3))
+    assert (cut.total_s, cut.good) == (curve.seconds, good)
+    assert 0.05 < cut.residual < 0.71
+    whole = kept_by(curve, xp.good_times([(curve.start_s - 1, curve.time[-1] + 100)]))
+    assert (whole.kept_s, whole.kept) == (pytest.approx(curve.seconds), pytest.approx(1.0))
+    assert whole.residual == pytest.approx(curve.counts.sum() / curve.seconds / whole.quiet - 1)
 
 
 @pytest.mark.parametrize(

@@ -120,7 +120,7 @@ def _say(reading: Reading, cut: FlareCut) -> None:
         warn("noFrames", note)
     if not reading.curve.counts.any():
         warn("noEvents", f"no event passes {reading.curve.selection!r}: what flares there are cannot be told")
-    if not cut.good.intervals:
+    if not cut.kept_s > 0:
         warn("noGoodTime", "no time is kept")
 
 
