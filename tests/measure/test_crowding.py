@@ -7,8 +7,9 @@ from hypothesis import given, settings, strategies as st
 
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.measure.aperture_crowding import in_the_ring
+from xphotfn.measure.aperture_crowding import in_the_ring, light_in_circles
 from xphotfn.measure.aperture_positions import Sky
+from xphotfn.measure.aperture_psf import MapLight
 from xphotfn.measure.apertures import ApertureFlag, photometry
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
@@ -81,12 +82,50 @@ def test_wings_of_a_bright_source_are_flagged_where_they_matter(tmp_path):
     assert flags(masked)[1] & ApertureFlag.WINGS, "a mask takes the core, not the wings"
 
 
-def test_one_source_measured_twice_has_no_wings_of_its_own(tmp_path):
+def test_one_source_measured_twice_has_no_brighter_neighbour_in_its_best_row(tmp_path):
     item = a_map(tmp_path, [(256, 256, 5000)])
-    places = u.Quantity(np.stack(pix_to_deg(GRID, np.array([256.0, 257.0]), np.array([256.0, 256.0])), axis=-1), u.deg)
+    places = u.Quantity(np.stack(pix_to_deg(GRID, np.array([256, 256, 258.0]), np.full(3, 256.0)), axis=-1), u.deg)
     table = photometry(item, places, 15 * u.arcsec)
-    assert flags(table) == [0, 0]
+    assert table["net_counts"][2] < table["net_counts"][0]
+    assert flags(table) == [0, 0, ApertureFlag.WINGS], "most of what the fainter row holds is light of the brighter"
     assert all(int(v) & ApertureFlag.NEIGHBOURS for v in table["flags"])
+
+
+@pytest.mark.parametrize("neighbours", [None, "positions", 30 * u.arcsec])
+@pytest.mark.parametrize("apart", [10, 18, 22, 30, 39, 41])
+def test_wings_are_flagged_where_circles_overlap_too(tmp_path, apart, neighbours):
+    """A source 500 times as bright spoils the circle of its neighbour, whether its own circle is masked or not."""
+    y = 256 + apart / PIXEL
+    item = a_map(tmp_path, [(256, 256, 60), (256, y, 30_000)])
+    places = u.Quantity(np.stack(pix_to_deg(GRID, np.full(2, 256.0), np.array([256.0, y])), axis=-1), u.deg)
+    faint, bright = photometry(item, places, 20 * u.arcsec, psf="epic", neighbours=neighbours)
+    assert faint["rate_low"] > 2 * 60 / 1e4 * u.ct / u.s, "many times the truth"
+    assert ApertureFlag.WINGS in ApertureFlag(int(faint["flags"]))
+    assert ApertureFlag.WINGS not in ApertureFlag(int(bright["flags"]))
+
+
+def test_a_mask_that_takes_the_light_takes_the_flag(tmp_path):
+    """Of a neighbour 28 arcsec away a circle holds 8 % of the light, and 1 % beyond a mask of 27 arcsec."""
+    y = 256 + 28 / PIXEL
+    item = a_map(tmp_path, [(256, 256, 100), (256, y, 200)])
+    places = u.Quantity(np.stack(pix_to_deg(GRID, np.full(2, 256.0), np.array([256.0, y])), axis=-1), u.deg)
+    found = [photometry(item, places, 20 * u.arcsec, neighbours=n)[0] for n in (None, 27 * u.arcsec)]
+    assert [bool(int(row["flags"]) & ApertureFlag.WINGS) for row in found] == [True, False]
+
+
+@pytest.mark.parametrize("hidden", [0.0, 20.0])
+def test_the_light_in_a_circle_is_that_of_photons_drawn_from_the_profile(hidden):
+    """Oracle: photons drawn from the inverse of the enclosed light, and counted."""
+    from xphotfn.science.king import EPIC_KING, king_parameters, king_radius
+
+    rng, size = np.random.default_rng(8), 400_000
+    core, slope, _ = king_parameters(EPIC_KING["pn"], energy_ev=1000.0, off_axis_arcmin=0.0)
+    r, phi = king_radius(rng.uniform(size=size), core, slope), rng.uniform(0, 2 * np.pi, size)
+    x, y = r * np.cos(phi), r * np.sin(phi)
+    apart, radius = np.array([0.0, 5.0, 19.0, 21.0, 35.0, 60.0]), np.full(6, 20.0)
+    drawn = [np.mean((np.hypot(x - a, y) < 20) & (r > hidden)) for a in apart]
+    light = MapLight(EPIC_KING["pn"], 1000.0, np.zeros(1))
+    assert light_in_circles(light, apart, radius, np.full(6, hidden)) == pytest.approx(drawn, rel=0.06, abs=0.001)
 
 
 def test_a_crowd_costs_little():

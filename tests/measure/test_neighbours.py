@@ -169,6 +169,39 @@ def test_neighbours_are_positions_radii_or_regions(tmp_path):
     assert alone["masked_fraction"][0] == 0
 
 
+def has_neighbours(table):
+    return [bool(int(v) & ApertureFlag.NEIGHBOURS) for v in table["flags"]]
+
+
+def test_a_region_of_another_source_that_holds_the_position_too_is_said(tmp_path):
+    """It is not masked, since that would take the position: the circle then holds light of both."""
+    item, (ra, dec) = a_map(tmp_path, *noisy(8)), at_pixels([30, 37.5], [30, 30]).value.T
+    own, wide, narrow = (
+        Region(shape="circle", frame="fk5", x=ra[n], y=dec[n], size=(size / 3600,))
+        for n, size in ((0, 20), (1, 45), (1, 28))
+    )
+    for regions, said in (([own, wide], True), ([wide, own], True), ([own, narrow], False), ([own], False)):
+        table = photometry(item, at_pixels(30, 30), RADIUS, background=RING, neighbours=regions)
+        assert has_neighbours(table) == [said]
+    in_file = circles([(30.0, 30.0, 5.0), (37.5, 30.0, 11.25)])
+    table = photometry(item, at_pixels([30, 37.5], [30, 30])[:1], RADIUS, field=field_of(interlopers=in_file))
+    assert has_neighbours(table) == [True]
+
+
+def test_a_source_that_several_observations_list_is_one(tmp_path):
+    """A region of another file is the same source where its own holds that centre; a wide one beside is not."""
+    item, field = a_map(tmp_path, *noisy(9)), field_of(interlopers=circles([(30.0, 30.0, 5.0)]))
+    [member] = field.members
+    for (x, size), said in (((31.0, 6.0), False), ((31.0, 3.0), False), ((37.5, 11.25), True)):
+        other = evolve(
+            member,
+            observation=evolve(member.observation, obs_id="0999990201"),
+            interlopers=circles([(x, 30.0, size)]),
+        )
+        two = evolve(field, members=[member, other])
+        assert has_neighbours(photometry(item, at_pixels(30, 30), RADIUS, background=RING, field=two)) == [said]
+
+
 @pytest.mark.parametrize(
     ("neighbours", "message"),
     [("all", "positions"), (3, "regions"), (circles([(30.0, 30.0, 2.0)]), "in the frame image"), ([1], "got one 1")],

@@ -9,15 +9,20 @@ from scipy.spatial import cKDTree
 from xphotfn.measure.aperture_neighbours import OtherSources
 from xphotfn.measure.aperture_positions import Sky, unit_vectors
 from xphotfn.measure.aperture_psf import MapLight
+from xphotfn.science.coords import separation_deg
+from xphotfn.science.encircled_energy import encircled_energy
 from xphotfn.science.king import OUTER_ARCSEC
 
-__all__ = ("in_the_ring", "under_wings")
+__all__ = ("in_the_ring", "light_in_circles", "under_wings")
 
 Floats = NDArray[np.float64]
 NEAREST = (8, 2)  # positions that are looked at, around each position first, then around places in its ring
 AZIMUTHS = 12  # places in the ring that are looked at next
 LEAST_NET = 20.0  # counts of a source whose wings may matter
 HALF = 0.5  # of the error of the net counts: wings that are worth a word
+CLOSE_ARCSEC = 60.0  # how far the light is looked at of positions that overlap brighter ones
+RINGS = 8  # into which the light of a source is cut
+TINY = 1e-6  # arcsec
 
 
 def in_the_ring(sky: Sky, others: OtherSources | None) -> NDArray[np.bool_]:
@@ -73,33 +78,68 @@ def _places(points: Floats, middle: Floats) -> Any:
         yield np.cos(middle)[:, None] * points + np.sin(middle)[:, None] * way
 
 
-def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight) -> NDArray[np.bool_]:
-    """Return where the wings of brighter positions give more than half the error of the net counts.
+def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight, others: OtherSources | None) -> NDArray[np.bool_]:
+    """Return where the light of brighter positions gives more than half the error of the net counts.
 
     A source of net counts n, of which its own circle holds the part F(r), gives a circle of radius r at a distance d
-    from it ``n / F(r) [F(d + r) - F(d - r)] r / 4 d`` counts, F the enclosed light. Circles that overlap are not
-    counted (they are neighbours), and of overlapping circles only the brightest is a source.
+    ``n / F(r)`` times the part of its light in that circle, without what lies under the mask of its own region. Of
+    circles that overlap only the brightest adds up with others: the rest may be its light seen again, and each of them
+    counts alone.
     """
     net = np.nan_to_num(columns["net_counts"])
     n, b, alpha = (np.nan_to_num(columns[name]) for name in ("counts", "background_counts", "alpha"))
-    wings, error = np.zeros(net.size), np.sqrt(np.maximum(n, 1.0) + alpha**2 * b)
-    known = np.flatnonzero(np.isfinite(sky.ra + sky.dec))
+    matters, wings = HALF * np.sqrt(np.maximum(n, 1.0) + alpha**2 * b), np.zeros(net.size)
+    known, found = np.flatnonzero(np.isfinite(sky.ra + sky.dec)), np.zeros(net.size, dtype=bool)
     if known.size < 2:
-        return np.zeros(net.size, dtype=bool)
+        return found
     points = unit_vectors(sky.ra[known], sky.dec[known])
     tree, radius = cKDTree(points), sky.radius * 3600
-    for place in np.flatnonzero(net[known] > LEAST_NET):
+    bright = np.flatnonzero(net[known] > LEAST_NET)
+    for place in bright[np.argsort(-net[known[bright]], kind="stable")]:
         source = known[place]
-        around = tree.query_ball_point(points[place], np.deg2rad((OUTER_ARCSEC + radius.max()) / 3600))
-        near = np.array([i for i in around if i != place], dtype=np.intp)
-        apart = np.rad2deg(2 * np.arcsin(np.linalg.norm(points[near] - points[place], axis=1) / 2)) * 3600
-        other = known[near]
-        overlap = apart < radius[source] + radius[other]
-        if np.any(net[other[overlap]] > net[source]):
-            continue
-        other, apart = other[~overlap], apart[~overlap]
-        r, mine = radius[other], light._replace(angle_arcmin=light.angle_arcmin[[source]])
-        inside, outside, own = (mine.fraction(v, 1.0, 0) for v in (apart - r, apart + r, radius[[source]]))
-        share = (outside - inside) * r / (4 * apart) / own
-        wings[other] += np.where(net[other] < net[source], net[source] * share, 0.0)
-    return np.asarray(wings > HALF * error)
+        close = known[tree.query_ball_point(points[place], _chord(radius[source] + radius.max()))]
+        apart = _apart(sky, source, close)
+        alone = not np.any(net[close[apart < radius[source] + radius[close]]] > net[source])
+        reach = OUTER_ARCSEC if alone else CLOSE_ARCSEC
+        other = known[tree.query_ball_point(points[place], _chord(reach + radius.max()))]
+        other = other[(net[other] < net[source]) & ~found[other]]
+        apart, mine = _apart(sky, source, other), light._replace(angle_arcmin=light.angle_arcmin[[source]])
+        hidden = _hidden(others, source, other, apart - radius[other])
+        share = light_in_circles(mine, apart, radius[other], hidden) / mine.fraction(radius[[source]], 1.0, 0)
+        wings[other] += net[source] * share if alone else 0.0
+        found[other] = np.maximum(wings[other], net[source] * share) > matters[other]
+    return found
+
+
+def _chord(arcsec: float) -> float:
+    return float(2 * np.sin(min(np.deg2rad(arcsec / 3600), np.pi) / 2))
+
+
+def _apart(sky: Sky, one: int, other: NDArray[np.intp]) -> Floats:
+    return 3600 * separation_deg(sky.ra[one], sky.dec[one], sky.ra[other], sky.dec[other])
+
+
+def light_in_circles(light: MapLight, apart: Floats, radius: Floats, hidden: Floats) -> Floats:
+    """Return the part of a source's light in circles at a distance (arcsec), beyond what is hidden around the source.
+
+    Summed over rings around the source, of each of which the circle holds an arc.
+    """
+    low = np.maximum(np.maximum(apart - radius, 0.0), hidden)
+    edges = low + np.linspace(0, 1, RINGS + 1)[:, None] * np.maximum(apart + radius - low, 0.0)
+    middle = np.maximum((edges[1:] + edges[:-1]) / 2, TINY)
+    cosine = (middle**2 + apart**2 - radius**2) / (2 * middle * np.maximum(apart, TINY))
+    part = np.arccos(np.clip(cosine, -1.0, 1.0)) / np.pi
+    enclosed = encircled_energy(edges, energy_ev=light.energy_ev, off_axis_arcmin=light.angle_arcmin, psf=light.psf)
+    return np.asarray(np.sum(np.diff(enclosed, axis=0) * part, axis=0))
+
+
+def _hidden(others: OtherSources | None, source: int, other: NDArray[np.intp], nearest: Floats) -> Floats:
+    """Return how far around a source all is masked for other positions, in arcsec."""
+    result = np.zeros(other.size)
+    mine = {} if others is None else {n: others.hidden(n, source) for n in others.own[source]}
+    if others is None or not mine:
+        return result
+    for number in np.flatnonzero(nearest < max(mine.values())):
+        theirs = others.own[other[number]]
+        result[number] = max((size for region, size in mine.items() if region not in theirs), default=0.0)
+    return result

@@ -1,7 +1,8 @@
 """Other sources near each position: what is masked for it, and which positions are measured together.
 
-A region that holds a position is its own source and is not masked for it; all others are. Positions with the same
-regions of their own share a mask, which is painted in the window that their rings need.
+A region that holds a position is not masked for it, since that would take the position itself; all others are. Where
+the regions of several sources hold a position, that is said. Positions that the same regions hold share a mask, which
+is painted in the window that their rings need.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,10 +30,33 @@ MARGIN = 2.0  # pixels around the rings, more than any rule of which pixels belo
 
 
 class OtherSources(NamedTuple):
-    """Sources on one grid as pixel shapes, and for each position which of them are its own (sorted numbers)."""
+    """Sources on one grid as pixel shapes, and for each position which of them hold it (sorted numbers).
+
+    Those are not masked for the position, since that would take the position itself. ``shared`` says where they are
+    the regions of several sources.
+    """
 
     shapes: tuple[PixelShape, ...]
     own: tuple[tuple[int, ...], ...]
+    shared: NDArray[np.bool_]
+    at: tuple[Floats, Floats]
+    pixel_arcsec: float
+
+    def hidden(self, region: int, position: int) -> float:
+        """Return the radius around a position, in arcsec, that lies within a region."""
+        shape = self.shapes[region]
+        off = float(np.hypot(self.at[0][position] - shape.x, self.at[1][position] - shape.y))
+        return max(_inner_radius(shape) - off, 0.0) * self.pixel_arcsec
+
+
+def _inner_radius(shape: PixelShape) -> float:
+    match shape.shape:
+        case "circle" | "ellipse":
+            return min(shape.size)
+        case "box":
+            return min(shape.size) / 2
+        case _:
+            return 0.0
 
 
 class Patch(NamedTuple):
@@ -80,25 +104,51 @@ def other_sources(grid: PixelGrid, field: Field | None, circles: Sequence[Region
     a position, or the circle holds the field's centre, none of them is masked.
     """
     x, y = deg_to_pix(grid, sky.ra, sky.dec)
-    others: list[PixelShape] = list(pixel_shapes(circles, grid, grid))
+    lists: list[tuple[PixelShape, ...]] = [pixel_shapes(circles, grid, grid)]
     target: list[PixelShape] = []
     for member in field.members if field is not None else ():
         theirs = (member.match, *member.alternates, *member.kept)
-        others += pixel_shapes(member.interlopers, member.region_grid, grid)
+        lists.append(pixel_shapes(member.interlopers, member.region_grid, grid))
         target += pixel_shapes([r for r in theirs if r is not None], member.region_grid, grid)
+    others = [shape for shapes in lists for shape in shapes]
     if not others and not target:
         return None
     own: list[list[int]] = [[] for _ in range(sky.ra.size)]
     for number, shape in enumerate(others):
         for position in np.flatnonzero(holds(shape, x, y)):
             own[position].append(number)
+    of_list = [number for number, shapes in enumerate(lists) for _ in shapes]
+    several = [_several([others[n] for n in held], [of_list[n] for n in held], at) for held, at in _held(own, x, y)]
+    shared = np.array(several, dtype=bool)
     if target:
         at_target = _at_centre(grid, field, (x, y), sky)
         for shape in target:
             at_target |= holds(shape, x, y)
+        shared |= at_target & np.array([bool(held) for held in own])
         for position in np.flatnonzero(at_target):
             own[position] += range(len(others), len(others) + len(target))
-    return OtherSources((*others, *target), tuple(tuple(v) for v in own))
+    shapes = (*others, *target)
+    return OtherSources(shapes, tuple(tuple(v) for v in own), shared, (x, y), grid.pixel_deg * 3600)
+
+
+def _held(own: Sequence[list[int]], x: Floats, y: Floats) -> Iterator[tuple[list[int], tuple[float, float]]]:
+    return zip(own, zip(x.tolist(), y.tolist(), strict=True), strict=True)
+
+
+def _several(regions: Sequence[PixelShape], lists: Sequence[int], at: tuple[float, float]) -> bool:
+    """Return whether regions that hold a position are of several sources.
+
+    Its own is the one whose centre is nearest, of equal ones the smaller. Those of other lists are the same source
+    where that one holds their centre, such as the region of the source in another observation.
+    """
+    if len(regions) < 2:
+        return False
+    nearest = min(range(len(regions)), key=lambda n: (np.hypot(regions[n].x - at[0], regions[n].y - at[1]),
+                                                      max(regions[n].reach)))  # fmt: skip
+    rest = [n for n in range(len(regions)) if n != nearest]
+    x, y = (np.array([getattr(regions[n], name) for n in rest]) for name in ("x", "y"))
+    same_list = np.array([lists[n] == lists[nearest] for n in rest])
+    return bool(np.any(same_list | ~holds(regions[nearest], x, y)))
 
 
 def _at_centre(grid: PixelGrid, field: Field | None, at: tuple[Floats, Floats], sky: Sky) -> NDArray[np.bool_]:
@@ -109,7 +159,7 @@ def _at_centre(grid: PixelGrid, field: Field | None, at: tuple[Floats, Floats], 
 
 
 def patches(grid: PixelGrid, others: OtherSources | None, sky: Sky) -> Iterator[Patch]:
-    """Yield all positions in groups that share a mask; those without a region of their own share the whole image."""
+    """Yield all positions in groups that share a mask; those that no region holds share the whole image."""
     whole = (slice(0, grid.ny), slice(0, grid.nx))
     if others is None or not others.own:
         yield Patch(np.arange(sky.ra.size), whole, grid, None)

@@ -61,7 +61,7 @@ class ApertureFlag(enum.IntFlag):
     OFF_IMAGE = 4
     """No part of the circle lies on the image, or the position is NaN."""
     NEIGHBOURS = 8
-    """The circle overlaps that of another position."""
+    """The circle overlaps that of another position, or the region of another source holds the position too."""
     MASKED = 16
     """Interlopers cover part of the circle."""
     NO_BACKGROUND = 32
@@ -73,7 +73,7 @@ class ApertureFlag(enum.IntFlag):
     RING_NEIGHBOURS = 256
     """The circle of another position, which is not masked, reaches into the background ring."""
     WINGS = 512
-    """The wings of brighter positions are expected to give more than half the error of the net counts."""
+    """The light of brighter positions is expected to give more than half the error of the net counts."""
     VIGNETTING = 1024
     """Without weights: a background that is not vignetted would shift the net counts by more than their error."""
 

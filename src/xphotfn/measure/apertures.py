@@ -81,7 +81,8 @@ def photometry(
         1.5 times it). ``RING`` in the meta says which.
     field
         Its regions are other sources: removed from circle and ring, and counted as masked, but for those that hold the
-        position itself. The regions of its target count as one, that holds the field's centre too.
+        position itself: where those are of several sources, the flag ``NEIGHBOURS`` says so. The regions of its target
+        count as one, that holds the field's centre too.
     neighbours
         Further sources to remove in the same way: ``"positions"``, the circles of all other positions; a radius (one,
         or one for each position) of circles around them, such as one that holds their wings; or regions in degrees.
@@ -177,7 +178,7 @@ def photometry(
         for group in _groups(maps):
             found = _columns_of_group([maps[n] for n in group], [weights[n] for n in group], request, tell)
             for number, columns in zip(group, found, strict=True):
-                columns["flags"] += near * int(ApertureFlag.NEIGHBOURS)
+                columns["flags"] |= near * np.int32(ApertureFlag.NEIGHBOURS)
                 if weights[number] is None:
                     columns["flags"] += needs_weights(columns) * int(ApertureFlag.VIGNETTING)
                 tables[number] = {**_names(maps[number], sky), **columns}
@@ -260,9 +261,11 @@ def _columns_of_group(
         light = light_of(request.psf, item, sky.ra, sky.dec)
         columns = columns_of(joined(of_patches, order), rules, grid, light)
         columns["flags"] += ring * np.int32(ApertureFlag.RING_NEIGHBOURS)
+        if others is not None:
+            columns["flags"] += others.shared * np.int32(ApertureFlag.NEIGHBOURS)
         shine = light_of("epic", item, sky.ra, sky.dec) if light is None and item.instrument in EPIC_KING else light
         if shine is not None:
-            columns["flags"] += under_wings(columns, sky, shine) * np.int32(ApertureFlag.WINGS)
+            columns["flags"] += under_wings(columns, sky, shine, others) * np.int32(ApertureFlag.WINGS)
         yield columns
 
 
