@@ -9,6 +9,8 @@ import xphotfn as xp
 from xphotfn.cli import main
 from xphotfn.graph.joined_runs import join_runs
 from xphotfn.testing.examples import example_field
+from xphotfn.testing.scene import default_scene
+from xphotfn.testing.simulate import simulate_observations
 
 BANDS = (xp.energy_band(0.5 * u.keV, 2 * u.keV),)
 
@@ -64,6 +66,34 @@ def test_engines_are_not_mixed_and_other_stores_are_refused(field_named, tmp_pat
         join_runs([run, evolve(other, store="/elsewhere")])
     with pytest.raises(xp.ProductMissing, match="holds no run"):
         join_runs([])
+
+
+def test_products_that_were_made_in_two_ways_are_not_one(tmp_path, simulated_list):
+    """A store with a cut image and a whole one: which of them a number is of would not be said."""
+    store, field = tmp_path / "s", simulated_list
+    whole = xp.run(xp.plan_images(field, BANDS, flares="keep"), engine=xp.native_engine(), store=store, progress=False)
+    first = xp.raise_for_failures(whole)
+    cut = xp.plan_images(field, BANDS, selection="PI in [500:2000] && RAWX > 100 && FLAG == 0 && PATTERN <= 4")
+    second = xp.raise_for_failures(xp.run(cut, engine=xp.native_engine(), store=store, progress=False))
+    with pytest.raises(xp.InvalidRecord, match=f"the runs {second.plan.id[:8]}, {first.plan.id[:8]} have the image of"):
+        join_runs(xp.runs(store))
+    assert join_runs([first, first]).plan.products == first.plan.products
+    refused = call("photometry", store, "--ra", "52.31", "--dec", "-33.72", "--radius", "1arcmin")
+    assert refused.exit_code == 1
+    assert "--run" in refused.stderr
+
+
+@pytest.fixture(scope="module")
+def simulated_list(tmp_path_factory):
+    """One short exposure of MOS1 as an event list."""
+    scene = default_scene()
+    pointing = scene.pointings[0]
+    camera = evolve(pointing.exposures[1], ontime_s=300.0)
+    root = tmp_path_factory.mktemp("lists")
+    simulate_observations(
+        root, scene=evolve(scene, pointings=[evolve(pointing, exposures=[camera])]), products="events"
+    )
+    return xp.bulk_field(xp.find_observations(root))
 
 
 def call(*words):

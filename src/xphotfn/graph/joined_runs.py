@@ -1,6 +1,7 @@
 """Several runs of one store as one: what a store holds, however many calls it took to make it."""
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.graph.plan import Plan, PlannedProduct
@@ -32,7 +33,8 @@ def join_runs(runs: Iterable[Run]) -> Run:
     ProductMissing
         If there is no run.
     InvalidRecord
-        If they are of several stores.
+        If they are of several stores, or hold one product made in two ways, by another selection say: then one run has
+        to be chosen.
 
     Examples
     --------
@@ -54,6 +56,7 @@ def join_runs(runs: Iterable[Run]) -> Run:
     first = found[0]
     same = [run for run in found if run.engine == first.engine]
     others = sorted({run.engine for run in found} - {first.engine})
+    _refuse_two_ways(same)
     notes = [f"runs of {engine} are left out: these are those of {first.engine}" for engine in others]
     fields, changed = _fields(same)
     notes += [f"{name} was run with other observations or properties before: its last run counts" for name in changed]
@@ -78,6 +81,24 @@ def _products(runs: Sequence[Run]) -> tuple[PlannedProduct, ...]:
     """Return the products, the last of each kind; exposure maps without vignetting only where there is no other."""
     every = [product for run in reversed(runs) for product in run.plan.products]
     return tuple({(p.what, p.kind): p for p in sorted(every, key=lambda p: not p.is_unvignetted)}.values())
+
+
+def _refuse_two_ways(runs: Sequence[Run]) -> None:
+    """Refuse runs that made one product by different commands: which of them a number is of would not be said."""
+    ways: dict[tuple[Any, ...], dict[Any, str]] = {}
+    for run in runs:
+        steps = {step.id: step.command.parameters for step in run.plan.steps}
+        for product in run.plan.products:
+            key = product.what, product.kind, product.is_unvignetted
+            ways.setdefault(key, {}).setdefault(steps.get(product.step), run.plan.id[:8])
+    for (what, kind, _), made in ways.items():
+        if len(made) > 1:
+            name, obs_id, exposure_id, camera, band = what
+            which = f"{kind.replace('_', ' ')} of {name}, {obs_id} {camera} {exposure_id} {band}"
+            raise InvalidRecord(
+                f"the runs {', '.join(made.values())} have the {which} in different ways (selection, good time, grid, "
+                "or found on disk): take one of runs(store), or one with --run"
+            )
 
 
 def _fields(runs: Iterable[Run]) -> tuple[dict[str, Field], list[str]]:
