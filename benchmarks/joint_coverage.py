@@ -6,7 +6,8 @@ Source counts (all maps together) are drawn evenly from 0 to 20 and from 20 to 1
 drawn with more counts than they have, and weighted back.
 
 ``--write`` puts all rows into docs/tables/joint_coverage.csv and their extremes into docs/statistics.md; ``--small``
-makes few draws of few rows. The tests take the same functions.
+makes few draws of few rows; ``--bias`` makes the table of the mean of rates and significances only. The tests take the
+same functions.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from xphotfn.measure.joint import joint_photometry
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.consistency import joint_consistency
 from xphotfn.science.intervals import on_off_interval
-from xphotfn.science.joint import joint_significance
+from xphotfn.science.joint import joint_rate, joint_significance
 from xphotfn.science.joint_weights import equivalent_on_off
 from xphotfn.science.light import ring_light
 from xphotfn.science.limits import upper_limit_on_off
@@ -39,6 +40,14 @@ RINGS = np.array([[1.0], [3.0], [5.0], [7.0], [9.0], [11.0]]) / 36  # areas, of 
 VIGNETTING = np.array([[1.0], [0.96], [0.9], [0.82], [0.72], [0.6]])
 LIGHT = np.array([[0.35], [0.25], [0.16], [0.11], [0.08], [0.05]])  # of a cluster, most of it where the exposure is
 NOMINAL = float(stats.norm.sf(3))
+UNLIKE = {
+    "9 maps of 1": (np.full(9, 0.84), np.ones(9)),
+    "2 maps of 1 and 10": (np.full(2, 0.84), np.array([1.0, 10.0])),
+    "2 maps of 1 and 10, alpha 0.04 and 1.5": (np.array([0.04, 1.5]), np.array([1.0, 10.0])),
+    "9 maps of 0.1 to 10": (np.full(9, 0.84), np.geomspace(0.1, 10, 9)),
+    "18 maps of 0.05 to 5, alpha 0.02 to 2": (np.geomspace(0.02, 2, 18), np.geomspace(0.05, 5, 18)),
+}  # alphas and background counts of the circles
+BIASED = (0.0, 3.0, 30.0)
 HEAD = ("light", "maps", "alpha", "background counts", "68 %, 0 to 20", "68 %, 20 to 100", "68 %", "95 %, 0 to 20",
         "95 %, 20 to 100", "95 %", "outside its interval", "mid-p", "exact", "li-ma")  # fmt: skip
 
@@ -184,6 +193,31 @@ def compared(maps, alpha=0.84, background=10.0, draws=2000, seed=4):
     return np.mean(found, axis=0)
 
 
+def bias(alpha, background, source, *, draws=50_000, seed=6):
+    """Return mean error and scatter of joint rates in counts, the same of rates averaged by exposure, and mean sigmas.
+
+    ``source`` counts are shared by maps of one exposure; ``background`` are those of their circles. Sigmas have their
+    error beside them.
+    """
+    rng, maps = np.random.default_rng([seed, alpha.size, int(source)]), alpha.size
+    n = rng.poisson(source / maps + background, (draws, maps))
+    b = rng.poisson(background / alpha, (draws, maps))
+    joint, plain_sum = joint_rate(n, b, alpha, np.full(maps, 1 / maps)), np.sum(n - alpha * b, axis=1)
+    sigma = joint_significance(n, b, alpha, np.ones(maps))
+    return (*(f(v) for v in (joint - source, plain_sum - source) for f in (np.mean, np.std)),
+            np.mean(sigma), np.std(sigma) / np.sqrt(draws))  # fmt: skip
+
+
+def biases(small):
+    lines = []
+    for name, (alpha, background) in UNLIKE.items():
+        found = [bias(alpha, background, s, draws=1000 if small else 50_000) for s in BIASED]
+        cells = [cell for one in found for cell in (f"{one[0]:+.2f} ({one[1]:.1f})", f"{one[2]:+.2f} ({one[3]:.1f})")]
+        lines.append((name, *cells, f"{found[0][4]:+.2f}"))
+    head = [cell for s in BIASED for cell in (f"joint, {s:g}", f"by exposure, {s:g}")]
+    return lined(("background counts of the circles", *head, "mean sigma, blank"), lines)
+
+
 def _log_likelihoods(most_on, most_off, alpha, source, prior):
     """Return ln of the likelihood of (N, B, source) with the background integrated over the prior ``b^(prior - 1)``."""
     table = np.empty((most_on + 1, most_off + 1, source.size))
@@ -248,13 +282,16 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--write", action="store_true", help="write the tables into docs/")
     parser.add_argument("--small", action="store_true", help="few draws of few rows, to see that it runs")
+    parser.add_argument("--bias", action="store_true", help="only the table of means of rates and significances")
     options = parser.parse_args()
-    found = list(rows(options.small))
-    tables = {
-        "joint: coverage": summary(found),
-        "joint: agreement": agreement(options.small),
-        "joint: compared": comparison(options.small),
-    }
+    found, tables = [], {"joint: bias": biases(options.small)}
+    if not options.bias:
+        found = list(rows(options.small))
+        tables |= {
+            "joint: coverage": summary(found),
+            "joint: agreement": agreement(options.small),
+            "joint: compared": comparison(options.small),
+        }
     print("\n\n".join(tables.values()))
     if options.write:
         page = DOCS / "statistics.md"
@@ -262,6 +299,7 @@ def main():
         for mark, table in tables.items():
             text = between(text, mark, table)
         page.write_text(text, encoding="utf-8")
+    if options.write and found:
         write_rows(
             TABLES / "joint_coverage.csv",
             HEAD,

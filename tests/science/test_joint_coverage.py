@@ -72,3 +72,26 @@ def test_the_published_table(project_root):
         assert float(row["outside its interval"]) == 0, row
         for method in ("mid-p", "exact"):
             assert float(row[method] or 0) <= 1.1, row
+
+
+@pytest.mark.parametrize("source", [0.0, 30.0])
+def test_averages_by_exposure_are_unbiased_and_joint_rates_nearly(bench, source):
+    """What the page says of the mean of rates: it was told as unbiased, and is not where backgrounds differ much."""
+    draws = 8000
+    for name, (alpha, background) in bench["UNLIKE"].items():
+        mean, scatter, plain, plain_scatter, *_ = bench["bias"](alpha, background, source, draws=draws)
+        assert abs(plain) < 4 * plain_scatter / draws**0.5, name
+        assert abs(mean) < 0.25 * scatter, name
+    alike, unlike = (bench["bias"](*bench["UNLIKE"][name], 0.0, draws=draws) for name in list(bench["UNLIKE"])[::4])
+    assert abs(alike[0]) < 4 * alike[1] / draws**0.5
+    assert unlike[0] > 0.1 * unlike[1]
+
+
+def test_the_page_prints_the_measured_bias(bench, project_root):
+    text = (project_root / "docs" / "statistics.md").read_text(encoding="utf-8")
+    table = text.split("<!-- joint: bias -->")[1].split("<!-- end of joint: bias -->")[0]
+    lines = {cells[0]: cells[1:] for cells in ([c.strip() for c in r.split("|")[1:-1]] for r in table.split("\n") if r)}
+    for name, (alpha, background) in bench["UNLIKE"].items():
+        mean, scatter, *_, sigma, error = bench["bias"](alpha, background, 0.0, draws=8000)
+        assert abs(float(lines[name][0].split()[0]) - mean) < 4 * scatter / 8000**0.5 + 0.025, name
+        assert abs(float(lines[name][-1]) - sigma) < 4 * error + 0.01, name

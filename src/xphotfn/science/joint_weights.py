@@ -2,8 +2,8 @@
 
 ``N_i ~ Poisson(s E_i + alpha_i b_i)`` and ``B_i ~ Poisson(b_i)`` with one rate s. A background of its own in each
 observation is a nuisance parameter for each: a likelihood with all of them free is biased by an amount that grows with
-their number, whether the backgrounds are fitted or integrated over. Sums of counts are not. So the counts are added
-up, each observation with the weight ``E_i/V_i`` of its information, and the sums are described by the on/off
+their number, whether the backgrounds are fitted or integrated over. Plain sums of counts are not. So the counts are
+added up, each observation with the weight ``E_i/V_i`` of its information, and the sums are described by the on/off
 measurement that has their mean and variance. Weights come from one background for all, scaled by ``E_i/alpha_i``, as
 long as the observations agree with that; the more they do not, the more from each observation's own.
 """
