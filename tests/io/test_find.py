@@ -475,6 +475,31 @@ def test_whose_a_region_file_is(tmp_path):
     assert {note.reason for note in first.left_out} == {"no_observation"}
 
 
+@pytest.mark.parametrize("name", ["0201901401_sources.reg", "0201901401/sources.reg", "0201901401/ccf.cif"])
+def test_a_file_that_names_another_obs_id_is_not_used(tmp_path, name):
+    image(tmp_path / OBS / "one.fits")
+    path = tmp_path / OBS / name
+    path.parent.mkdir(exist_ok=True)
+    if path.suffix == ".reg":
+        path.write_text("fk5;circle(149.59,-11.09,20)")
+    else:
+        cif(path)
+    observation = only(tmp_path)
+    assert observation.regions is None
+    assert observation.cif is None
+    assert [(n.file, n.reason) for n in observation.left_out] == [(f"{OBS}/{name}", "no_observation")]
+
+
+def test_a_source_list_whose_header_says_another_obs_id_is_not_used(tmp_path):
+    image(tmp_path / OBS / "one.fits")
+    columns = [fits.Column(n, "D", array=[149.59]) for n in ("SRC_NUM", "RA", "DEC", "RADEC_ERR")]
+    sources = fits.BinTableHDU.from_columns(columns, name="SRCLIST")
+    save(tmp_path / OBS / "list.fits", [fits.PrimaryHDU(header=cards({"OBS_ID": "0201901401"})), sources])
+    observation = only(tmp_path)
+    assert observation.regions is None
+    assert [n.reason for n in observation.left_out] == ["no_observation"]
+
+
 # The tree.
 @pytest.mark.skipif(sys.platform == "win32", reason="links need rights on Windows")
 def test_links(tmp_path):

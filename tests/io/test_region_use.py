@@ -160,6 +160,20 @@ def test_a_file_that_cannot_be_read_leaves_out_its_observation_and_sinks_no_samp
     assert "has 2 numbers" in dict(alone.left_out)["0404910601"]
 
 
+def test_two_region_files_that_differ_leave_out_their_observation(tmp_path):
+    from xphotfn.testing import default_scene, simulate_observations
+
+    scene = attrs.evolve(default_scene(), pointings=default_scene().pointings[:1])
+    simulate_observations(tmp_path, scene=scene, products=("image",))
+    (path,) = tmp_path.rglob("*.reg")
+    path.with_name("other.reg").write_text('fk5\ncircle(52.4,-33.7,30")\n')
+    target = xp.point_source("p", 52.31 * u.deg, -33.72 * u.deg, radius=20 * u.arcsec)
+    with pytest.raises(xp.PlanError, match=r"other\.reg and .*\.reg differ, and no rule .*: name one with prefer="):
+        xp.match_observations(target, xp.find_observations(tmp_path))
+    field = xp.match_observations(target, xp.find_observations(tmp_path, prefer="other.reg"))
+    assert len(field.members[0].interlopers) == 1
+
+
 def test_no_observation_at_all_is_an_error():
     for given_targets in (TARGET, [TARGET, FAR]):
         with pytest.raises(xp.PlanError, match="no observation was given"):

@@ -102,7 +102,7 @@ def find_observations(
     EVENTS table), else the attitude (ATTHK) or the calibration index (CALINDEX). Of an image of real numbers pixels are
     read: only whole counts are an image. Region files (``.reg``, ``.ds9``, the pipeline's ``*REGION*.ASC``),
     calibration indices and files whose header names no ObsID belong to the ObsID in their name or in that of the
-    nearest folder.
+    nearest folder; where that ObsID has no file of a camera here they are left out.
 
     Where several files are for one place (an event list of an exposure, an image or exposure map of an exposure and a
     band, the attitude, the regions, the calibration index of an observation), the data are looked at, and one rule
@@ -236,13 +236,20 @@ def _owned(found: Sequence[FileFacts]) -> dict[str, list[FileFacts]]:
             of_folder[item.folder].add(item.obs_id)
     owned: dict[str, list[FileFacts]] = defaultdict(list)
     for item in found:
-        owner = item.obs_id if item.obs_id in known else _owner_by_path(item, known, of_folder)
+        said = item.obs_id in known or (item.obs_id and item.kind in _SINGLE)
+        owner = (item.obs_id if item.obs_id in known else "") if said else _owner_by_path(item, known, of_folder)
         owned[owner].append(item if item.obs_id == owner else evolve(item, obs_id=owner))
     return owned
 
 
 def _owner_by_path(item: FileFacts, known: set[str], of_folder: Mapping[str, set[str]]) -> str:
-    """Return the known ObsID in a file's name or nearest folder, else the only one of its folder, else nothing."""
+    """Return the ObsID in a file's name or nearest folder, if it is known, else the only one of its folder.
+
+    A file that names another ObsID belongs to nobody here.
+    """
+    for part in reversed(PurePosixPath(item.name).parts):
+        if named := obs_ids_in_path(part):
+            return next((obs_id for obs_id in named if obs_id in known), "")
     for obs_id in obs_ids_in_path(item.file.path):
         if obs_id in known:
             return obs_id

@@ -92,8 +92,8 @@ def match_observations(
     All other regions, of all observations, are interlopers. To a cluster belong also red and magenta regions within
     0.15 R500 and green regions that overlap the match of another observation.
 
-    An observation whose region file cannot be read, or whose pixels may mean several images, is left out: measured
-    without its regions, sources that should be masked would count.
+    An observation whose region file cannot be read, or whose pixels may mean several images, or which has several
+    region files that differ, is left out: measured without its regions, sources that should be masked would count.
 
     References
     ----------

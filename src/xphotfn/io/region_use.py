@@ -63,7 +63,7 @@ def used_regions(
     grids = _grids(observation)
     default = next((grid for _, grid in grids if grid.has_sky), None) or observation.grid
     if observation.regions is None:
-        return UsedRegions((), default)
+        return UsedRegions((), default, problem=_undecided(observation))
     path = observation.regions.path
     read = _read(path, {} if cache is None else cache)
     if isinstance(read, str):
@@ -107,6 +107,17 @@ def pixel_note(observation: Observation, name: str) -> LeftOut | None:
     if not detail:
         return None
     return LeftOut(file=name, reason=reason, obs_id=observation.obs_id, kind="regions", detail=detail)
+
+
+def _undecided(observation: Observation) -> str:
+    """Return what is wrong where several region files differ: without the right one sources would count."""
+    names = [note.file for note in observation.undecided("regions")]
+    if not names:
+        return ""
+    return (
+        f"its regions cannot be used: {' and '.join(names)} differ, and no rule says which is right: name one with "
+        "prefer="
+    )
 
 
 def _read(path: str, cache: dict[str, RegionFile | str]) -> RegionFile | str:
