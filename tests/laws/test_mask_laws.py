@@ -344,3 +344,25 @@ def test_counts_add_over_disjoint_masks(counts, exposure, one, other):
     assert first[0] + second[0] == both[0]
     assert first[1] + second[1] == pytest.approx(both[1], rel=1e-12)
     assert first[2] + second[2] == both[2]
+
+
+@given(shapes(low=20, high=30, reach=9))
+def test_the_area_of_a_shape_is_that_of_its_pixels(item):
+    """Painted on pixels a tenth as large, of which as many are cut as its edge is long."""
+    fine = attrs.evolve(
+        item, x=10 * item.x, y=10 * item.y, size=tuple(10 * s for s in item.size),
+        vertices=tuple((10 * x, 10 * y) for x, y in item.vertices),
+    )  # fmt: skip
+    edge = 14 * 4 * sum(item.reach) * (len(item.vertices) or 2)
+    assert item.area >= 0
+    assert abs(fine.area - painted(fine, shape=(500, 500)).sum()) <= 0.1 * edge + 4
+    assert fine.area == pytest.approx(100 * item.area, rel=1e-9)
+
+
+def test_areas_by_known_values():
+    assert PixelShape(shape="circle", x=0, y=0, size=(2,)).area == pytest.approx(4 * math.pi)
+    assert PixelShape(shape="annulus", x=0, y=0, size=(1, 2)).area == pytest.approx(3 * math.pi)
+    assert PixelShape(shape="ellipse", x=0, y=0, size=(3, 2), angle_deg=30).area == pytest.approx(6 * math.pi)
+    assert PixelShape(shape="box", x=0, y=0, size=(3, 2), angle_deg=30).area == 6
+    assert PixelShape(shape="polygon", x=0, y=0, vertices=((0, 0), (4, 0), (0, 3))).area == 6
+    assert PixelShape(shape="point", x=0, y=0).area == 0

@@ -113,3 +113,39 @@ def test_the_core_of_a_cluster_is_fifteen_percent_of_r500(tmp_path):
     member = xp.match_observations(cluster, [observation]).members[0]
     assert [r.line for r in member.kept] == [2]
     assert [r.line for r in member.interlopers] == [3]
+
+
+def lens(big, small, apart):
+    """Return the area that two discs share."""
+    x = (apart**2 + big**2 - small**2) / (2 * apart)
+    half = math.sqrt(big**2 - x**2)
+    return big**2 * math.atan2(half, x) + small**2 * math.atan2(half, apart - x) - apart * half
+
+
+@pytest.mark.parametrize("apart", [232.0, 240.0, 252.0])
+def test_a_region_partly_off_the_detector_or_the_image_has_its_part_and_a_note(apart):
+    """Oracle: the example's detector is a disc of 240 pixels, and so the part is that of two discs."""
+    item, field = example_rate_map(), example_field()
+    x, y = xp.coord_conv(item, field.centre, "pix").value
+    there = xp.with_centre(field, xp.coord_conv(item, [x - apart, y] * u.pix, "deg"))
+    radius = 18 * item.grid.pixel_deg * u.deg
+    found = xp.snr(item, there, radius)
+    assert found.on_detector_fraction == pytest.approx(lens(240, 18, apart) / (math.pi * 18**2), abs=0.02)
+    assert found.masked_fraction == 0
+    assert found.note.startswith(f"only {100 * found.on_detector_fraction:.3g} % of the region lies on the detector")
+    assert found.note in str(found)
+    assert xp.snr_ranking(item, there, radius)["note"][0] == found.note
+    inside = xp.snr(item, field, radius)
+    assert (inside.on_detector_fraction, inside.masked_fraction, inside.note) == (1, 0, "")
+
+
+def test_a_region_under_a_masked_source_has_its_part_and_a_note():
+    item, field = example_rate_map(), example_field()
+    (red, *_) = field.members[0].interlopers
+    there = xp.with_centre(field, xp.coord_conv(item, [red.x, red.y] * u.pix, "deg"))
+    wide = 2 * red.size[0] * item.grid.pixel_deg * u.deg
+    found = xp.snr(item, there, wide)
+    assert found.masked_fraction == pytest.approx(1 / 4, abs=0.02), "twice its radius, four times its area"
+    assert found.on_detector_fraction == 1
+    assert found.note == f"{100 * found.masked_fraction:.3g} % of the region is masked as other sources"
+    assert xp.snr(item, there, 4 * wide).note == "", "a part of 1/64 is masked"

@@ -23,6 +23,7 @@ __all__ = (
     "edge_mask",
     "interloper_mask",
     "mask",
+    "region_area",
     "region_of",
     "ring_factors",
     "sensor_mask",
@@ -143,6 +144,18 @@ def mask(
     source, back = source_mask(product, field, region, centre=centre, background=background)
     free = interloper_mask(product, field)
     return _frozen(source & free), _frozen(back & free)
+
+
+def region_area(product: Product, field: Field, region: Any) -> float:
+    """Return the area in pixels of a whole source region, also of what lies off the image.
+
+    On the image it is the number of its pixels, else the area by formula: a region is not painted beyond the image.
+    """
+    shape = _source_shape(product, field, region, None)
+    (half_x, half_y), (ny, nx) = shape.reach, product.grid.shape
+    if half_x <= shape.x <= nx - 1 - half_x and half_y <= shape.y <= ny - 1 - half_y:
+        return float(np.count_nonzero(_painted(product, shape)))
+    return shape.area
 
 
 def custom_mask(

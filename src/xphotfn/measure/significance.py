@@ -9,7 +9,14 @@ from attrs import evolve
 
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap
-from xphotfn.measure.masks import custom_mask, mask, region_of, sensor_mask
+from xphotfn.measure.masks import (
+    custom_mask,
+    interloper_mask,
+    region_area,
+    region_of,
+    sensor_mask,
+    source_mask,
+)
 from xphotfn.measure.weights import weights_for, weights_image, weights_of_maps
 from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
@@ -66,7 +73,9 @@ def snr(
     -------
     Measurement
         Signed: a deficit is negative. ``float()`` gives the value. Without weights its ``note`` says, also where it is
-        printed, when a background spread by area would shift it by more than 1 sigma (``background_shift``).
+        printed, when a background spread by area would shift it by more than 1 sigma (``background_shift``). It says
+        too when less than 90 % of the region lies on the detector (``on_detector_fraction``) or more than 10 % of it is
+        masked (``masked_fraction``): the number is that of what is left.
 
     Raises
     ------
@@ -98,17 +107,24 @@ def snr(
     definition, region = method_of(method), region_of(region)
     xga = isinstance(definition, XGAMethod)
     background = RING_FACTORS if xga and background is None else background
+    whole, ring = source_mask(rate_map, field, region, background=background)
+    free = interloper_mask(rate_map, field)
     if xga and not isinstance(region, str):
         source, back = _xga_rings(rate_map, field, region, background)
     else:
-        source, back = mask(rate_map, field, region, background=background)
+        source, back = whole & free, ring & free
     counts, exposure = rate_map.counts, rate_map.exposure.data
     weights = None
     if background_weights is not None:
         given = weights_for(background_weights, rate_map)
         weights = weights_image(given, rate_map, (source | back) & sensor_mask(rate_map))
     found = signal_to_noise(counts, exposure, source, back, definition, weights=weights)
-    return evolve(found, exposure_unit=rate_map.exposure.unit.to_string())
+    return evolve(
+        found,
+        exposure_unit=rate_map.exposure.unit.to_string(),
+        region_area_pix=region_area(rate_map, field, region),
+        masked_pix=int(np.count_nonzero(whole & ~free & sensor_mask(rate_map))),
+    )
 
 
 def _xga_rings(rate_map: RateMap, field: Field, region: Any, background: Any) -> Any:

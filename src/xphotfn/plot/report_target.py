@@ -162,7 +162,7 @@ def _facts(band: BandReport) -> Html:
         rows += [
             ("Signal-to-noise", f"{number(m.value, 2)} \u03c3 ({m.method})"),
             ("Net rate", f"{with_error(shown.net_rate, shown.net_rate_error)} ct/s"),
-            *([("Background", m.note)] if m.note else []),
+            *([("Note", m.note)] if m.note else []),
             ("Net counts", f"{number(m.net_counts, 1)} of {number(m.counts, 0)}"),
             ("Background counts", f"{number(m.background_counts, 0)} \u00d7 \u03b1 {m.alpha:.4g}"),
             ("Exposure, all cameras", f"{number(shown.exposure_s / 1000, 2)} ks"),

@@ -14,6 +14,9 @@ from xphotfn.records.band import Band
 
 __all__ = ("CENTRES", "Centre", "Measurement", "Peak")
 
+LEAST_ON_DETECTOR = 0.9  # a region with less of it on the detector has a note
+MOST_MASKED = 0.1  # a region with more of it masked has a note
+
 
 @final
 @frozen(kw_only=True)
@@ -38,6 +41,11 @@ class Measurement:
         What alpha is the ratio of: ``exposure``, ``weights`` that were given, or ``area``.
     exposure_unit
         ``s``, or ``cm2 s`` of maps in that unit.
+    region_area_pix
+        Area of the whole source region in pixels, with what lies off the detector, off the image and under masked
+        sources; None where it is not known.
+    masked_pix
+        On-chip pixels of the source region under masked sources.
     """
 
     value: float = field(converter=float)
@@ -51,6 +59,21 @@ class Measurement:
     alpha: float = field(converter=float)
     scaled_by: str = field(default="exposure", validator=one_of("exposure", "weights", "area"))
     exposure_unit: str = field(default="s", validator=one_of("s", "cm2 s"))
+    region_area_pix: float | None = field(default=None, converter=optional(float), validator=_if_known(finite))
+    masked_pix: int = field(default=0, converter=whole)
+
+    @property
+    def on_detector_fraction(self) -> float:
+        """Part of the source region on the detector, masked or not; NaN where the whole region is not known."""
+        return self._of_region(self.area_pix + self.masked_pix)
+
+    @property
+    def masked_fraction(self) -> float:
+        """Part of the source region under masked sources; NaN where the whole region is not known."""
+        return self._of_region(self.masked_pix)
+
+    def _of_region(self, pixels: int) -> float:
+        return min(1.0, pixels / self.region_area_pix) if self.region_area_pix else math.nan
 
     @property
     def alpha_by_area(self) -> float:
@@ -70,13 +93,21 @@ class Measurement:
 
     @property
     def note(self) -> str:
-        """What to know about the background, empty where nothing is."""
-        if not self.needs_weights:
-            return ""
-        return (
-            f"a background that is not vignetted (particles) would shift this by {self.background_shift:+.1f} sigma: "
-            "give background_weights"
-        )
+        """What to know about the region and the background, empty where nothing is.
+
+        Of the region: that less than 90 % of it lies on the detector, or more than 10 % of it is masked.
+        """
+        said = []
+        if self.on_detector_fraction < LEAST_ON_DETECTOR:
+            said.append(f"only {100 * self.on_detector_fraction:.3g} % of the region lies on the detector")
+        if self.masked_fraction > MOST_MASKED:
+            said.append(f"{100 * self.masked_fraction:.3g} % of the region is masked as other sources")
+        if self.needs_weights:
+            said.append(
+                f"a background that is not vignetted (particles) would shift this by {self.background_shift:+.1f} "
+                "sigma: give background_weights"
+            )
+        return "; ".join(said)
 
     @property
     def net_counts(self) -> float:
@@ -110,7 +141,7 @@ class Measurement:
                 ),
             ),
             ("Background ratio, alpha", f"{self.alpha:.4g} by {self.scaled_by}, {self.alpha_by_area:.4g} by area"),
-            *([("Background", self.note)] if self.note else []),
+            *([("Note", self.note)] if self.note else []),
         ]
         return block(f"Signal-to-noise {self.value:.2f} sigma", facts(rows))
 

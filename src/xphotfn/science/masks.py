@@ -56,6 +56,20 @@ class PixelShape:
         radius = self.size[-1] if self.size else 0.0
         return radius, radius
 
+    @property
+    def area(self) -> float:
+        """Area in pixels, by its formula."""
+        match self.shape:
+            case "circle" | "annulus":
+                inner = self.size[0] if self.shape == "annulus" else 0.0
+                return math.pi * (self.size[-1] ** 2 - inner**2)
+            case "ellipse":
+                return math.pi * math.prod(self.size)
+            case "box":
+                return math.prod(self.size)
+        after = (*self.vertices[1:], *self.vertices[:1])
+        return abs(sum(x * v - u * y for (x, y), (u, v) in zip(self.vertices, after, strict=True))) / 2
+
 
 def read_only(array: NDArray[np.generic]) -> NDArray[np.generic]:
     """Return the array with its write flag off."""

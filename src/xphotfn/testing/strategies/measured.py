@@ -51,6 +51,7 @@ def measurements(draw: st.DrawFn) -> Measurement:
         background_area_pix=draw(st.integers(1, 10**6)), exposure_s=source_s, background_exposure_s=background_s,
         alpha=alpha, scaled_by=draw(st.sampled_from(("exposure", "weights", "area"))),
         exposure_unit=draw(st.sampled_from(("s", "cm2 s"))),
+        region_area_pix=draw(st.none() | st.floats(1.0, 1e6)), masked_pix=draw(st.integers(0, 10**5)),
     )  # fmt: skip
 
 
