@@ -106,6 +106,7 @@ def joint_coverage(exposures, cases, *, maps, draws, seed=1):
             np.repeat(np.arange(maps).astype(str), draws),
         )
         table["ra"], table["dec"], table["band"], table["instrument"] = 0.0, 0.0, "soft", "pn"
+        table["exposure_unit"] = "s"
         joint = xp.joint_photometry(table)
         found.append(
             _held({name: joint[name].value for name in ("rate", "rate_low", "rate_high", "upper_limit")}, truth)

@@ -456,7 +456,8 @@ def test_an_image_without_whole_counts_is_refused(tmp_path):
 def test_files_keep_the_table(tmp_path, suffix):
     item = a_map(tmp_path, *noisy(1))
     places = at_pixels(item.grid, [20.0, -50], [20.0, 20])
-    table = photometry([item, item], places, 20 * u.arcsec, overlap="exact", psf="epic")
+    other = a_map(tmp_path, *noisy(2), obs_id="0999990102")
+    table = photometry([item, other], places, 20 * u.arcsec, overlap="exact", psf="epic")
     path = tmp_path / f"table.{suffix}"
     table.write(path)
     again = QTable.read(path, mask_invalid=False, character_as_bytes=False) if suffix == "fits" else QTable.read(path)

@@ -4,7 +4,7 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import QTable
+from astropy.table import QTable, Table, vstack
 from attrs import evolve
 
 import xphotfn as xp
@@ -69,7 +69,7 @@ def test_every_result_carries_the_unit(tmp_path):
         example_field(), centre_ra_deg=10.0, centre_dec_deg=-5.0,
         members=[evolve(example_field().members[0], interlopers=())],
     )  # fmt: skip
-    table = xp.photometry([item, evolve(item)], PLACE, RADIUS, background=RING)
+    table = xp.photometry([item, a_map(tmp_path, "cm2 s", obs_id="0000001576")], PLACE, RADIUS, background=RING)
     for name in ("rate", "rate_low", "rate_high", "upper_limit"):
         assert table[name].unit == rate
     for name in ("exposure_mean", "exposure_min", "effective_exposure"):
@@ -107,6 +107,42 @@ def test_files_carry_the_unit(tmp_path, unit, rate, exposure):
         again = QTable.read(tmp_path / name)
         assert again["rate"].unit == table["rate"].unit
         assert joint_photometry(again)["rate"].unit == table["rate"].unit
+
+
+@pytest.mark.parametrize("unit", ["cm2 s", None])
+def test_text_files_carry_the_unit_to_the_joint_table(tmp_path, unit):
+    table = xp.photometry(a_map(tmp_path, unit), PLACE, RADIUS, background=RING, psf="epic")
+    table.write(tmp_path / "table.csv")
+    again = Table.read(tmp_path / "table.csv")
+    assert again["exposure_mean"].unit is None
+    one, other = joint_photometry(table), joint_photometry(again)
+    for name in ("rate", "upper_limit", "exposure"):
+        assert other[name].unit == one[name].unit
+        assert u.allclose(one[name], other[name], rtol=1e-9)
+    assert other["rate"].unit == table["rate"].unit
+    again.remove_column("exposure_unit")
+    with pytest.raises(UnitMismatch, match="exposure_mean has no unit"):
+        joint_photometry(again)
+    again["exposure_mean"].unit = "s" if unit is None else unit
+    assert joint_photometry(again)["rate"].unit == table["rate"].unit
+    again["exposure_unit"] = "ks"
+    with pytest.raises(UnitMismatch, match="must hold s or cm2 s"):
+        joint_photometry(again)
+
+
+def test_stacked_tables_of_both_units_are_refused(tmp_path):
+    """Columns without units stack in silence; the one that names them does not."""
+    area, seconds = a_map(tmp_path, "cm2 s"), a_map(tmp_path, None, level=1e4, obs_id="0000001576")
+    tables = []
+    for number, item in enumerate((area, seconds)):
+        xp.photometry(item, PLACE, RADIUS, background=RING).write(tmp_path / f"{number}.csv")
+        tables.append(Table.read(tmp_path / f"{number}.csv"))
+    with pytest.raises(UnitMismatch, match="cannot be joined"):
+        joint_photometry(vstack(tables, metadata_conflicts="silent"))
+    mixed = xp.photometry(seconds, PLACE, RADIUS, background=RING)
+    mixed["rate"] = mixed["rate"].value * u.ct / (u.cm**2 * u.s)
+    with pytest.raises(UnitMismatch, match="rate must be in ct / s"):
+        joint_photometry(mixed)
 
 
 def test_units_are_never_mixed(tmp_path):

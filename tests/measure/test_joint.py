@@ -6,9 +6,12 @@ import pytest
 from astropy.table import QTable, vstack
 from hypothesis import given, strategies as st
 
-from xphotfn.errors import InvalidRecord
-from xphotfn.measure.aperture_table import SIGNIFICANCES
+import xphotfn as xp
+from xphotfn.errors import InvalidRecord, ShapeMismatch
+from xphotfn.measure.aperture_table import COLUMNS, SIGNIFICANCES, ApertureFlag
 from xphotfn.measure.joint import JointFlag, joint_photometry
+from xphotfn.science.joint import joint_consistency, joint_rate, joint_significance, joint_upper_limit
+from xphotfn.testing.examples import example_rate_map
 
 RESPONSE = {"pn": 1.0, "mos1": 0.34, "mos2": 0.35}
 
@@ -120,6 +123,7 @@ def test_a_row_without_a_ratio_of_backgrounds_is_left_out():
     [row] = joint_photometry(table)
     [alone] = joint_photometry(table[:1])
     assert row["observations"] == 1
+    assert (row["left_out"], alone["left_out"]) == (1, 0)
     assert row["rate"] == alone["rate"]
 
 
@@ -150,3 +154,122 @@ def test_one_row_of_a_point_source_keeps_its_interval_and_limit(rows, spilt):
     assert joint["upper_limit"].value == pytest.approx(upper_limit_on_off(n, b, alpha, fractions=(f, g)) / 5000.0)
     scaled = joint_photometry(table, response={"pn": 2.0})
     assert scaled["upper_limit"].value == pytest.approx(joint["upper_limit"].value / 2)
+
+
+# What rows carry, and rows that are no one measurement.
+
+
+@pytest.mark.parametrize("how", [{}, {"psf": "epic"}, {"overlap": "exact"}, {"psf": "epic", "overlap": "exact"}])
+def test_what_photometry_makes_is_told_from_a_catalogue(how):
+    """Every name of `COLUMNS` is a column of some table, and no other is."""
+    catalogue = QTable({"name": ["A", "B"], "ra": [149.591375, 149.68] * u.deg, "dec": [-11.0887, -11.15] * u.deg})
+    catalogue["left_out"], catalogue["radius"], catalogue["z"] = [1.5, 2.5], [7.0, 8.0], [np.nan, 0.2]
+    table = xp.photometry(
+        example_rate_map(), catalogue, 20 * u.arcsec, background=(60 * u.arcsec, 90 * u.arcsec), **how
+    )
+    assert set(table.colnames) - COLUMNS == {"name", "left_out", "input_radius", "z"}
+    if len(how) == 2:
+        assert set(table.colnames) >= COLUMNS
+    joint = joint_photometry(table)
+    assert list(joint["name"]) == ["A", "B"]
+    assert list(joint["input_radius"]) == [7.0, 8.0]
+    assert list(joint["input_left_out"]) == [1.5, 2.5]
+    assert list(joint["left_out"]) == [0, 0]
+    assert np.isnan(joint["z"][0])
+    assert list(joint["rate_of"]) == list(table["rate_of"])
+    assert u.allclose(joint["radius"], 20 * u.arcsec)
+
+
+def test_flags_of_all_rows_that_are_used():
+    table = vstack([a_table([5, 9, 4], [7, 7, 7], 0.2, 100.0), a_table([5, 9], [7, 7], 0.2, 100.0, position=1)])
+    table["flags"] = [ApertureFlag.GAP, ApertureFlag.WINGS, ApertureFlag.EDGE, ApertureFlag.OFF_IMAGE, ApertureFlag.GAP]
+    table["effective_exposure"][2:] = np.nan
+    table["exposure_mean"][4] = np.nan * u.s
+    joint = joint_photometry(table)
+    assert list(joint["observations"]) == [2, 0]
+    assert ApertureFlag(int(joint["aperture_flags"][0])) == ApertureFlag.GAP | ApertureFlag.WINGS
+    assert ApertureFlag(int(joint["aperture_flags"][1])) == ApertureFlag.GAP | ApertureFlag.OFF_IMAGE
+    assert list(joint["left_out"]) == [1, 1]
+    assert joint.meta["AFLG512"] == "WINGS"
+    assert "aperture_flags" not in joint_photometry(a_table([1], [1], 0.1, 1.0)).colnames
+
+
+def test_columns_that_differ_in_a_group_stay_behind():
+    table = a_table([5, 9], [7, 7], 0.2, 100.0)
+    table["who"], table["night"], table["exposure"] = ["A", "A"], [1, 2], ["x", "x"]
+    joint = joint_photometry(table)
+    assert (joint["who"][0], joint["input_exposure"][0]) == ("A", "x")
+    assert "night" not in joint.colnames
+
+
+def moved(table, arcsec):
+    table["dec"][1] += arcsec * u.arcsec
+    return table
+
+
+def with_columns(table, **columns):
+    for name, values in columns.items():
+        table[name] = values
+    return table
+
+
+TWO = {"counts": [5, 9], "background": [7, 7], "alpha": 0.2, "exposure": 100.0}
+SAME = {**TWO, "counts": [5, 5], "obs_id": ["0999990101"] * 2}
+
+
+@pytest.mark.parametrize(
+    ("table", "words"),
+    [
+        (lambda: moved(a_table(**TWO), 0.2), "two places 0.2 arcsec apart"),
+        (lambda: with_columns(a_table(**TWO), rate_of=["aperture", "source"]), "rates of aperture and of source"),
+        (lambda: with_columns(a_table(**TWO), radius=[20, 60] * u.arcsec), "circles of 20 and 60 arcsec"),
+        (lambda: a_table(**SAME), "0999990101 pn: its counts would count twice"),
+        (lambda: with_columns(a_table(**SAME), exposure_id="S003"), "S003 pn: its counts would count twice"),
+        (lambda: a_table(**TWO, obs_id=["0999990101", "combined"]), "joins a combined map"),
+    ],
+)
+def test_rows_of_no_one_rate_are_refused(table, words):
+    with pytest.raises(InvalidRecord, match=words):
+        joint_photometry(table())
+
+
+def test_a_combined_map_is_not_joined_with_single_ones():
+    table = a_table(**TWO, instrument=["pn", "combined"])
+    assert list(joint_photometry(table)["instrument"]) == ["pn", "combined"]
+    with pytest.raises(InvalidRecord, match="joins a combined map"):
+        joint_photometry(table, response={"pn": 1, "combined": 1})
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        lambda: moved(a_table(**TWO), 0.05),
+        lambda: with_columns(a_table(**TWO), radius=[20, 60] * u.arcsec, rate_of="source"),
+        lambda: with_columns(a_table(**SAME), exposure_id=["S003", "U002"]),
+        lambda: a_table(**{**SAME, "counts": [5, 6]}),  # without an exposure's name other counts are another exposure
+        lambda: a_table(**SAME, instrument=["pn", "mos1"]),
+    ],
+)
+def test_rows_of_one_rate_are_joined(table):
+    assert joint_photometry(table(), response={"pn": 1, "mos1": 0.3})["observations"][0] == 2
+
+
+@pytest.mark.parametrize("name", ["counts", "background_counts", "alpha", "exposure_mean", "effective_exposure"])
+def test_numbers_that_no_measurement_has_are_refused(name):
+    table = a_table(**TWO)
+    table[name] = table[name] * np.array([1.0, -1.0])
+    with pytest.raises(InvalidRecord, match=f"{name} must not be negative, got -.* in row 1"):
+        joint_photometry(table)
+
+
+def test_a_dispersion_of_nothing_is_refused():
+    with pytest.raises(InvalidRecord, match="dispersion must be above 0, got 0 in row 1"):
+        joint_photometry(with_columns(a_table(**TWO), dispersion=[1.0, 0.0]))
+
+
+def test_arguments_that_are_no_numbers():
+    with pytest.raises(InvalidRecord, match="enclosed must be numbers"):
+        joint_photometry(a_table(**TWO), enclosed="x")
+    for function in (joint_rate, joint_significance, joint_upper_limit, joint_consistency):
+        with pytest.raises(ShapeMismatch, match="no observation"):
+            function([], [], 0.3, [])

@@ -18,19 +18,28 @@ from xphotfn.science.light import Light, RingLight, effective_exposure
 from xphotfn.science.on_off import of_on_off
 from xphotfn.science.significance import exact_significance, li_ma_significance, mid_p_significance
 
-__all__ = ("RATE_OF", "SIGNIFICANCES", "ApertureFlag", "Rules", "columns_of", "needs_weights", "units_of")
+__all__ = ("COLUMNS", "RATE_OF", "SIGNIFICANCES", "ApertureFlag", "Rules", "columns_of", "needs_weights", "units_of")
 
 Floats = NDArray[np.float64]
 UNEVEN = 1.05  # ratio of exposures in a circle that is worth a word
 SIGNIFICANCES = {"mid-p": mid_p_significance, "li-ma": li_ma_significance, "exact": exact_significance}
 _COUNTS, _RATE, _AREA = u.ct, u.ct / u.s, u.arcsec**2
 _UNITS = {
-    "ra": u.deg, "dec": u.deg, "counts": _COUNTS, "background_counts": _COUNTS, "net_counts": _COUNTS, "rate": _RATE,
+    "ra": u.deg, "dec": u.deg, "radius": u.arcsec, "counts": _COUNTS,
+    "background_counts": _COUNTS, "net_counts": _COUNTS, "rate": _RATE,
     "rate_low": _RATE, "rate_high": _RATE, "upper_limit": _RATE, "area": _AREA, "live_area": _AREA,
     "background_area": _AREA, "exposure_mean": u.s, "exposure_min": u.s, "centre_counts": _COUNTS,
     "centre_background": _COUNTS, "exposure": u.s, "off_axis": u.arcmin, "effective_exposure": u.s,
     "centre_rate": _RATE, "centre_effective_exposure": u.s,
 }  # fmt: skip
+
+_PLAIN = (
+    "obs_id", "exposure_id", "instrument", "band", "position", "alpha", "significance", "rate_of", "dispersion",
+    "enclosed_fraction", "ring_fraction", "enclosed_systematic", "masked_fraction", "exposure_unit", "flags",
+    "centre_alpha", "centre_dispersion", "centre_enclosed_fraction", "centre_ring_fraction",
+)  # fmt: skip
+COLUMNS = frozenset(_UNITS) - {"exposure"} | frozenset(_PLAIN)
+"""The columns that photometry makes itself; all others come from the table of positions."""
 
 
 def units_of(exposure: u.UnitBase) -> dict[str, u.UnitBase]:

@@ -112,8 +112,9 @@ def photometry(
         is signed and, like interval and limit, of what ``rate_of`` says: the whole ``aperture``, or with ``psf`` the
         whole ``source``. ``effective_exposure`` is what ``net_counts`` are divided by for it.
         ``flags`` is a sum of :class:`ApertureFlag`, listed in the meta (``FLAG1`` and so on). Without live pixel all
-        measured columns are NaN; without background, those that need it. ``psf`` adds ``enclosed_fraction``,
-        ``ring_fraction``, ``enclosed_systematic`` and ``off_axis``.
+        measured columns are NaN; without background, those that need it. ``exposure_unit`` is s or cm2 s in words, for
+        files that keep no units. ``psf`` adds ``enclosed_fraction``, ``ring_fraction``,
+        ``enclosed_systematic`` and ``off_axis``.
 
     Raises
     ------
@@ -172,7 +173,7 @@ def photometry(
     weights = weights_of_maps(background_weights, maps)
     unit = one_unit((m.exposure.unit for m in maps), "one table of photometry")
     sky = sky_of(positions, radius, background, field, lambda ra, dec: wings_arcsec(psf, maps, ra, dec))
-    near, tables = crowded(sky), {}
+    near, tables, words = crowded(sky), {}, np.full(sky.ra.size, str(unit))
     request = _Request(sky, field, circles_of(neighbours, sky), psf, rules)
     with _progress(sky.ra.size * len(maps)) as tell:
         for group in _groups(maps):
@@ -181,7 +182,7 @@ def photometry(
                 columns["flags"] |= near * np.int32(ApertureFlag.NEIGHBOURS)
                 if weights[number] is None:
                     columns["flags"] += needs_weights(columns) * int(ApertureFlag.VIGNETTING)
-                tables[number] = {**_names(maps[number], sky), **columns}
+                tables[number] = {**_names(maps[number], sky), **columns, "exposure_unit": words}
     table = _table([tables[number] for number in range(len(maps))], sky, rules, psf, units_of(unit))
     table.meta["RING"] = _ring_words(background, sky)
     return table
@@ -287,7 +288,7 @@ def _names(item: RateMap, sky: Sky) -> dict[str, Any]:
         "band": str(item.band),
     }
     names = {name: np.full(sky.ra.size, text) for name, text in who.items()}
-    return {**names, "position": np.arange(sky.ra.size), "ra": sky.ra, "dec": sky.dec}
+    return {**names, "position": np.arange(sky.ra.size), "ra": sky.ra, "dec": sky.dec, "radius": 3600 * sky.radius}
 
 
 def _table(parts: list[dict[str, Any]], sky: Sky, rules: Rules, psf: Any, units: Mapping[str, Any]) -> Any:

@@ -9,10 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import special
 
-from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch, UnitMismatch
+from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
 from xphotfn.io.bars import progress_bar
-from xphotfn.io.exposure_units import EXPOSURE_UNITS
-from xphotfn.measure.aperture_table import units_of
+from xphotfn.measure.aperture_table import ApertureFlag, units_of
+from xphotfn.measure.joint_table import (
+    carried,
+    exposure_unit_of,
+    flags_of,
+    groups_of,
+    require_different_maps,
+    require_one_place,
+    require_one_rate,
+    require_possible,
+    texts_of,
+    values_of,
+)
 from xphotfn.science.gamma_mixture import GammaMixture, mixture_quantile, mixture_shortest
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.joint import interval_of, joint_consistency, joint_significance, quantile_of
@@ -112,16 +123,24 @@ def joint_photometry(
         interval, ``significance`` and ``upper_limit``. ``consistency`` is the p-value of one rate for all rows: small
         where they disagree. ``variability`` is by how many sigma the observations differ, their cameras joined
         first; 0 where they differ no more than half of all constant sources would. Both are NaN with fewer than two.
-        ``flags`` is a sum of :class:`JointFlag`. NaN where no row sees the position.
+        ``flags`` is a sum of :class:`JointFlag`. NaN where no row sees the position. ``left_out`` is the number of rows
+        that have exposure there and cannot be used (no background, or no light of the source expected); they are in
+        nothing. ``aperture_flags`` are the flags of all rows used (of all rows where none is), a sum of
+        :class:`ApertureFlag`; ``rate_of`` is that of the rows, ``source`` with ``enclosed``. Other columns, such as
+        those of a catalogue, come along where they have one value in all rows that are joined.
 
     Raises
     ------
     ProductMissing
         If a column is missing, or ``response`` lacks a camera.
     InvalidRecord
-        If a response, fraction, probability or method breaks its rule.
+        If a response, fraction, probability or method breaks its rule, a column holds what no measurement gives (counts
+        below 0), or the rows are of no one rate: one ``position`` at several places, rates of apertures and of
+        sources, apertures of several radii, a map that comes twice, a combined map beside single ones.
     ShapeMismatch
         If ``enclosed`` does not fit the rows.
+    UnitMismatch
+        If exposures have no unit, an unknown one or several.
 
     Notes
     -----
@@ -149,15 +168,17 @@ def joint_photometry(
     (True, 'pn')
     """
     data, rules = _rows(table, response, enclosed), _rules(method, confidence, limit_confidence)
-    camera = _texts(table, "instrument") if response is None else np.full(len(table), "combined")
-    first, group = _groups(np.asarray(table["position"]), _texts(table, "band"), camera)
+    camera = texts_of(table, "instrument") if response is None else np.full(len(table), "combined")
+    first, group = groups_of(np.asarray(table["position"]), texts_of(table, "band"), camera)
+    used = data.exposure > 0
+    _require_joinable(table, used, (first, group), enclosed)
     rows = _side_by_side(data, group, first.size)
-    variability = _variability(data, group, _texts(table, "obs_id"), first.size)
+    variability = _variability(data, group, texts_of(table, "obs_id"), first.size)
     columns = {
         "position": np.asarray(table["position"])[first],
-        "ra": _values(table, "ra")[first],
-        "dec": _values(table, "dec")[first],
-        "band": _texts(table, "band")[first],
+        "ra": values_of(table, "ra")[first],
+        "dec": values_of(table, "dec")[first],
+        "band": texts_of(table, "band")[first],
         "instrument": camera[first],
         **_measured(rows, rules),
         "variability": variability,
@@ -166,9 +187,34 @@ def joint_photometry(
         columns |= _of_lone_rows(table, data, group, columns, rules)
     columns["flags"] = np.where(columns["consistency"] < NOMINAL, int(JointFlag.INCONSISTENT), 0)
     columns["flags"] += np.where(variability > SIGMA, int(JointFlag.VARIABLE), 0)
+    columns |= _of_the_table(table, used, (first, group), columns, enclosed)
     meta = {f"FLAG{flag.value}": str(flag.name) for flag in JointFlag}
+    meta |= {f"AFLG{flag.value}": str(flag.name) for flag in ApertureFlag}
     how = {"METHOD": rules.method, "CONFID": rules.confidence, "LIMCONF": rules.limit_confidence}
-    return _as_table(columns, meta | how, units_of(_exposure_unit(table)))
+    return _as_table(columns, meta | how, units_of(exposure_unit_of(table)))
+
+
+def _require_joinable(table: Any, used: NDArray[np.bool_], groups: tuple[Any, Any], enclosed: Any) -> None:
+    require_one_place(table)
+    if enclosed is None:
+        require_one_rate(table, *groups)
+    require_different_maps(table, used, groups[1])
+
+
+def _of_the_table(
+    table: Any, used: NDArray[np.bool_], groups: tuple[Any, Any], columns: Mapping[str, Any], enclosed: Any
+) -> dict[str, Any]:
+    """Return what the rows say beside their numbers: how many could not be used, whose light it is, flags, the rest."""
+    first, group = groups
+    unused = (values_of(table, "exposure_mean") > 0) & ~used
+    result: dict[str, Any] = {"left_out": np.bincount(group[unused], minlength=first.size)}
+    if enclosed is not None:
+        result["rate_of"] = np.full(first.size, "source")
+    elif "rate_of" in table.colnames:
+        result["rate_of"] = texts_of(table, "rate_of")[first]
+    if "flags" in table.colnames:
+        result["aperture_flags"] = flags_of(table, used, group, first.size)
+    return result | carried(table, first, group, {*columns, *result})
 
 
 def _rules(method: str | Method, confidence: float, limit_confidence: float) -> _Rules:
@@ -221,9 +267,9 @@ def _of_lone_rows(
     rows = np.flatnonzero((data.exposure > 0) & (np.asarray(columns["observations"])[group] == 1))
     prefix = "centre_" if "centre_ring_fraction" in table.colnames else ""
     f, g, effective = (
-        _values(table, f"{prefix}{n}")[rows] for n in ("enclosed_fraction", "ring_fraction", "effective_exposure")
+        values_of(table, f"{prefix}{n}")[rows] for n in ("enclosed_fraction", "ring_fraction", "effective_exposure")
     )
-    exposure = data.exposure[rows] * _values(table, "exposure_mean")[rows] / effective
+    exposure = data.exposure[rows] * values_of(table, "exposure_mean")[rows] / effective
     measured = data.counts[rows], data.background[rows], data.alpha[rows], f, g
 
     def ends(mixture: GammaMixture, _: Floats) -> tuple[Floats, Floats, Floats]:
@@ -239,7 +285,7 @@ def _of_lone_rows(
 
 def _variability(data: _Rows, group: NDArray[np.intp], obs_id: NDArray[np.str_], size: int) -> Floats:
     """Return by how many sigma the observations of each group differ, after all rows of each are joined."""
-    first, pair = _groups(group, obs_id)
+    first, pair = groups_of(group, obs_id)
     one = equivalent_on_off(*_side_by_side(data, pair, first.size).single)
     n, b, alpha, exposure = (
         np.where(np.isnan(one.exposure), fill, part) for part, fill in zip(one, FILL, strict=False)
@@ -256,53 +302,34 @@ def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any], units: Mappin
     )
 
 
-def _exposure_unit(table: Any) -> Any:
-    """Return the unit of the maps that a table was made of: s, also where its columns lost theirs, or cm2 s."""
-    given = getattr(table["exposure_mean"], "unit", None) or u.s
-    for unit in EXPOSURE_UNITS:
-        if given.is_equivalent(unit):
-            return unit
-    raise UnitMismatch(f"exposure_mean must be in s or cm2 s, got {given}")
-
-
-def _values(table: Any, name: str) -> Floats:
-    """Return a column as floats in the unit it has in a table of photometry; masked elements are NaN."""
-    column = table[name]
-    unit = getattr(column, "unit", None)
-    plain = np.ma.filled(np.ma.asarray(getattr(column, "value", column), dtype=np.float64), np.nan)
-    units = units_of(_exposure_unit(table))
-    if unit is not None and name in units:
-        plain = u.Quantity(plain, unit).to_value(units[name])
-    return np.asarray(plain, dtype=np.float64)
-
-
-def _texts(table: Any, name: str) -> NDArray[np.str_]:
-    return np.asarray(np.ma.filled(table[name], "")).astype(str)
-
-
 def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _Rows:
     missing = [name for name in NEEDED if name not in getattr(table, "colnames", ())]
     if missing:
         raise ProductMissing(f"a table of photometry() has the columns {', '.join(missing)}; this one lacks them")
     prefix = "centre_" if "centre_counts" in table.colnames else ""
+    exposure_unit_of(table)
     names = ("centre_counts", "centre_background") if prefix else ("counts", "background_counts")
-    n, b = (_values(table, name) for name in names)
-    alpha, mean = _values(table, f"{prefix}alpha"), _values(table, "exposure_mean")
+    n, b = (values_of(table, name) for name in names)
+    alpha, mean = values_of(table, f"{prefix}alpha"), values_of(table, "exposure_mean")
+    require_possible(table, (*names, f"{prefix}alpha", "exposure_mean", "effective_exposure", "dispersion"))
     exposure, each, on = mean * _parts(enclosed, mean.size), np.ones(n.size), n
     if enclosed is None:
         rate, exposure, each = (
-            _values(table, f"{prefix}{name}") for name in ("rate", "effective_exposure", "dispersion")
+            values_of(table, f"{prefix}{name}") for name in ("rate", "effective_exposure", "dispersion")
         )
         on = np.maximum(rate * exposure + alpha * b, 0.0) / each
         on = np.where(np.abs(on - n) <= SAME * n, n, on)
-    exposure = exposure * _factors(_texts(table, "instrument"), response)
+    exposure = exposure * _factors(texts_of(table, "instrument"), response)
     found = (n, b, alpha, exposure, on, b / each, exposure / each)
     good = np.all(np.isfinite(found), axis=0) & (alpha > 0)  # no background can be told without a ratio
     return _Rows(*(np.where(good, v, fill) for v, fill in zip(found, FILL, strict=True)))
 
 
 def _parts(enclosed: Any, size: int) -> Floats:
-    part = np.asarray(1.0 if enclosed is None else enclosed, dtype=np.float64)
+    try:
+        part = np.asarray(1.0 if enclosed is None else enclosed, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(f"enclosed must be numbers, one for each of the {size} rows, got {enclosed!r}") from error
     if part.shape not in ((), (size,)):
         raise ShapeMismatch(f"enclosed must be one value for each of the {size} rows, got {part.shape}")
     if np.any((part < 0) | (part > 1) | np.isinf(part)):
@@ -320,19 +347,6 @@ def _factors(cameras: NDArray[np.str_], response: Mapping[str, float] | None) ->
             raise InvalidRecord(f"the response of {camera} must be finite and above 0, got {value!r}")
         result[cameras == camera] = float(value)
     return result
-
-
-def _groups(*keys: NDArray[Any]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the first row of each group of equal keys, in the order of those rows, and the group of every row."""
-    number = np.zeros(keys[0].size, dtype=np.intp)
-    for key in keys:
-        _, inverse = np.unique(key, return_inverse=True)
-        _, number = np.unique(number * (inverse.max(initial=0) + 1) + inverse, return_inverse=True)
-    _, first = np.unique(number, return_index=True)
-    order = np.argsort(first, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(order.size)
-    return first[order], rank[number]
 
 
 def _side_by_side(data: _Rows, group: NDArray[np.intp], size: int) -> _Rows:

@@ -50,6 +50,8 @@ def require_joint(
     n, b, a, e = broadcast(*(np.asarray(v, dtype=np.float64) for v in (counts, background, alpha)), e)
     if e.ndim == 0:
         raise ShapeMismatch("observations lie along the last axis: give arrays, not single numbers")
+    if e.shape[-1] == 0:
+        raise ShapeMismatch("there is no observation: give at least one along the last axis (exposure 0 where unseen)")
     none = e == 0
     n, b, a = np.where(none, 0.0, n), np.where(none, 0.0, b), np.where(none, 1.0, a)
     return (
@@ -101,7 +103,7 @@ def equivalent_on_off(counts: ArrayLike, background: ArrayLike, alpha: ArrayLike
     InvalidRecord
         If counts or exposures are negative or infinite, or alpha is not finite and above 0.
     ShapeMismatch
-        If the arrays do not broadcast, or have no axis of observations.
+        If the arrays do not broadcast, or have no axis of observations, or none along it.
 
     Notes
     -----
