@@ -77,6 +77,7 @@ PRODUCTS = st.builds(
     grid=xst.grids(),
     file=FILES,
     subspace=xst.subspaces(),
+    whole_list=st.booleans(),
 )
 OUTPUTS = st.builds(Output, name=WORDS, path=WORDS, digest=WORDS)
 PI_RANGES = st.builds(

@@ -18,7 +18,7 @@ from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.observation import Exposure, FoundFile, Observation
 from xphotfn.science.light_curves import FRAME_BINS
 
-__all__ = ("FlareChoice", "Flares", "GoodTimePart", "flare_choice", "good_time_part", "together")
+__all__ = ("FlareChoice", "Flares", "GoodTimePart", "cuts_times", "flare_choice", "good_time_part", "together")
 
 Flares: TypeAlias = str | GoodTimes
 """``auto``, ``optimum``, ``quiet``, ``keep``, good time, or a condition on a light curve such as ``RATE<=0.4``."""
@@ -55,6 +55,11 @@ class FlareChoice:
     kind: Kind = "auto"
     expression: str = ""
     good: GoodTimes = GoodTimes(intervals=())
+
+    @property
+    def demands_cut(self) -> bool:
+        """Whether the user asks for a cut, so that what was found with other times is not what is wanted."""
+        return self.kind not in ("auto", "keep")
 
 
 @final
@@ -136,7 +141,7 @@ def good_time_part(
     events = _List(observation, exposure, table)
     kind = choice.kind
     if kind == "auto":
-        if exposure.filtered or exposure.cut or (selection is not None and _cuts_time(selection)):
+        if _names_time(selection) or not cuts_times(exposure, choice, selection):
             return GoodTimePart()
         return _cut(events, "optimum") if exposure.flare_curve is None else _by_pipeline(events, exposure.flare_curve)
     match kind:
@@ -152,9 +157,25 @@ def good_time_part(
             assert_never(kind)
 
 
-def _cuts_time(selection: str) -> bool:
+def cuts_times(exposure: Exposure, choice: FlareChoice, selection: str | None) -> bool:
+    """Return whether an image that is made of a list holds less time than the list: by its selection or its flares.
+
+    Examples
+    --------
+    >>> raw = Exposure(instrument="mos1", exposure_id="S001")
+    >>> cuts_times(raw, FlareChoice(kind="keep"), "PATTERN == 0"), cuts_times(raw, FlareChoice(kind="keep"), "TIME < 9")
+    (False, True)
+    """
+    if _names_time(selection) or choice.demands_cut:
+        return True
+    return choice.kind == "auto" and not (exposure.filtered or exposure.cut)
+
+
+def _names_time(selection: str | None) -> bool:
+    if selection is None:
+        return False
     tree = parse(selection)
-    return "TIME" in columns(tree) or any(isinstance(node, GtiFilter) for node in walk(tree))
+    return "TIME" in {name.upper() for name in columns(tree)} or any(isinstance(node, GtiFilter) for node in walk(tree))
 
 
 def _kept_as_it_is(events: _List) -> GoodTimePart:

@@ -21,7 +21,7 @@ from xphotfn.commands.builders import (
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product_name
 from xphotfn.errors import PlanError
-from xphotfn.graph.flares import FlareChoice, good_time_part, together
+from xphotfn.graph.flares import FlareChoice, cuts_times, good_time_part, together
 from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.plan import PlannedProduct, Step, StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
@@ -56,6 +56,11 @@ class Wish:
     reference: str | None
     vignetting: bool = True
     flares: FlareChoice = FlareChoice()
+
+    @property
+    def makes_again(self) -> bool:
+        """Whether images are made even where they were found: what was found holds another selection or other times."""
+        return self.selection is not None or self.flares.demands_cut
 
 
 @final
@@ -98,14 +103,14 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
         name=name,
     )
     found = exposure.found("image", band)
-    if found is not None and wish.selection is None and _fits(found, wish.grid):
+    if found is not None and not wish.makes_again and _fits(found, wish.grid):
         made = evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid)
         return Part(products=(made,), notes=_of_other_channels(product, found))
-    undecided = observation.undecided("image", exposure, band) if found is None and wish.selection is None else ()
+    undecided = observation.undecided("image", exposure, band) if found is None and not wish.makes_again else ()
     if exposure.events is None:
         refuse_undecided(_who(product), (*undecided, *observation.undecided("events", exposure)))
         beside = beside_it(observation.left_out, exposure)
-        return Part(notes=(f"{_who(product)}: neither an image in this band nor an event list was found{beside}",))
+        return Part(notes=(f"{_who(product)}: {_nothing_to_make_it_of(found, wish)}{beside}",))
     table = _link_name(f"{observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits", exposure.events)
     try:
         part = part_of_band(_who(product), exposure.subspace.energies, band)
@@ -128,6 +133,13 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
     )
     notes = (*part, *good.notes, *made_instead(_who(product), undecided))
     return Part(steps=(*good.steps, step), products=(evolve(product, step=step.id),), notes=notes)
+
+
+def _nothing_to_make_it_of(found: FoundProduct | None, wish: Wish) -> str:
+    if found is None or not wish.makes_again:
+        return "neither an image in this band nor an event list was found"
+    what, instead = ("selection", "no selection") if wish.selection is not None else ("cut of flares", "flares='auto'")
+    return f"the {what} needs an event list and none was found; the image that was found is used with {instead}"
 
 
 def _of_other_channels(product: PlannedProduct, found: FoundProduct) -> tuple[str, ...]:
@@ -157,7 +169,7 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
     name = product_name(image.obs_id, image.instrument, image.exposure_id, image.band.lo_ev, image.band.hi_ev, kind)
     product = evolve(image, kind="exposure_map", name=name, file=None, grid=None, step="")
     found = exposure.found("exposure_map", image.band) if wish.vignetting else None
-    if found is not None and _is_of(found, image, wish.grid):
+    if found is not None and _is_of(found, image, wish.grid) and _has_its_times(found, image, exposure, wish):
         return Part(products=(evolve(product, name=_link_name(name, found.file), file=found.file, grid=found.grid),))
     undecided = observation.undecided("exposure_map", exposure, image.band) if found is None and wish.vignetting else ()
     index, steps = _calibration_index(observation)
@@ -197,6 +209,13 @@ def _without_events(exposure: Exposure) -> str:
 def _is_of(found: FoundProduct, image: PlannedProduct, grid: ImageGrid | None) -> bool:
     """Return whether a found exposure map has the pixels of an image, which itself is found or is to be made."""
     return _fits(found, grid) if image.grid is None else not image.grid.difference(found.grid)
+
+
+def _has_its_times(found: FoundProduct, image: PlannedProduct, exposure: Exposure, wish: Wish) -> bool:
+    """Return whether a found exposure map holds the times of an image: those of found ones were compared already."""
+    if image.file is not None:
+        return True
+    return found.whole_list and not cuts_times(exposure, wish.flares, wish.selection)
 
 
 def _calibration_index(observation: Observation) -> tuple[StepInput, tuple[Step, ...]]:

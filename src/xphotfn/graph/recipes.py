@@ -63,7 +63,8 @@ def plan_images(
     Returns
     -------
     Plan
-        Images that were found are used as they are, unless ``grid`` differs from theirs or ``selection`` is given.
+        Images that were found are used as they are, unless ``grid`` differs from theirs, ``selection`` is given or
+        ``flares`` asks for a cut: ``"optimum"``, ``"quiet"``, good time or a condition.
 
     Raises
     ------
@@ -100,7 +101,8 @@ def plan_exposure_maps(
     Parameters
     ----------
     field_or_fields, band_or_bands, grid, selection, reference
-        As :func:`plan_images`, with its errors.
+        As :func:`plan_images`, with its errors. A found map is used for a found image, and for one that is made with
+        the times of the whole list; of an image whose times are cut the map is made, too.
     vignetting
         False: maps without the vignetting of the telescope, by which particles are spread. Found maps have it, so all
         are made. :func:`rate_maps` of that run pairs them with the images; their ``exposure`` is what

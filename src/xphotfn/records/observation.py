@@ -56,6 +56,8 @@ class FoundProduct:
         The file.
     subspace
         What the selection of an image keeps.
+    whole_list
+        False where it is known to hold other times than the event list of its exposure.
     """
 
     kind: str = field(validator=one_of("image", "exposure_map"))
@@ -63,6 +65,7 @@ class FoundProduct:
     grid: PixelGrid
     file: FoundFile
     subspace: Subspace = field(factory=Subspace)
+    whole_list: bool = True
 
     def _repr_html_(self) -> str:
         return record_html(self)

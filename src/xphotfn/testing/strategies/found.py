@@ -67,7 +67,14 @@ def _exposures(draw: st.DrawFn, instrument: str, grid: PixelGrid) -> Exposure:
         exposure_s=draw(st.floats(0.0, 2e5)), events=draw(_EVENT_LISTS) if draw(st.booleans()) else None,
         filtered=draw(st.booleans()), cut=draw(st.booleans()),
         products=[
-            FoundProduct(kind=kind, band=band, grid=grid, file=draw(IMAGES), subspace=draw(subspaces()))
+            FoundProduct(
+                kind=kind,
+                band=band,
+                grid=grid,
+                file=draw(IMAGES),
+                subspace=draw(subspaces()),
+                whole_list=draw(st.booleans()),
+            )
             for kind in kinds
         ],
         flare_curve=draw(_FLARE_CURVES) if draw(st.booleans()) else None,
