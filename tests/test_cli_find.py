@@ -62,6 +62,21 @@ def test_the_user_says_which(folder, choice):
 def test_a_choice_that_is_none(folder):
     assert "is no file below" in call("find", folder, "--prefer", "x.fits").stderr
     assert "is no KIND=TEMPLATE" in call("find", folder, "--layout", "x.fits").stderr
+    assert "--prefer S009 is no exposure below" in call("find", folder, "--prefer", "S009").stderr
+
+
+def test_options_without_effect_are_not_passed_over(folder, tmp_path):
+    said = call("find", folder, "--layout", "image=zz/{obs_id}.fits", "--layout", "image=i*.fits").stderr
+    assert f"note: --layout 'image=zz/{{obs_id}}.fits' fits no file below {folder}" in said
+    assert "fits no file" not in call("find", folder, "--layout", "image=i*.fits").stderr
+    (tmp_path / "t.csv").write_text("name,ra,dec,radius\np,52.31,-33.72,60\n")
+    sample = call("plan", folder, "--targets", tmp_path / "t.csv", "--redshift", "0.2")
+    assert "--redshift and --targets exclude each other" in sample.stderr
+    (folder / "i.fits").unlink()
+    store = ["--store", tmp_path / "store", "--search", "1arcmin"]
+    assert "--search and --no-peak exclude each other" in call("snr", folder, *WHERE, *store, "--no-peak").stderr
+    assert "--search needs --peak" in call("snr", folder, *WHERE, *store).stderr
+    assert call("snr", folder, *WHERE, *store, "--peak").exit_code == 0
 
 
 def test_many_files_are_told_by_reason_and_named_with_all(folder):

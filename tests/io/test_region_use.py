@@ -168,10 +168,25 @@ def test_two_region_files_that_differ_leave_out_their_observation(tmp_path):
     (path,) = tmp_path.rglob("*.reg")
     path.with_name("other.reg").write_text('fk5\ncircle(52.4,-33.7,30")\n')
     target = xp.point_source("p", 52.31 * u.deg, -33.72 * u.deg, radius=20 * u.arcsec)
-    with pytest.raises(xp.PlanError, match=r"other\.reg and .*\.reg differ, and no rule .*: name one with prefer="):
+    with pytest.raises(
+        xp.PlanError, match=r"sources\.reg and .*other\.reg differ, and no rule .*: name one with prefer="
+    ):
         xp.match_observations(target, xp.find_observations(tmp_path))
     field = xp.match_observations(target, xp.find_observations(tmp_path, prefer="other.reg"))
     assert len(field.members[0].interlopers) == 1
+
+
+@pytest.mark.parametrize("products", [(SOFT_IMAGE, SOFT_MAP), (), (SOFT_IMAGE, OTHER)])
+def test_regions_that_lie_off_the_images_are_noted_with_their_line(tmp_path, products):
+    lines = ["fk5", "circle(10.68,41.27,20)", "circle(150,2,20)", "circle(330,-2,20)", "circle(150.4,2,0.2)"]
+    text = "\n".join(lines)
+    (note,) = used_regions(observation(tmp_path, text, *products)).notes
+    assert note == (
+        "0404910601_sources.reg, 2 lines (2, 4): off the images of this observation, where they mask nothing"
+    )
+    target = xp.point_source("p", 150 * u.deg, 2 * u.deg, radius=20 * u.arcsec)
+    field = xp.match_observations(target, [observation(tmp_path, text, *products)])
+    assert ("0404910601", note) in field.left_out
 
 
 def test_no_observation_at_all_is_an_error():

@@ -59,7 +59,11 @@ def snr(
     regions = [values.region(text) for text in options["radii"]]
     place = {"search": None if search is None else values.radius(search, "--search"), "peak": peak}
     check_output(output, overwrite=overwrite)
+    if search is not None and peak is False:
+        raise click.UsageError("--search and --no-peak exclude each other: without a peak nothing is searched.")
     sample = sample_of(root, options, needs_radius=True)
+    if search is not None and peak is None and not any(f.target.kind == "cluster" for f in sample.plan.fields):
+        raise click.UsageError("--search needs --peak, or clusters (--kind): else nothing is searched.")
     how["background_weights"] = made_weights(sample.plan, weight_files, vignetted, options)
     run = run_plan(sample.plan, **options)
     failures = dict(sample.failures)

@@ -22,9 +22,11 @@ def searched(root: Path) -> Any:
     from xphotfn.io.find import inventory
 
     given = click.get_current_context().meta
-    return inventory(
-        root, layout=_layout(given.get(LAYOUT, ())), prefer=given.get(PREFER, ()), progress=wants_progress()
-    )
+    layout = _layout(given.get(LAYOUT, ()))
+    found = inventory(root, layout=layout, prefer=given.get(PREFER, ()), progress=wants_progress())
+    for text in _without_effect(layout, root, found):
+        say(f"note: --layout {text!r} fits no file below {root}")
+    return found
 
 
 def observations_of(root: Path) -> tuple[Any, ...]:
@@ -42,6 +44,21 @@ def _layout(given: Iterable[str]) -> dict[str, list[str]]:
             raise InvalidRecord(f"--layout {text!r} is no KIND=TEMPLATE, such as events='{{obs_id}}/mos1_clean.fits'")
         result.setdefault(kind, []).append(template)
     return result
+
+
+def _without_effect(layout: Mapping[str, Iterable[str]], root: Path, found: Any) -> list[str]:
+    """Return the templates that fit no file."""
+    from xphotfn.io.layout import compile_layout, hint_of
+
+    if not layout:
+        return []
+    files = [row["file"] for row in file_rows(root, found)]
+    each = [(kind, template) for kind, templates in layout.items() for template in templates]
+    return [
+        f"{kind}={template}"
+        for kind, template in each
+        if not any(hint_of(compile_layout({kind: template}), file).kind for file in files)
+    ]
 
 
 def say_left_out(notes: Sequence[Any]) -> None:

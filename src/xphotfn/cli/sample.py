@@ -125,7 +125,7 @@ def _of_table(options: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[
     from xphotfn.io.tables import target_rows
     from xphotfn.records.target import Target
 
-    given = [f"--{name}" for name in (*_OF_ONE, "kind") if options[name] is not None]
+    given = [f"--{name}" for name in (*_OF_ONE, "kind", "redshift") if options[name] is not None]
     if given:
         raise click.UsageError(f"{', '.join(given)} and --targets exclude each other: the table holds them.")
     rows = target_rows(read_table(options["targets"]))

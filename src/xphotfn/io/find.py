@@ -166,9 +166,21 @@ def inventory(root: str | Path, *, layout: Layout = None, prefer: Prefer = (), p
     found = [named.mark(recognise(file, hint_of(templates, file.relative))) for file in with_bar]
     broken = [LeftOut(file=name, reason="unreadable", detail=why) for name, why in problems]
     observations, lost = _observations(_owned(_curves_of_lists(found)), named.exposures, broken)
+    _check_exposures(named.exposures, root, observations, lost)
     if not any(observation.exposures for observation in observations):
         raise InvalidFile(str(root), _nothing(files, lost))
     return Inventory(observations=observations, left_out=sorted(lost, key=lambda item: (item.obs_id, item.file)))
+
+
+def _check_exposures(
+    wanted: Iterable[str], root: str | Path, observations: Iterable[Observation], lost: Iterable[LeftOut]
+) -> None:
+    """Refuse to prefer an exposure that is not there."""
+    there = {e.exposure_id for o in observations for e in o.exposures} | {item.exposure_id for item in lost}
+    for name in wanted:
+        if name not in there:
+            names = ", ".join(sorted(there - {""})) or "none"
+            raise InvalidRecord(f"prefer={name!r} is no exposure below {root}: there are {names}")
 
 
 def _curves_of_lists(found: Sequence[FileFacts]) -> list[FileFacts]:

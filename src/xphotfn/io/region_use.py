@@ -13,6 +13,8 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
+from xphotfn.science.masks import PixelShape
+from xphotfn.science.shapes import pixel_shapes
 
 __all__ = ("UsedRegions", "pixel_note", "used_regions")
 
@@ -71,12 +73,14 @@ def used_regions(
     name = Path(path).name
     regions = tuple(region for region in read.regions if region.masks)
     notes = [f"{name}, {text}" for text in _left_out(read)]
+    images = [grid for _, grid in grids if grid.has_sky] or [observation.grid]
     if not any(region.frame == "image" for region in regions):
-        return UsedRegions(regions, default, tuple(notes))
+        return UsedRegions(regions, default, (*notes, *(f"{name}, {t}" for t in _off(regions, default, images))))
     try:
         grid, note = _meant(observation, grids, image, read.image)
     except InvalidRecord as error:
         return UsedRegions((), default, tuple(notes), f"its regions cannot be used: {name}: {error}")
+    notes += [f"{name}, {text}" for text in _off(regions, grid, images)]
     known = any(left.reason == "assumed" for left in observation.left_out)
     return UsedRegions(regions, grid, (*notes, *([f"{name}: {note}"] if note and not known else [])))
 
@@ -139,6 +143,28 @@ def _left_out(read: RegionFile) -> Iterable[str]:
     if read.notes:
         kinds = ", ".join(dict.fromkeys(kind for _, kind in read.notes))
         yield f"{_lines([line for line, _ in read.notes])}: annotations ({kinds}) are no regions"
+
+
+def _off(regions: Sequence[Region], grid: PixelGrid, images: Iterable[PixelGrid]) -> Iterable[str]:
+    """Say which regions touch no pixel of the images."""
+    on = {
+        number
+        for image in dict.fromkeys(images)
+        for number, shape in enumerate(pixel_shapes(regions, grid, image))
+        if _touches(shape, image)
+    }
+    lines = [region.line for number, region in enumerate(regions) if number not in on]
+    if lines:
+        yield f"{_lines(lines)}: off the images of this observation, where they mask nothing"
+
+
+def _touches(shape: PixelShape, image: PixelGrid) -> bool:
+    """Return whether the box around a shape overlaps an image; what lies on the other half of the sky has no place."""
+    wide, high = shape.reach
+    return (
+        abs(shape.x - (image.nx - 1) / 2) < image.nx / 2 + wide
+        and abs(shape.y - (image.ny - 1) / 2) < image.ny / 2 + high
+    )
 
 
 def _lines(lines: Sequence[int]) -> str:
