@@ -5,19 +5,20 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidFile
+from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.exposure_units import RATE_NAMES
-from xphotfn.io.products import RateMap
+from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("check_free", "grid_cards", "publish", "write_fits", "write_image")
+__all__ = ("HasPlanes", "check_free", "grid_cards", "publish", "write_fits", "write_image")
 
 Card = tuple[str, Any, str]
+Plane = tuple[str, NDArray[Any], str]
 
 
 def check_free(path: str | Path, *, overwrite: bool = False) -> None:
@@ -98,7 +99,7 @@ def write_image(
     path
         The file to make.
     data
-        Shape (ny, nx).
+        Shape (ny, nx); a mask is written as 0 and 1.
     grid
         Its grid.
     cards
@@ -114,18 +115,35 @@ def write_image(
     from astropy.io import fits
 
     with publish(path, overwrite=overwrite) as temporary:
-        hdu = fits.PrimaryHDU(np.asarray(data))
+        hdu = fits.PrimaryHDU(np.asarray(data, dtype=np.uint8 if np.asarray(data).dtype == bool else None))
         hdu.header.extend([*cards, *grid_cards(grid)])
         hdu.writeto(temporary, overwrite=True)
 
 
-def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a rate map as FITS: the rate, then the counts and the exposure as extensions.
+@runtime_checkable
+class HasPlanes(Protocol):
+    """A result that says itself what its file holds: `LimitMap`, `EventMosaic`."""
+
+    @property
+    def grid(self) -> PixelGrid:
+        """Pixel grid of all planes."""
+
+    @property
+    def planes(self) -> tuple[Plane, ...]:
+        """Extension name (empty: the primary), array of shape (ny, nx) and unit of each image."""
+
+    @property
+    def cards(self) -> tuple[Card, ...]:
+        """Header cards ``(keyword, value, comment)`` of each image."""
+
+
+def write_fits(result: RateMap | HasPlanes, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write a rate map, a map of limits or a mosaic of events as FITS, each image with its WCS and unit.
 
     Parameters
     ----------
-    rate_map
-        The map.
+    result
+        What is written: a `RateMap`, `LimitMap` or `EventMosaic`.
     path
         The file to make.
     overwrite
@@ -134,13 +152,18 @@ def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) 
     Returns
     -------
     Path
-        The file: primary HDU rate in ct/s (float64), extensions COUNTS (ct) and EXPOSURE (s), each with the WCS; of an
-        exposure map in cm2 s in those units.
+        The file. Of a rate map: primary HDU rate in ct/s (float64), extensions COUNTS (ct) and EXPOSURE (s); of an
+        exposure map in cm2 s in those units. Of limits: primary HDU limit in ct/s, extensions COUNTS, BACKGROUND,
+        EXPOSURE, LIVE and ENCLOSED as the fields of `LimitMap`; cards say which limit (LIMIT), of what (LIMITOF) and
+        with which confidence or probabilities (CONFLEV, or PROBDET and FALSEAL). Of a mosaic: its counts.
 
     Raises
     ------
     InvalidFile
         If it exists already or cannot be written; then nothing is left behind.
+    InvalidRecord
+        If it is nothing of these; images and exposure maps are files already, and arrays need a grid
+        (:func:`write_image`).
 
     Examples
     --------
@@ -154,22 +177,35 @@ def write_fits(rate_map: RateMap, path: str | Path, *, overwrite: bool = False) 
     """
     from astropy.io import fits
 
-    hdus, rates = [], RATE_NAMES[(seconds := rate_map.exposure.unit.to_string())]
-    for make, name, data, unit in (
-        (fits.PrimaryHDU, "", rate_map.data, rates),
-        (fits.ImageHDU, "COUNTS", rate_map.counts, "ct"),
-        (fits.ImageHDU, "EXPOSURE", rate_map.exposure.data, seconds),
-    ):
-        hdu = make(np.asarray(data))
-        if name:
-            hdu.header["EXTNAME"] = name
-        hdu.header.extend(
-            [*_identity_cards(rate_map), ("BUNIT", unit, "unit of the pixels"), *grid_cards(rate_map.grid)]
-        )
+    planes, cards = _content(result)
+    hdus = []
+    for name, data, unit in planes:
+        hdu = fits.ImageHDU(np.asarray(data), name=name) if name else fits.PrimaryHDU(np.asarray(data))
+        hdu.header.extend([*cards, ("BUNIT", unit, "unit of the pixels"), *grid_cards(result.grid)])
         hdus.append(hdu)
     with publish(path, overwrite=overwrite) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
     return Path(path)
+
+
+def _content(result: Any) -> tuple[tuple[Plane, ...], tuple[Card, ...]]:
+    if isinstance(result, RateMap):
+        seconds = result.exposure.unit.to_string()
+        planes = (
+            ("", result.data, RATE_NAMES[seconds]),
+            ("COUNTS", result.counts, "ct"),
+            ("EXPOSURE", result.exposure.data, seconds),
+        )
+        return planes, tuple(_identity_cards(result))
+    if isinstance(result, HasPlanes):
+        return result.planes, result.cards
+    if isinstance(result, Image | ExposureMap):
+        what = f"{result.path} is a file already: copy it"
+    elif isinstance(result, np.ndarray):
+        what = "an array has no place on the sky: xphotfn.io.write.write_image(path, array, rate_map.grid) gives it one"
+    else:
+        what = "tables have a method write of their own"
+    raise InvalidRecord(f"write_fits takes a RateMap, LimitMap or EventMosaic, got {type(result).__name__}: {what}")
 
 
 def _identity_cards(rate_map: RateMap) -> list[Card]:

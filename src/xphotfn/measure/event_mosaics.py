@@ -114,8 +114,13 @@ class EventMosaic:
         return block(title, picture(self.data, "thumbnail of the counts"), binned, *left, *notes)
 
     @property
+    def planes(self) -> tuple[tuple[str, NDArray[np.int32], str], ...]:
+        """The one image of its file (:func:`~xphotfn.io.write.write_fits`): name, array and unit."""
+        return (("", self.data, "ct"),)
+
+    @property
     def cards(self) -> tuple[tuple[str, Any, str], ...]:
-        """Header cards for :func:`~xphotfn.io.write.write_image`: the band, what EXPOSURE means, and every list."""
+        """Header cards for :func:`~xphotfn.io.write.write_fits`: the band, what EXPOSURE means, and every list."""
         found: list[tuple[str, Any, str]] = [
             ("CREATOR", "xphotfn mosaic_events", "program"),
             ("SLCTEXPR", f"(PI in [{self.band.lo_ev}:{self.band.hi_ev}])", "band"),
@@ -180,7 +185,7 @@ def mosaic_events(
     Returns
     -------
     EventMosaic
-        Write it with ``write_image(path, m.data, m.grid, m.cards)``.
+        Write it with ``write_fits(m, path)``.
 
     Raises
     ------

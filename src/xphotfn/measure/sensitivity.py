@@ -1,6 +1,6 @@
 """Maps of limits: at each pixel the detection limit, or the upper limit, of a source there."""
 
-from typing import Any, Literal, final
+from typing import Any, Literal, assert_never, final
 
 import astropy.units as u
 import attrs
@@ -8,6 +8,7 @@ import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import ArrayLike, NDArray
 
+from xphotfn.engines.native.emosaic import fitting_card
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import RateMap
@@ -103,6 +104,37 @@ class LimitMap:
     def rate_unit(self) -> u.UnitBase:
         """Unit of ``data``: ct/s, or ct/s/cm2 where the exposure is in cm2 s."""
         return u.ct / u.Unit(self.exposure_unit)
+
+    @property
+    def planes(self) -> tuple[tuple[str, Floats, str], ...]:
+        """Images of its file (:func:`~xphotfn.io.write.write_fits`): name, array and unit; the limit first."""
+        return (
+            ("", self.data, RATE_NAMES[self.exposure_unit]),
+            ("COUNTS", self.counts, "ct"),
+            ("BACKGROUND", self.background, "ct"),
+            ("EXPOSURE", self.exposure_s, self.exposure_unit),
+            ("LIVE", self.live_fraction, ""),
+            ("ENCLOSED", np.broadcast_to(self.enclosed, self.grid.shape), ""),
+        )
+
+    @property
+    def cards(self) -> tuple[tuple[str, Any, str], ...]:
+        """Header cards of its file: which limit it is, of what, and its probabilities."""
+        found: list[tuple[str, Any, str]] = [
+            ("CREATOR", "xphotfn", "program"),
+            ("LIMIT", self.kind, "which limit"),
+            ("LIMITOF", self.of, "what it is of, the whole of it"),
+            fitting_card("MAPNAME", self.name, "measured on"),
+        ]
+        match self.kind:
+            case "upper limit":
+                found += [("CONFLEV", self.probability, "confidence, one-sided")]
+            case "detection limit":
+                found += [("PROBDET", self.probability, "probability of a detection at the limit")]
+                found += [("FALSEAL", self.false_alarm, "probability of a false alarm")]
+            case _:
+                assert_never(self.kind)
+        return tuple(found)
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.name or 'a map'}, of the whole {self.of}"
