@@ -1,5 +1,7 @@
 """Every mistake is a typed error that says what was wrong and what to do; nothing finished is lost."""
 
+import re
+
 import astropy.units as u
 import attrs
 import numpy as np
@@ -182,3 +184,24 @@ def test_a_written_rate_map_reads_back(tmp_path):
 def test_switches_of_xga_are_true_or_false(switch, value):
     with pytest.raises(xp.InvalidRecord, match=f"{switch} must be True or False, got"):
         xp.xga_method(**{switch: value})
+
+
+@pytest.mark.parametrize(
+    ("radius", "how", "said"),
+    [
+        (1e9 * u.arcsec, {}, "reach 4.167e+05 deg"),
+        (30 * u.arcsec, {"background": (40 * u.arcsec, 1e9 * u.arcsec)}, "reach 2.778e+05 deg"),
+        (2 * u.deg, {"psf": "epic"}, "at most 1 deg"),
+    ],
+)
+def test_apertures_wider_than_any_image_are_refused(radius, how, said):
+    with pytest.raises(xp.InvalidRecord, match=re.escape(said)):
+        xp.photometry(example_rate_map(), example_field().target, radius, **how)
+
+
+@pytest.mark.parametrize("ra", [509.67, -210.3])
+def test_no_right_ascension_beyond_the_circle(ra):
+    with pytest.raises(xp.InvalidRecord, match=re.escape(f"RA must lie in [0, 360] deg, got {ra:g}")):
+        xp.photometry(example_rate_map(), [ra, -11] * u.deg, 30 * u.arcsec)
+    with pytest.raises(xp.InvalidRecord, match="RA must lie in"):
+        xp.point_source("p", ra, -11, radius=30 * u.arcsec)

@@ -253,3 +253,23 @@ def test_kinds_have_their_radii(target):
         assert dict(target.radii) == {target.kind: target.radius}
     for _, radius in target.radii:
         assert radius_deg(radius, target) > 0
+
+
+def test_a_target_may_have_both_coordinates_in_one():
+    """Oracle: astropy's frames; 266.404988, -28.936178 is the origin of the galactic ones."""
+    centre = SkyCoord(0, 0, unit="deg", frame="galactic")
+    made = [
+        point_source("p", centre, radius=30 * u.arcsec),
+        extended_source("p", centre, radius=30 * u.arcsec),
+        galaxy_cluster("p", centre, redshift=0.1),
+        point_source("p", "266.404988 -28.936178", radius=30 * u.arcsec),
+        point_source("p", [266.404988, -28.936178] * u.deg, radius=30 * u.arcsec),
+    ]
+    for target in made:
+        assert (target.ra_deg, target.dec_deg) == pytest.approx((266.404988, -28.936178), abs=1e-5)
+
+
+@pytest.mark.parametrize("half", [149.6, 149.6 * u.deg, "149.6"])
+def test_half_a_position_is_refused(half):
+    with pytest.raises(UnitMismatch, match="the position of p must be a pair"):
+        point_source("p", half, radius=30 * u.arcsec)

@@ -17,6 +17,7 @@ from xphotfn.units import positions_deg, quantity
 __all__ = ("Sky", "angles_deg", "crowded", "part_of", "sky_of", "unit_vectors")
 
 Floats = NDArray[np.float64]
+WIDEST_DEG = 20.0  # radius of the widest ring; a camera sees half a degree
 
 
 class Sky(NamedTuple):
@@ -57,6 +58,11 @@ def sky_of(
     low, high = _ring(background, r, target, wings(ra, dec)) if np.all(r > 0) else (r, r)
     if not (np.all(r > 0) and np.all((r <= low) & (low < high) & np.isfinite(high))):
         raise InvalidRecord(f"radii need 0 < radius <= inner < outer, got {radius} and background {background}")
+    if np.any(high > WIDEST_DEG):
+        raise InvalidRecord(
+            f"circle and ring reach {np.max(high):.4g} deg from their position, and no image is wider than "
+            f"{WIDEST_DEG:g} deg: give smaller radii than {radius} and background {background}"
+        )
     return Sky(ra, dec, r, low, high, given)
 
 
@@ -95,6 +101,8 @@ def _checked(ra: Any, dec: Any) -> tuple[Floats, Floats]:
     a, d = (np.ascontiguousarray(np.atleast_1d(v), dtype=np.float64) for v in (ra, dec))
     if np.any(np.abs(d) > 90) or np.any(np.isinf(a)):
         raise InvalidRecord("a position must have finite RA and Dec within +-90 deg (NaN is allowed and gives NaN)")
+    if np.any((a < 0) | (a > 360)):
+        raise InvalidRecord(f"RA must lie in [0, 360] deg, got {a[(a < 0) | (a > 360)][0]:g}: check it, or add 360")
     return a, d
 
 

@@ -36,6 +36,7 @@ from xphotfn.science.snr import DEFAULT_METHOD, Method
 __all__ = ("ApertureFlag", "photometry")
 
 MAPS = 8  # maps that are summed together
+WIDEST_POINT_DEG = 1.0  # radius of a circle around a point source; no profile is known so far out
 
 
 class _Request(NamedTuple):
@@ -173,6 +174,8 @@ def photometry(
     weights = weights_of_maps(background_weights, maps)
     unit = one_unit((m.exposure.unit for m in maps), "one table of photometry")
     sky = sky_of(positions, radius, background, field, lambda ra, dec: wings_arcsec(psf, maps, ra, dec))
+    if psf is not None and np.any(sky.radius > WIDEST_POINT_DEG):
+        raise InvalidRecord(f"psf= takes radii of at most {WIDEST_POINT_DEG:g} deg, got {radius}: leave out psf")
     near, tables, words = crowded(sky), {}, np.full(sky.ra.size, str(unit))
     request = _Request(sky, field, circles_of(neighbours, sky), psf, rules)
     with _progress(sky.ra.size * len(maps)) as tell:

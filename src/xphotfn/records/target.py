@@ -10,7 +10,7 @@ from attrs import field, frozen
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records._fields import non_empty, one_of, pairs
 from xphotfn.records._html import Html, block, facts, record_html
-from xphotfn.units import dec_deg, quantity, ra_deg
+from xphotfn.units import dec_deg, position_deg, quantity, ra_deg
 
 __all__ = (
     "CosmologyParameters",
@@ -243,10 +243,15 @@ def target_facts(target: Target, more: Iterable[tuple[str, str]] = ()) -> Html:
     return facts([*rows, *((name, str(value)) for name, value in target.extra)])
 
 
+def _place(name: str, ra: Any, dec: Any) -> tuple[Any, Any]:
+    """Return RA and Dec, of both in one where there is no Dec."""
+    return (ra, dec) if dec is not None else position_deg(ra, f"the position of {name}")
+
+
 def galaxy_cluster(
     name: str,
     ra: Any,
-    dec: Any,
+    dec: Any = None,
     *,
     redshift: float,
     r200: Any = None,
@@ -262,7 +267,8 @@ def galaxy_cluster(
     name
         Any text.
     ra, dec
-        Position: Quantity, degrees, or a text such as ``"09:58:22"`` (RA in hours) and ``"-11d03m35s"``.
+        Position: Quantity, degrees, or a text such as ``"09:58:22"`` (RA in hours) and ``"-11d03m35s"``; or, without
+        ``dec``, both in one: a SkyCoord of any frame, a Quantity ``[ra, dec]``, a text such as ``"149.59 -11.06"``.
     redshift
         Above 0.
     r200, r500, r2500
@@ -290,6 +296,7 @@ def galaxy_cluster(
     """
     if redshift is None:
         raise InvalidRecord(f"{name}: a cluster needs its redshift; without one use extended_source")
+    ra, dec = _place(name, ra, dec)
     return Target(
         name=name,
         kind="cluster",
@@ -305,9 +312,11 @@ def galaxy_cluster(
 
 
 def extended_source(
-    name: str, ra: Any, dec: Any, *, radius: Any, redshift: float | None = None, extra: Any = ()
+    name: str, ra: Any, dec: Any = None, *, radius: Any, redshift: float | None = None, extra: Any = ()
 ) -> Target:
     """Return an extended source with one radius (an angle, or a length where there is a redshift).
+
+    The position is as in :func:`galaxy_cluster`: RA and Dec, or both in one such as a SkyCoord.
 
     Examples
     --------
@@ -315,11 +324,14 @@ def extended_source(
     >>> extended_source("remnant", 83.6*u.deg, 22.0*u.deg, radius=3*u.arcmin).radius
     <Quantity 3. arcmin>
     """
+    ra, dec = _place(name, ra, dec)
     return Target(name=name, kind="extended", ra_deg=ra, dec_deg=dec, redshift=redshift, radius=radius, extra=extra)
 
 
-def point_source(name: str, ra: Any, dec: Any, *, radius: Any, extra: Any = ()) -> Target:
+def point_source(name: str, ra: Any, dec: Any = None, *, radius: Any, extra: Any = ()) -> Target:
     """Return a point source with the radius of the aperture to use for it.
+
+    The position is as in :func:`galaxy_cluster`: RA and Dec, or both in one such as a SkyCoord.
 
     Examples
     --------
@@ -327,4 +339,5 @@ def point_source(name: str, ra: Any, dec: Any, *, radius: Any, extra: Any = ()) 
     >>> point_source("star", 10*u.deg, 5*u.deg, radius=30*u.arcsec).kind
     'point'
     """
+    ra, dec = _place(name, ra, dec)
     return Target(name=name, kind="point", ra_deg=ra, dec_deg=dec, radius=radius, extra=extra)
