@@ -4,6 +4,7 @@ from pathlib import Path
 
 import astropy.units as u
 import pytest
+from astropy.io import fits
 from attrs import evolve
 
 import xphotfn as xp
@@ -85,3 +86,27 @@ def test_an_image_that_is_made_of_a_cut_raw_list_gets_a_map_of_its_own(truth, tm
     assert tasks(xp.plan_exposure_maps(field, BAND)) == ["evselect"]
     assert tasks(xp.plan_exposure_maps(raws, BAND)) == ["evselect", "eexpmap"]
     assert tasks(xp.plan_exposure_maps(raws, BAND, flares="keep")) == ["evselect"]
+
+
+def test_an_image_that_was_cut_in_time_gets_no_map_of_all_times(truth, tmp_path):
+    """As `evselect ... 'PI in [500:2000] && TIME<=T' writedss=yes` leaves it: EXPOSURE is that of the whole list."""
+    part_of(truth, tmp_path, "_img")
+    image = next(Path(truth.folder, "0999990101").glob("*0.50-2*_img.fits"))
+    with fits.open(image) as hdus:
+        hdus[0].header["SLCTEXPR"] = "PI in [500:2000] && TIME<=1e9"
+        hdus.writeto(tmp_path / image.name)
+    field = field_of(truth, tmp_path)
+    (lost,) = field.observations[0].left_out
+    assert (lost.reason, lost.kind, lost.preferred) == ("other_times", "exposure_map", (image.name,))
+    plan = xp.plan_exposure_maps(field, BAND)
+    assert tasks(plan) == ["eexpmap"]
+    assert [p.file is not None for p in plan.products] == [True, False]
+
+
+def test_a_map_of_other_times_than_the_list_is_not_used_for_an_image_of_it(truth, tmp_path):
+    part_of(truth, tmp_path, "_img", "_expmap")
+    found = next(Path(truth.folder, "0999990101").glob("*0.50-2*_expmap.fits"))
+    with fits.open(found) as hdus:
+        hdus[0].header["EXPOSURE"] = 100.0
+        hdus.writeto(tmp_path / found.name)
+    assert tasks(xp.plan_exposure_maps(field_of(truth, tmp_path), BAND)) == ["evselect", "eexpmap"]

@@ -204,3 +204,29 @@ def test_each_reason_has_a_text(reason):
     text = str(LeftOut(file="a.fits", reason=reason, preferred=["b.fits"], differs=["times"], detail="closely"))
     assert text.startswith("a.fits")
     assert all(word in text for word in ("closely", "times", "b.fits"))
+
+
+@pytest.mark.parametrize(
+    ("image", "other", "pairs"),
+    [
+        ({"EXPOSURE": 9000.0}, {"EXPOSURE": 9000.5}, True),
+        ({"EXPOSURE": 9000.0}, {"EXPOSURE": 8900.0}, False),
+        ({"EXPOSURE": 9000.0, "ONTIME01": 5000.0}, {"EXPOSURE": 9000.0, "ONTIME01": 9000.0}, False),
+        ({"EXPOSURE": 9000.0, "ONTIME01": 5000.0}, {"EXPOSURE": 9000.0}, True),
+        ({"EXPOSURE": 9000.0}, {}, True),
+        ({"EXPOSURE": 0.0}, {"EXPOSURE": 9000.0}, False),
+    ],
+)
+@pytest.mark.parametrize("hi_ev", [1999, 2000])  # PI < 2000 goes with a map of 0.5-2 keV
+def test_a_map_of_other_times_than_its_image_is_left_out(image, other, pairs, hi_ev):
+    files = (
+        file("i", "image", on_times=image.items(), band=Band(lo_ev=500, hi_ev=hi_ev)),
+        file("m", "exposure_map", on_times=other.items()),
+    )
+    assert outcome(*files) == ((["i", "m"], {}) if pairs else (["i"], {"m": ("other_times", ("i",), ("times",))}))
+
+
+@pytest.mark.parametrize("of_map", [(), ("TIME < 9",), ("TIME < 8",)])
+def test_a_range_of_time_is_that_of_the_map_too(of_map):
+    cut, found = file("i", "image", time_ranges=["TIME < 9"]), file("m", "exposure_map", time_ranges=of_map)
+    assert ("m" in outcome(cut, found)[0]) == (of_map == ("TIME < 9",))

@@ -4,8 +4,11 @@ import re
 from typing import Any
 
 from xphotfn.commands.dss import read_dss
+from xphotfn.commands.energies import read_selection
+from xphotfn.commands.selection import GtiFilter, columns, expand_macros, parts_of, to_text
+from xphotfn.errors import ExpressionError
 
-__all__ = ("times_are_cut",)
+__all__ = ("time_ranges", "times_are_cut")
 
 _OWN = re.compile(r"STDGTI\d*", re.IGNORECASE)
 
@@ -23,3 +26,25 @@ def times_are_cut(header: Any) -> bool:
     """
     filters = (f for component in read_dss(header, lambda _: None) for f in component)
     return any(f.axis == "TIME" and not _OWN.fullmatch(f.table) for f in filters)
+
+
+def time_ranges(header: Any) -> tuple[str, ...]:
+    """Return the conditions on TIME that are no tables of good time: no ONTIME and no EXPOSURE of a header knows them.
+
+    Examples
+    --------
+    >>> time_ranges({"SLCTEXPR": "PI > 300 && TIME<9 && gti(a.fits,TIME)", "DSTYP1": "TIME", "DSVAL1": ":9"})
+    (':9', 'TIME < 9')
+    """
+    filters = (f for component in read_dss(header, lambda _: None) for f in component)
+    found = {f.value for f in filters if f.axis.upper() == "TIME" and f.kind == "range"}
+    try:
+        tree = read_selection(expand_macros(str(header.get("SLCTEXPR", "")) or "true", header))
+    except ExpressionError:
+        return tuple(sorted(found))
+    return tuple(sorted(found | {to_text(part) for part in parts_of(tree, "&&") if "TIME" in _names(part)}))
+
+
+def _names(part: Any) -> set[str]:
+    """Return the columns of a condition in capitals; a filter by good time alone has none here."""
+    return {name.upper() for name in columns(part)} if not isinstance(part, GtiFilter) else set()

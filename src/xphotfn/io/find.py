@@ -22,7 +22,7 @@ from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Exposure, FoundProduct, Observation
-from xphotfn.science.identity import Decision, decide, left_out, rivals
+from xphotfn.science.identity import Decision, decide, left_out, rivals, same_times
 
 __all__ = ("Inventory", "find_observations", "inventory")
 
@@ -379,13 +379,21 @@ def _exposure(camera: str, name: str, items: Sequence[FileFacts]) -> Exposure:
         cut=events is not None and events.cut,
         flare_curve=next((item.file for item in items if item.kind == "flare_curve"), None),
         products=sorted(
-            map(_found_product, products), key=lambda p: (PRODUCTS.index(p.kind), p.band.lo_ev, p.band.hi_ev)
+            (_found_product(item, events) for item in products),
+            key=lambda p: (PRODUCTS.index(p.kind), p.band.lo_ev, p.band.hi_ev),
         ),
         **({} if events is None else {"subspace": events.subspace}),
     )
 
 
-def _found_product(item: FileFacts) -> FoundProduct:
+def _found_product(item: FileFacts, events: FileFacts | None) -> FoundProduct:
     if item.band is None or item.grid is None:
         raise InvalidFile(item.file.path, "has no band or grid")
-    return FoundProduct(kind=item.kind, band=item.band, grid=item.grid, file=item.file, subspace=item.subspace)
+    return FoundProduct(
+        kind=item.kind,
+        band=item.band,
+        grid=item.grid,
+        file=item.file,
+        subspace=item.subspace,
+        whole_list=events is None or same_times(events, item),
+    )

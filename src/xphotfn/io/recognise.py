@@ -8,7 +8,7 @@ from typing import Any
 from xphotfn.commands.parameters import BOOLEANS
 from xphotfn.commands.pps_names import parse_pps_name
 from xphotfn.commands.subspace import is_unplaced, macro_flags, subspace_of
-from xphotfn.commands.time_cut import times_are_cut
+from xphotfn.commands.time_cut import time_ranges, times_are_cut
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord
 from xphotfn.io.cards import Cards
@@ -141,6 +141,7 @@ def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileF
     if reason:
         return _facts(file, hint, **said, **camera, reason=reason, detail=detail)
     said |= camera
+    said |= {"on_times": _on_times(look, kind), "time_ranges": _time_ranges(main.selection())}
     more = _events(look, main, file) if kind == "events" else _product(said, look, main, file, hint)
     return _facts(file, hint, **(said | more))
 
@@ -270,6 +271,19 @@ def _on_time(look: _Cards) -> float:
         if value is not None and value >= 0:
             return value
     return 0.0
+
+
+def _on_times(look: _Cards, kind: str) -> tuple[tuple[str, float], ...]:
+    """Return the seconds of each CCD and of all as the cards say; a list's images get the longest as EXPOSURE."""
+    names = sorted({n for h in look.headers for n in h if n.startswith("ONTIME") and n[6:].isdigit() and len(n) == 8})
+    each = {name: value for name in names if (value := look.number(name)) is not None}
+    whole = max(each.values(), default=None) if kind == "events" else look.number("EXPOSURE")
+    return tuple((each if whole is None else each | {"EXPOSURE": whole}).items())
+
+
+@lru_cache(maxsize=4096)
+def _time_ranges(cards: str) -> tuple[str, ...]:
+    return time_ranges(Cards(cards.encode("latin-1")))
 
 
 def _is_out_of_time(look: _Cards, file: TreeFile) -> bool:

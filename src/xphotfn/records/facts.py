@@ -5,7 +5,7 @@ from typing import final
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import items, non_empty, one_of, whole
+from xphotfn.records._fields import items, non_empty, one_of, strings, whole
 from xphotfn.records._html import record_html
 from xphotfn.records.band import Band
 from xphotfn.records.good_times import GoodTimes
@@ -52,6 +52,10 @@ class FileFacts:
         0 for what goes first among files of one kind, such as a region file of the user's own before the archive's.
     chosen
         0 for a file that nobody named, 1 for one that a template names, 2 for one that ``prefer`` names.
+    on_times
+        Seconds by the cards that give them: ONTIMEnn of each CCD, and EXPOSURE, of a list the longest ONTIMEnn.
+    time_ranges
+        Conditions on TIME that are no tables of good time: those are in the on-times.
     exposure_s, filter, submode, pointing, object_name, date
         As in :class:`~xphotfn.records.Exposure` and :class:`~xphotfn.records.Observation`.
     digest
@@ -77,6 +81,8 @@ class FileFacts:
     rows: int = field(default=0, converter=whole)
     rank: int = field(default=0, converter=whole)
     chosen: int = field(default=0, converter=whole)
+    on_times: tuple[tuple[str, float], ...] = field(default=(), converter=items)
+    time_ranges: tuple[str, ...] = field(default=(), converter=strings)
     exposure_s: float = 0.0
     filter: str = ""
     submode: str = ""

@@ -37,6 +37,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "same": "is the same",
         "not_preferred": "another file was named by the user",
         "other_grid": "has other pixels than the image or exposure map that goes with it",
+        "other_times": "holds other times than the image that goes with it",
         "second_choice": "another kind of file goes first",
         "narrower": "holds less",
         "pixels": "has regions in pixels of an image, and nothing says of which",

@@ -17,10 +17,11 @@ from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import LeftOut
 
-__all__ = ("Decision", "decide", "differences", "rivals")
+__all__ = ("Decision", "decide", "differences", "rivals", "same_times")
 
 _UNKNOWN_EXPOSURE = "X000"  # as the pipeline names what belongs to no single exposure
 _NEVER = GoodTimes(intervals=())
+_ROUND_S, _ROUND_SHARE = 1.0, 1e-3  # by which on-times may differ: rates are then right to 0.1 %
 _SLACK_S = 0.01  # by which the ends of good times may differ for each interval: they are written in decimals
 
 
@@ -77,6 +78,8 @@ def decide(facts: Iterable[FileFacts], exposures: Iterable[str] = ()) -> Decisio
     for items in _places(usable, whatever_kind=True).values():
         winners, losers = _settle_products([item for item in items if item.kind in PRODUCTS])
         used, lost = used + winners, lost + losers
+    used, apart = _without_maps_of_other_times(used)
+    lost += apart
     return Decision(tuple(sorted(used, key=_by_name)), tuple(sorted(lost, key=lambda item: item.file)))
 
 
@@ -152,6 +155,46 @@ def _settle_products(items: Sequence[FileFacts]) -> Settled:
     found, lost = _settle(images, _grids(maps))
     others, more = _settle(maps, _grids(found or images))
     return found + others, lost + more
+
+
+def _without_maps_of_other_times(used: list[FileFacts]) -> Settled:
+    """Leave out the exposure maps that hold other times than an image of their band, by which rates would be wrong."""
+    kept, lost = list[FileFacts](), list[LeftOut]()
+    for item in used:
+        others = sorted(o.name for o in used if _go_together(o, item) and not same_times(o, item))
+        if others:
+            lost.append(left_out(item, "other_times", preferred=others, differs=("times",)))
+        else:
+            kept.append(item)
+    return kept, lost
+
+
+def _go_together(image: FileFacts, found: FileFacts) -> bool:
+    if image.kind != "image" or found.kind != "exposure_map" or image.band is None or found.band is None:
+        return False
+    places = [(item.instrument, item.exposure_id) for item in (image, found)]
+    return places[0] == places[1] and image.band.nominal == found.band.nominal
+
+
+def same_times(one: FileFacts, other: FileFacts) -> bool:
+    """Return whether two files hold the same times, as far as they say: on-times by the same cards, ranges of TIME.
+
+    Examples
+    --------
+    >>> from xphotfn.records import FoundFile
+    >>> file = FoundFile(path="/a", size=1, mtime_ns=1)
+    >>> whole, half, silent = (
+    ...     FileFacts(name="a", file=file, kind="events", on_times=on_times)
+    ...     for on_times in ([("EXPOSURE", 9000.0)], [("EXPOSURE", 4500.0)], [])
+    ... )
+    >>> same_times(whole, half), same_times(whole, silent)
+    (False, True)
+    """
+    if set(one.time_ranges) != set(other.time_ranges):
+        return False
+    first, second = dict(one.on_times), dict(other.on_times)
+    shared = ((first[card], second[card]) for card in first.keys() & second.keys())
+    return all(abs(a - b) <= max(_ROUND_S, _ROUND_SHARE * max(a, b)) for a, b in shared)
 
 
 def _grids(items: Iterable[FileFacts]) -> list[PixelGrid]:

@@ -20,6 +20,7 @@ _FLAGS = st.sampled_from((0, 0x762A0000, 0x766A0000, 0x766BA000, EVERY_FLAG))
 _TIMES = st.sampled_from(((), ("gti(a.fits,TIME)",), ("gti(a.fits,TIME)", "gti(b.fits,TIME)")))
 _PLACES = st.sampled_from(((), ("circle(25921,25921,3000,X,Y)",), ("DETX,DETY in :REG00107",)))
 _FILTERS, _MODES = st.sampled_from(("", "Thin1", "Medium")), st.sampled_from(("", "PrimeFullWindow"))
+_ON_TIMES = st.sampled_from(((), (("EXPOSURE", 9e3),), (("EXPOSURE", 3e3),)))
 _CONTENTS = st.sampled_from(("a" * 32, "b" * 32, "c" * 32, "d" * 32))
 
 
@@ -117,6 +118,7 @@ def file_facts(draw: st.DrawFn, *, kind: str | None = None) -> FileFacts:
         exposure_id=draw(st.sampled_from(("", "S001", "U002"))) if camera else "",
         band=draw(bands()) if product else None, grid=draw(grids()) if product else None,
         subspace=draw(subspaces()), cut=draw(st.booleans()), rows=draw(st.integers(0, 3)), rank=draw(st.integers(0, 1)),
-        chosen=draw(st.integers(0, 2)), digest=draw(_CONTENTS),
+        chosen=draw(st.integers(0, 2)), on_times=draw(_ON_TIMES),
+        time_ranges=draw(st.sampled_from(((), ("TIME < 9",)))), digest=draw(_CONTENTS),
         good_times=draw(st.sampled_from(((), (("1", GoodTimes(intervals=[(start, stop)])),)))),
     )  # fmt: skip
