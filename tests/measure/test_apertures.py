@@ -126,6 +126,40 @@ def test_exact_overlap_keeps_the_statistics_of_whole_counts(tmp_path):
     assert np.all(exact["counts"].value % 1 > 0)
 
 
+@pytest.mark.parametrize("radius", [6.0, 20.0])
+def test_no_rate_of_exact_sums_lies_outside_its_interval(tmp_path, radius):
+    """A bright source in circles of a pixel or two, where whole pixels are another circle; the flag says where."""
+    counts, exposure = noisy(2)
+    y, x = np.indices(counts.shape)
+    counts = counts + np.rint(100 * np.exp(-((x - 30) ** 2 + (y - 30) ** 2) / 8)).astype(np.int32)
+    item = a_map(tmp_path, counts, exposure)
+    places = at_pixels(item.grid, *np.random.default_rng(2).uniform(29, 31, (2, 4)))
+    centre, exact = (
+        photometry(item, places, radius * u.arcsec, background=RING, overlap=overlap) for overlap in ("centre", "exact")
+    )
+    rate, low, high = (np.asarray(exact[n].value) for n in ("rate", "rate_low", "rate_high"))
+    assert np.all((rate >= low) & (rate <= high))
+    flagged = (exact["flags"] & ApertureFlag.PIXELS) > 0
+    outside = (rate < centre["rate_low"].value) | (rate > centre["rate_high"].value)
+    assert np.array_equal(flagged, outside)
+    assert outside.any() or radius > 6
+    assert not np.any(centre["flags"] & ApertureFlag.PIXELS)
+
+
+@pytest.mark.parametrize(("width", "said"), [(0, False), (1, True), (2, True)])
+def test_a_gap_on_a_peak_is_said(tmp_path, width, said):
+    """Oracle: the light of a core of ten arcsec in the circle; a column or two through it lose some, and are said."""
+    counts, exposure = noisy(1)
+    y, x = np.indices(counts.shape)
+    light = 1e5 * (1 + 16 * ((x - 30) ** 2 + (y - 30) ** 2) / 100) ** -1.5
+    exposure[:] = 1e4
+    exposure[:, 30 : 30 + width] = 0
+    item = a_map(tmp_path, np.rint(light * (exposure > 0)).astype(np.int32), exposure)
+    rows = {how: photometry(item, at_pixels(item.grid, 30, 30), 50 * u.arcsec, background=(1.05, 1.5), **given)[0]
+            for how, given in (("rings", {}), ("flat", {"light": "flat"}), ("psf", {"psf": "epic"}))}  # fmt: skip
+    assert [bool(int(row["flags"]) & ApertureFlag.CORE) for row in rows.values()] == [said, False, False]
+
+
 # Laws.
 
 
@@ -294,7 +328,7 @@ def test_flags(tmp_path):
     F = ApertureFlag  # noqa: N806
     for overlap in ("centre", "exact"):
         table = photometry(item, places, 18 * u.arcsec, overlap=overlap, background=(1.05, 1.5))
-        wanted = [F(0), F.EDGE, F.OFF_IMAGE | F.NO_BACKGROUND, F.GAP, F.GAP | F.NO_BACKGROUND,
+        wanted = [F(0), F.EDGE | F.CORE, F.OFF_IMAGE | F.NO_BACKGROUND, F.GAP | F.CORE, F.GAP | F.NO_BACKGROUND,
                   F.OFF_IMAGE | F.NO_BACKGROUND]  # fmt: skip
         assert [F(int(v)) for v in table["flags"]] == wanted
         values = plain(table)

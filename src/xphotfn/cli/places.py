@@ -40,12 +40,17 @@ def maps_of(
     """Return the rate maps of all runs of a store, of one of them, or of a folder, in bands or in all."""
     if run is not None and not is_store(place):
         raise InvalidRecord(f"--run chooses a run of a store, and {place} is a folder: leave it out")
+    from xphotfn.cli.output import say
+
     found = list(_of_store(run_of(place, run), combined) if is_store(place) else _of_folder(place))
     maps = [m for m in found if not bands or m.band in bands]
     if not maps:
         there = ", ".join(dict.fromkeys(str(m.band) for m in found))
         what = f"maps of {there} only" if found else "no image with an exposure map of its band"
         raise ProductMissing(f"{place} holds {what}: make what is missing with `xphotfn run`")
+    for band in bands:
+        if all(m.band != band for m in maps):
+            say(f"note: {place} has no map of {band}, so the table has none: make it with `xphotfn run`")
     return tuple(maps)
 
 

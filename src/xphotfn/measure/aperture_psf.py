@@ -104,7 +104,9 @@ def light_of(psf: Any, item: RateMap, ra: Floats, dec: Floats) -> MapLight | Non
             )
         chosen = EPIC_KING[item.instrument]
     if chosen is None:
-        raise InvalidRecord(f"psf has no entry for {item.instrument}: it has {', '.join(map(str, psf))}")
+        raise InvalidRecord(
+            f"psf has no entry for {item.instrument}: it has {', '.join(map(str, psf)) or 'none at all'}"
+        )
     if isinstance(chosen, np.ndarray):
         raise InvalidRecord(f"{_HELP}; make a table of an image with EncircledEnergyTable.from_image(image, arcsec)")
     if not isinstance(chosen, KingModel | EncircledEnergyTable):

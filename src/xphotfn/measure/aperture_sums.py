@@ -22,6 +22,7 @@ __all__ = ("SLIVER", "ApertureSums", "MapArrays", "Measured", "joined", "map_arr
 
 Floats = NDArray[np.float64]
 SLIVER = 1e-9  # pixels; a smaller area is rounding
+CORE_ARCSEC = 12.0  # where the light of a source is that rings further out cannot stand for
 
 
 class MapArrays(NamedTuple):
@@ -35,7 +36,10 @@ class MapArrays(NamedTuple):
 
 
 class ApertureSums(NamedTuple):
-    """Sums of one map in circles and rings, in counts, s and pixels, shape (n,)."""
+    """Sums of one map in circles and rings, in counts, s and pixels, shape (n,).
+
+    ``core`` is the live part of the innermost :data:`CORE_ARCSEC`, NaN where that was not asked for.
+    """
 
     counts: Floats
     exposure: Floats
@@ -50,6 +54,7 @@ class ApertureSums(NamedTuple):
     inner_area: Floats
     ring_area: Floats
     held: Floats
+    core: Floats
 
     @property
     def alpha(self) -> Floats:
@@ -131,7 +136,10 @@ def measured_maps(
     found: list[list[Measured]] = [[] for _ in maps]
     for part in list(circles.position_chunks(np.max(radii[2], initial=1.0), x.size)) or [slice(0, 0)]:
         at, cut = (x[part], y[part]), tuple(r[part] for r in radii)
-        inner = ring_radii(cut[0])[:-1] if border is None else np.zeros((0, cut[0].size))
+        inner = np.zeros((0, cut[0].size))
+        if border is None:
+            core = np.minimum(cut[0], CORE_ARCSEC / 3600 / grid.pixel_deg)
+            inner = np.vstack([core, ring_radii(cut[0])[:-1]])
         chunk = _chunk(grid, at, (*cut, *inner), (stack, least), overlap)
         light = _chunk_light(border, (order[part], at, cut[0]), lights, overlap, grid)
         for columns, measured, shining in zip(found, chunk, light, strict=True):
@@ -182,16 +190,18 @@ def _stack(maps: Sequence[MapArrays]) -> _Stack:
 
 
 def _sums(discs: tuple[DiscWeights, ...], stack: _Stack) -> list[tuple[ApertureSums, RingLight]]:
-    """Return the sums of circle and ring, whose circles come first, and those of the rings inside the circle."""
-    source, inner, outer, *steps = (table_of_sums(d, stack.images) for d in discs)
-    ring, (circle, low, high, *parts) = outer - inner, discs
+    """Return the sums of circle and ring, whose circles come first, then the core, and the rings inside the circle."""
+    source, inner, outer, *within = (table_of_sums(d, stack.images) for d in discs)
+    ring, (circle, low, high, *inside) = outer - inner, discs
     areas = circle.area, low.area, high.area - low.area, circle.held
+    steps, parts = within[1:], inside[1:]
     rings = np.diff([*steps, source], axis=0, prepend=0.0)
     ring_areas = np.diff([*(d.area for d in parts), circle.area], axis=0, prepend=0.0)
     found = []
     for place in stack.place:
         around = (ring[:, n] for n in place[[0, 1, 2, 4]])
-        sums = ApertureSums._make((*(source[:, n] for n in place), *around, *areas))
+        core = ratio(within[0][:, place[2]], inside[0].area) if within else np.full(circle.area.size, np.nan)
+        sums = ApertureSums._make((*(source[:, n] for n in place), *around, *areas, core))
         counts, exposure, weights = (rings[:, :, n] for n in place[[0, 1, 4]])
         found.append((sums, ring_light(counts, weights, ring_areas, exposure)))
     return found

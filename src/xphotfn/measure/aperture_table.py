@@ -21,6 +21,7 @@ from xphotfn.science.significance import exact_significance, li_ma_significance,
 __all__ = ("COLUMNS", "RATE_OF", "SIGNIFICANCES", "ApertureFlag", "Rules", "columns_of", "needs_weights", "units_of")
 
 Floats = NDArray[np.float64]
+CORE = 0.9  # live part of a core below which a peak there may be lost
 UNEVEN = 1.05  # ratio of exposures in a circle that is worth a word
 SIGNIFICANCES = {"mid-p": mid_p_significance, "li-ma": li_ma_significance, "exact": exact_significance}
 _COUNTS, _RATE, _AREA = u.ct, u.ct / u.s, u.arcsec**2
@@ -85,6 +86,10 @@ class ApertureFlag(enum.IntFlag):
     """The light of brighter positions is expected to give more than half the error of the net counts."""
     VIGNETTING = 1024
     """Without weights: a background that is not vignetted would shift the net counts by more than their error."""
+    CORE = 2048
+    """Less than nine tenths of the innermost 12 arcsec are live: rings cannot tell what a peak there has."""
+    PIXELS = 4096
+    """With ``overlap="exact"``: the interval, of whole pixels, was stretched to hold the rate of the exact circle."""
 
 
 class Rules(NamedTuple):
@@ -154,7 +159,21 @@ def columns_of(measured: Measured, rules: Rules, grid: PixelGrid, light: MapLigh
         "masked_fraction": ratio(shown.masked, np.where(shown.held > SLIVER, shown.area, 0.0)),
         "flags": _flags(shown, centre) + shine.uneven * np.int32(ApertureFlag.UNEVEN),
     }
-    return found | _centre_columns(centre, centre_shine, shown) if rules.overlap == "exact" else found
+    if light is None and rules.light == "rings":
+        found["flags"] += (live & (shown.core < CORE)) * np.int32(ApertureFlag.CORE)
+    return _exact(found) | _centre_columns(centre, centre_shine, shown) if rules.overlap == "exact" else found
+
+
+def _exact(found: dict[str, Any]) -> dict[str, Any]:
+    """Return columns of exact sums whose intervals, those of whole pixels, hold the rate, and say where they did not.
+
+    The circle of whole pixels is another one: below some pixels of radius their rates differ by more than the error.
+    """
+    rate, low, high = np.maximum(found["rate"], 0.0), found["rate_low"], found["rate_high"]
+    stretched = (rate < low) | (rate > high)
+    flags = found["flags"] + stretched * np.int32(ApertureFlag.PIXELS)
+    return found | {"rate_low": np.fmin(low, np.where(stretched, rate, low)),
+                    "rate_high": np.fmax(high, np.where(stretched, rate, high)), "flags": flags}  # fmt: skip
 
 
 def _centre_columns(centre: ApertureSums, shine: _Light, shown: ApertureSums) -> dict[str, Floats]:

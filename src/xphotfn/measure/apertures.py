@@ -134,10 +134,11 @@ def photometry(
     they are flat-prior posteriors of a rate of at least 0, so a negative ``rate`` lies below its interval.
 
     Without ``psf`` the rate is ``sum w_i net_i`` over rings around the position, ``w_i`` the area of the whole ring
-    over the exposure summed on its live pixels (:mod:`xphotfn.science.light`): unbiased for light that depends on the
-    distance, at any number of counts, and gaps, masks and the image's border are filled ring by ring. Interval and
-    limit are those of ``N/d`` and ``B/d`` counts with ``d = dispersion``, the variance of the weighted counts over that
-    of as many single ones. ``effective_exposure`` is ``net/rate`` where the net counts are significant and goes over to
+    over the exposure summed on its live pixels (:mod:`xphotfn.science.light`): right for light that depends on the
+    distance, at any number of counts. Gaps, masks and the image's border are filled ring by ring, but a peak in a gap
+    is lost, which the flag ``CORE`` tells. Interval and limit are those of ``N/d`` and ``B/d`` counts with
+    ``d = dispersion``, the variance of the weighted counts over that of as many single ones.
+    ``effective_exposure`` is ``net/rate`` where the net counts are significant and goes over to
     that of even light, ``sum E / area``, where they are not. ``light="flat"`` takes that everywhere: right for even
     light only, 5 to 25 % too high a rate for a cluster on axis. The flag ``UNEVEN`` says where the two differ by more
     than half the error and the exposure of the rings by more than 5 %.
@@ -152,7 +153,8 @@ def photometry(
 
     Statistics always use whole counts, of pixels whose centre lies inside. With ``overlap="exact"`` counts, rates,
     areas and exposures are exact sums, while significance, interval and limit stay those of the pixel-centre
-    circle, which is added in columns ``centre_counts``, ``centre_background``, ``centre_alpha`` and so on.
+    circle, which is added in columns ``centre_counts``, ``centre_background``, ``centre_alpha`` and so on; an interval
+    that does not hold the exact rate is stretched to it, with the flag ``PIXELS``.
     ``area = live_area + masked + the rest (gap, off the image)``; ``masked_fraction`` is the part of the area with
     exposure under interlopers. ``exposure_min`` is over live pixels whose centre lies inside.
 

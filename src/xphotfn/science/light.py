@@ -7,8 +7,9 @@ is even, which is the answer with one ring.
 A cluster's light sits where the exposure is highest, so its counts over the *mean* exposure of a circle are too high a
 rate, by 5 to 20 % on maps of XMM. Rings have no such bias: ``rate = sum w_i net_i`` with ``w_i = area_i / sum_i E``,
 the area of the whole ring over the exposure summed on its live pixels. That also fills what gaps, masks and the border
-of the image take from a ring with the ring's own mean brightness. The weights come from the exposure map alone, so the
-rate is unbiased at any number of counts.
+of the image take from a ring with the ring's own mean brightness. The weights come from the exposure map alone, so
+they do not bias the rate at any number of counts. A gap on a peak is another matter: what the rings that are left do
+not hold of it is lost.
 """
 
 from typing import Literal, NamedTuple
