@@ -114,3 +114,15 @@ def test_two_exposures_of_a_camera_are_told_apart(folder):
     shown = call("photometry", folder, *place).stdout.splitlines()
     assert [line.split("\t")[3] for line in shown[1:]] == ["S003", "U002"]
     assert len(json.loads(call("photometry", folder, *place, "--prefer", "S003", "--json").stdout)) == 1
+
+
+def test_an_exposure_map_one_pixel_off_is_named_with_the_card_by_every_verb(folder):
+    (folder / "i.fits").unlink()
+    with fits.open(folder / "expmap.fits", mode="update") as hdus:
+        hdus[0].header["CRPIX1"] += 1
+        off = f"CRPIX1 {float(hdus[0].header['CRPIX1'])!r}"
+    said = [line for line in call("plan", folder, *WHERE).stdout.splitlines() if ": expmap.fits" in line]
+    assert len(said) == 1
+    assert "exposure_map: expmap.fits has other pixels than its image (" in said[0]
+    assert off in said[0]
+    assert "CRPIX1" in call("photometry", folder, "--ra", "52.31", "--dec", "-33.72", "--radius", "1arcmin").stderr

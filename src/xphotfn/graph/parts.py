@@ -5,6 +5,7 @@ Pure, but for a selection that names files: these are looked up.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from pathlib import Path
 from typing import final
 
 from attrs import evolve, field, frozen
@@ -192,6 +193,7 @@ def exposure_map_part(image: PlannedProduct, observation: Observation, exposure:
     )
     notes = (
         *made_instead(_who(product), undecided),
+        *(f"{_who(product)}: {text}" for text in _of_other_pixels(found, image)),
         *(() if table else (f"{_who(product)}: {_without_events(exposure)}",)),
         *(() if attitude else (f"{_who(product)}: {_WITHOUT_ATTITUDE}",)),
     )
@@ -209,6 +211,15 @@ def _without_events(exposure: Exposure) -> str:
 def _is_of(found: FoundProduct, image: PlannedProduct, grid: ImageGrid | None) -> bool:
     """Return whether a found exposure map has the pixels of an image, which itself is found or is to be made."""
     return _fits(found, grid) if image.grid is None else not image.grid.difference(found.grid)
+
+
+def _of_other_pixels(found: FoundProduct | None, image: PlannedProduct) -> tuple[str, ...]:
+    """Return the note of a found exposure map whose pixels are not those of the found image."""
+    differs = found.grid.difference(image.grid) if found is not None and image.file and image.grid else ""
+    if not differs or found is None:
+        return ()
+    name = Path(found.file.path).name
+    return (f"{name} has other pixels than its image ({differs}): it is not used, a map is made",)
 
 
 def _has_its_times(found: FoundProduct, image: PlannedProduct, exposure: Exposure, wish: Wish) -> bool:
