@@ -4,11 +4,14 @@ import shutil
 
 import click
 import pytest
+from astropy.table import Table
 from click.testing import CliRunner
 
-from xphotfn.cli import main
+import xphotfn as xp
+from xphotfn.cli import main, values
 from xphotfn.cli.output import print_rows
 from xphotfn.testing.simulate import simulate_observations
+from xphotfn.units import ra_deg
 
 WHERE = ["--ra", "52.31", "--dec", "-33.72"]
 
@@ -178,3 +181,15 @@ def test_regions_that_are_not_used_are_said_and_the_image_of_a_region_file_can_b
     assert "names 'no.fits', no image that was found; give --region-image" in refused.stderr
     told = call("plan", folder, *WHERE, "--region-image", "3649:48106:87")
     assert told.exit_code == 0, told.stderr
+
+
+def test_values_say_what_is_wrong_and_take_energies_in_any_case():
+    assert values.band("0.5-2KeV") == values.band("500EV-2kev") == xp.Band(lo_ev=500, hi_ev=2000)
+    for text in ("0arcsec", "-3 arcsec", "nan arcsec"):
+        with pytest.raises(xp.InvalidRecord, match="--search must be above 0"):
+            values.radius(text, "--search")
+    for text in ("09:60:41", "09 61 41"):
+        with pytest.raises(xp.UnitMismatch, match="minutes below 60"):
+            ra_deg(text)
+    row = {"name": ["a"], "ra": [10.0], "dec": [5.0], "radius": [30.0], "kind": ["Point"]}
+    assert xp.targets_from_table(Table(row))[0].kind == "point"

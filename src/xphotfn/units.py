@@ -203,6 +203,8 @@ def _text_deg(text: str, what: str, unit: Any) -> float:
         pass
     from astropy.coordinates import Angle
 
+    if _SEXAGESIMAL.fullmatch(plain) and int(re.split(r"[:\s]+", plain)[1]) >= 60:
+        raise UnitMismatch(f"{what} has minutes below 60, got {text!r}: write it as 09:58:22 or -11:03:35")
     numbers_only = not re.search(r"[^\d\s:.+\-]", plain)
     try:
         if not (numbers_only and not _SEXAGESIMAL.fullmatch(plain)):

@@ -9,6 +9,7 @@ from xphotfn.errors import InvalidRecord, UnitMismatch
 __all__ = ("background", "band", "flares", "pair", "radius", "region")
 
 _OVERDENSITY = ("r200", "r500", "r2500")
+_ENERGY_UNITS = {"kev": "keV", "ev": "eV"}  # in any case; meV and MeV differ by theirs
 _NAMED = (*_OVERDENSITY, "point", "region")
 
 
@@ -18,7 +19,10 @@ def radius(text: str, option: str = "--radius") -> Any:
 
     if text in _OVERDENSITY:
         raise UnitMismatch(f"{option} {text} needs --targets, a table with that radius; here give one such as 1200kpc")
-    return quantity(text, option, "1200kpc or 30arcsec")
+    found = quantity(text, option, "1200kpc or 30arcsec")
+    if not found.value > 0:
+        raise InvalidRecord(f"{option} must be above 0, got {text!r}: give one such as 1200kpc or 30arcsec")
+    return found
 
 
 def region(text: str) -> Any:
@@ -33,7 +37,7 @@ def band(text: str) -> Any:
     found = re.fullmatch(r"\s*([\d.]+)\s*([A-Za-z]*)\s*-\s*([\d.]+)\s*([A-Za-z]+)\s*", text)
     if not found:
         raise UnitMismatch(f"--band must be such as 0.5-2.0keV, two energies with their unit, got {text!r}")
-    lo, lo_unit, hi, hi_unit = found.groups()
+    lo, lo_unit, hi, hi_unit = (_ENERGY_UNITS.get(part.lower(), part) for part in found.groups())
     return energy_band(f"{lo} {lo_unit or hi_unit}", f"{hi} {hi_unit}")
 
 

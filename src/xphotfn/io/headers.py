@@ -106,7 +106,8 @@ def check_measurable(grid: PixelGrid, path: str) -> None:
         axis, value = (1, grid.cdelt1_deg) if grid.cdelt1_deg > 0 else (2, grid.cdelt2_deg)
         raise InvalidFile(
             path,
-            f"is mirrored (CDELT{axis} is {value:g}): north must be up and east left; give it with that axis flipped",
+            f"is mirrored (CDELT{axis} is {value:g}): north must be up and east left; flip the array along that axis "
+            f"and write -CDELT{axis} and CRPIX{axis} = NAXIS{axis} + 1 - CRPIX{axis}, or make it again with evselect",
         )
     width, height = abs(grid.cdelt1_deg), abs(grid.cdelt2_deg)
     if abs(width - height) * max(grid.shape) > TOLERANCE_PIX * width:

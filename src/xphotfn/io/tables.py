@@ -104,7 +104,7 @@ def _target_or_error(
 def _target(number: int, row: Any, names: Mapping[str, str], units: Mapping[str, Any]) -> Target:
     cells = {new: _cell(row[old], None if new in _SKY else units[old]) for old, new in names.items()}
     known = {n: v for n, v in cells.items() if n in _KNOWN and v is not None}
-    kind = str(known.pop("kind", _guess_kind(known)))
+    kind = str(known.pop("kind", _guess_kind(known))).strip().lower()
     for name in _RADII:
         if name in known and not isinstance(known[name], u.Quantity):
             known[name] = _bare_radius(known[name], kind)

@@ -199,7 +199,7 @@ def signal_to_noise(
         if area == 0:
             raise NoData(
                 f"the {what} region has no pixel on the detector: it lies in a gap, off the image or under masked "
-                "sources; use another radius or centre, or a map that covers it"
+                "sources, or is smaller than a pixel; use another radius or centre, or a map that covers it"
             )
     sums = [float(np.sum(a[m], dtype=np.float64)) for a in (counts, exposure) for m in (on_source, on_background)]
     if not all(math.isfinite(v) for v in sums):
