@@ -102,7 +102,7 @@ def _checked(ra: Any, dec: Any) -> tuple[Floats, Floats]:
     if np.any(np.abs(d) > 90) or np.any(np.isinf(a)):
         raise InvalidRecord("a position must have finite RA and Dec within +-90 deg (NaN is allowed and gives NaN)")
     if np.any((a < 0) | (a > 360)):
-        raise InvalidRecord(f"RA must lie in [0, 360] deg, got {a[(a < 0) | (a > 360)][0]:g}: check it, or give ra % 360")
+        raise InvalidRecord(f"RA must lie in [0, 360] deg, got {a[(a < 0) | (a > 360)][0]:g}: use ra % 360")
     return a, d
 
 
