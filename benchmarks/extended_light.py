@@ -148,7 +148,20 @@ def _drawn(rng, seen, case, draws, *, rate=None):
     found = ring_light(n, seconds, area, seconds)
     total, whole, live = seconds.sum(axis=0), area.sum(axis=0), sums(discs[-1], exposure > 0)[0] * each
     circle = ApertureSums(
-        n.sum(axis=0), total, live, 0 * each, total, b, total / alpha, each, total / alpha, whole, whole, whole, whole
+        n.sum(axis=0),
+        total,
+        live,
+        0 * each,
+        total,
+        b,
+        total / alpha,
+        each,
+        total / alpha,
+        whole,
+        whole,
+        whole,
+        whole,
+        live / whole,
     )
     rules = Rules("centre", "rings", "mid-p", ONE_SIGMA, 0.95)
     columns = columns_of(Measured(circle, circle, each, None, (found, found)), rules, grid, None)

@@ -80,7 +80,7 @@ def extended_columns(rings, b, alpha, area, seconds):
     exposure = seconds.sum(axis=0)
     sums = ApertureSums(counts=n, exposure=exposure, live=one, masked=0 * one, weights=exposure, ring_counts=b,
                         ring_exposure=exposure / alpha, ring_live=one / alpha, ring_weights=exposure / alpha, area=one,
-                        inner_area=one, ring_area=one / alpha, held=one)  # fmt: skip
+                        inner_area=one, ring_area=one / alpha, held=one, core=one)  # fmt: skip
     light = ring_light(rings, seconds, area, seconds)
     rules = Rules(overlap="centre", light="rings", method="mid-p", confidence=0.68, limit_confidence=0.95)
     grid = PixelGrid(nx=9, ny=9, crpix1=5, crpix2=5, ra_deg=0, dec_deg=0, cdelt1_deg=-1e-3, cdelt2_deg=1e-3)
