@@ -10,7 +10,7 @@ __all__ = ("plan_svg",)
 
 _MOST_IN_A_LAYER = 8
 _HEIGHT, _GAP, _LINK = 26, 8, 56  # of a box, between boxes, and between layers, in px
-_LETTER, _PADDING = 6.7, 18  # width of a letter of 12 px, and what a box is wider than its text
+_LETTER, _PADDING = 7.4, 18  # width of a letter of 12 px, some being wide, and what a box is wider than its text
 
 
 class _Box(NamedTuple):
