@@ -60,7 +60,7 @@ _WHERE = {
     "measure.apertures": "ApertureFlag photometry",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
     "measure.info": "info",
-    "measure.maps": "combined_rate_map rate_maps select",
+    "measure.maps": "combined_rate_map maps_by_field rate_maps select",
     "measure.joined": "joined",
     "measure.masks": "custom_mask edge_mask interloper_mask mask sensor_mask source_mask",
     "measure.event_mosaics": "EventMosaic mosaic_events",

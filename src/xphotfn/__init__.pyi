@@ -54,7 +54,12 @@ from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_eve
 from xphotfn.measure.info import info as info
 from xphotfn.measure.joined import joined as joined
 from xphotfn.measure.joint import JointFlag as JointFlag, joint_photometry as joint_photometry
-from xphotfn.measure.maps import combined_rate_map as combined_rate_map, rate_maps as rate_maps, select as select
+from xphotfn.measure.maps import (
+    combined_rate_map as combined_rate_map,
+    maps_by_field as maps_by_field,
+    rate_maps as rate_maps,
+    select as select,
+)
 from xphotfn.measure.masks import (
     custom_mask as custom_mask,
     edge_mask as edge_mask,

@@ -1,15 +1,19 @@
 """What a run gives: an outcome per step, and the way from there to products."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import cached_property
 from pathlib import PurePath
 from typing import Any, final
 
 from attrs import evolve, field, frozen
+from toolz import groupby
 
 from xphotfn.errors import CommandFailed, InvalidRecord
 from xphotfn.graph.plan import Plan, PlannedProduct
 from xphotfn.records._fields import items, strings
+from xphotfn.records.band import Band
+from xphotfn.records.field import Field
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
 from xphotfn.store.store import Store, product_folder
 
@@ -60,8 +64,29 @@ class Run:
         """Return the files that were made, by step id and name."""
         return {(done.step, o.name): o for done in self.done for o in done.outputs}
 
-    def products(self) -> Iterator[tuple[PlannedProduct, str, str]]:
-        """Yield the products that are there, as (product, path, digest); found ones have no digest."""
+    @cached_property
+    def fields(self) -> Mapping[str, Field]:
+        """The fields of the plan by name."""
+        return {field.name: field for field in self.plan.fields}
+
+    @cached_property
+    def bands(self) -> tuple[Band, ...]:
+        """The energy bands of the plan's products."""
+        return tuple(dict.fromkeys(product.band for product in self.plan.products))
+
+    def products(self, field_name: str | None = None) -> Iterator[tuple[PlannedProduct, str, str]]:
+        """Yield the products that are there, of one field or all: (product, path, digest); found ones have no digest.
+
+        What belongs to which field is looked up once for a run, so that a loop over the fields of a sample is linear.
+        """
+        return iter(self._there.get(field_name, ())) if field_name is not None else self._products()
+
+    @cached_property
+    def _there(self) -> dict[str, list[tuple[PlannedProduct, str, str]]]:
+        there: dict[str, list[tuple[PlannedProduct, str, str]]] = groupby(_field_name, self._products())
+        return there
+
+    def _products(self) -> Iterator[tuple[PlannedProduct, str, str]]:
         outputs = self.outputs()
         for product in self.plan.products:
             if product.file is not None:
@@ -97,6 +122,10 @@ class Run:
         from xphotfn.graph.notebook import run_html
 
         return run_html(self)
+
+
+def _field_name(found: tuple[PlannedProduct, str, str]) -> str:
+    return found[0].field_name
 
 
 def movable(run: Run) -> Run:

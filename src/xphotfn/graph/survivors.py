@@ -1,13 +1,15 @@
 """A second plan after a run in which something failed: mosaics of what is there."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 
 from attrs import evolve
+from toolz import groupby
 
 from xphotfn.errors import PlanError
 from xphotfn.graph.parts import Part, join, mosaic_part
 from xphotfn.graph.plan import Plan, PlannedProduct, Step
 from xphotfn.graph.result import Run
+from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 
 __all__ = ("surviving_plan",)
@@ -46,27 +48,35 @@ def surviving_plan(run: Run) -> Plan:
     >>> surviving_plan(whole).steps == plan.steps
     True
     """
-    there = [product for product, _, _ in run.products()]
-    single = [p for p in there if p.obs_id != "combined"]
+    there = [product for product, _, _ in run.products() if product.obs_id != "combined"]
     steps = {step.id: step for step in run.plan.steps}
-    parts = [Part(steps=_leading_to(single, steps), products=single)]
+    wanted = groupby(_where, (p for p in run.plan.products if p.obs_id != "combined"))
+    here = groupby(_where, there)
+    parts = [Part(steps=_leading_to(there, steps), products=there)]
     for mosaic in (p for p in run.plan.products if p.obs_id == "combined" and p.kind == "image"):
-        target = next(f for f in run.plan.fields if f.name == mosaic.field_name)
-        parts.append(_mosaic(target, mosaic, single, run.plan, steps))
+        where = _where(mosaic)
+        target = run.fields[mosaic.field_name]
+        parts.append(_mosaic(target, mosaic, here.get(where, []), wanted.get(where, []), steps))
     whole = join(parts)
     notes = dict.fromkeys([*run.plan.notes, *whole.notes])
     return Plan(steps=whole.steps, fields=run.plan.fields, products=whole.products, notes=notes)
 
 
+def _where(product: PlannedProduct) -> tuple[str, Band]:
+    return product.field_name, product.band
+
+
 def _mosaic(
-    target: Field, mosaic: PlannedProduct, there: Iterable[PlannedProduct], plan: Plan, steps: dict[str, Step]
+    target: Field,
+    mosaic: PlannedProduct,
+    here: Sequence[PlannedProduct],
+    wanted: Sequence[PlannedProduct],
+    steps: Mapping[str, Step],
 ) -> Part:
     """Return the mosaics of a field in a band, of the exposures that are there; a note where there is none."""
-    here = [p for p in there if p.field_name == target.name and p.band == mosaic.band]
-    wanted = [
-        p for p in plan.products if p.obs_id != "combined" and (p.field_name, p.band) == (target.name, mosaic.band)
-    ]
-    lost = [f"{p.obs_id} {p.instrument} {p.exposure_id} {p.kind}" for p in wanted if p not in here]
+    there = {(p.what, p.name) for p in here}
+    gone = [p for p in wanted if (p.what, p.name) not in there]
+    lost = [f"{p.obs_id} {p.instrument} {p.exposure_id} {p.kind}" for p in gone]
     notes = [f"{target.name}, {mosaic.band}: the mosaic is without {', '.join(lost)}, which failed"] if lost else []
     try:
         part = mosaic_part(target, Part(products=here), mosaic.band, _reference(mosaic, wanted, steps))
@@ -75,7 +85,7 @@ def _mosaic(
     return evolve(part, notes=[*notes, *part.notes])
 
 
-def _reference(mosaic: PlannedProduct, wanted: Iterable[PlannedProduct], steps: dict[str, Step]) -> str:
+def _reference(mosaic: PlannedProduct, wanted: Iterable[PlannedProduct], steps: Mapping[str, Step]) -> str:
     """Return the ObsID whose image set the grid of a mosaic: that of the first input of the first step of its chain."""
     step = steps[mosaic.step]
     while (first := step.inputs[0]).step and steps[first.step].command.task == step.command.task:
@@ -83,7 +93,7 @@ def _reference(mosaic: PlannedProduct, wanted: Iterable[PlannedProduct], steps: 
     return next(p.obs_id for p in wanted if p.name == first.name)
 
 
-def _leading_to(products: Iterable[PlannedProduct], steps: dict[str, Step]) -> tuple[Step, ...]:
+def _leading_to(products: Iterable[PlannedProduct], steps: Mapping[str, Step]) -> tuple[Step, ...]:
     """Return the steps that make the products, and those they wait for, in the order of the plan."""
     wanted: set[str] = set()
     waiting = [p.step for p in products if p.step]

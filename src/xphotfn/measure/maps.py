@@ -164,24 +164,19 @@ def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[
     """Yield the maps of a run with what they show, as a planned product says it."""
     of_kind(run, Run, "run(plan, ...)")
     name = target.name if isinstance(target, Target) else target
-    names = [f.name for f in run.plan.fields]
-    if name is not None and name not in names:
-        raise ProductMissing(f"the run has no field {name!r}; it has {', '.join(names)}")
-    bands = list(dict.fromkeys(p.band for p in run.plan.products))
-    if band is not None and band not in bands:
-        raise ProductMissing(f"the run has no band {band}; it has {', '.join(str(b) for b in bands)}")
+    if name is not None and name not in run.fields:
+        raise ProductMissing(f"the run has no field {name!r}; it has {', '.join(run.fields)}")
+    if band is not None and band not in run.bands:
+        raise ProductMissing(f"the run has no band {band}; it has {', '.join(str(b) for b in run.bands)}")
     there = {
-        (p.kind, p.what): (p, path, digest)
-        for p, path, digest in run.products()
-        if (name is None or p.field_name == name) and (band is None or p.band == band)
+        (p.kind, p.what): (p, path, digest) for p, path, digest in run.products(name) if band is None or p.band == band
     }
-    targets = {f.name: f.target for f in run.plan.fields}
     members: dict[tuple[str, Band], list[RateMap]] = {}
     for (kind, what), image in sorted(there.items(), key=lambda item: item[1][0].obs_id == "combined"):
         exposure = there.get(("exposure_map", what))
         if kind == "image" and exposure is not None:
-            target = targets[what[0]]
-            pair = _product(Image, target, *image), _product(ExposureMap, target, *exposure)
+            shown = run.fields[what[0]].target
+            pair = _product(Image, shown, *image), _product(ExposureMap, shown, *exposure)
             group = members.setdefault((what[0], what[-1]), [])
             if what[1] == "combined":
                 yield what, joined_mosaic(*pair, group)

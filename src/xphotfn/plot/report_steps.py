@@ -1,22 +1,27 @@
 """The steps of a run as a report shows them, and the part of a run that belongs to one field."""
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
+
+from toolz import groupby, unique
 
 from xphotfn.commands.shell import shell_line
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.graph.plan import Plan, Step
 from xphotfn.graph.result import Run
 from xphotfn.plot.report_records import StepReport
-from xphotfn.records.field import Field
 from xphotfn.records.outcome import Done, Failed, Outcome, Skipped
 from xphotfn.store.explanation import read_manifest
 
 __all__ = ("parts_of", "step_reports")
 
 LOG_BYTES = 4000
+_OBS_ID = re.compile(r"[0-9]{10}")
 
 
 def parts_of(run: Run) -> Iterator[Run]:
@@ -31,14 +36,13 @@ def parts_of(run: Run) -> Iterator[Run]:
     steps = {s.id: s for s in run.plan.steps}
     places = {step_id: place for place, step_id in enumerate(steps)}
     outcomes = {o.step: o for o in run.outcomes}
-    products: dict[str, list[Any]] = {}
-    for product in run.plan.products:
-        products.setdefault(product.field_name, []).append(product)
+    products = groupby(attrgetter("field_name"), run.plan.products)
+    about = _by_observation(run.plan.notes)
     for field in run.plan.fields:
         own = products.get(field.name, [])
         needed = _needed([p.step for p in own if p.step], steps)
         ordered = [steps[step_id] for step_id in sorted(needed, key=places.__getitem__)]
-        notes = [n for n in run.plan.notes if _is_about(n, field)]
+        notes = unique(chain.from_iterable(about.get(obs_id, ()) for obs_id in field.obs_ids))
         yield Run(
             plan=Plan(steps=ordered, fields=(field,), products=own, notes=notes),
             outcomes=[outcomes[s.id] for s in ordered if s.id in outcomes],
@@ -58,8 +62,13 @@ def _needed(wanted: Iterable[str], steps: Mapping[str, Step]) -> set[str]:
     return found
 
 
-def _is_about(note: str, field: Field) -> bool:
-    return any(obs_id in note for obs_id in field.obs_ids)
+def _by_observation(notes: Iterable[str]) -> dict[str, list[str]]:
+    """Return the notes by the ObsIDs that they name."""
+    about: dict[str, list[str]] = {}
+    for note in notes:
+        for obs_id in dict.fromkeys(_OBS_ID.findall(note)):
+            about.setdefault(obs_id, []).append(note)
+    return about
 
 
 def step_reports(run: Run) -> tuple[StepReport, ...]:
