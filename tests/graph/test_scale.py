@@ -1,4 +1,4 @@
-"""What a sample costs: work that grows as the sample does, counted in calls of functions, which no busy machine moves."""
+"""What a sample costs: work that grows as the sample does, in calls of functions, which no busy machine changes."""
 
 import sys
 from types import SimpleNamespace
