@@ -1,6 +1,7 @@
 """What the header of an EPIC image or exposure map says of its kind and its pixel grid."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord
@@ -8,7 +9,15 @@ from xphotfn.io.cards import card
 from xphotfn.io.energies import band_of_exposure_map, band_of_image
 from xphotfn.records.grid import TOLERANCE_PIX, XMM_REFERENCE, PixelGrid
 
-__all__ = ("band_of_exposure_map", "band_of_image", "check_measurable", "grid_of", "is_exposure_map", "is_mosaic")
+__all__ = (
+    "band_of_exposure_map",
+    "band_of_image",
+    "check_measurable",
+    "grid_of",
+    "is_exposure_map",
+    "is_mosaic",
+    "on_times",
+)
 
 _SKY_UNIT_DEG = 1.38888888888889e-05  # 0.05 arcsec, as REFXCDLT and REFYCDLT have it
 
@@ -22,6 +31,37 @@ def is_exposure_map(header: Any) -> bool:
 def is_mosaic(header: Any) -> bool:
     """Whether a primary header is that of a mosaic: emosaic names its inputs in cards EMSCF001 and so on."""
     return any(name.startswith("EMSCF") for name in header) or str(card(header, "CREATOR", "")).startswith("emosaic")
+
+
+def on_times(headers: Sequence[Any], *, of_list: bool = False) -> tuple[tuple[str, float], ...]:
+    """Return the seconds that a file was on, by the cards that say so: ONTIMEnn of each CCD, and EXPOSURE of all.
+
+    Parameters
+    ----------
+    headers
+        In the order in which cards are looked up, astropy's or :class:`~xphotfn.io.cards.Cards`.
+    of_list
+        Whether they are of an event list: its images get the longest ONTIMEnn as EXPOSURE, whatever its own says.
+
+    Examples
+    --------
+    >>> from astropy.io import fits
+    >>> header = fits.Header({"ONTIME01": 90.0, "ONTIME02": 91.5, "EXPOSURE": 91.0})
+    >>> on_times([header])
+    (('ONTIME01', 90.0), ('ONTIME02', 91.5), ('EXPOSURE', 91.0))
+    >>> on_times([header], of_list=True)[-1]
+    ('EXPOSURE', 91.5)
+    """
+    names = sorted({n for h in headers for n in h if n.startswith("ONTIME") and n[6:].isdigit() and len(n) == 8})
+    each = {name: value for name in names if (value := _seconds(headers, name)) is not None}
+    whole = max(each.values(), default=None) if of_list else _seconds(headers, "EXPOSURE")
+    return tuple((each if whole is None else each | {"EXPOSURE": whole}).items())
+
+
+def _seconds(headers: Sequence[Any], name: str) -> float | None:
+    values = (card(header, name) for header in headers)
+    value = next((v for v in values if v is not None and v != ""), None)
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
 def grid_of(header: Any, path: str, *, measured: bool = True) -> PixelGrid:

@@ -1,6 +1,6 @@
 """Images, exposure maps and rate maps: frozen references whose data load on first use and are read-only."""
 
-from typing import Any, final
+from typing import Any, NamedTuple, final
 
 import astropy.units as u
 import numpy as np
@@ -8,19 +8,23 @@ from attrs import cmp_using, field, frozen
 from numpy.typing import NDArray
 
 from xphotfn.commands.dss import dss_names_places
+from xphotfn.commands.time_cut import time_ranges
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.cache import BoundedCache, file_key
 from xphotfn.io.exposure_units import exposure_unit
-from xphotfn.io.headers import check_measurable
+from xphotfn.io.headers import check_measurable, on_times
 from xphotfn.records._fields import non_empty
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.science.identity import different_on_times
 from xphotfn.science.masks import read_only, sensor_mask
 from xphotfn.science.ratemap import not_whole, rate_map
 
 __all__ = ("ExposureMap", "Image", "Product", "RateMap", "clear_cache")
 
 _CACHE = BoundedCache(256 * 2**20)
+_CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
 
 
 def clear_cache() -> None:
@@ -187,6 +191,34 @@ def _is_cut(image: Image, exposure: ExposureMap) -> bool:
     return image.obs_id != "combined" and dss_names_places(image.header) and "PLACES" not in exposure.header
 
 
+class _Times(NamedTuple):
+    on_times: tuple[tuple[str, float], ...]
+    time_ranges: tuple[str, ...]
+
+
+def _times(product: Image | ExposureMap) -> _Times:
+    header = _array_and_header(product.path, 0)[1]
+    return _Times(on_times([header]), time_ranges(header))
+
+
+def _times_apart(image: Image, exposure: ExposureMap) -> str:
+    """Say by what an image and its exposure map hold other times; empty where they agree, or one says nothing.
+
+    Only what EPIC's tasks make is compared: the cards of other telescopes mean other things, and a mosaic has many.
+    """
+    if image.instrument not in _CAMERAS:
+        return ""
+    one, other = _times(image), _times(exposure)
+    cards = different_on_times(one, other)
+    if cards:
+        seconds = (dict(times.on_times)[cards[0]] for times in (one, other))
+        return "{} is {:.1f} s in the image and {:.1f} s in the map".format(cards[0], *seconds)
+    if set(one.time_ranges) == set(other.time_ranges):
+        return ""
+    said = (" and ".join(times.time_ranges) or "no condition on TIME" for times in (one, other))
+    return "the image keeps {}, the map {}".format(*said)
+
+
 @final
 @frozen(kw_only=True, repr=False)
 class RateMap:
@@ -197,7 +229,8 @@ class RateMap:
     image, exposure
         The two products; they must be of one observation, camera, exposure and band (as :attr:`Band.nominal` calls
         it), on the same grid. The exposure is taken as it is, and an image that was cut by regions is refused when it
-        is measured: ``rate_maps`` or :func:`~xphotfn.measure.joined.joined` make that pair.
+        is measured: ``rate_maps`` or :func:`~xphotfn.measure.joined.joined` make that pair. So are an image and a map
+        of different times.
 
     Raises
     ------
@@ -235,13 +268,21 @@ class RateMap:
         InvalidRecord
             If a pixel where the detector looked holds no whole number, or one below 0: such an image is a model, or was
             resampled, smoothed or background-subtracted, and has no Poisson statistics. NaN is not looked at.
-            Also if the image was cut by regions of which the exposure map does not know.
+            Also if the image was cut by regions of which the exposure map does not know, or if the two hold different
+            times: on-times that differ by more than 1 s and 0.1 %, or other conditions on TIME.
         """
         counts, key = self.image.data, ("whole", file_key(self.image.path), file_key(self.exposure.path))
         if self.exposure.looked_at is None and _is_cut(self.image, self.exposure):
             raise InvalidRecord(
                 f"{self.path} was cut by regions, of which its exposure map does not know: there would be exposure and "
                 "no count; take the pair from rate_maps(...), or join it with xp.joined(image, exposure)"
+            )
+
+        apart = _CACHE.get(("times", *key[1:]), lambda: (_times_apart(self.image, self.exposure), 1))
+        if apart:
+            raise InvalidRecord(
+                f"image {self.path} and exposure map {self.exposure.path} hold different times, and the rate would be "
+                f"wrong: {apart}; make the exposure map from this image, or from the event list with the same good time"
             )
 
         def check() -> tuple[Any, int]:

@@ -15,7 +15,7 @@ from xphotfn.io.cards import Cards
 from xphotfn.io.closer import holds_whole_counts, share_outside_field
 from xphotfn.io.energies import band_of_product, energies_of
 from xphotfn.io.fits import read_headers
-from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic
+from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic, on_times
 from xphotfn.io.layout import Hint
 from xphotfn.io.source_lists import is_source_list
 from xphotfn.io.tree import TreeFile
@@ -141,7 +141,10 @@ def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileF
     if reason:
         return _facts(file, hint, **said, **camera, reason=reason, detail=detail)
     said |= camera
-    said |= {"on_times": _on_times(look, kind), "time_ranges": _time_ranges(main.selection())}
+    said |= {
+        "on_times": on_times(look.headers, of_list=kind == "events"),
+        "time_ranges": _time_ranges(main.selection()),
+    }
     more = _events(look, main, file) if kind == "events" else _product(said, look, main, file, hint)
     return _facts(file, hint, **(said | more))
 
@@ -271,14 +274,6 @@ def _on_time(look: _Cards) -> float:
         if value is not None and value >= 0:
             return value
     return 0.0
-
-
-def _on_times(look: _Cards, kind: str) -> tuple[tuple[str, float], ...]:
-    """Return the seconds of each CCD and of all as the cards say; a list's images get the longest as EXPOSURE."""
-    names = sorted({n for h in look.headers for n in h if n.startswith("ONTIME") and n[6:].isdigit() and len(n) == 8})
-    each = {name: value for name in names if (value := look.number(name)) is not None}
-    whole = max(each.values(), default=None) if kind == "events" else look.number("EXPOSURE")
-    return tuple((each if whole is None else each | {"EXPOSURE": whole}).items())
 
 
 @lru_cache(maxsize=4096)

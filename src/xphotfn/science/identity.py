@@ -7,7 +7,7 @@ order give the same answer.
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from toolz import groupby
 
@@ -17,7 +17,7 @@ from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import LeftOut
 
-__all__ = ("Decision", "decide", "differences", "rivals", "same_times")
+__all__ = ("Decision", "Timed", "decide", "differences", "different_on_times", "rivals", "same_times")
 
 _UNKNOWN_EXPOSURE = "X000"  # as the pipeline names what belongs to no single exposure
 _NEVER = GoodTimes(intervals=())
@@ -176,7 +176,19 @@ def _go_together(image: FileFacts, found: FileFacts) -> bool:
     return places[0] == places[1] and image.band.nominal == found.band.nominal
 
 
-def same_times(one: FileFacts, other: FileFacts) -> bool:
+class Timed(Protocol):
+    """What says which times it holds: seconds by the cards that give them, and conditions on TIME beside."""
+
+    @property
+    def on_times(self) -> tuple[tuple[str, float], ...]:
+        """Seconds by card."""
+
+    @property
+    def time_ranges(self) -> tuple[str, ...]:
+        """Conditions on TIME."""
+
+
+def same_times(one: Timed, other: Timed) -> bool:
     """Return whether two files hold the same times, as far as they say: on-times by the same cards, ranges of TIME.
 
     Examples
@@ -190,11 +202,24 @@ def same_times(one: FileFacts, other: FileFacts) -> bool:
     >>> same_times(whole, half), same_times(whole, silent)
     (False, True)
     """
-    if set(one.time_ranges) != set(other.time_ranges):
-        return False
+    return set(one.time_ranges) == set(other.time_ranges) and not different_on_times(one, other)
+
+
+def different_on_times(one: Timed, other: Timed) -> tuple[str, ...]:
+    """Return the cards by which two files were on for different times, the largest difference first.
+
+    Examples
+    --------
+    >>> from xphotfn.records import FoundFile
+    >>> file = FoundFile(path="/a", size=1, mtime_ns=1)
+    >>> whole, half = (FileFacts(name="a", file=file, kind="events", on_times=[("EXPOSURE", s)]) for s in (9e3, 5e3))
+    >>> different_on_times(whole, half)
+    ('EXPOSURE',)
+    """
     first, second = dict(one.on_times), dict(other.on_times)
-    shared = ((first[card], second[card]) for card in first.keys() & second.keys())
-    return all(abs(a - b) <= max(_ROUND_S, _ROUND_SHARE * max(a, b)) for a, b in shared)
+    apart = {card: abs(first[card] - second[card]) for card in first.keys() & second.keys()}
+    found = (c for c, s in apart.items() if s > max(_ROUND_S, _ROUND_SHARE * max(first[c], second[c])))
+    return tuple(sorted(found, key=lambda card: (-apart[card], card)))
 
 
 def _grids(items: Iterable[FileFacts]) -> list[PixelGrid]:
