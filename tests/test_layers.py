@@ -33,6 +33,15 @@ FRONT = ("", "curried", "__main__")  # the public faces: they import from anywhe
 PURE = ("errors", "units", "records", "science", "commands")
 IMPURE_MODULES = ("os", "subprocess", "time", "random", "logging", "warnings", "pathlib", "dask")
 ONLY_IN = {"dask": "graph/delayed.py", "matplotlib": "plot/", "hypothesis": "testing/strategies/"}
+# What changes the state of the whole process, and the one file that may. Warnings can be caught for all threads only.
+# fmt: off
+OF_THE_PROCESS = dict.fromkeys((
+    "catch_warnings", "simplefilter", "filterwarnings", "resetwarnings", "umask", "chdir", "fchdir", "putenv",
+    "unsetenv", "setlocale", "seterr", "set_enabled_units", "set_enabled_aliases", "add_enabled_units",
+    "add_enabled_aliases", "setdefaulttimeout", "set_printoptions", "setrecursionlimit", "setswitchinterval",
+    "set_start_method", "setrlimit", "set_int_max_str_digits",
+), "") | dict.fromkeys(("SIGTERM", "SIGINT"), "engines/processes.py")
+# fmt: on
 NAMES_A_MODULE = re.compile(rf"{PACKAGE}(\.\w+)+(:\w+)?")
 
 
@@ -152,6 +161,25 @@ def shell_problems(module, known):
                     yield module.says(node, f"imports os.{alias.name}")
 
 
+def shared_state_problems(module, known):
+    """Find what changes the whole process, and so every other thread in it."""
+    del known
+    for node in ast.walk(module.tree):
+        name = getattr(node, "attr", "") or getattr(node, "id", "")
+        if name in OF_THE_PROCESS and module.place != OF_THE_PROCESS[name]:
+            yield module.says(node, f"{name} changes the whole process, which belongs to others too")
+        elif isinstance(node, ast.ImportFrom):
+            for alias in node.names:
+                if alias.name in OF_THE_PROCESS:
+                    yield module.says(node, f"imports {alias.name}, which changes the whole process")
+        targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else []
+        for target in targets:
+            if isinstance(target, ast.Subscript) and ast.unparse(target.value).endswith(("environ", "rcParams")):
+                yield module.says(node, f"changes {ast.unparse(target.value)}, which belongs to the whole process")
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("environ.update", "environ.setdefault")):
+            yield module.says(node, "changes os.environ, which belongs to the whole process")
+
+
 RULES = (
     order_problems,
     relative_import_problems,
@@ -159,6 +187,7 @@ RULES = (
     exclusive_import_problems,
     form_problems,
     shell_problems,
+    shared_state_problems,
 )
 
 
@@ -240,6 +269,13 @@ BAD = [
     ("engines/a.py", MODULE + "import os\nos.system('true')\n", "calls os.system"),
     ("engines/a.py", MODULE + "import os\nos.popen('true')\n", "calls os.popen"),
     ("engines/a.py", MODULE + "from os import system\n", "imports os.system"),
+    ("engines/a.py", MODULE + "import warnings\nwith warnings.catch_warnings(): pass\n", "changes the whole process"),
+    ("engines/a.py", MODULE + "from warnings import simplefilter\n", "imports simplefilter"),
+    ("engines/a.py", MODULE + "import os\nos.umask(0)\n", "umask changes the whole process"),
+    ("engines/a.py", MODULE + "import os\nos.environ['A'] = 'b'\n", "changes os.environ"),
+    ("engines/a.py", MODULE + "import os\ndel os.environ['A']\n", "changes os.environ"),
+    ("engines/a.py", MODULE + "import os\nos.environ.update(A='b')\n", "changes os.environ"),
+    ("engines/a.py", MODULE + "import signal\nsignal.signal(signal.SIGTERM, print)\n", "SIGTERM changes"),
 ]
 
 

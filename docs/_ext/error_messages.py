@@ -21,6 +21,7 @@ PASSED_ON = {
     "cli.group": "the sentence of any error",
     "commands.selection.macros": "what is wrong with a macro, raised below in the same file",
     "engines.native.selection_functions": "a mark without a message",
+    "engines.native.selection_files": "the message of the reader of the file",
     "engines.task_line": "the rule that a parameter breaks, of commands.parameters",
     "engines.tasks": "the message of the command",
     "io.regions": "what is wrong with a shape, raised below in the same file",

@@ -603,7 +603,7 @@ def test_memory_does_not_grow_with_the_list(tmp_path):
         ({"expression": "NAME == 3"}, ExpressionError, "text"),
         ({"expression": "#NONE"}, ExpressionError, "NONE"),
         ({"expression": "gti(events.fits,TIME)"}, InvalidFile, "EVENTS"),
-        ({"expression": "gti(none.fits,TIME)"}, InvalidFile, "not there"),
+        ({"expression": "gti(none.fits,TIME)"}, InvalidFile, "no such file"),
         ({"xcolumn": "Z"}, InvalidFile, "no column 'Z'"),
         ({"ycolumn": "NAME"}, InvalidFile, "no numbers"),
         ({"zcolumn": "NAME"}, InvalidFile, "no numbers"),

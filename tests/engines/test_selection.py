@@ -341,8 +341,8 @@ def test_what_is_no_gti_says_what_it_is(tmp_path):
         ("s.fits", "", "one number"),
         ("n.fits", "", "NaN"),
         ("empty.fits", "", "no table and no image"),
-        ("text.fits", "", "cannot be read as FITS"),
-        ("none.fits", "", "not there"),
+        ("text.fits", "", "is not a FITS file"),
+        ("none.fits", "", "no such file"),
     ]
     for name, block, problem in cases:
         with pytest.raises(InvalidFile, match=problem) as caught:

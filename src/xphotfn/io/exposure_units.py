@@ -1,5 +1,6 @@
 """The unit of exposure maps: seconds, or area times seconds, as BUNIT says it."""
 
+import re
 from typing import Any
 
 import astropy.units as u
@@ -13,7 +14,7 @@ EXPOSURE_UNITS = (u.s, u.cm**2 * u.s)
 """Units that an exposure map may have: rates are then ct/s, or ct/s/cm2."""
 RATE_NAMES = {"s": "ct/s", "cm2 s": "ct/(cm2 s)"}
 """How the unit of rates is written, by that of the exposure."""
-_ALIASES = {"sec": u.s, "secs": u.s, "seconds": u.s}  # beside what astropy reads
+_SECONDS = re.compile(r"\bsec(?:s|onds)?\b")  # beside what astropy reads
 
 
 def exposure_unit(header: Any, name: str) -> u.UnitBase:
@@ -44,8 +45,7 @@ def exposure_unit(header: Any, name: str) -> u.UnitBase:
     text = str(card(header, "BUNIT", "") or "").strip()
     if not text:
         return u.s
-    with u.set_enabled_aliases(_ALIASES):
-        found = u.Unit(text, parse_strict="silent")
+    found = u.Unit(_SECONDS.sub("s", text), parse_strict="silent")
     for unit in EXPOSURE_UNITS:
         if found == unit:
             return unit

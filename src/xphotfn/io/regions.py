@@ -1,21 +1,23 @@
 """DS9 region files: every statement is read, noted or refused with its line, never skipped.
 
-The shapes themselves are parsed by the ``regions`` package. It leaves out with a warning what it does not know
-(``physical`` coordinates among them) and names no line, so the statements are told apart here.
+The package ``regions`` leaves out what it does not know (``physical`` coordinates among them) with a warning, which
+can be caught for the whole process only, and names no line; so the files are read here. Every step takes a time that
+grows with the length of a line, whatever stands in it: files come from anywhere.
 """
 
+import math
 import re
-import threading
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from attrs import field, frozen
 
-from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.errors import InvalidFile, InvalidRecord, UnitMismatch
+from xphotfn.io.bounded import MOST_TEXT, read_bounded
 from xphotfn.records._fields import items, pairs
 from xphotfn.records.region import Region
+from xphotfn.units import dec_deg, ra_deg
 
 __all__ = ("RegionFile", "drawn_on", "means_pixels", "read_region_file", "read_regions")
 
@@ -26,11 +28,15 @@ _ARGUMENTS = {"circle": (3,), "ellipse": (4, 5), "box": (4, 5), "annulus": (4,),
 _SIZES = {"circle": 1, "ellipse": 2, "box": 2, "annulus": 2}
 _KNOWN = "circle, ellipse, box, annulus, polygon and point"
 
-_PROPERTIES = r"""(?:\{[^}]*\}|"[^"]*"|'[^']*'|[^;])*"""  # quotes and braces may hold a ';'
-_STATEMENT = re.compile(rf"\s*(?:(global\b{_PROPERTIES})|([^#;]*)(#{_PROPERTIES})?)(?:;|\Z)", re.IGNORECASE)
-_PROPERTY = re.compile(r"""(\w+)\s*=\s*(\{[^}]*\}|"[^"]*"|'[^']*'|[^\s;]+)""")
-_SHAPE = re.compile(r"([-+!]?)\s*([A-Za-z]\w*)\s*(?:\(([^()]*)\)|([^()]*))")
-_NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?"
+# What repeats never gives back what it took (``*+``), so that nothing is looked at twice.
+_GLOBAL = re.compile(r"\s*+global\b", re.IGNORECASE)
+_END_OF_SHAPE = re.compile("[;#]")
+_CLOSED_BY = {"{": "}", '"': '"', "'": "'"}  # what stands between them may hold a ';'
+_END_OF_PROPERTIES = re.compile(r"""[;{"']""")
+_PROPERTY = re.compile(r"(\w++)(\s*+=\s*+)?+")
+_WORD = re.compile(r"[^\s;]++")
+_SHAPE = re.compile(r"([-+!]?+)\s*+([A-Za-z]\w*+)\s*+(?:\(([^()]*+)\)|([^()]*+))")
+_NUMBER = r"[-+]?+(?:\d++\.?+\d*+|\.\d++)(?:[eE][-+]?+\d++)?+"
 _ANNOTATION = re.compile(
     r"#\s*(text|ruler|vector|composite|compass|projection|segment|line|e?panda|bpanda)\s*\(", re.IGNORECASE
 )
@@ -38,10 +44,14 @@ _ANNOTATIONS = ("text", "ruler", "vector", "composite", "compass", "projection",
 _DRAWN_ON = re.compile(r"#\s*(?:filename|image)\s*:\s*([^\s\[]+)", re.IGNORECASE)
 _POSITION_ERROR = re.compile(rf"position error ({_NUMBER}) deg")
 _PLAIN = re.compile(_NUMBER)
-_POSITION = re.compile(rf"{_NUMBER}d?|[-+]?\d+:\d+:\d+\.?\d*|[-+]?\d+[hd]\d+m\d+\.?\d*s")
-_ANGLE = re.compile(rf"{_NUMBER}d?")
-_SIZE = re.compile(rf"{_NUMBER}[\"'dr]?")
-_FILTERS = threading.Lock()  # the warning filters belong to the whole process
+_SIXTY = r"[0-5]?\d"
+_POSITION = re.compile(
+    rf"{_NUMBER}d?|[-+]?\d++:{_SIXTY}:{_SIXTY}(?:\.\d*+)?+|[-+]?\d++[hd]{_SIXTY}m{_SIXTY}(?:\.\d*+)?+s"
+)
+_ANGLE = re.compile(rf"({_NUMBER})d?")
+_SIZE = re.compile(rf"({_NUMBER})([\"'dr]?)")
+_PARTS_OF_DEGREE = {'"': 3600, "'": 60}
+_SHOWN = 80  # letters of a statement or a number in a message
 
 
 class _Statement(NamedTuple):
@@ -170,7 +180,7 @@ def read_region_file(path: str | Path) -> RegionFile:
             try:
                 found.append(_region(statement, frame, {**defaults, **statement.properties}))
             except InvalidRecord as error:
-                raise InvalidFile(str(path), f"{statement.text!r} {error}", statement.line) from error
+                raise InvalidFile(str(path), f"{_short(statement.text)!r} {error}", statement.line) from error
     return RegionFile(regions=found, image=_drawn_on(text), notes=notes)
 
 
@@ -203,12 +213,11 @@ def means_pixels(path: str | Path) -> bool:
 
 
 def _read_bytes(path: str | Path) -> bytes:
-    try:
-        return Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise InvalidFile(str(path), "there is no such file: check the path") from error
-    except OSError as error:
-        raise InvalidFile(str(path), f"cannot be read ({error.strerror or error})") from error
+    return read_bounded(path, most=MOST_TEXT)
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[: _SHOWN - 3]}..."
 
 
 def _decoded(path: str | Path, raw: bytes) -> str:
@@ -229,14 +238,62 @@ def _statements(path: str, text: str) -> Iterator[_Statement]:
                 raise InvalidFile(path, f"{word} is a shape that is not known here: use {_KNOWN}", line)
             yield _Statement(line, "", {}, word)
             continue
-        at = 0
-        while at < len(content):
-            match = _STATEMENT.match(content, at)
-            if match is None:
-                raise InvalidFile(path, f"cannot be understood: {content[at:].strip()!r}", line)
-            properties = {key.lower(): value for key, value in _PROPERTY.findall(match[1] or match[3] or "")}
-            yield _Statement(line, (match[1] or match[2]).strip(), properties)
-            at = match.end()
+        for word, properties in _statements_of(content):
+            yield _Statement(line, word, _properties(properties))
+
+
+def _statements_of(content: str) -> Iterator[tuple[str, str]]:
+    """Yield what each statement of a line says, and its properties: all of it after ``global``, else after ``#``."""
+    last = _last_closings(content)
+    at = 0
+    while at < len(content):
+        if _GLOBAL.match(content, at):
+            stop = after = at
+            end = shown = _end_of_properties(content, at, last)
+        else:
+            mark = _END_OF_SHAPE.search(content, at)
+            stop = shown = mark.start() if mark else len(content)
+            after = stop + 1
+            end = _end_of_properties(content, after, last) if mark and mark[0] == "#" else stop
+        yield content[at:shown].strip(), content[after:end]
+        at = end + 1
+
+
+def _last_closings(text: str) -> dict[str, int]:
+    """Return where each closing mark stands last: one that opens after that is a letter as others."""
+    return {closing: text.rfind(closing) for closing in _CLOSED_BY.values()}
+
+
+def _end_of_properties(content: str, at: int, last: dict[str, int]) -> int:
+    """Return where the next ``;`` outside of quotes and braces stands, or the end."""
+    while mark := _END_OF_PROPERTIES.search(content, at):
+        closing = _CLOSED_BY.get(mark[0], "")
+        if not closing:
+            return mark.start()
+        at = mark.end()
+        if last[closing] >= at:
+            at = content.index(closing, at) + 1
+    return len(content)
+
+
+def _properties(text: str) -> dict[str, str]:
+    """Return ``name=value`` of a comment; a value is in braces or quotes, or one word."""
+    found: dict[str, str] = {}
+    last = _last_closings(text)
+    at = 0
+    while name := _PROPERTY.search(text, at):
+        at = name.end()
+        if name[2]:
+            closing = _CLOSED_BY.get(text[at : at + 1], "")
+            if closing and last[closing] > at:
+                end = text.index(closing, at + 1) + 1
+            else:
+                word = _WORD.match(text, at)
+                end = word.end() if word else at
+            if end > at:
+                found[name[1].lower()] = text[at:end]
+            at = end
+    return found
 
 
 def _region(statement: _Statement, frame: str, properties: dict[str, str]) -> Region:
@@ -273,68 +330,52 @@ def _check_arguments(name: str, arguments: list[str], frame: str) -> None:
     if name != "polygon" and count not in _ARGUMENTS[name]:
         wanted = " or ".join(map(str, _ARGUMENTS[name]))
         raise InvalidRecord(f"has {count} numbers: {name} needs {wanted}")
-    sizes = _SIZES.get(name, 0)
     for place, argument in enumerate(arguments):
-        if frame in _PIXEL_FRAMES:
-            allowed, what = _PLAIN, "a plain number, in pixels"
-        elif name == "polygon" or place < 2:
-            allowed, what = _POSITION, "degrees or 9:58:22.1"
-        elif place < 2 + sizes:
-            allowed, what = _SIZE, "a number with \" or ' or, in degrees, without"
-        else:
-            allowed, what = _ANGLE, "an angle in degrees"
+        allowed, what = _allowed(name, place, frame)
         if not allowed.fullmatch(argument):
-            raise InvalidRecord(f"has {argument!r} where {what} belongs")
+            raise InvalidRecord(f"has {_short(argument)!r} where {what} belongs")
+
+
+def _allowed(name: str, place: int, frame: str) -> tuple[re.Pattern[str], str]:
+    if frame in _PIXEL_FRAMES:
+        return _PLAIN, "a plain number, in pixels"
+    if name == "polygon" or place < 2:
+        return _POSITION, "degrees or 9:58:22.1"
+    if place < 2 + _SIZES.get(name, 0):
+        return _SIZE, "a number with \" or ' or, in degrees, without"
+    return _ANGLE, "an angle in degrees"
 
 
 def _shape(name: str, arguments: list[str], frame: str) -> dict[str, Any]:
-    """Return position, size and angle of a shape as ``regions`` reads them."""
-    if name in ("ellipse", "box") and len(arguments) == 4:
-        arguments = [*arguments, "0"]
-    if name == "annulus" and float(arguments[2].rstrip("\"'dr")) == 0:  # which is a circle to `regions`
-        circle = _shape("circle", [*arguments[:2], arguments[3]], frame)
-        return {**circle, "size": (0.0, *circle["size"])}
-    region = _parsed(f"{'image' if frame == 'physical' else frame}\n{name}({','.join(arguments)})")
+    """Return position, size and angle of a shape whose arguments were checked."""
     if name == "polygon":
-        corners = _points(region.vertices, frame)
+        corners = [_position(pair, frame) for pair in zip(arguments[::2], arguments[1::2], strict=True)]
         first = corners[0][0]
         turned = [(x if frame in _PIXEL_FRAMES else first + (x - first + 180) % 360 - 180, y) for x, y in corners]
         x, y = (sum(values) / len(corners) for values in zip(*turned, strict=True))
         return {"x": x if frame in _PIXEL_FRAMES else x % 360, "y": y, "vertices": corners}
-    (x, y), *_ = _points(region.center, frame)
-    names = {
-        "circle": ("radius",), "annulus": ("inner_radius", "outer_radius"), "point": (),
-        "ellipse": ("width", "height"), "box": ("width", "height"),
-    }[name]  # fmt: skip
-    sizes = [_degrees(getattr(region, attribute)) / (2 if name == "ellipse" else 1) for attribute in names]
-    angle = _degrees(region.angle) if name in ("ellipse", "box") else 0.0
-    return {"x": x, "y": y, "size": sizes, "angle_deg": angle}
+    x, y = _position((arguments[0], arguments[1]), frame)
+    count = 2 + _SIZES[name] if name in _SIZES else 2
+    angle = float(arguments[count].rstrip("d")) if len(arguments) > count else 0.0
+    return {"x": x, "y": y, "size": [_size(text) for text in arguments[2:count]], "angle_deg": angle}
 
 
-def _parsed(text: str) -> Any:
-    """Return the one region of a text; everything that ``regions`` has against it is an InvalidRecord."""
-    from regions import Regions
-
-    try:
-        with _FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("error")
-            (region,) = Regions.parse(text, format="ds9")
-    except Exception as error:
-        raise InvalidRecord(f"is not possible: {error}") from error
-    return region
-
-
-def _points(positions: Any, frame: str) -> list[tuple[float, float]]:
-    """Return positions in the numbers of a Region; `regions` took 1 off what the file says in pixels."""
+def _position(pair: tuple[str, str], frame: str) -> tuple[float, float]:
+    """Return a position in the numbers of a Region: pixels of images count from 1 in a file."""
     if frame in _PIXEL_FRAMES:
-        offset = 1.0 if frame == "physical" else 0.0
-        xs, ys = positions.x + offset, positions.y + offset
-    else:
-        xs, ys = positions.ra.deg, positions.dec.deg
-    if getattr(xs, "ndim", 0) == 0:
-        return [(float(xs), float(ys))]
-    return [(float(x), float(y)) for x, y in zip(xs, ys, strict=True)]
+        offset = 1.0 if frame == "image" else 0.0
+        return float(pair[0]) - offset, float(pair[1]) - offset
+    try:
+        ra, dec = ra_deg(pair[0]) % 360, dec_deg(pair[1])
+    except UnitMismatch as error:
+        raise InvalidRecord(f"has no position: {error}") from error
+    if not abs(dec) <= 90:
+        raise InvalidRecord(f"has a Dec of {dec:g}: it lies between -90 and 90 degrees")
+    return ra, dec
 
 
-def _degrees(value: Any) -> float:
-    return float(value.to_value("deg")) if hasattr(value, "to_value") else float(value)
+def _size(text: str) -> float:
+    """Return a size in degrees, or in pixels where it has no unit."""
+    match = _SIZE.fullmatch(text)
+    value, unit = (float(match[1]), match[2]) if match else (math.nan, "")
+    return math.degrees(value) if unit == "r" else value / _PARTS_OF_DEGREE.get(unit, 1)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.bounded import MOST_TEXT, read_bounded
 
 __all__ = ("TABLE_FORMATS", "read_table", "table_format")
 
@@ -69,7 +70,9 @@ def read_table(path: Path) -> Any:
     is_text = path.name.lower().endswith(_TEXTS)
     kind = "a table of text" if is_text else table_format(path, *_TEXTS[1:])
     try:
-        table = _text_table(path.read_bytes()) if is_text else Table.read(path, format=kind)
+        table = _text_table(read_bounded(path, most=MOST_TEXT)) if is_text else Table.read(path, format=kind)
+    except InvalidFile:
+        raise
     except Exception as error:  # each reader of astropy has its own errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InvalidFile(str(path), f"cannot be read as {kind} ({reason[0]})") from error

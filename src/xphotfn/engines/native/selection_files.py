@@ -1,6 +1,5 @@
 """Reads the files that a selection expression names: good time intervals, masks and region tables."""
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import groupby
@@ -24,6 +23,7 @@ from xphotfn.engines.native.selection_filters import (
     gti_table,
 )
 from xphotfn.errors import InvalidFile
+from xphotfn.io.fits import open_checked
 
 __all__ = ("file_resolver", "open_fits", "pick_block", "read_gti", "read_mask", "read_places", "read_region_table")
 
@@ -81,15 +81,11 @@ def _axis(node: Expression, axes: Mapping[str, Axis]) -> Axis:
 def open_fits(path: Path) -> Iterator[Any]:
     """Open a FITS file to read it whole; what astropy cannot read becomes InvalidFile."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of padding and headers; data cut short are errors below
-            with fits.open(path, memmap=False) as hdus:
-                yield hdus
-    except FileNotFoundError as error:
-        raise InvalidFile(path.name, "the file is not there") from error
-    except InvalidFile:
-        raise
-    except (*_UNREADABLE, fits.VerifyError) as error:
+        with open_checked(path) as hdus:
+            yield hdus
+    except InvalidFile as error:
+        raise InvalidFile(path.name, error.problem, error.line) from error
+    except _UNREADABLE as error:
         raise InvalidFile(path.name, f"it cannot be read as FITS ({error}); fetch or make it again") from error
 
 
