@@ -46,6 +46,12 @@ THEMES = (
         ),
     ),
     Theme(
+        "detection",
+        "Lists of sources",
+        "What a search for sources finds, and what is made of it.",
+        ("records.source", "records.source_columns", "io.source_lists"),
+    ),
+    Theme(
         "plans",
         "Plans and runs",
         "What is to be made, as data, and what came of it.",

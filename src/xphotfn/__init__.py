@@ -35,6 +35,7 @@ _WHERE = {
     "records.observation": "Exposure Observation",
     "records.outcome": "Done Failed Skipped",
     "records.region": "Region",
+    "records.source": "DetectedObject DetectedSource MapRate SearchedMap SourceFlag SourceList",
     "records.subspace": "Subspace",
     "records.target": "Target extended_source galaxy_cluster point_source",
     "science.snr": "xga_method",

@@ -108,6 +108,14 @@ from xphotfn.records.measurement import Centre as Centre, Measurement as Measure
 from xphotfn.records.observation import Exposure as Exposure, Observation as Observation
 from xphotfn.records.outcome import Done as Done, Failed as Failed, Skipped as Skipped
 from xphotfn.records.region import Region as Region
+from xphotfn.records.source import (
+    DetectedObject as DetectedObject,
+    DetectedSource as DetectedSource,
+    MapRate as MapRate,
+    SearchedMap as SearchedMap,
+    SourceFlag as SourceFlag,
+    SourceList as SourceList,
+)
 from xphotfn.records.subspace import Subspace as Subspace
 from xphotfn.records.target import (
     Target as Target,

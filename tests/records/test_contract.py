@@ -50,6 +50,7 @@ from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.outcome import Done, Failed, Output, Skipped
 from xphotfn.records.region import Region
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import CosmologyParameters, Radius, Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
@@ -208,6 +209,11 @@ RECORDS = (
     case(LightCurve, xst.light_curves(), {"bin_s": 0.0}, holds_arrays=True),
     case(FlareCut, xst.flare_cuts(), {"goal": "fast"}),
     case(InOut, xst.in_outs(), {"area_ratio": 0.0}),
+    case(SearchedMap, xst.source_parts(kind="map"), {"pixel_arcsec": 0.0}, examples=100),
+    case(MapRate, xst.source_parts(kind="rate"), {"exposure_s": -1.0}),
+    case(DetectedSource, xst.detected_sources(), {"flags": 4096}, examples=300),
+    case(DetectedObject, xst.source_parts(kind="object"), {"semi_major_arcsec": 0.0}),
+    case(SourceList, xst.source_lists(), {"origin": "XAPA"}, relatives=xst.source_lists(rates=False), examples=100),
     case(Output, OUTPUTS, {"digest": ""}),
     case(
         Done,
@@ -563,6 +569,7 @@ SUMMED_UP = (
     PlanDiff,
     RateMap,
     Run,
+    SourceList,
 )
 
 COVERED_ROOMS = ("xphotfn.records", "xphotfn.science", "xphotfn.commands", "xphotfn.io.products", "xphotfn.graph")

@@ -25,12 +25,13 @@ from xphotfn.io.write import write_image
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.region import Region
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
 from xphotfn.records.target import galaxy_cluster
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.testing.files import exposure_cards, image_cards, product_name
 from xphotfn.testing.scene import SOFT, CameraExposure, Pointing
 
-__all__ = ("example_field", "example_rate_map", "example_run")
+__all__ = ("example_field", "example_rate_map", "example_run", "example_source_list")
 
 _CAMERA = CameraExposure(instrument="pn", exposure_id="S003", ontime_s=1000.0)
 _POINTING = Pointing(obs_id="0999990101", ra_deg=149.591375, dec_deg=-11.0887222222222, exposures=[_CAMERA])
@@ -100,6 +101,46 @@ def example_run() -> Run:
     2
     """
     return _run(os.getpid())
+
+
+def example_source_list() -> SourceList:
+    """Return a list such as a search makes: one extended source and two points, in pn of one observation.
+
+    Examples
+    --------
+    >>> print(example_source_list())
+    3 sources of DET_ML >= 10: 2 points, 1 extended in 1 object; about 0.1 of them expected to be false
+    """
+    ra, dec = _GRID.ra_deg, _GRID.dec_deg
+    rows = (
+        (ra, dec, 0.4, 1830.0, 3000.0, 56.0),
+        (ra - 0.05, dec + 0.02, 1.1, 92.5, 150.0, 13.0),
+        (ra + 0.03, dec - 0.04, 1.6, 31.0, 60.0, 9.0),
+    )
+    return SourceList(
+        sources=[_example_source(number, row) for number, row in enumerate(rows, start=1)],
+        objects=[
+            DetectedObject(number=1, ra_deg=ra, dec_deg=dec, semi_major_arcsec=90.0, semi_minor_arcsec=70.0,
+                           position_angle_deg=65.0, sources=[1])
+        ],
+        maps=[
+            SearchedMap(obs_id=_POINTING.obs_id, exposure_id=_CAMERA.exposure_id, instrument=_CAMERA.instrument,
+                        band=SOFT, pixel_arcsec=3600 * _GRID.pixel_deg, vignetted=5e-5, flat=0.0)
+        ],
+        threshold=10.0, expected_false=0.1, target="example",
+    )  # fmt: skip
+
+
+def _example_source(number: int, row: tuple[float, ...]) -> DetectedSource:
+    ra, dec, position_error, det_ml, counts, error = row
+    live = _CAMERA.ontime_s
+    total = {"counts": counts, "counts_error": error, "rate": counts / live, "rate_error": error / live}
+    extent = {"extent_arcsec": 26.0, "extent_error_arcsec": 0.6, "extent_ml": 900.0, "object_number": 1}
+    values: dict[str, Any] = {**total, **(extent if number == 1 else {})}
+    return DetectedSource(
+        number=number, ra_deg=ra, dec_deg=dec, position_error_arcsec=position_error, det_ml=det_ml, **values,
+        rates=[MapRate(**total, exposure_s=live, background=_BACKGROUND, mask_fraction=1.0)],
+    )  # fmt: skip
 
 
 @cache

@@ -17,6 +17,7 @@ from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import region_sets, regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, positions, targets
+from xphotfn.testing.strategies.source_lists import detected_sources, source_lists, source_parts
 from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, light_curves
 
 __all__ = (
@@ -24,6 +25,7 @@ __all__ = (
     "centres",
     "commands",
     "count_maps",
+    "detected_sources",
     "encircled_energy_tables",
     "energies",
     "event_mosaics",
@@ -57,6 +59,8 @@ __all__ = (
     "regions",
     "runs",
     "selections",
+    "source_lists",
+    "source_parts",
     "step_events",
     "steps",
     "subspaces",

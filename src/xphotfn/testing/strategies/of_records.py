@@ -26,6 +26,7 @@ from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, Observation
 from xphotfn.records.outcome import Done, Failed, Skipped
 from xphotfn.records.region import Region
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
@@ -37,6 +38,7 @@ from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs
 from xphotfn.testing.strategies.sas import commands
 from xphotfn.testing.strategies.shapes import regions
 from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, targets
+from xphotfn.testing.strategies.source_lists import detected_sources, source_lists, source_parts
 from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, light_curves
 
 __all__ = ("records",)
@@ -46,6 +48,8 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Band: bands,
     Centre: centres,
     Command: commands,
+    DetectedObject: lambda: source_parts(kind="object"),
+    DetectedSource: detected_sources,
     Done: lambda: outcomes(kind="done"),
     EncircledEnergyTable: encircled_energy_tables,
     EventMosaic: event_mosaics,
@@ -63,6 +67,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Instrument: instruments,
     Inventory: inventories,
     LeftOut: left_outs,
+    MapRate: lambda: source_parts(kind="rate"),
     Measurement: measurements,
     Observation: observations,
     Peak: peaks,
@@ -72,7 +77,9 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     RateMap: lambda: products(kind="rate_map"),
     Region: regions,
     Run: runs,
+    SearchedMap: lambda: source_parts(kind="map"),
     Skipped: lambda: outcomes(kind="skipped"),
+    SourceList: source_lists,
     Step: steps,
     StepEvent: step_events,
     Subspace: subspaces,

@@ -1,0 +1,449 @@
+"""What a search for sources finds: the sources, the objects that they form, and what was searched and how."""
+
+import enum
+import math
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, final
+
+import astropy.units as u
+from attrs import field, frozen
+from attrs.validators import instance_of, optional as _if_known
+
+from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import finite, items, non_empty, not_negative, one_of, positive, whole
+from xphotfn.records._html import Html, block, count, details, facts, record_html, table
+from xphotfn.records.band import Band
+from xphotfn.records.region import Region
+
+__all__ = (
+    "FLAG_TEXTS",
+    "ORIGINS",
+    "DetectedObject",
+    "DetectedSource",
+    "MapRate",
+    "SearchedMap",
+    "SourceFlag",
+    "SourceList",
+)
+
+
+class SourceFlag(enum.IntFlag):
+    """What may be wrong with a source, as bits; :data:`FLAG_TEXTS` says what each means."""
+
+    LOW_COVERAGE = 1
+    NEAR_BRIGHT = 2
+    INSIDE_EXTENDED = 4
+    ON_STREAK = 8
+    AT_EDGE = 16
+    HOT_COLUMN = 32
+    POSITION_HELD = 64
+
+
+FLAG_TEXTS: Mapping[SourceFlag, str] = MappingProxyType(
+    {
+        SourceFlag.LOW_COVERAGE: "less than half of its light falls on live pixels",
+        SourceFlag.NEAR_BRIGHT: "lies in the wings of a bright source",
+        SourceFlag.INSIDE_EXTENDED: "lies inside an extended source",
+        SourceFlag.ON_STREAK: "lies on the streak of out-of-time events of a bright source in pn",
+        SourceFlag.AT_EDGE: "lies at the edge of what was searched",
+        SourceFlag.HOT_COLUMN: "lies on a column or row that is bright along its length",
+        SourceFlag.POSITION_HELD: "its position was held in the fit",
+    }
+)
+"""Each flag of a source and its text."""
+
+ORIGINS = ("xphotfn", "emldetect", "4XMM", "table")
+
+
+def _flags(value: Any) -> int:
+    number, known = whole(value), int(sum(SourceFlag))
+    if number < 0 or number & ~known:
+        raise InvalidRecord(f"DetectedSource.flags must be a sum of bits of SourceFlag, up to {known}, got {number}")
+    return number
+
+
+def _known_float(value: Any) -> float | None:
+    return None if value is None else float(value)
+
+
+def _size(record: object, attribute: Any, value: float) -> None:
+    if not 0 <= value < math.inf:
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be finite and not negative, got {value!r}")
+
+
+def _from_one(record: object, attribute: Any, value: int) -> None:
+    if value < 1:
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be a number from 1, got {value}")
+
+
+_known_finite = _if_known(finite)
+_known_size = _if_known(_size)
+
+
+@final
+@frozen(kw_only=True)
+class SearchedMap:
+    """One image with its exposure map, as it was searched.
+
+    Parameters
+    ----------
+    obs_id, exposure_id, instrument, band
+        What it is of; ``combined`` for a mosaic.
+    image, exposure
+        Digests of the two files, empty where they were not taken.
+    pixel_arcsec
+        Side of its pixels.
+    vignetted, flat
+        The background that was fitted: the factors of the vignetted and of the flat component, in counts per second
+        and pixel where exposure maps are in s; None where none was fitted.
+    vignetted_error, flat_error
+        Their errors.
+    slow_arcmin
+        Scale of the slow correction of the background in arcmin; None without one.
+    excised_pix
+        Live pixels that were left out of the fit of the background.
+    """
+
+    obs_id: str = field(validator=non_empty)
+    instrument: str = field(validator=non_empty)
+    band: Band = field(validator=instance_of(Band))
+    pixel_arcsec: float = field(converter=float, validator=positive)
+    exposure_id: str = ""
+    image: str = ""
+    exposure: str = ""
+    vignetted: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    vignetted_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    flat: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    flat_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    slow_arcmin: float | None = field(default=None, converter=_known_float, validator=_if_known(positive))
+    excised_pix: int = field(default=0, converter=whole, validator=not_negative)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
+
+@final
+@frozen(kw_only=True)
+class MapRate:
+    """What one map says of a source.
+
+    Parameters
+    ----------
+    counts, counts_error
+        Counts of the source over its whole profile, and their error.
+    rate, rate_error
+        Counts per second of the vignetted exposure, on the axis.
+    exposure_s
+        Exposure at the source, vignetted.
+    background
+        Background at the source in counts per pixel.
+    mask_fraction
+        Part of its light that falls on live pixels, 0 to 1 (MASKFRAC).
+    off_axis_arcmin
+        Distance from the optical axis; None where it is not known.
+    det_ml
+        Likelihood of detection in this map alone; None where it is not known.
+    """
+
+    counts: float = field(converter=float, validator=finite)
+    counts_error: float = field(converter=float, validator=_size)
+    rate: float = field(converter=float, validator=finite)
+    rate_error: float = field(converter=float, validator=_size)
+    exposure_s: float = field(converter=float, validator=_size)
+    background: float = field(converter=float, validator=_size)
+    mask_fraction: float = field(converter=float, validator=_size)
+    off_axis_arcmin: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    det_ml: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
+
+@final
+@frozen(kw_only=True)
+class DetectedSource:
+    """One source: where it is, how bright, how large and how sure.
+
+    Parameters
+    ----------
+    number
+        Its number in the list, from 1.
+    ra_deg, dec_deg, position_error_arcsec
+        Position, and its error: the root of the sum of the squares of the errors in RA and Dec (RADEC_ERR).
+    det_ml
+        Likelihood of detection, -ln of the probability that the background alone does as much (DET_ML of emldetect).
+    counts, counts_error, rate, rate_error
+        Over all maps: the sum of counts, and the sum over cameras of rates in ct/s; None where they are not known.
+    extent_arcsec, extent_error_arcsec, extent_ml
+        Core radius of the beta model of slope 2/3, its error and the likelihood that it is not 0; 0 of a point source.
+    rates
+        One for each map of the list, in its order; empty where they are not known.
+    x, y
+        Position in pixels of the first map, from 0; None where they are not known.
+    nearest_arcsec
+        Distance of the nearest other source of the list; None where there is none.
+    object_number
+        The object of the list that it is a piece of; 0 for none.
+    flags
+        What may be wrong with it: the sum of its :class:`SourceFlag`, 0 where nothing is.
+    name
+        Its name in a catalogue.
+
+    Examples
+    --------
+    >>> source = DetectedSource(
+    ...     number=3, ra_deg=149.6, dec_deg=-11.1, position_error_arcsec=1.2, det_ml=25.0, counts=41, counts_error=7,
+    ...     flags=SourceFlag.NEAR_BRIGHT,
+    ... )
+    >>> print(source)
+    source 3, a point: RA 149.600000, Dec -11.100000 deg, 41 +- 7 counts, DET_ML 25.0 (NEAR_BRIGHT)
+    """
+
+    number: int = field(converter=whole, validator=_from_one)
+    ra_deg: float = field(converter=float, validator=finite)
+    dec_deg: float = field(converter=float, validator=finite)
+    position_error_arcsec: float = field(converter=float, validator=_size)
+    det_ml: float = field(converter=float, validator=finite)
+    counts: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+    counts_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    rate: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+    rate_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    extent_arcsec: float = field(default=0.0, converter=float, validator=_size)
+    extent_error_arcsec: float = field(default=0.0, converter=float, validator=_size)
+    extent_ml: float = field(default=0.0, converter=float, validator=finite)
+    rates: tuple[MapRate, ...] = field(default=(), converter=items)
+    x: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+    y: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+    nearest_arcsec: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    object_number: int = field(default=0, converter=whole, validator=not_negative)
+    flags: int = field(default=0, converter=_flags)
+    name: str = ""
+
+    @property
+    def is_extended(self) -> bool:
+        """Whether it has an extent."""
+        return self.extent_arcsec > 0
+
+    @property
+    def position(self) -> u.Quantity:
+        """Position as a Quantity ``[ra, dec]`` in degrees."""
+        return u.Quantity([self.ra_deg, self.dec_deg], u.deg)
+
+    @property
+    def flag_names(self) -> tuple[str, ...]:
+        """The names of its flags; empty where nothing is wrong."""
+        return tuple(str(flag.name) for flag in SourceFlag if self.flags & flag)
+
+    def __str__(self) -> str:
+        what = f"extended, {self.extent_arcsec:.1f} arcsec" if self.is_extended else "a point"
+        bright = f" {_pm(self.counts, self.counts_error, '.0f')} counts," if self.counts is not None else ""
+        flags = f" ({', '.join(self.flag_names)})" if self.flags else ""
+        where = f"RA {self.ra_deg:.6f}, Dec {self.dec_deg:.6f} deg"
+        return f"source {self.number}, {what}: {where},{bright} DET_ML {self.det_ml:.1f}{flags}"
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
+
+@final
+@frozen(kw_only=True)
+class DetectedObject:
+    """What is one on the sky though the fit needed several pieces, or one: an extended source with its outline.
+
+    Parameters
+    ----------
+    number
+        Its number in the list, from 1.
+    ra_deg, dec_deg
+        Centre of the ellipse.
+    semi_major_arcsec, semi_minor_arcsec, position_angle_deg
+        The ellipse; the angle of its long axis from north over east.
+    sources
+        Numbers of the sources that are its pieces.
+
+    Examples
+    --------
+    >>> DetectedObject(
+    ...     number=1, ra_deg=149.59, dec_deg=-11.06, semi_major_arcsec=120, semi_minor_arcsec=90, position_angle_deg=65,
+    ...     sources=[1, 4],
+    ... ).sources
+    (1, 4)
+    """
+
+    number: int = field(converter=whole, validator=_from_one)
+    ra_deg: float = field(converter=float, validator=finite)
+    dec_deg: float = field(converter=float, validator=finite)
+    semi_major_arcsec: float = field(converter=float, validator=positive)
+    semi_minor_arcsec: float = field(converter=float, validator=positive)
+    position_angle_deg: float = field(default=0.0, converter=float, validator=finite)
+    sources: tuple[int, ...] = field(default=(), converter=items)
+
+    def __attrs_post_init__(self) -> None:
+        if self.semi_minor_arcsec > self.semi_major_arcsec:
+            raise InvalidRecord(
+                f"DetectedObject.semi_minor_arcsec must not be above semi_major_arcsec, got {self.semi_minor_arcsec} "
+                f"above {self.semi_major_arcsec}"
+            )
+
+    @property
+    def position(self) -> u.Quantity:
+        """Position as a Quantity ``[ra, dec]`` in degrees."""
+        return u.Quantity([self.ra_deg, self.dec_deg], u.deg)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
+
+@final
+@frozen(kw_only=True, repr=False)
+class SourceList:
+    """The sources of a field, with what was searched and how.
+
+    Parameters
+    ----------
+    sources
+        In the order of their numbers.
+    objects
+        What the extended ones form.
+    maps
+        What was searched, in an order of their own (ObsID, exposure, instrument); empty of a list that was read.
+    threshold
+        Least DET_ML of the list; None where it is not known.
+    extent
+        Whether extended sources were looked for.
+    psf
+        Name of the point spread function.
+    within
+        The region that was searched; None for all of the maps.
+    expected_false
+        How many of the sources are expected to be fluctuations of the background; None where it is not known.
+    extended_fraction
+        Part of the live pixels that extended objects cover.
+    target
+        Name of the target, where it is known.
+    origin
+        Who made it: one of :data:`ORIGINS`.
+
+    Examples
+    --------
+    >>> source = DetectedSource(number=1, ra_deg=149.6, dec_deg=-11.1, position_error_arcsec=1.2, det_ml=25)
+    >>> found = SourceList(sources=[source], threshold=10)
+    >>> len(found), found[0].det_ml, print(found)
+    1 source of DET_ML >= 10: 1 point, 0 extended
+    (1, 25.0, None)
+    """
+
+    sources: tuple[DetectedSource, ...] = field(converter=items)
+    objects: tuple[DetectedObject, ...] = field(default=(), converter=items)
+    maps: tuple[SearchedMap, ...] = field(default=(), converter=items)
+    threshold: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+    extent: bool = field(default=True, converter=bool)
+    psf: str = "epic"
+    within: Region | None = None
+    expected_false: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    extended_fraction: float = field(default=0.0, converter=float, validator=_size)
+    target: str | None = None
+    origin: str = field(default="xphotfn", validator=one_of(*ORIGINS))
+
+    def __attrs_post_init__(self) -> None:
+        numbers = [source.number for source in self.sources]
+        if len(set(numbers)) != len(numbers):
+            raise InvalidRecord("SourceList.sources must have numbers of their own, got one twice")
+        wrong = next((s for s in self.sources if s.rates and len(s.rates) != len(self.maps)), None)
+        if wrong is not None:
+            raise InvalidRecord(
+                f"SourceList.sources must have a rate for each of {len(self.maps)} maps, source {wrong.number} has "
+                f"{len(wrong.rates)}"
+            )
+
+    def __repr__(self) -> str:
+        return f"SourceList({len(self.sources)} sources, {len(self.objects)} objects, threshold={self.threshold})"
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __iter__(self) -> Iterator[DetectedSource]:
+        return iter(self.sources)
+
+    def __getitem__(self, index: int) -> DetectedSource:
+        return self.sources[index]
+
+    @property
+    def points(self) -> tuple[DetectedSource, ...]:
+        """The sources without an extent."""
+        return tuple(source for source in self.sources if not source.is_extended)
+
+    @property
+    def extended(self) -> tuple[DetectedSource, ...]:
+        """The sources with an extent."""
+        return tuple(source for source in self.sources if source.is_extended)
+
+    @property
+    def bands(self) -> tuple[Band, ...]:
+        """The bands of the maps, each once."""
+        return tuple(dict.fromkeys(searched.band for searched in self.maps))
+
+    @property
+    def obs_ids(self) -> tuple[str, ...]:
+        """The observations of the maps, each once."""
+        return tuple(dict.fromkeys(searched.obs_id for searched in self.maps))
+
+    @property
+    def is_diffuse(self) -> bool:
+        """Whether extended objects cover so much of the field that they may be one that fills it."""
+        return self.extended_fraction > MOST_EXTENDED
+
+    def table(self) -> Any:
+        """Return the list as an astropy Table, with the columns of emldetect and 4XMM.
+
+        See Also
+        --------
+        xphotfn.records.source_columns.source_columns : the columns
+        """
+        from xphotfn.records.source_columns import source_table
+
+        return source_table(self)
+
+    def __str__(self) -> str:
+        limit = "" if self.threshold is None else f" of DET_ML >= {self.threshold:g}"
+        false = "" if self.expected_false is None else f"; about {self.expected_false:.2g} of them expected to be false"
+        parts = f"{count(len(self.points), 'point')}, {len(self.extended)} extended"
+        objects = f" in {count(len(self.objects), 'object')}" if self.objects else ""
+        return f"{count(len(self.sources), 'source')}{limit}: {parts}{objects}{false}"
+
+    def _repr_html_(self) -> str:
+        maps = ", ".join(dict.fromkeys(f"{m.obs_id} {m.instrument} {m.exposure_id}".strip() for m in self.maps))
+        rows = [
+            ("Target", self.target),
+            ("Maps", maps),
+            ("Band", ", ".join(map(str, self.bands))),
+            ("Point spread function", self.psf if self.origin == "xphotfn" else self.origin),
+            ("Extended objects cover", f"{100 * self.extended_fraction:.0f} % of the field" if self.is_diffuse else ""),
+        ]
+        head = ("Source", "RA, Dec (deg)", "Error", "Counts", "Rate (ct/s)", "DET_ML", "Extent", "Flags")
+        shown = table([_row(source) for source in self.sources], head, most=15)
+        return block(self.__str__(), facts(rows), *([details("Sources", Html(shown))] if self.sources else []))
+
+
+MOST_EXTENDED = 0.3  # part of the field above which extended objects may be one that fills it
+
+
+def _pm(value: float | None, error: float | None, form: str) -> str:
+    if value is None or not math.isfinite(value):
+        return ""
+    return f"{value:{form}}" + (f" +- {error:{form}}" if error is not None else "")
+
+
+def _row(source: DetectedSource) -> tuple[Any, ...]:
+    extent = _pm(source.extent_arcsec, source.extent_error_arcsec, ".1f") if source.is_extended else "point"
+    return (
+        source.name or source.number,
+        f"{source.ra_deg:.5f}, {source.dec_deg:.5f}",
+        f'{source.position_error_arcsec:.1f}"',
+        _pm(source.counts, source.counts_error, ".0f"),
+        _pm(source.rate, source.rate_error, ".2g"),
+        f"{source.det_ml:.1f}",
+        extent,
+        ", ".join(source.flag_names),
+    )

@@ -1,0 +1,179 @@
+"""The columns of a list of sources, by the names of emldetect and of the 4XMM catalogue."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.records.source import FLAG_TEXTS, DetectedSource, MapRate, SearchedMap, SourceList
+
+__all__ = ("CAMERA_PREFIXES", "SourceColumn", "source_columns", "source_table")
+
+CAMERA_PREFIXES: Mapping[str, str] = {"pn": "PN", "mos1": "M1", "mos2": "M2"}
+
+
+class SourceColumn(NamedTuple):
+    """A column: its values, one for each source, its unit ("" for none) and what it is."""
+
+    values: NDArray[Any]
+    unit: str
+    text: str
+
+
+class _Kind(NamedTuple):
+    value: Callable[[Any], Any]
+    unit: str
+    text: str
+
+
+_PIXEL = "of the first image, from 1 as in FITS"
+_OF_SOURCES: dict[str, _Kind] = {
+    "ID_SRC": _Kind(lambda s: s.number, "", "number of the source"),
+    "RA": _Kind(lambda s: s.ra_deg, "deg", "right ascension"),
+    "DEC": _Kind(lambda s: s.dec_deg, "deg", "declination"),
+    "RADEC_ERR": _Kind(lambda s: s.position_error_arcsec, "arcsec", "error of the position, RA and Dec combined"),
+    "X_IMA": _Kind(lambda s: None if s.x is None else s.x + 1, "pixel", f"position along x, {_PIXEL}"),
+    "Y_IMA": _Kind(lambda s: None if s.y is None else s.y + 1, "pixel", f"position along y, {_PIXEL}"),
+    "SCTS": _Kind(lambda s: s.counts, "ct", "counts of the source in all maps"),
+    "SCTS_ERR": _Kind(lambda s: s.counts_error, "ct", "their error"),
+    "RATE": _Kind(lambda s: s.rate, "ct / s", "sum of the rates of the cameras"),
+    "RATE_ERR": _Kind(lambda s: s.rate_error, "ct / s", "its error"),
+    "DET_ML": _Kind(lambda s: s.det_ml, "", "likelihood of detection"),
+    "EXT": _Kind(lambda s: s.extent_arcsec, "arcsec", "core radius of the beta model; 0 of a point source"),
+    "EXT_ERR": _Kind(lambda s: s.extent_error_arcsec, "arcsec", "its error"),
+    "EXT_ML": _Kind(lambda s: s.extent_ml, "", "likelihood of extent"),
+    "BG_MAP": _Kind(lambda s: _sum(s, "background"), "ct / pixel", "background at the source, sum of all maps"),
+    "EXP_MAP": _Kind(lambda s: _sum(s, "exposure_s"), "s", "vignetted exposure at the source, sum of all maps"),
+    "OFFAX": _Kind(
+        lambda s: _least(s, "off_axis_arcmin"), "arcmin", "distance from the optical axis, least of all maps"
+    ),
+    "MASKFRAC": _Kind(lambda s: _most(s, "mask_fraction"), "", "part of its light on live pixels, most of all maps"),
+    "DIST_NN": _Kind(lambda s: s.nearest_arcsec, "arcsec", "distance of the nearest other source"),
+    "ID_CLUSTER": _Kind(lambda s: s.object_number, "", "object that it is a piece of, 0 for none"),
+}
+_OF_MAPS: dict[str, _Kind] = {
+    "CTS": _Kind(lambda r: r.counts, "ct", "counts of the source"),
+    "CTS_ERR": _Kind(lambda r: r.counts_error, "ct", "their error"),
+    "RATE": _Kind(lambda r: r.rate, "ct / s", "rate"),
+    "RATE_ERR": _Kind(lambda r: r.rate_error, "ct / s", "its error"),
+    "DET_ML": _Kind(lambda r: r.det_ml, "", "likelihood of detection in this map alone"),
+    "BG": _Kind(lambda r: r.background, "ct / pixel", "background at the source"),
+    "EXP": _Kind(lambda r: r.exposure_s, "s", "vignetted exposure at the source"),
+    "OFFAX": _Kind(lambda r: r.off_axis_arcmin, "arcmin", "distance from the optical axis"),
+    "MASKFRAC": _Kind(lambda r: r.mask_fraction, "", "part of its light on live pixels"),
+}
+_WHOLE = ("ID_SRC", "ID_CLUSTER")
+
+
+def source_columns(sources: SourceList) -> dict[str, SourceColumn]:
+    """Return the columns of a list by their names.
+
+    Parameters
+    ----------
+    sources
+        The list.
+
+    Returns
+    -------
+    dict of str to SourceColumn
+        Values of shape (number of sources,); NaN where something is not known. ID_SRC, RA, DEC, RADEC_ERR, X_IMA,
+        Y_IMA, SCTS, RATE, DET_ML, EXT, EXT_ML, BG_MAP, EXP_MAP, OFFAX, MASKFRAC, DIST_NN, ID_CLUSTER with errors where
+        they have them, then CTS, RATE, DET_ML, BG, EXP, OFFAX and MASKFRAC for each map with the prefix of its camera
+        (``PN_``, ``M1_``, ``M2_``; with the ObsID, and the exposure, where the camera alone does not tell), then FLAG
+        and FLAGS, and IAUNAME where the sources have names.
+
+    References
+    ----------
+    XMM-Newton SAS, emldetect, columns of the output table; 4XMM, description of the columns.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_source_list
+    >>> columns = source_columns(example_source_list())
+    >>> columns["RADEC_ERR"].values.tolist(), columns["RADEC_ERR"].unit, columns["PN_RATE"].unit
+    ([0.4, 1.1, 1.6], 'arcsec', 'ct / s')
+    """
+    columns = {name: _column(name, kind, sources.sources) for name, kind in _OF_SOURCES.items()}
+    for index, prefix in enumerate(_prefixes(sources.maps)):
+        rates = [source.rates[index] if source.rates else None for source in sources.sources]
+        for name, kind in _OF_MAPS.items():
+            columns[f"{prefix}_{name}"] = _column(name, kind, rates)
+    bits = "; ".join(f"{int(flag)} {text}" for flag, text in FLAG_TEXTS.items())
+    flags = [source.flags for source in sources.sources]
+    columns["FLAG"] = SourceColumn(np.array(flags, dtype=np.int64), "", f"0, or a sum of: {bits}")
+    columns["FLAGS"] = SourceColumn(_texts([",".join(s.flag_names) for s in sources.sources]), "", "the flags by name")
+    if any(source.name for source in sources.sources):
+        columns["IAUNAME"] = SourceColumn(_texts([s.name for s in sources.sources]), "", "name in a catalogue")
+    return columns
+
+
+def source_table(sources: SourceList) -> Any:
+    """Return a list as an astropy Table: :func:`source_columns` with units; what was searched and how as ``meta``."""
+    from astropy.table import Column, Table
+
+    columns = [
+        Column(column.values, name=name, unit=column.unit or None, description=column.text)
+        for name, column in source_columns(sources).items()
+    ]
+    return Table(columns, meta=_meta(sources))
+
+
+def _meta(sources: SourceList) -> dict[str, Any]:
+    known = {
+        "EXTNAME": "SRCLIST",
+        "CREATOR": sources.origin,
+        "OBJECT": sources.target,
+        "MLMIN": sources.threshold,
+        "EXTENDED": sources.extent,
+        "PSF": sources.psf,
+        "EXPFALSE": sources.expected_false,
+        "EXTFRAC": sources.extended_fraction,
+        "BANDS": " ".join(f"{band.lo_ev}-{band.hi_ev}" for band in sources.bands) or None,
+        "OBSIDS": " ".join(sources.obs_ids) or None,
+    }
+    return {name: value for name, value in known.items() if value is not None}
+
+
+def _column(name: str, kind: _Kind, owners: Any) -> SourceColumn:
+    values = [None if owner is None else kind.value(owner) for owner in owners]
+    if name in _WHOLE:
+        return SourceColumn(np.array(values, dtype=np.int64), kind.unit, kind.text)
+    return SourceColumn(np.array([np.nan if v is None else v for v in values], dtype=np.float64), kind.unit, kind.text)
+
+
+def _texts(values: list[str]) -> NDArray[Any]:
+    return np.array(values, dtype=f"U{max([1, *map(len, values)])}")
+
+
+def _prefixes(maps: tuple[SearchedMap, ...]) -> list[str]:
+    """Return a prefix for each map: the camera, with as much more as tells it from the others."""
+    cameras = [CAMERA_PREFIXES.get(m.instrument, m.instrument.upper()) for m in maps]
+    forms = (
+        cameras,
+        [f"{camera}_{m.obs_id}" for camera, m in zip(cameras, maps, strict=True)],
+        [f"{camera}_{m.obs_id}_{m.exposure_id}" for camera, m in zip(cameras, maps, strict=True)],
+        [
+            f"{camera}_{m.obs_id}_{m.exposure_id}_{m.band.lo_ev}_{m.band.hi_ev}"
+            for camera, m in zip(cameras, maps, strict=True)
+        ],
+    )
+    numbered = [f"{camera}_{index + 1}" for index, camera in enumerate(cameras)]
+    return next((form for form in forms if len(set(form)) == len(form)), numbered)
+
+
+def _known(source: DetectedSource, name: str) -> list[float]:
+    rates: tuple[MapRate, ...] = source.rates
+    return [value for value in (getattr(rate, name) for rate in rates) if value is not None]
+
+
+def _sum(source: DetectedSource, name: str) -> float | None:
+    return sum(_known(source, name)) if source.rates else None
+
+
+def _least(source: DetectedSource, name: str) -> float | None:
+    return min(_known(source, name), default=None)
+
+
+def _most(source: DetectedSource, name: str) -> float | None:
+    return max(_known(source, name), default=None)
