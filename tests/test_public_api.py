@@ -61,7 +61,7 @@ SIGNATURES = {
     "plan_exposure_maps": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, vignetting=, flares=)",
     "plan_mosaics": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, flares=)",
     "plan_photometry": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, flares=)",
-    "run": "(plan, *, engine, store, workers=, scheduler=, progress=, tries=)",
+    "run": "(plan, *, engine, store, workers=, scheduler=, progress=, tries=, part=)",
     "to_delayed": "(plan, *, engine, store)",
     "rate_maps": "(run, *, target=, band=)",
     "combined_rate_map": "(run, *, target=, band=)",

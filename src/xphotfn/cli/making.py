@@ -126,6 +126,7 @@ def plan(root: Path, as_json: bool, script: bool, **options: Any) -> None:
 )
 @shared.target_options
 @shared.run_options
+@shared.part
 def run(root: Path, as_json: bool, **options: Any) -> None:
     """Make the images, exposure maps and mosaics of a target or a sample.
 

@@ -9,7 +9,7 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
-           "method", "output", "overwrite", "peak", "position_options", "progress", "quiet", "root", "run",
+           "method", "output", "overwrite", "part", "peak", "position_options", "progress", "quiet", "root", "run",
            "run_options", "selection", "store", "target_options", "together", "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -98,6 +98,12 @@ store = click.option(
     help="Folder of the products; what is there is used.",
 )
 run = click.option("--run", metavar="ID", help="One run of the store, as `xphotfn runs` names it; default all of them.")
+part = click.option(
+    "--part",
+    metavar="I/N",
+    help="Only the I-th of N parts of the work, from 1, for jobs that share nothing but the store, such as those of a "
+    "job array: --part $SLURM_ARRAY_TASK_ID/100. What several parts make together is made by the one that ends last.",
+)
 root = click.argument("root", type=PATH)
 which_files = together(
     click.option(

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from xphotfn.cli import values
 from xphotfn.cli.output import say, wants_progress
 from xphotfn.errors import InvalidRecord, XphotfnError
 
@@ -67,16 +68,32 @@ def _client(address: str) -> Any:
 
 
 def run_plan(
-    plan: Any, *, store: Path, engine: str, workers: int | None, scheduler: str, tries: int, **_others: Any
+    plan: Any,
+    *,
+    store: Path,
+    engine: str,
+    workers: int | None,
+    scheduler: str,
+    tries: int,
+    part: str | None = None,
+    **_others: Any,
 ) -> Any:
-    """Say what a plan does and run it."""
+    """Say what a plan does and run it, or a part of it."""
     import xphotfn as xp
 
+    one = None if part is None else values.part(part)
     say(xp.describe(plan))
     chosen = engine_named(engine)
     with scheduler_at(scheduler, workers) as where:
         run = xp.run(
-            plan, engine=chosen, store=store, workers=workers, scheduler=where, tries=tries, progress=wants_progress()
+            plan,
+            engine=chosen,
+            store=store,
+            workers=workers,
+            scheduler=where,
+            tries=tries,
+            progress=wants_progress(),
+            part=one,
         )
     for note in run.notes:
         say(f"note: {note}")

@@ -6,7 +6,7 @@ from typing import Any
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
 
-__all__ = ("background", "band", "flares", "pair", "radius", "region")
+__all__ = ("background", "band", "flares", "pair", "part", "radius", "region")
 
 _OVERDENSITY = ("r200", "r500", "r2500")
 _ENERGY_UNITS = {"kev": "keV", "ev": "eV"}  # in any case; meV and MeV differ by theirs
@@ -47,6 +47,15 @@ def pair(text: str, option: str, example: str) -> tuple[str, str]:
     if len(parts) != 2 or not all(parts):
         raise InvalidRecord(f"{option} takes two values with a comma between, such as {example}, got {text!r}")
     return parts[0], parts[1]
+
+
+def part(text: str) -> tuple[int, int]:
+    """Return which part of how many of a text such as ``3/100``."""
+    found = re.fullmatch(r"([0-9]{1,9})/([0-9]{1,9})", text)
+    number, count = (int(word) for word in found.groups()) if found else (0, 0)
+    if not 1 <= number <= count:
+        raise InvalidRecord(f"--part is which of how many, got {text!r}: give 3/100 for the third of a hundred")
+    return number, count
 
 
 def background(text: str | None) -> tuple[Any, Any] | None:

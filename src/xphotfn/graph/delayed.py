@@ -22,7 +22,7 @@ from xphotfn.records.outcome import Outcome
 from xphotfn.store.kernel import Work, finished, labelled_call, make, make_together
 from xphotfn.store.store import Store, digest_bytes, open_store
 
-__all__ = ("compute", "keys_of", "priorities", "to_delayed")
+__all__ = ("compute", "keys_of", "priorities", "products_there", "to_delayed")
 
 Observe = Callable[[str, Outcome | None], None]
 
@@ -238,6 +238,11 @@ def compute(
         job = _Job(plan, engine, store, tries, known, observe, starts, label)
         known = known | (_on_client(job, scheduler) if on_client else _here(job, scheduler, workers))
     return tuple(known[step.id] for step in plan.steps)
+
+
+def products_there(plan: Plan, engine: Engine, store: Store) -> frozenset[str]:
+    """Return the steps of a plan whose products are in the store; files are read whose digests are not known."""
+    return frozenset(finished((_work(step, 1) for step in plan.steps), engine, store, reading=True))
 
 
 def _as_part_of(label: str, _key: str, function: Callable[..., Any], *arguments: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Iterable, Mapping
 from typing import final
 
 from attrs import field, frozen
@@ -16,7 +17,7 @@ from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import FoundFile
 
-__all__ = ("Plan", "PlannedProduct", "Step", "StepInput")
+__all__ = ("Plan", "PlannedProduct", "Step", "StepInput", "steps_leading_to")
 
 ID_VERSION = 1
 
@@ -210,3 +211,23 @@ class Plan:
         from xphotfn.graph.notebook import plan_html
 
         return plan_html(self)
+
+
+def steps_leading_to(wanted: Iterable[str], steps: Mapping[str, Step]) -> tuple[Step, ...]:
+    """Return the steps of these ids, and those that they wait for, in the order of ``steps``.
+
+    Parameters
+    ----------
+    wanted
+        Ids.
+    steps
+        All steps of a plan by id, in its order.
+    """
+    found: set[str] = set()
+    waiting = list(wanted)
+    while waiting:
+        step = waiting.pop()
+        if step not in found:
+            found.add(step)
+            waiting.extend(steps[step].needs)
+    return tuple(step for name, step in steps.items() if name in found)

@@ -11,9 +11,11 @@ from xphotfn.commands.parameters import TASKS, checked, parameters_of
 from xphotfn.engines.processes import stopping_at_the_end
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnError
+from xphotfn.graph.joined_runs import join_runs
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.progress import Progress, telling
 from xphotfn.graph.result import Run, movable, placed
+from xphotfn.graph.shares import check_part, joint_plan, part_of
 from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.store.codec import from_plain, to_json
 from xphotfn.store.run_record import RunRecord, read_run, run_files
@@ -34,6 +36,7 @@ def run(
     scheduler: Any = "threads",
     progress: Progress = True,
     tries: int = 1,
+    part: tuple[int, int] | None = None,
 ) -> Run:
     """Run a plan: make what is missing and return what became of every step.
 
@@ -54,6 +57,10 @@ def run(
         starts or ends. It is called by the thread that called ``run``, on every scheduler; what it raises ends the run.
     tries
         How often to try a command that fails.
+    part
+        ``(i, n)``: only the ``i``-th of ``n`` parts, from 1, for jobs that share nothing but the store, such as a
+        batch system's job array. Observations are dealt to the parts in the order of the plan. What several parts
+        make together, a mosaic say, is made by the part that finds all it needs there: the one that ends last.
 
     Returns
     -------
@@ -91,6 +98,9 @@ def run(
     >>> len(done.done), done.failed
     (2, ())
     """
+    if part is not None:
+        options: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress, "tries": tries}
+        return _run_part(plan, check_part(part), engine, store, options)
     from xphotfn.graph.delayed import compute
 
     if not hasattr(engine, "execute") or not hasattr(engine, "identity"):
@@ -137,6 +147,18 @@ def run(
     if record.problem and not all(isinstance(o, Done) and o.cached for o in outcomes):
         return evolve(result, notes=[f"the record of this run is not kept, its products are: {record.problem}"])
     return result
+
+
+def _run_part(plan: Plan, part: tuple[int, int], engine: Engine, store: Any, options: dict[str, Any]) -> Run:
+    """Run a part of a plan, then what several parts make together where this is the part that ends last."""
+    from xphotfn.graph.delayed import products_there
+
+    own = run(part_of(plan, part), engine=engine, store=store, **options)
+    opened = open_store(store)
+    joint = joint_plan(plan, part[1], lambda steps: products_there(steps, engine, opened))
+    if not joint.steps:
+        return own
+    return join_runs([run(joint, engine=engine, store=store, **options), own])
 
 
 def retry_failed(

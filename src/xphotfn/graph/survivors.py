@@ -7,7 +7,7 @@ from toolz import groupby
 
 from xphotfn.errors import PlanError
 from xphotfn.graph.parts import Part, join, mosaic_part
-from xphotfn.graph.plan import Plan, PlannedProduct, Step
+from xphotfn.graph.plan import Plan, PlannedProduct, Step, steps_leading_to
 from xphotfn.graph.result import Run
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
@@ -52,7 +52,7 @@ def surviving_plan(run: Run) -> Plan:
     steps = {step.id: step for step in run.plan.steps}
     wanted = groupby(_where, (p for p in run.plan.products if p.obs_id != "combined"))
     here = groupby(_where, there)
-    parts = [Part(steps=_leading_to(there, steps), products=there)]
+    parts = [Part(steps=steps_leading_to((p.step for p in there if p.step), steps), products=there)]
     for mosaic in (p for p in run.plan.products if p.obs_id == "combined" and p.kind == "image"):
         where = _where(mosaic)
         target = run.fields[mosaic.field_name]
@@ -91,15 +91,3 @@ def _reference(mosaic: PlannedProduct, wanted: Iterable[PlannedProduct], steps: 
     while (first := step.inputs[0]).step and steps[first.step].command.task == step.command.task:
         step = steps[first.step]
     return next(p.obs_id for p in wanted if p.name == first.name)
-
-
-def _leading_to(products: Iterable[PlannedProduct], steps: Mapping[str, Step]) -> tuple[Step, ...]:
-    """Return the steps that make the products, and those they wait for, in the order of the plan."""
-    wanted: set[str] = set()
-    waiting = [p.step for p in products if p.step]
-    while waiting:
-        step = waiting.pop()
-        if step not in wanted:
-            wanted.add(step)
-            waiting.extend(steps[step].needs)
-    return tuple(s for s in steps.values() if s.id in wanted)

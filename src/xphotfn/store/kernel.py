@@ -94,7 +94,7 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
     return failure
 
 
-def finished(works: Iterable[Work], engine: Engine, store: Store) -> dict[str, Outcome]:
+def finished(works: Iterable[Work], engine: Engine, store: Store, *, reading: bool = False) -> dict[str, Outcome]:
     """Return the outcomes, by step, of the works whose products are in the store already; no file is read for it.
 
     Parameters
@@ -102,11 +102,14 @@ def finished(works: Iterable[Work], engine: Engine, store: Store) -> dict[str, O
     works
         In an order in which they could be made one after the other. One that reads a found file whose digest is not
         known yet is left out, and so is all that waits for one that is left out.
+    reading
+        Read files whose digests are not known yet.
     """
+    digest_of = store.digest if reading else store.known_digest
     done: dict[str, Outcome] = {}
     for work in works:
         try:
-            known = [(name, file.path, store.known_digest(file.path)) for name, file in work.found]
+            known = [(name, file.path, digest_of(file.path)) for name, file in work.found]
             if any(step not in done for _, step in work.made) or any(digest is None for _, _, digest in known):
                 continue
             found = [Output(name=name, path=path, digest=digest or "") for name, path, digest in known]
