@@ -82,7 +82,8 @@ def joint_plan(plan: Plan, count: int, there: Callable[[Plan], Collection[str]])
 
 def _dealt(plan: Plan, count: int) -> dict[str, int]:
     """Return to which part each observation goes: in order, as many steps and products to each."""
-    weights = Counter(item.obs_id for item in (*plan.steps, *plan.products) if item.obs_id != COMBINED)
+    named = [*(step.obs_id for step in plan.steps), *(product.obs_id for product in plan.products)]
+    weights = Counter(obs_id for obs_id in named if obs_id != COMBINED)
     total, before = sum(weights.values()), 0
     dealt = {}
     for obs_id, weight in weights.items():
