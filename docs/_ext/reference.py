@@ -114,6 +114,12 @@ THEMES = (
         ("measure.profile", "measure.sensitivity", "science.encircled_energy", "science.rings"),
     ),
     Theme(
+        "fluxes",
+        "Fluxes",
+        "From count rates to fluxes and luminosities: conversion factors, spectra, absorption.",
+        ("records.ecf", "records.spectrum", "measure.conversion"),
+    ),
+    Theme(
         "statistics",
         "Significances, intervals and limits",
         "The statistics behind the numbers, on counts.",

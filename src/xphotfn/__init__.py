@@ -24,6 +24,7 @@ _WHERE = {
     ),
     "units": "xmm_sky",
     "records.band": "Band energy_band",
+    "records.ecf": "Ecf",
     "records.event": "StepEvent",
     "records.field": "Field FieldObservation with_centre",
     "records.good_times": "GoodTimes good_times",
@@ -36,6 +37,9 @@ _WHERE = {
     "records.outcome": "Done Failed Skipped",
     "records.region": "Region",
     "records.source": "DetectedObject DetectedSource MapRate SearchedMap SourceFlag SourceList",
+    "records.spectrum": (
+        "Bremsstrahlung PowerLaw SpectrumTable absorbed_bremsstrahlung absorbed_power_law spectrum_table"
+    ),
     "records.subspace": "Subspace",
     "records.target": "Target extended_source galaxy_cluster point_source",
     "science.snr": "xga_method",
@@ -59,6 +63,7 @@ _WHERE = {
     "io.good_time_files": "read_flare_cut read_good_times",
     "measure.cleaning": "clean_events in_out light_curve",
     "measure.apertures": "ApertureFlag photometry",
+    "measure.conversion": "power_law_ecf",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
     "measure.info": "info",
     "measure.maps": "combined_rate_map maps_by_field rate_maps select",

@@ -44,6 +44,7 @@ from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
 from xphotfn.measure.centre import find_centre as find_centre
 from xphotfn.measure.cleaning import clean_events as clean_events, in_out as in_out, light_curve as light_curve
+from xphotfn.measure.conversion import power_law_ecf as power_law_ecf
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
     counts_at as counts_at,
@@ -97,6 +98,7 @@ from xphotfn.plot.light_curve import save_light_curve as save_light_curve, view_
 from xphotfn.plot.report import report as report
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
+from xphotfn.records.ecf import Ecf as Ecf
 from xphotfn.records.event import StepEvent as StepEvent
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre
 from xphotfn.records.good_times import GoodTimes as GoodTimes, good_times as good_times
@@ -115,6 +117,14 @@ from xphotfn.records.source import (
     SearchedMap as SearchedMap,
     SourceFlag as SourceFlag,
     SourceList as SourceList,
+)
+from xphotfn.records.spectrum import (
+    Bremsstrahlung as Bremsstrahlung,
+    PowerLaw as PowerLaw,
+    SpectrumTable as SpectrumTable,
+    absorbed_bremsstrahlung as absorbed_bremsstrahlung,
+    absorbed_power_law as absorbed_power_law,
+    spectrum_table as spectrum_table,
 )
 from xphotfn.records.subspace import Subspace as Subspace
 from xphotfn.records.target import (

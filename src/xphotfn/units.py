@@ -9,10 +9,10 @@ import numpy as np
 from astropy.units import Quantity
 from numpy.typing import NDArray
 
-from xphotfn.errors import ShapeMismatch, UnitMismatch
+from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 
-__all__ = ("angle_deg", "dec_deg", "energy_ev", "is_sexagesimal", "is_sky", "position_deg", "positions_deg",
-           "quantities", "quantity", "ra_deg", "xmm_sky")  # fmt: skip
+__all__ = ("angle_deg", "column_density_cm2", "dec_deg", "energy_ev", "is_sexagesimal", "is_sky", "position_deg",
+           "positions_deg", "quantities", "quantity", "ra_deg", "xmm_sky")  # fmt: skip
 
 
 class _XmmSky(u.IrreducibleUnit):  # type: ignore[misc]
@@ -97,6 +97,33 @@ def energy_ev(value: Any, what: str = "an energy") -> int:
         return round(ev)
     except (u.UnitConversionError, TypeError, ValueError, OverflowError) as error:
         raise UnitMismatch(f"{what} must be one finite energy such as 0.5*u.keV, got {value}") from error
+
+
+def column_density_cm2(value: Any, what: str = "nh") -> float:
+    """Return a column density in 1/cm2, of a Quantity, a text such as ``"3e20 / cm2"``, or what has it as ``value``.
+
+    Raises
+    ------
+    UnitMismatch
+        If it has no unit or is no column density: a bare number could be in 1/cm2 or in 1e22/cm2.
+    InvalidRecord
+        If it is negative or not finite.
+
+    Examples
+    --------
+    >>> column_density_cm2(0.03 * u.Unit("1e22 / cm2")), column_density_cm2("3e20 / cm2")
+    (3e+20, 3e+20)
+    """
+    if not isinstance(value, Quantity) and isinstance(getattr(value, "value", None), Quantity):
+        value = value.value
+    given = quantity(value, what, "3e20/u.cm**2")
+    try:
+        result = float(given.to_value(u.cm**-2))
+    except (u.UnitConversionError, TypeError) as error:
+        raise UnitMismatch(f"{what} must be one column density such as 3e20/u.cm**2, got {value}") from error
+    if not 0 <= result < np.inf:
+        raise InvalidRecord(f"{what} must be finite and not negative, got {value}")
+    return result
 
 
 def angle_deg(value: Any, what: str = "an angle") -> float:

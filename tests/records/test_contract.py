@@ -37,6 +37,7 @@ from xphotfn.graph.result import Run
 from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
+from xphotfn.records.ecf import Ecf
 from xphotfn.records.energies import ALL_PI, NO_PI, Energies, PiRanges
 from xphotfn.records.event import StepEvent
 from xphotfn.records.facts import FileFacts
@@ -51,6 +52,7 @@ from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Obser
 from xphotfn.records.outcome import Done, Failed, Output, Skipped
 from xphotfn.records.region import Region
 from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
+from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import CosmologyParameters, Radius, Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
@@ -142,6 +144,10 @@ def case(record, strategy, invalid, **options):
 
 RECORDS = (
     case(Band, xst.bands(), {"hi_ev": 0}),
+    case(PowerLaw, xst.spectra(kind=PowerLaw), {"nh_cm2": -1.0}),
+    case(Bremsstrahlung, xst.spectra(kind=Bremsstrahlung), {"kt_kev": 0.0}),
+    case(SpectrumTable, xst.spectra(kind=SpectrumTable), {"photons": ()}),
+    case(Ecf, xst.ecfs(), {"absorbed": None}),
     case(PiRanges, PI_RANGES, {"ranges": [(2, 1)]}),
     case(
         Energies,
@@ -570,6 +576,7 @@ SUMMED_UP = (
     RateMap,
     Run,
     SourceList,
+    SpectrumTable,
 )
 
 COVERED_ROOMS = ("xphotfn.records", "xphotfn.science", "xphotfn.commands", "xphotfn.io.products", "xphotfn.graph")

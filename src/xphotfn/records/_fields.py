@@ -82,7 +82,7 @@ def positive(record: object, attribute: Any, value: float) -> None:
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be above 0, got {value!r}")
 
 
-def not_negative(record: object, attribute: Any, value: int) -> None:
+def not_negative(record: object, attribute: Any, value: Any) -> None:
     """Refuse a number below zero, and NaN."""
     if not value >= 0:
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must not be negative, got {value!r}")

@@ -7,6 +7,7 @@ parameters, never pixel by pixel, so they are cheap to make, and a failing examp
 """
 
 from xphotfn.testing.strategies.arrays import count_maps, encircled_energy_tables, event_mosaics, exposure_maps, masks
+from xphotfn.testing.strategies.fluxes import ecfs, spectra
 from xphotfn.testing.strategies.folders import folders
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
 from xphotfn.testing.strategies.identity import energies, file_facts, left_outs, subspaces
@@ -26,6 +27,7 @@ __all__ = (
     "commands",
     "count_maps",
     "detected_sources",
+    "ecfs",
     "encircled_energy_tables",
     "energies",
     "event_mosaics",
@@ -61,6 +63,7 @@ __all__ = (
     "selections",
     "source_lists",
     "source_parts",
+    "spectra",
     "step_events",
     "steps",
     "subspaces",

@@ -15,6 +15,7 @@ from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.measure.event_mosaics import EventMosaic
 from xphotfn.records.band import Band
+from xphotfn.records.ecf import Ecf
 from xphotfn.records.event import StepEvent
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
@@ -27,10 +28,12 @@ from xphotfn.records.observation import Exposure, Observation
 from xphotfn.records.outcome import Done, Failed, Skipped
 from xphotfn.records.region import Region
 from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
+from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import Target
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.testing.strategies.arrays import encircled_energy_tables, event_mosaics
+from xphotfn.testing.strategies.fluxes import ecfs, spectra
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
 from xphotfn.testing.strategies.identity import left_outs, subspaces
 from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
@@ -46,11 +49,13 @@ __all__ = ("records",)
 Strategy = st.SearchStrategy[Any]
 _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Band: bands,
+    Bremsstrahlung: lambda: spectra(kind=Bremsstrahlung),
     Centre: centres,
     Command: commands,
     DetectedObject: lambda: source_parts(kind="object"),
     DetectedSource: detected_sources,
     Done: lambda: outcomes(kind="done"),
+    Ecf: ecfs,
     EncircledEnergyTable: encircled_energy_tables,
     EventMosaic: event_mosaics,
     Exposure: exposures,
@@ -74,12 +79,14 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     PixelGrid: grids,
     Plan: plans,
     PlanDiff: plan_diffs,
+    PowerLaw: lambda: spectra(kind=PowerLaw),
     RateMap: lambda: products(kind="rate_map"),
     Region: regions,
     Run: runs,
     SearchedMap: lambda: source_parts(kind="map"),
     Skipped: lambda: outcomes(kind="skipped"),
     SourceList: source_lists,
+    SpectrumTable: lambda: spectra(kind=SpectrumTable),
     Step: steps,
     StepEvent: step_events,
     Subspace: subspaces,
