@@ -71,6 +71,7 @@ THEMES = (
             "io.products",
             "io.write",
             "measure.maps",
+            "measure.map_files",
             "measure.mosaics",
             "measure.event_mosaics",
             "measure.images",

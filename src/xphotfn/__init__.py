@@ -66,6 +66,7 @@ _WHERE = {
     "measure.conversion": "power_law_ecf",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
     "measure.info": "info",
+    "measure.map_files": "rate_map read_rate_map",
     "measure.maps": "combined_rate_map maps_by_field rate_maps select",
     "measure.joined": "joined",
     "measure.masks": "custom_mask edge_mask interloper_mask mask sensor_mask source_mask",

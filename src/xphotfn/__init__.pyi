@@ -55,6 +55,7 @@ from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_eve
 from xphotfn.measure.info import info as info
 from xphotfn.measure.joined import joined as joined
 from xphotfn.measure.joint import JointFlag as JointFlag, joint_photometry as joint_photometry
+from xphotfn.measure.map_files import rate_map as rate_map, read_rate_map as read_rate_map
 from xphotfn.measure.maps import (
     combined_rate_map as combined_rate_map,
     maps_by_field as maps_by_field,

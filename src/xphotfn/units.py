@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 
 __all__ = ("angle_deg", "column_density_cm2", "dec_deg", "energy_ev", "is_sexagesimal", "is_sky", "position_deg",
-           "positions_deg", "quantities", "quantity", "ra_deg", "xmm_sky")  # fmt: skip
+           "positions_deg", "quantities", "quantity", "ra_deg", "rate_unit", "xmm_sky")  # fmt: skip
 
 
 class _XmmSky(u.IrreducibleUnit):  # type: ignore[misc]
@@ -27,6 +27,19 @@ def _the_xmm_sky() -> "_XmmSky":
 
 
 xmm_sky = _XmmSky("xmm_sky", doc="XMM-Newton sky coordinate (columns X and Y of an event list), 0.05 arcsec")
+
+
+def rate_unit(exposure: u.UnitBase) -> u.UnitBase:
+    """Return the unit of rates over an exposure in s or cm2 s.
+
+    An exposure in area times time holds the efficiency of the telescope, so what it divides are photons.
+
+    Examples
+    --------
+    >>> rate_unit(u.s), rate_unit(u.cm**2 * u.s)
+    (Unit("ct / s"), Unit("ph / (s cm2)"))
+    """
+    return (u.ct if exposure == u.s else u.photon) / exposure
 
 
 def quantity(value: Any, what: str, example: str) -> Quantity:

@@ -318,7 +318,7 @@ def test_what_is_refused(gappy, tmp_path):
         with pytest.raises(InvalidRecord, match="least_live"):
             sensitivity_map(gappy, radius=RADIUS, least_live=least_live)
     mixed = evolve(
-        gappy, image=evolve(gappy.image, instrument="epic"), exposure=evolve(gappy.exposure, instrument="epic")
+        gappy, image=evolve(gappy.image, instrument="combined"), exposure=evolve(gappy.exposure, instrument="combined")
     )
     with pytest.raises(InvalidRecord, match="no single camera"):
         sensitivity_map(mixed, radius=RADIUS)

@@ -28,7 +28,7 @@ def limits(**changes):
     return LimitMap(**given | changes)
 
 
-@pytest.mark.parametrize(("seconds", "rate"), [("s", u.ct / u.s), ("cm2 s", u.ct / u.s / u.cm**2)])
+@pytest.mark.parametrize(("seconds", "rate"), [("s", u.ct / u.s), ("cm2 s", u.photon / u.s / u.cm**2)])
 def test_an_upper_limit_reads_again_as_numbers(tmp_path, seconds, rate):
     path = xp.write_fits(limits(exposure_unit=seconds), tmp_path / "limit.fits")
     with fits.open(path) as hdus:

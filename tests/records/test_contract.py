@@ -43,7 +43,7 @@ from xphotfn.records.event import StepEvent
 from xphotfn.records.facts import FileFacts
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
-from xphotfn.records.grid import PixelGrid
+from xphotfn.records.grid import PROJECTIONS, PixelGrid
 from xphotfn.records.instrument import Instrument
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
@@ -164,7 +164,12 @@ RECORDS = (
         ),
         {"name": " "},
     ),
-    case(PixelGrid, xst.grids(), {"nx": 0}, relatives=xst.grids(sky=True)),
+    case(
+        PixelGrid,
+        xst.grids(projections=PROJECTIONS),
+        {"nx": 0, "projection": "AIT"},
+        relatives=xst.grids(sky=True, projections=PROJECTIONS),
+    ),
     case(Region, xst.regions(), {"frame": "galactic"}, examples=300),
     case(Radius, st.builds(Radius, value=st.floats(0.1, 9), unit=st.sampled_from(("kpc", "arcmin"))), {"value": 0}),
     case(

@@ -11,10 +11,12 @@ from xphotfn.io.cards import card
 __all__ = ("EXPOSURE_UNITS", "RATE_NAMES", "exposure_unit", "one_unit")
 
 EXPOSURE_UNITS = (u.s, u.cm**2 * u.s)
-"""Units that an exposure map may have: rates are then ct/s, or ct/s/cm2."""
-RATE_NAMES = {"s": "ct/s", "cm2 s": "ct/(cm2 s)"}
+"""Units that an exposure map may have; those in area times time count the photons that reach the telescope."""
+RATE_NAMES = {"s": "ct/s", "cm2 s": "photon/(cm2 s)"}
 """How the unit of rates is written, by that of the exposure."""
-_SECONDS = re.compile(r"\bsec(?:s|onds)?\b")  # beside what astropy reads
+_WORDS = {"s": r"\bsec(?:s|onds)?\b", "ct": r"\bcounts\b", "photon": r"\bphotons\b"}  # beside what astropy reads
+_WRITTEN = {**{unit: unit for unit in EXPOSURE_UNITS}, u.cm**2 * u.s * u.ct / u.photon: u.cm**2 * u.s}
+"""Units as BUNIT has them, and what each is: an effective area holds the efficiency whether its unit says so or not."""
 
 
 def exposure_unit(header: Any, name: str) -> u.UnitBase:
@@ -30,7 +32,7 @@ def exposure_unit(header: Any, name: str) -> u.UnitBase:
     Returns
     -------
     Unit
-        ``s`` or ``cm2 s``, never scaled.
+        ``s`` or ``cm2 s`` (also of ``cm2 s ct/photon``), never scaled.
 
     Raises
     ------
@@ -45,9 +47,12 @@ def exposure_unit(header: Any, name: str) -> u.UnitBase:
     text = str(card(header, "BUNIT", "") or "").strip()
     if not text:
         return u.s
-    found = u.Unit(_SECONDS.sub("s", text), parse_strict="silent")
-    for unit in EXPOSURE_UNITS:
-        if found == unit:
+    plain = text
+    for word, pattern in _WORDS.items():
+        plain = re.sub(pattern, word, plain)
+    found = u.Unit(plain, parse_strict="silent")
+    for written, unit in _WRITTEN.items():
+        if found == written:
             return unit
     raise UnitMismatch(
         f"{name} is in {text!r} (BUNIT): an exposure map must be in s or cm**2 s; rescale its values and its BUNIT"

@@ -19,6 +19,7 @@ __all__ = (
     "on_times",
 )
 
+_DISTORTIONS = ("PV2_1", "PV2_2", "A_ORDER", "B_ORDER", "CPDIS1", "CPDIS2")  # 0 in a plain projection
 _SKY_UNIT_DEG = 1.38888888888889e-05  # 0.05 arcsec, as REFXCDLT and REFYCDLT have it
 
 
@@ -64,7 +65,7 @@ def _seconds(headers: Sequence[Any], name: str) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def grid_of(header: Any, path: str, *, measured: bool = True) -> PixelGrid:
+def grid_of(header: Any, path: str, *, measured: bool = True, projections: Sequence[str] = ("TAN",)) -> PixelGrid:
     """Return the pixel grid of an image.
 
     Parameters
@@ -76,6 +77,8 @@ def grid_of(header: Any, path: str, *, measured: bool = True) -> PixelGrid:
     measured
         Whether pixels must be square, with east left and north up, as all that is measured needs it; SAS's tasks take
         other pixels, too.
+    projections
+        Those of :data:`~xphotfn.records.grid.PROJECTIONS` that are taken; what SAS makes is in TAN.
 
     Returns
     -------
@@ -86,7 +89,8 @@ def grid_of(header: Any, path: str, *, measured: bool = True) -> PixelGrid:
     Raises
     ------
     InvalidFile
-        If it has not two axes, or its coordinates are not RA and Dec (FK5 or ICRS) in TAN without rotation.
+        If it has not two axes of more than one pixel, or its coordinates are not RA and Dec (FK5 or ICRS) in one of
+        the projections, without rotation and distortion.
 
     Notes
     -----
@@ -104,7 +108,7 @@ def grid_of(header: Any, path: str, *, measured: bool = True) -> PixelGrid:
     >>> grid.shape, grid.x0_sky, grid.dx_sky
     ((512, 512), 3692.0, 87.0)
     """
-    problem = _projection_problem(header)
+    problem = _axes_problem(header, projections) or _sky_problem(header)
     if problem:
         raise InvalidFile(path, problem)
     values = {name: _number(header, name, path) for name in ("CRPIX1", "CRPIX2", "CRVAL1", "CRVAL2")}
@@ -113,7 +117,8 @@ def grid_of(header: Any, path: str, *, measured: bool = True) -> PixelGrid:
         grid = PixelGrid(
             nx=int(_number(header, "NAXIS1", path)), ny=int(_number(header, "NAXIS2", path)),
             crpix1=values["CRPIX1"], crpix2=values["CRPIX2"], ra_deg=values["CRVAL1"], dec_deg=values["CRVAL2"],
-            cdelt1_deg=steps[0], cdelt2_deg=steps[1], **_sky(header, values, steps),
+            cdelt1_deg=steps[0], cdelt2_deg=steps[1], projection=str(card(header, "CTYPE1"))[-3:],
+            **_sky(header, values, steps),
         )  # fmt: skip
     except InvalidRecord as error:
         raise InvalidFile(path, f"has no usable pixel grid: {error}") from error
@@ -155,19 +160,31 @@ def check_measurable(grid: PixelGrid, path: str) -> None:
         raise InvalidFile(path, f"has pixels of {sizes}: only square ones are measured; make it again with equal bins")
 
 
-def _projection_problem(header: Any) -> str:
-    """Say why an image cannot be used, or return an empty string."""
-    if card(header, "NAXIS", 0) != 2:
-        return f"holds no image of two axes (NAXIS is {card(header, 'NAXIS', 0)}): give an image"
+def _axes_problem(header: Any, projections: Sequence[str]) -> str:
+    """Say why the axes of an image cannot be used, or return an empty string; axes of one pixel do not count."""
+    axes = card(header, "NAXIS", 0)
+    if axes < 2 or any(card(header, f"NAXIS{n}", 0) != 1 for n in range(3, axes + 1)):
+        return f"holds no image of two axes (NAXIS is {axes}): give an image"
     kinds = [str(card(header, f"CTYPE{axis}", "")) for axis in (1, 2)]
-    if kinds != ["RA---TAN", "DEC--TAN"]:
-        return f"has the axes {kinds}: only RA---TAN, DEC--TAN is known; make the image with X and Y"
+    if kinds not in [[f"RA---{name}", f"DEC--{name}"] for name in projections]:
+        known = " or ".join(f"RA---{name}, DEC--{name}" for name in projections)
+        sin = kinds == ["RA---SIN", "DEC--SIN"]
+        remedy = "measure it with xp.rate_map(image, exposure_map)" if sin else "make the image with X and Y"
+        return f"has the axes {kinds}: only {known} is known; {remedy}"
+    return ""
+
+
+def _sky_problem(header: Any) -> str:
+    """Say why the sky coordinates of an image cannot be used, or return an empty string."""
     units = {str(card(header, f"CUNIT{axis}", "deg")).lower() for axis in (1, 2)}
     if not units <= {"deg", "degree", "degrees"}:
         return f"has a grid in {', '.join(sorted(units))}: only deg is known"
     system = str(card(header, "RADESYS", card(header, "RADECSYS", "FK5"))).upper()
     if system not in ("FK5", "ICRS") or str(card(header, "EQUINOX", 2000.0)).lstrip("Jj") not in ("2000", "2000.0"):
         return f"has coordinates in {system} of {card(header, 'EQUINOX', 2000.0)}: only FK5 of 2000 and ICRS are known"
+    bent = [name for name in _DISTORTIONS if name in header and card(header, name) != 0]
+    if bent:
+        return f"has a projection with parameters ({bent[0]} is {card(header, bent[0])}): only plain ones are known"
     return ""
 
 

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple, final
 
-import astropy.units as u
 import numpy as np
 from attrs import cmp_using, field, frozen
 from numpy.typing import NDArray
@@ -13,13 +12,14 @@ from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.cache import BoundedCache, file_key
 from xphotfn.io.exposure_units import exposure_unit
 from xphotfn.io.headers import check_measurable, on_times
-from xphotfn.records._fields import non_empty
+from xphotfn.records._fields import non_empty, not_negative, whole
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
-from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.records.instrument import INSTRUMENTS, is_epic
 from xphotfn.science.identity import different_on_times
 from xphotfn.science.masks import read_only, sensor_mask
 from xphotfn.science.ratemap import not_whole, rate_map
+from xphotfn.units import rate_unit
 
 __all__ = ("ExposureMap", "Image", "Product", "RateMap", "clear_cache")
 
@@ -37,7 +37,8 @@ def _array_and_header(path: str, hdu: int) -> tuple[NDArray[Any], Any]:
 
     def load() -> tuple[Any, int]:
         data, header = read_array(path, hdu)
-        return (read_only(data), header), data.nbytes
+        plane = data.reshape(data.shape[-2:]) if data.shape[:-2] == (1,) * (data.ndim - 2) else data
+        return (read_only(plane), header), data.nbytes
 
     pair: tuple[NDArray[Any], Any] = _CACHE.get(file_key(path, hdu), load)
     return pair
@@ -75,6 +76,8 @@ class Image:
         Pixel grid.
     digest
         Content digest where one is known (products of a store), else empty.
+    hdu
+        Number of the HDU that holds it.
     """
 
     path: str = field(validator=non_empty)
@@ -85,6 +88,7 @@ class Image:
     band: Band
     grid: PixelGrid
     digest: str = ""
+    hdu: int = field(default=0, converter=whole, validator=not_negative)
 
     def __attrs_post_init__(self) -> None:
         check_measurable(self.grid, self.path)
@@ -96,8 +100,8 @@ class Image:
 
     @property
     def header(self) -> Any:
-        """The primary FITS header (a copy)."""
-        return _array_and_header(self.path, 0)[1].copy()
+        """The FITS header of its HDU (a copy)."""
+        return _array_and_header(self.path, self.hdu)[1].copy()
 
     def __repr__(self) -> str:
         return _short(self)
@@ -129,6 +133,7 @@ class ExposureMap:
     band: Band
     grid: PixelGrid
     digest: str = ""
+    hdu: int = field(default=0, converter=whole, validator=not_negative)
     looked_at: NDArray[np.float32] | None = field(
         default=None, converter=_part, eq=cmp_using(eq=np.array_equal), hash=False, repr=False
     )
@@ -153,12 +158,12 @@ class ExposureMap:
     @property
     def unit(self) -> Any:
         """Unit of the exposure, as BUNIT says it: s (also without BUNIT) or cm2 s."""
-        return exposure_unit(_array_and_header(self.path, 0)[1], self.path)
+        return exposure_unit(_array_and_header(self.path, self.hdu)[1], self.path)
 
     @property
     def header(self) -> Any:
-        """The primary FITS header (a copy)."""
-        return _array_and_header(self.path, 0)[1].copy()
+        """The FITS header of its HDU (a copy)."""
+        return _array_and_header(self.path, self.hdu)[1].copy()
 
     def __repr__(self) -> str:
         return _short(self)
@@ -177,7 +182,7 @@ def _short(product: "Image | ExposureMap | RateMap") -> str:
 
 
 def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
-    data = _array_and_header(product.path, 0)[0]
+    data = _array_and_header(product.path, product.hdu)[0]
     if data.shape != product.grid.shape:
         raise ShapeMismatch(
             f"{product.path} now has shape {data.shape}, it had {product.grid.shape} when it was found: "
@@ -186,9 +191,14 @@ def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
     return data
 
 
+def _keys(pair: "RateMap") -> tuple[Any, ...]:
+    return tuple(file_key(product.path, product.hdu) for product in (pair.image, pair.exposure))
+
+
 def _is_cut(image: Image, exposure: ExposureMap) -> bool:
-    """Whether a single image was cut by places where its exposure map was not; mosaics are joined by rate_maps only."""
-    return image.obs_id != "combined" and dss_names_places(image.header) and "PLACES" not in exposure.header
+    """Whether a single EPIC image was cut by places where its map was not; mosaics are joined by rate_maps only."""
+    single = image.obs_id != "combined" and is_epic(image.instrument)
+    return single and dss_names_places(image.header) and "PLACES" not in exposure.header
 
 
 class _Times(NamedTuple):
@@ -197,7 +207,7 @@ class _Times(NamedTuple):
 
 
 def _times(product: Image | ExposureMap) -> _Times:
-    header = _array_and_header(product.path, 0)[1]
+    header = _array_and_header(product.path, product.hdu)[1]
     return _Times(on_times([header]), time_ranges(header))
 
 
@@ -271,7 +281,7 @@ class RateMap:
             Also if the image was cut by regions of which the exposure map does not know, or if the two hold different
             times: on-times that differ by more than 1 s and 0.1 %, or other conditions on TIME.
         """
-        counts, key = self.image.data, ("whole", file_key(self.image.path), file_key(self.exposure.path))
+        counts, key = self.image.data, ("whole", *_keys(self))
         if self.exposure.looked_at is None and _is_cut(self.image, self.exposure):
             raise InvalidRecord(
                 f"{self.path} was cut by regions, of which its exposure map does not know: there would be exposure and "
@@ -301,7 +311,7 @@ class RateMap:
     def data(self) -> NDArray[np.float64]:
         """Count rate in ``rate_unit`` per pixel, float64, shape (ny, nx), 0 off the detector; read-only."""
         cut = self.exposure.looked_at is not None
-        key = ("rate", file_key(self.image.path), file_key(self.exposure.path), cut)
+        key = ("rate", *_keys(self), cut)
 
         def load() -> tuple[Any, int]:
             rate = rate_map(self.counts, self.exposure.data)
@@ -312,8 +322,8 @@ class RateMap:
 
     @property
     def rate_unit(self) -> Any:
-        """Unit of its rates: ct/s, or ct/s/cm2 where the exposure is in cm2 s."""
-        return u.ct / self.exposure.unit
+        """Unit of its rates: ct/s, or photon/(cm2 s) where the exposure is in cm2 s."""
+        return rate_unit(self.exposure.unit)
 
     @property
     def sensor_mask(self) -> NDArray[np.bool_]:

@@ -64,12 +64,13 @@ def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
 def grid_cards(grid: PixelGrid) -> list[Card]:
     """Return the WCS cards of a grid as evselect writes them, with the L WCS where the grid has sky coordinates."""
     cards: list[Card] = []
+    words = {"TAN": "tangent plane projection", "SIN": "orthographic projection"}[grid.projection]
     for n, kind, crpix, crval, cdelt, first, step, name in (
-        (1, "RA---TAN", grid.crpix1, grid.ra_deg, grid.cdelt1_deg, grid.x0_sky, grid.dx_sky, "X"),
-        (2, "DEC--TAN", grid.crpix2, grid.dec_deg, grid.cdelt2_deg, grid.y0_sky, grid.dy_sky, "Y"),
+        (1, "RA---", grid.crpix1, grid.ra_deg, grid.cdelt1_deg, grid.x0_sky, grid.dx_sky, "X"),
+        (2, "DEC--", grid.crpix2, grid.dec_deg, grid.cdelt2_deg, grid.y0_sky, grid.dy_sky, "Y"),
     ):
         cards += [
-            (f"CTYPE{n}", kind, "tangent plane projection"),
+            (f"CTYPE{n}", kind + grid.projection, words),
             (f"CRPIX{n}", crpix, "reference pixel"),
             (f"CRVAL{n}", crval, "[deg] coordinate of the reference pixel"),
             (f"CUNIT{n}", "deg", "unit"),
@@ -153,9 +154,9 @@ def write_fits(result: RateMap | HasPlanes, path: str | Path, *, overwrite: bool
     -------
     Path
         The file. Of a rate map: primary HDU rate in ct/s (float64), extensions COUNTS (ct) and EXPOSURE (s); of an
-        exposure map in cm2 s in those units. Of limits: primary HDU limit in ct/s, extensions COUNTS, BACKGROUND,
-        EXPOSURE, LIVE and ENCLOSED as the fields of `LimitMap`; cards say which limit (LIMIT), of what (LIMITOF) and
-        with which confidence or probabilities (CONFLEV, or PROBDET and FALSEAL). Of a mosaic: its counts.
+        exposure map in cm2 s in photon/(cm2 s) and cm2 s. Of limits: primary HDU limit in ct/s, extensions COUNTS,
+        BACKGROUND, EXPOSURE, LIVE and ENCLOSED as the fields of `LimitMap`; cards say which limit (LIMIT), of what
+        (LIMITOF) and with which confidence or probabilities (CONFLEV, or PROBDET and FALSEAL). Of a mosaic: its counts.
 
     Raises
     ------
@@ -208,8 +209,19 @@ def _content(result: Any) -> tuple[tuple[Plane, ...], tuple[Card, ...]]:
     raise InvalidRecord(f"write_fits takes a RateMap, LimitMap or EventMosaic, got {type(result).__name__}: {what}")
 
 
+_OF_THE_IMAGE = (
+    ("TELESCOP", "telescope"),
+    ("RA_PNT", "[deg] pointing"),
+    ("DEC_PNT", "[deg] pointing"),
+    ("RADESYS", "coordinate system"),
+    ("RADECSYS", "coordinate system"),
+    ("EQUINOX", "equinox"),
+)
+"""What a written map needs of its image's header to be measured again: whose it is, and angles from the pointing."""
+
+
 def _identity_cards(rate_map: RateMap) -> list[Card]:
-    band = rate_map.band
+    band, header = rate_map.band, rate_map.header
     return [
         ("OBJECT", rate_map.target or "", "target"),
         ("OBS_ID", rate_map.obs_id, "observation"),
@@ -218,4 +230,5 @@ def _identity_cards(rate_map: RateMap) -> list[Card]:
         ("E_MIN", band.lo_ev / 1000, "[keV] lower energy"),
         ("E_MAX", band.hi_ev / 1000, "[keV] upper energy"),
         ("CREATOR", "xphotfn", "program"),
+        *((name, header[name], what) for name, what in _OF_THE_IMAGE if name in header),
     ]

@@ -55,7 +55,10 @@ def sky_of(
     (ra, dec), given = _positions(positions)
     target = None if field is None else field.target
     r = angles_deg(radius, target, ra.size)
-    low, high = _ring(background, r, target, wings(ra, dec)) if np.all(r > 0) else (r, r)
+    low, high = r, r
+    if np.all(r > 0):
+        reach = wings(ra, dec) if background is None else r
+        low, high = _ring(background, r, target, reach)
     if not (np.all(r > 0) and np.all((r <= low) & (low < high) & np.isfinite(high))):
         raise InvalidRecord(f"radii need 0 < radius <= inner < outer, got {radius} and background {background}")
     if np.any(high > WIDEST_DEG):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import RateMap
 from xphotfn.records.band import Band
+from xphotfn.records.instrument import is_epic
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.encircled_energy import (
     EncircledEnergyTable,
@@ -97,6 +98,11 @@ def light_of(psf: Any, item: RateMap, ra: Floats, dec: Floats) -> MapLight | Non
         return None
     chosen = psf.get(item.instrument) if isinstance(psf, Mapping) else psf
     if isinstance(chosen, str) and chosen == "epic":
+        if not is_epic(item.instrument):
+            raise InvalidRecord(
+                f'psf="epic" is of XMM-Newton, and {item} is of another telescope: give psf= of its own, as '
+                "EncircledEnergyTable.from_image makes of an image of a point source, or leave psf out"
+            )
         if item.instrument not in EPIC_KING:
             raise InvalidRecord(
                 f"{item} is of no single camera, so it has no published profile: measure the maps of each camera and "
@@ -118,7 +124,18 @@ def wings_arcsec(psf: Any, maps: Sequence[RateMap], ra: Floats, dec: Floats) -> 
     """Return the radius around each position within which the wings of a point source matter, on all maps.
 
     It is that of EPIC without a profile and with ``"epic"``, else the largest of one's own profiles.
+
+    Raises
+    ------
+    InvalidRecord
+        If a map is of another telescope and there is no profile that says how far its wings reach.
     """
+    other = next((m for m in maps if psf is None and not is_epic(m.instrument)), None)
+    if other is not None:
+        raise InvalidRecord(
+            f"the default ring lies beyond the wings of EPIC's point sources, and {other} is of another telescope: "
+            "give background=, or psf= of its own"
+        )
     result = np.full(ra.shape, WINGS_ARCSEC)
     lights = [light_of(psf, m, ra, dec) for m in maps] if psf is not None else []
     own = [v for v in lights if v is not None and all(v.psf is not model for model in EPIC_KING.values())]

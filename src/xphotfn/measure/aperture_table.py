@@ -17,6 +17,7 @@ from xphotfn.science.gamma_mixture import GammaMixture, mixture_quantile, mixtur
 from xphotfn.science.light import Light, RingLight, effective_exposure
 from xphotfn.science.on_off import of_on_off
 from xphotfn.science.significance import exact_significance, li_ma_significance, mid_p_significance
+from xphotfn.units import rate_unit
 
 __all__ = ("COLUMNS", "RATE_OF", "SIGNIFICANCES", "ApertureFlag", "Rules", "columns_of", "needs_weights", "units_of")
 
@@ -45,7 +46,7 @@ COLUMNS = frozenset(_UNITS) - {"exposure"} | frozenset(_PLAIN)
 
 def units_of(exposure: u.UnitBase) -> dict[str, u.UnitBase]:
     """Return the units of the columns of a table of photometry on exposure maps in a unit."""
-    change = {_RATE: u.ct / exposure, u.s: exposure}
+    change = {_RATE: rate_unit(exposure), u.s: exposure}
     return {name: change.get(unit, unit) for name, unit in _UNITS.items()}
 
 

@@ -128,7 +128,7 @@ def rate_at(rate_map: RateMap, positions: Any) -> u.Quantity:
     Returns
     -------
     Quantity
-        Scalar or shape (N,), in ct/s (per pixel; ct/s/cm2 of an exposure map in cm2 s); 0 off the detector.
+        Scalar or shape (N,), in ct/s (per pixel; photon/(cm2 s) of an exposure map in cm2 s); 0 off the detector.
 
     Raises
     ------

@@ -286,7 +286,7 @@ def _frame(path: Path) -> PixelGrid:
         raise InvalidFile(path.name, f"its events have no X and Y that can be used: {error}") from error
     if x is None or y is None or (x.kind, y.kind) != ("RA---TAN", "DEC--TAN") or {x.unit, y.unit} != {"deg"}:
         raise InvalidFile(path.name, "X and Y of its events are no tangent projection of RA and Dec in degrees")
-    size = {"nx": 51840, "ny": 51840, "crpix1": x.pixel, "crpix2": y.pixel}
+    size: dict[str, Any] = {"nx": 51840, "ny": 51840, "crpix1": x.pixel, "crpix2": y.pixel}
     return PixelGrid(**size, ra_deg=x.value, dec_deg=y.value, cdelt1_deg=x.step, cdelt2_deg=y.step)
 
 

@@ -46,7 +46,7 @@ def exposure_unit_of(table: Any) -> Any:
     if not found:
         raise UnitMismatch(
             "exposure_mean has no unit and there is no column exposure_unit, so rates could be in ct/s or in "
-            'ct/(cm2 s): give the unit, as in table["exposure_mean"].unit = "s"'
+            'photon/(cm2 s): give the unit, as in table["exposure_mean"].unit = "s"'
         )
     return one_unit(found, "the table")
 

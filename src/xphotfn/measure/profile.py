@@ -28,7 +28,7 @@ from xphotfn.science.profile import (
     flux_concentration,
     ring_brightness,
 )
-from xphotfn.units import position_deg, quantity
+from xphotfn.units import position_deg, quantity, rate_unit
 
 __all__ = ("concentration", "curve_of_growth", "fit_beta_model", "surface_brightness_profile")
 
@@ -125,7 +125,7 @@ def surface_brightness_profile(
         area=areas_of(radii, field) * len(rings.counts) * u.arcmin**2,
         live_area=live * u.arcmin**2,
         exposure_mean=mean * unit,
-        **_columns("brightness", found, u.ct / unit / u.arcmin**2),
+        **_columns("brightness", found, rate_unit(unit) / u.arcmin**2),
     )
     table.meta.update(_meta(maps, field, background, remove_interlopers, centre))
     table.meta["background_weights"] = "none" if background_weights is None else "given"
@@ -194,7 +194,7 @@ def curve_of_growth(
     live = np.cumsum(rings.live_arcmin2.sum(axis=0)) / (np.cumsum(areas) * len(rings.counts))
     table = _table(
         radius=outer, counts=counts * u.ct, background=expected * u.ct, **_columns("net_counts", net, u.ct),
-        rate=rate * u.ct / unit, rate_error=error * u.ct / unit, live_fraction=live,
+        rate=rate * rate_unit(unit), rate_error=error * rate_unit(unit), live_fraction=live,
     )  # fmt: skip
     table.meta.update(_meta(maps, field, background, remove_interlopers, centre))
     table.meta["background_weights"] = "none" if background_weights is None else "given"

@@ -22,6 +22,7 @@ from xphotfn.science.limits import (
     upper_limit,
     upper_limit_on_off,
 )
+from xphotfn.units import rate_unit
 
 __all__ = ("LimitMap", "sensitivity_map", "sky_coverage", "upper_limit_map", "with_enclosed_fraction")
 
@@ -102,8 +103,8 @@ class LimitMap:
 
     @property
     def rate_unit(self) -> u.UnitBase:
-        """Unit of ``data``: ct/s, or ct/s/cm2 where the exposure is in cm2 s."""
-        return u.ct / u.Unit(self.exposure_unit)
+        """Unit of ``data``: ct/s, or photon/(cm2 s) where the exposure is in cm2 s."""
+        return rate_unit(u.Unit(self.exposure_unit))
 
     @property
     def planes(self) -> tuple[tuple[str, Floats, str], ...]:
@@ -376,7 +377,7 @@ def sky_coverage(limits: LimitMap, rates: Any, *, by: Literal["limit", "probabil
 def _rates(rates: Any, limits: LimitMap) -> Floats:
     if not isinstance(rates, u.Quantity):
         return np.asarray(rates, dtype=np.float64)
-    for known in (limits.rate_unit, limits.rate_unit / u.ct):
+    for known in (limits.rate_unit, 1 / u.Unit(limits.exposure_unit)):
         if rates.unit.is_equivalent(known):
             return np.asarray(rates.to_value(known), dtype=np.float64)
     raise UnitMismatch(f"rates must be in {RATE_NAMES[limits.exposure_unit]}, got {rates.unit}")

@@ -88,7 +88,7 @@ def sky_wcs(grid: PixelGrid) -> Any:
     from astropy.wcs import WCS
 
     wcs = WCS(naxis=2)
-    wcs.wcs.ctype = ["RA---TAN", "DEC--TAN"]
+    wcs.wcs.ctype = [f"RA---{grid.projection}", f"DEC--{grid.projection}"]
     wcs.wcs.cunit = ["deg", "deg"]
     wcs.wcs.crpix = [grid.crpix1, grid.crpix2]
     wcs.wcs.crval = [grid.ra_deg, grid.dec_deg]

@@ -1,4 +1,4 @@
-"""The pixel grid of an image: shape, tangent projection and XMM sky coordinates."""
+"""The pixel grid of an image: shape, projection and XMM sky coordinates."""
 
 import math
 from types import MappingProxyType
@@ -7,12 +7,14 @@ from typing import final
 from attrs import converters, field, frozen, validators
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, positive, whole
+from xphotfn.records._fields import finite, one_of, positive, whole
 from xphotfn.records._html import block, facts
 
-__all__ = ("PixelGrid",)
+__all__ = ("PROJECTIONS", "PixelGrid")
 
 TOLERANCE_PIX = 0.02  # over the whole image: 0.1 arcsec, less than the attitude is known
+PROJECTIONS = ("TAN", "SIN")
+"""Projections that are known, as CTYPE calls them: tangent (XMM, Chandra, Swift) and orthographic (eROSITA)."""
 XMM_REFERENCE = 25921.0  # X and Y of the reference point of every EPIC event list (calibration: REFXCRPX)
 
 
@@ -49,7 +51,7 @@ def _dec(record: object, attribute: object, value: float) -> None:
 @final
 @frozen(kw_only=True)
 class PixelGrid:
-    """Tangent (TAN) projection without rotation, as every EPIC sky image has it.
+    """A projection of the sky without rotation: tangent (TAN), as every EPIC sky image has it, or orthographic (SIN).
 
     Pixel coordinates are 0-based with pixel centres at integers; ``crpix`` is 1-based as in FITS.
 
@@ -67,6 +69,8 @@ class PixelGrid:
         XMM sky coordinates (X, Y) of the centre of the first pixel; None where the image has none (mosaics).
     dx_sky, dy_sky
         Pixel size in XMM sky units of 0.05 arcsec.
+    projection
+        One of :data:`PROJECTIONS`.
     """
 
     nx: int = field(converter=whole, validator=_count)
@@ -85,6 +89,7 @@ class PixelGrid:
     )
     dx_sky: float = field(default=87.0, converter=float, validator=positive)
     dy_sky: float = field(default=87.0, converter=float, validator=positive)
+    projection: str = field(default="TAN", validator=one_of(*PROJECTIONS))
 
     def __attrs_post_init__(self) -> None:
         if (self.x0_sky is None) != (self.y0_sky is None):
@@ -111,8 +116,10 @@ class PixelGrid:
         Grids are the same where no card moves a pixel of the image by more than 0.02 pixels: round-off, and what is
         left of coordinates in single precision.
         """
-        if self.shape != other.shape:
-            return f"shape {self.shape} and {other.shape}"
+        for name in ("shape", "projection"):
+            mine, theirs = getattr(self, name), getattr(other, name)
+            if mine != theirs:
+                return f"{name} {mine} and {theirs}"
         moved = {name: self._moved(other, name) for name in _CARDS}
         name = max(moved, key=lambda n: moved[n])
         if moved[name] <= TOLERANCE_PIX:
@@ -143,6 +150,7 @@ class PixelGrid:
                 "Reference",
                 f"RA {self.ra_deg:.5f}, Dec {self.dec_deg:.5f} deg at FITS pixel {self.crpix1}, {self.crpix2}",
             ),
+            ("Projection", self.projection),
             ("XMM sky coordinates", sky),
         ]
         return block("PixelGrid", facts(rows))

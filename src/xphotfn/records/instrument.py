@@ -8,7 +8,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import non_empty
 from xphotfn.records._html import record_html
 
-__all__ = ("INSTRUMENTS", "Instrument", "instrument")
+__all__ = ("INSTRUMENTS", "Instrument", "instrument", "is_epic")
 
 
 @final
@@ -45,6 +45,17 @@ INSTRUMENTS = (
     Instrument(name="mos1", sas_name="EMOS1", pps_name="M1", flag_macro="#XMMEA_EM", max_pattern=12),
     Instrument(name="mos2", sas_name="EMOS2", pps_name="M2", flag_macro="#XMMEA_EM", max_pattern=12),
 )
+
+
+def is_epic(name: str) -> bool:
+    """Whether a map's ``instrument`` is an EPIC camera, or several: ``combined`` is a mosaic of EPIC's.
+
+    Examples
+    --------
+    >>> is_epic("mos1"), is_epic("combined"), is_epic("acis")
+    (True, True, False)
+    """
+    return name == "combined" or any(name == camera.name for camera in INSTRUMENTS)
 
 
 def instrument(name: str) -> Instrument:

@@ -11,6 +11,7 @@ from attrs.validators import optional as _if_known
 from xphotfn.records._fields import finite, non_empty, one_of, whole
 from xphotfn.records._html import block, facts
 from xphotfn.records.band import Band
+from xphotfn.units import rate_unit
 
 __all__ = ("CENTRES", "Centre", "Measurement", "Peak")
 
@@ -116,8 +117,8 @@ class Measurement:
 
     @property
     def net_rate(self) -> u.Quantity:
-        """Net counts over the mean exposure of the source region, ct/s (ct/s/cm2 of maps in cm2 s)."""
-        unit = u.ct / u.Unit(self.exposure_unit)
+        """Net counts over the mean exposure of the source region, ct/s (photon/(cm2 s) of maps in cm2 s)."""
+        unit = rate_unit(u.Unit(self.exposure_unit))
         if self.exposure_s == 0:
             return float("nan") * unit
         return self.net_counts / (self.exposure_s / self.area_pix) * unit

@@ -24,14 +24,17 @@ Floats = NDArray[np.float64]
 def pix_to_deg(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
     """Return RA and Dec in degrees of pixel positions; the inverse of :func:`deg_to_pix`.
 
+    Positions off the sphere, which a SIN image may have in its corners, are NaN.
+
     Notes
     -----
-    Tangent projection: with the standard coordinates xi, eta in radians and the reference point (a0, d0),
-    ``a = a0 + atan2(xi, cos d0 - eta sin d0)`` and ``d = atan2(sin d0 + eta cos d0, hypot(xi, cos d0 - eta sin d0))``.
+    With the standard coordinates xi, eta in radians, the reference point (a0, d0) and the depth w (1 in TAN,
+    ``sqrt(1 - xi^2 - eta^2)`` in SIN): ``a = a0 + atan2(xi, w cos d0 - eta sin d0)`` and
+    ``d = atan2(w sin d0 + eta cos d0, hypot(xi, w cos d0 - eta sin d0))``.
 
     References
     ----------
-    Calabretta & Greisen (2002), A&A 395, 1077, section 5.1.3 (TAN).
+    Calabretta & Greisen (2002), A&A 395, 1077, sections 5.1.3 (TAN) and 5.1.5 (SIN).
 
     Examples
     --------
@@ -42,11 +45,18 @@ def pix_to_deg(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Flo
     xi = np.deg2rad((np.asarray(x, dtype=np.float64) + 1 - grid.crpix1) * grid.cdelt1_deg)
     eta = np.deg2rad((np.asarray(y, dtype=np.float64) + 1 - grid.crpix2) * grid.cdelt2_deg)
     dec0 = np.deg2rad(grid.dec_deg)
-    radial = np.cos(dec0) - eta * np.sin(dec0)
+    depth = 1.0 if grid.projection == "TAN" else _depth_of_sphere(xi, eta)
+    radial = depth * np.cos(dec0) - eta * np.sin(dec0)
     ra = np.rad2deg(np.arctan2(xi, radial)) + grid.ra_deg
-    dec = np.rad2deg(np.arctan2(np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, radial)))
+    dec = np.rad2deg(np.arctan2(depth * np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, radial)))
     wrapped = np.mod(ra, 360.0)
     return np.where(wrapped == 360.0, 0.0, wrapped), dec  # mod of a hair below 0 is 360
+
+
+def _depth_of_sphere(xi: Floats, eta: Floats) -> Floats:
+    """Return how far in front of the sphere's centre the points lie that are seen at xi, eta; NaN beside it."""
+    squared = 1 - xi * xi - eta * eta
+    return np.sqrt(np.where(squared >= 0, squared, np.nan))
 
 
 def deg_to_pix(grid: PixelGrid, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, Floats]:
@@ -66,7 +76,8 @@ def deg_to_pix(grid: PixelGrid, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, 
     sin_dec, cos_dec = np.sin(dec_rad), np.cos(dec_rad)
     towards = cos_dec * np.cos(delta)
     depth = np.sin(dec0) * sin_dec + np.cos(dec0) * towards
-    scale = np.rad2deg(1.0) / np.where(depth > 0, depth, np.nan)
+    seen = np.where(depth > 0, depth, np.nan)
+    scale = np.rad2deg(1.0) / (seen if grid.projection == "TAN" else seen / seen)
     x = cos_dec * np.sin(delta) * scale / grid.cdelt1_deg + (grid.crpix1 - 1)
     y = (np.cos(dec0) * sin_dec - np.sin(dec0) * towards) * scale / grid.cdelt2_deg + (grid.crpix2 - 1)
     return x, y

@@ -191,6 +191,11 @@ def pix_to_pix(grid: PixelGrid, other: PixelGrid, x: ArrayLike, y: ArrayLike) ->
 
 def _matrix(grid: PixelGrid, other: PixelGrid) -> Floats:
     """Return the matrix that takes (x, y, 1) of ``grid`` to (u, v, w), which is pixel (u/w, v/w) of ``other``."""
+    for item in (grid, other):
+        if item.projection != "TAN":
+            raise ShapeMismatch(
+                f"images in {item.projection} are measured, not added: measure each map, and join their tables"
+            )
     to_plane = np.array(
         [
             (0.0, 0.0, 1.0),

@@ -129,6 +129,7 @@ def products(draw: st.DrawFn, *, kind: str | None = None) -> Product:
         "band": draw(bands()),
         "grid": draw(grids(sky=None if single else False)),
         "target": draw(st.none() | NAME),
+        "hdu": draw(st.integers(0, 2)),
     }
     if chosen == "image":
         return Image(path=draw(PATHS), digest=draw(DIGESTS), **shared)

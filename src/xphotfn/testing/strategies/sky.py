@@ -120,7 +120,9 @@ def targets(draw: st.DrawFn, *, kind: str | None = None) -> Target:
 
 
 @st.composite
-def grids(draw: st.DrawFn, *, max_side: int = 1024, sky: bool | None = None) -> PixelGrid:
+def grids(
+    draw: st.DrawFn, *, max_side: int = 1024, sky: bool | None = None, projections: Sequence[str] = ("TAN",)
+) -> PixelGrid:
     """Return a strategy for pixel grids: up to 89 degrees from the equator, pixels of 1 to 10 arcsec.
 
     Parameters
@@ -129,6 +131,8 @@ def grids(draw: st.DrawFn, *, max_side: int = 1024, sky: bool | None = None) -> 
         Most columns and rows.
     sky
         With XMM sky coordinates or without; either if None.
+    projections
+        Projections that may come, such as those of :data:`~xphotfn.records.grid.PROJECTIONS`.
 
     Examples
     --------
@@ -144,12 +148,13 @@ def grids(draw: st.DrawFn, *, max_side: int = 1024, sky: bool | None = None) -> 
     has_sky = draw(st.booleans()) if sky is None else sky
     bin_size = draw(st.integers(20, 200)) if has_sky else draw(st.floats(20.0, 200.0))
     step = 0.05 / 3600 * bin_size
-    known: dict[str, float] = {}
+    known: dict[str, float | None] = {"x0_sky": None, "y0_sky": None}
     if has_sky:
         known = {"x0_sky": XMM_REFERENCE - (crpix1 - 1) * bin_size, "y0_sky": XMM_REFERENCE - (crpix2 - 1) * bin_size}
     return PixelGrid(
         nx=nx, ny=ny, crpix1=crpix1, crpix2=crpix2, ra_deg=ra, dec_deg=dec, cdelt1_deg=-step, cdelt2_deg=step,
-        dx_sky=bin_size, dy_sky=bin_size, **known,
+        dx_sky=bin_size, dy_sky=bin_size, x0_sky=known["x0_sky"], y0_sky=known["y0_sky"],
+        projection=draw(st.sampled_from(tuple(projections))),
     )  # fmt: skip
 
 
