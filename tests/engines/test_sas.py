@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,9 @@ from attrs import evolve
 
 import xphotfn as xp
 from xphotfn.commands.builders import eexpmap, emosaic, evselect_image, with_environment
+from xphotfn.commands.messages import parse_messages
 from xphotfn.engines import processes
+from xphotfn.engines.printed import MOST_PRINTED, printed
 from xphotfn.engines.processes import Cancelled, cancel, end, labelled
 from xphotfn.engines.sas import SasEngine, sas_engine
 from xphotfn.engines.tasks import write_shims
@@ -713,3 +716,36 @@ def test_a_failing_shim_is_reported_as_sas_would(simulated, tmp_path):
     engine.execute(evselect_image("events.fits", "image.fits", expression="PI>500"), folder)
     assert fits.getdata(folder / "image.fits").sum() > 0
     assert shlex.split(text.splitlines()[1])[-1] == "$@"
+
+
+# A task that prints without end.
+
+
+def test_a_task_that_prints_much_keeps_its_start_its_end_and_its_messages(tmp_path):
+    log = tmp_path / "log.txt"
+    rows = b"evselect:- row\n" * 200_000
+    log.write_bytes(b"the start\n" + rows + b"** evselect: error (Bad), one\n   and more\n" + rows + b"the end\n")
+    tracemalloc.start()
+    text = printed(log)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert text.startswith("the start\n")
+    assert text.endswith("the end\n")
+    (error,) = (m for m in parse_messages(text) if m.severity == "error")
+    assert error.text == "one\nand more"
+    assert len(text) < MOST_PRINTED + 200 < log.stat().st_size
+    assert most < 4 * MOST_PRINTED
+
+
+def test_a_short_log_is_whole(tmp_path):
+    log = tmp_path / "log.txt"
+    log.write_bytes(b"caf\xe9\n")
+    assert printed(log) == "caf\ufffd\n"
+
+
+def test_long_messages_are_read_in_linear_time():
+    text = "** evselect: warning (Long), first\n" + "   more\n" * 200_000
+    start = time.process_time()
+    (message,) = parse_messages(text)
+    assert time.process_time() - start < 5  # 0.3 now; a minute when each line copied the text
+    assert message.text.count("more") == 200_000

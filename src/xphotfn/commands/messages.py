@@ -88,16 +88,17 @@ def parse_messages(text: str) -> tuple[SasMessage, ...]:
     >>> parse_messages("libGL warning: error (none of our business)")
     ()
     """
-    found: list[SasMessage] = []
+    found: list[tuple[SasMessage, list[str]]] = []
     continues = False
     for line in text.splitlines():
         message = _message(line)
+        more = message is None and continues and line[:1] in (" ", "\t") and bool(line.strip())
         if message is not None:
-            found.append(message)
-        elif continues and line[:1] in (" ", "\t") and line.strip():
-            found[-1] = attrs.evolve(found[-1], text=f"{found[-1].text}\n{line.strip()}".strip())
-        continues = message is not None or (continues and line[:1] in (" ", "\t") and bool(line.strip()))
-    return tuple(found)
+            found.append((message, []))
+        elif more:
+            found[-1][1].append(line.strip())
+        continues = message is not None or more
+    return tuple(attrs.evolve(m, text="\n".join([m.text, *lines]).strip()) if lines else m for m, lines in found)
 
 
 def suppressed_warnings(messages: Iterable[SasMessage]) -> tuple[tuple[str, int], ...]:

@@ -22,6 +22,7 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version
 from xphotfn.commands.parameters import OWN_TASKS
 from xphotfn.engines.native.engine import native_engine
+from xphotfn.engines.printed import printed
 from xphotfn.engines.processes import run_process
 from xphotfn.errors import CommandFailed, XphotfnError
 from xphotfn.io.fits import grid_of, read_header
@@ -32,7 +33,6 @@ __all__ = ("SasEngine", "sas_engine")
 _KEPT = ("HEADAS", "LHEASOFT", "LHEAPERL", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PERL5LIB", "PYTHONPATH")
 _PER_COMMAND = ("SAS_CCF", "SAS_ODF", "SAS_CLOBBER")  # set for each command, never taken from the user's shell
 _LOG_TAIL = 4000
-_LOG_MOST = 4_000_000
 _CHECK_S = 120.0
 _SKY_LOW, _SKY_HIGH = 1, 51840  # legal values of X and Y in every EPIC event list
 
@@ -98,12 +98,12 @@ class SasEngine:
         _refuse_what_is_there(command, before)
         private = Path(tempfile.mkdtemp(prefix=".sas-", dir=folder))
         try:
-            status, printed = self._run(command, folder.absolute(), private.absolute())
+            status, text = self._run(command, folder.absolute(), private.absolute())
         finally:
             shutil.rmtree(private, ignore_errors=True)
-        _check(command, folder, status, printed, self.timeout_s)
+        _check(command, folder, status, text, self.timeout_s)
         _tidy(folder, before | set(command.outputs))
-        return printed if len(printed) <= _LOG_MOST else f"{printed[:_LOG_MOST]}\n[the rest is left out]\n"
+        return text
 
     def _run(self, command: Command, folder: Path, private: Path) -> tuple[int | None, str]:
         env = self._environment(command, folder, private)
@@ -118,7 +118,7 @@ class SasEngine:
             if error.errno == errno.E2BIG:
                 problem += f"; {_longest_word(command)}"
             raise CommandFailed(command.argv, problem) from error
-        return ended.status, path.read_text(encoding="utf-8", errors="replace")
+        return ended.status, printed(path)
 
     def _environment(self, command: Command, folder: Path, private: Path) -> dict[str, str]:
         """Return the whole environment of a command."""
@@ -162,16 +162,16 @@ def _refuse_what_is_there(command: Command, names: Iterable[str]) -> None:
         raise CommandFailed(command.argv, f"{', '.join(there)} exists already: it would not be told from a new one")
 
 
-def _check(command: Command, folder: Path, status: int | None, printed: str, timeout_s: float) -> None:
+def _check(command: Command, folder: Path, status: int | None, text: str, timeout_s: float) -> None:
     """Raise unless the task did what it was to do."""
-    problem = _problem(command, status, printed, timeout_s) or _bad_output(command, folder)
+    problem = _problem(command, status, text, timeout_s) or _bad_output(command, folder)
     if problem:
-        raise CommandFailed(command.argv, problem, status, printed[-_LOG_TAIL:])
+        raise CommandFailed(command.argv, problem, status, text[-_LOG_TAIL:])
 
 
-def _problem(command: Command, status: int | None, printed: str, timeout_s: float) -> str:
+def _problem(command: Command, status: int | None, text: str, timeout_s: float) -> str:
     """Return what a task's end and words say went wrong, or nothing."""
-    errors = [m for m in parse_messages(printed) if m.severity == "error"]
+    errors = [m for m in parse_messages(text) if m.severity == "error"]
     said = "; ".join(dict.fromkeys(_said(m, command.task) for m in errors))
     if status is None:
         how = f"was not done after {timeout_s:g} s, so it and all that it started were ended"
@@ -350,10 +350,10 @@ def _version_of(env: Mapping[str, str]) -> tuple[str, str]:
                 ended = run_process(("sasversion",), cwd=Path(scratch), env=env, log=log, timeout_s=_CHECK_S)
         except OSError as error:
             return "", f"sasversion cannot be started ({error.strerror or error}): is SAS installed for this system?"
-        printed = path.read_text(encoding="utf-8", errors="replace")
-    version = sas_version(printed)
+        text = printed(path)
+    version = sas_version(text)
     if ended.status == 0 and version:
         return version, ""
     how = f"was not done after {_CHECK_S:g} s" if ended.status is None else f"ended with status {ended.status}"
-    last = printed.strip().splitlines()[-1:] or ["it printed nothing"]
+    last = text.strip().splitlines()[-1:] or ["it printed nothing"]
     return "", f"sasversion {how} and named no version ({last[0]}): initialise SAS anew"
