@@ -16,6 +16,7 @@ from xphotfn.commands.messages import parse_messages, sas_version
 from xphotfn.engines.task_files import staged
 from xphotfn.engines.task_line import TaskError, parse_line, split_list
 from xphotfn.engines.tasks import NAMES, run_task, write_shims
+from xphotfn.errors import InvalidFile
 from xphotfn.testing.scene import default_scene
 from xphotfn.testing.simulate import simulate_observations
 
@@ -208,6 +209,10 @@ def test_outputs_are_replaced_unless_told_otherwise(call, tmp_path, monkeypatch)
     assert call(*words)[0] == 1
     assert image.read_text() == "old"
     monkeypatch.setenv("SAS_CLOBBER", "1")
+    status, _, err = call(*words)
+    assert status == 1
+    assert "exists and is a table of text, not FITS, and so is not replaced" in err
+    fits.PrimaryHDU(np.zeros((2, 2))).writeto(image, overwrite=True)
     assert call(*words)[0] == 0
     assert fits.getdata(image).sum() > 0
 
@@ -351,7 +356,7 @@ def test_what_nobody_foresaw_still_has_the_form_of_sas(call, monkeypatch):
 
 def test_shims_are_programs(data, tmp_path):
     folder = write_shims(tmp_path / "odd dir")
-    assert sorted(p.name for p in folder.iterdir()) == list(NAMES)
+    assert sorted(p.name for p in folder.iterdir()) == sorted((*NAMES, "xphotfn"))
     (tmp_path / "astropy.py").write_text("raise SystemExit(9)")
     words = [folder / "evselect", f"table={data[0]}", "imageset=im $(age).fits", *IMAGE, BAND]
     done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=60)
@@ -362,6 +367,17 @@ def test_shims_are_programs(data, tmp_path):
     assert failed.stderr.startswith("** evselect: error (ParamNotFound), parameter imagset is not known")
     with pytest.raises(TaskError, match="no task 'rm'"):
         write_shims(tmp_path, ["rm"])
+
+
+def test_programs_of_others_are_never_replaced(tmp_path):
+    theirs = tmp_path / "bin" / "evselect"
+    theirs.parent.mkdir()
+    theirs.write_text("#!/bin/sh\necho the real one\n")
+    with pytest.raises(InvalidFile, match="another program"):
+        write_shims(tmp_path / "bin")
+    assert [p.name for p in theirs.parent.iterdir()] == ["evselect"]
+    assert "the real one" in theirs.read_text()
+    assert write_shims(tmp_path / "ours") == write_shims(tmp_path / "ours")
 
 
 @pytest.mark.parametrize("name", ["events.fits", "./events.fits", "link.fits", "hard.fits", "sub/../events.fits"])

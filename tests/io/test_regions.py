@@ -359,7 +359,10 @@ def test_existing_files_are_kept(tmp_path):
         write_regions([region], path)
     with pytest.raises(InvalidRecord, match="name"):
         write_regions([evolve(region, name="two\nlines")], path, overwrite=True)
+    with pytest.raises(InvalidFile, match="exists and is a table of text, not a region file"):
+        write_regions([region], path, overwrite=True)
     assert path.read_text() == "precious"
+    path.write_text("fk5\ncircle(1,2,3)\n")
     write_regions([region], path, overwrite=True)
     assert read_regions(path)[0].size == (1.0,)
     assert [p.name for p in tmp_path.iterdir()] == ["mine.reg"]

@@ -5,7 +5,7 @@ import click
 from xphotfn.cli.cleaning import clean, lightcurve
 from xphotfn.cli.group import CONTEXT, Group
 from xphotfn.cli.looking import report, view
-from xphotfn.cli.making import find, image, plan, run, task
+from xphotfn.cli.making import find, image, plan, run, shims, task
 from xphotfn.cli.measuring import photometry, snr
 from xphotfn.cli.starting import completion, demo
 from xphotfn.cli.stores import explain, prune, runs, verify
@@ -47,6 +47,7 @@ for _command in (
     verify,
     prune,
     task,
+    shims,
     completion,
 ):
     main.add_command(_command)

@@ -12,8 +12,9 @@ from xphotfn.cli.observations import file_rows, say_left_out, searched
 from xphotfn.cli.output import print_json, print_rows, printable, say, show
 from xphotfn.cli.running import engine_named, run_plan
 from xphotfn.cli.sample import end, sample_of
+from xphotfn.errors import InvalidFile
 
-__all__ = ("find", "image", "plan", "run", "task")
+__all__ = ("find", "image", "plan", "run", "shims", "task")
 
 
 @click.command(
@@ -211,3 +212,28 @@ def task(ctx: click.Context, words: tuple[str, ...]) -> None:
         click.echo(ctx.get_help())
         return
     ctx.exit(run_task(words))
+
+
+@click.command(
+    cls=Command,
+    short_help="Install programs named as SAS's tasks.",
+    examples=("xphotfn shims xphotfn-bin",),
+)
+@click.argument("folder", type=shared.PATH)
+@shared.quiet
+def shims(folder: Path) -> None:
+    """Write programs named as SAS's tasks (evselect, eexpmap, emosaic, ...) into FOLDER.
+
+    Scripts that call SAS, those of `xphotfn plan --script` among them, then run without it. What it prints puts the
+    folder on PATH: eval "$(xphotfn shims FOLDER)".
+    """
+    from xphotfn.engines.tasks import NAMES, write_shims
+
+    try:
+        root = write_shims(folder)
+    except OSError as error:
+        raise InvalidFile(
+            str(folder), f"cannot be written ({error.strerror or error}): give a place that you may write to"
+        ) from error
+    say(f"{root}: {', '.join(NAMES)}")
+    click.echo(f'export PATH={shlex.quote(str(root))}:"$PATH"')

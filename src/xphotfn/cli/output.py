@@ -142,9 +142,6 @@ def check_output(path: Path | None, *, overwrite: bool) -> None:
 
 def write_table(table: Any, path: Path, *, overwrite: bool = False) -> None:
     """Write a table, whole or not at all; the ending says in which format."""
-    from xphotfn.io.table_files import table_format
-    from xphotfn.io.write import publish
+    from xphotfn.io.table_files import write_table as write
 
-    kind = table_format(path)
-    with publish(path, overwrite=overwrite) as temporary:
-        table.write(temporary, format=kind, overwrite=True)
+    write(table, path, overwrite=overwrite)

@@ -20,13 +20,15 @@ from xphotfn.commands.parameters import parameters_of
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.task_files import Work, staged
 from xphotfn.engines.task_line import TaskError, TaskLine, parse_line
-from xphotfn.errors import XphotfnError
+from xphotfn.errors import InvalidFile, XphotfnError
+from xphotfn.io.write import publish
 
 __all__ = ("NAMES", "run_task", "write_shims")
 
 NAMES = tuple(sorted((*native_engine().tasks, "sasversion")))
 """The tasks: those of the native engine, and sasversion."""
 
+_SHIM = b"a program of xphotfn, made by `xphotfn shims`"
 _MANUAL = "https://xmm-tools.cosmos.esa.int/external/sas/current/doc"
 
 
@@ -194,7 +196,7 @@ def _warn(task: str, messages: Iterable[SasMessage], most: int, stderr: TextIO) 
 
 
 def write_shims(folder: str | Path, names: Iterable[str] = NAMES) -> Path:
-    """Write one small program for each task, under its name, that runs our interpreter.
+    """Write one small program for each task, under its name, that runs our interpreter; and one for ``xphotfn``.
 
     Parameters
     ----------
@@ -211,24 +213,34 @@ def write_shims(folder: str | Path, names: Iterable[str] = NAMES) -> Path:
     ------
     TaskError
         For a name that is none of our tasks.
+    InvalidFile
+        If another program of such a name is there, as in SAS's own folder: nothing is replaced but our own.
     OSError
         If the folder cannot be written.
 
     Examples
     --------
     >>> import tempfile
-    >>> folder = write_shims(tempfile.mkdtemp())
+    >>> folder = write_shims(tempfile.mkdtemp(), ["evselect", "eexpmap"])
     >>> sorted(path.name for path in folder.iterdir())
-    ['cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'sasversion', 'tabgtigen']
+    ['eexpmap', 'evselect', 'xphotfn']
     """
     root = Path(folder).absolute()
     root.mkdir(parents=True, exist_ok=True)
-    for name in names:
-        _check_name(name)
+    programs = {name: ("xphotfn.engines.tasks", name) for name in names} | {"xphotfn": ("xphotfn",)}
+    for name in programs:
+        if name != "xphotfn":
+            _check_name(name)
         path = root / name
-        words = (sys.executable or shutil.which("python3") or "python3", "-P", "-m", "xphotfn.engines.tasks", name)
-        path.write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n', encoding="utf-8")
-        path.chmod(0o755)
+        if path.is_symlink() or (path.exists() and not (path.is_file() and _SHIM in path.read_bytes()[:4096])):
+            problem = "is another program and stays as it is: give a folder of its own for ours"
+            raise InvalidFile(str(path), problem)
+    python = sys.executable or shutil.which("python3") or "python3"
+    for name, module in programs.items():
+        with publish(root / name, own=True) as temporary:
+            command = shlex.join((python, "-P", "-m", *module))
+            temporary.write_text(f'#!/bin/sh\n# {_SHIM.decode()}\nexec {command} "$@"\n', encoding="utf-8")
+            temporary.chmod(0o755)
     return root
 
 

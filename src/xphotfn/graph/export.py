@@ -48,7 +48,8 @@ def to_shell(plan: Plan) -> str:
     """
     _refuse_clashes(plan.steps)
     lines = ["#!/bin/sh", *(comment(line) for line in describe(plan).splitlines())]
-    lines += [comment("SAS has to be initialised (SAS_DIR, SAS_CCFPATH), or xphotfn's programs of its tasks on PATH.")]
+    lines += [comment("SAS has to be initialised (SAS_DIR, SAS_CCFPATH); without it, our programs on PATH do:")]
+    lines += [comment('eval "$(xphotfn shims xphotfn-bin)"')]
     lines += [_HEAD.rstrip()]
     linked: dict[str, str] = {}
     place = None

@@ -6,13 +6,16 @@ from typing import Any
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.bounded import MOST_TEXT, read_bounded
+from xphotfn.io.write import publish
 
-__all__ = ("TABLE_FORMATS", "read_table", "table_format")
+__all__ = ("TABLE_FORMATS", "read_table", "spreadsheet_cell", "table_format", "write_table")
 
 TABLE_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".fit": "fits", ".fits.gz": "fits",
                  ".vot": "votable", ".votable": "votable", ".xml": "votable"}  # fmt: skip
 _TEXTS = (".csv", ".txt", ".tsv", ".dat")
 _DELIMITERS = (";", "\t", ",")  # in this order: a semicolon is no part of a name, and leaves the comma for decimals
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a text for a formula
+_ANGLE = re.compile(r"[-+][\d.:\s]+(?:[eE][-+]?\d+)?")  # or a number, which is no formula
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
 
 
@@ -70,7 +73,9 @@ def read_table(path: Path) -> Any:
     is_text = path.name.lower().endswith(_TEXTS)
     kind = "a table of text" if is_text else table_format(path, *_TEXTS[1:])
     try:
-        table = _text_table(read_bounded(path, most=MOST_TEXT)) if is_text else Table.read(path, format=kind)
+        table = (
+            _unguarded(_text_table(read_bounded(path, most=MOST_TEXT))) if is_text else Table.read(path, format=kind)
+        )
     except InvalidFile:
         raise
     except Exception as error:  # each reader of astropy has its own errors
@@ -106,3 +111,72 @@ def _decoded(content: bytes) -> str:
 def _with_points(line: str) -> str:
     cells = line.split(";")
     return ";".join(cell.replace(",", ".") if _DECIMAL_COMMA.fullmatch(cell) else cell for cell in cells)
+
+
+def spreadsheet_cell(text: str) -> str:
+    """Return a text as it stands in a CSV file: one that a spreadsheet would run as a formula gets an apostrophe.
+
+    Examples
+    --------
+    >>> [spreadsheet_cell(text) for text in ("=1+1", "A907", "-11:03:35")]
+    ["'=1+1", 'A907', '-11:03:35']
+    """
+    return f"'{text}" if text.startswith(_FORMULA) and not _ANGLE.fullmatch(text) else text
+
+
+def _unguarded(table: Any) -> Any:
+    """Return a table whose texts have lost the apostrophe of :func:`spreadsheet_cell`."""
+    for name in table.colnames:
+        column = table[name]
+        for row in range(len(column)) if column.dtype.kind == "U" else ():
+            text = column[row]
+            if isinstance(text, str) and text[:1] == "'" and spreadsheet_cell(text[1:]) == text:
+                column[row] = text[1:]
+    return table
+
+
+def write_table(table: Any, path: str | Path, *, overwrite: bool = False) -> Path:
+    """Write an astropy Table, whole or not at all; the ending of the name says in which format.
+
+    Parameters
+    ----------
+    table
+        The table.
+    path
+        The file: ``.csv``, ``.ecsv``, ``.fits`` or ``.vot``.
+    overwrite
+        Replace an existing file of the same kind.
+
+    Raises
+    ------
+    InvalidFile
+        If the ending is unknown, the file exists already, or it cannot be written.
+
+    Notes
+    -----
+    In CSV, texts that start with ``=``, ``+``, ``-`` or ``@`` have an apostrophe before them, since spreadsheets run
+    them as formulas; :func:`read_table` takes it off again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astropy.table import Table
+    >>> path = write_table(Table({"name": ["=1+1"]}), Path(tempfile.mkdtemp(), "sample.csv"))
+    >>> path.read_text().split(), read_table(path)["name"][0]
+    (['name', "'=1+1"], np.str_('=1+1'))
+    """
+    kind = table_format(Path(path))
+    guarded = _guarded(table) if kind == TABLE_FORMATS[".csv"] else table
+    with publish(path, overwrite=overwrite) as temporary:
+        guarded.write(temporary, format=kind, overwrite=True)
+    return Path(path)
+
+
+def _guarded(table: Any) -> Any:
+    found = table.copy()
+    for name in table.colnames:
+        if getattr(table[name], "dtype", None) is not None and table[name].dtype.kind in "UO":
+            found[name] = [spreadsheet_cell(v) if isinstance(v, str) else v for v in table[name]]
+        if spreadsheet_cell(name) != name:
+            found.rename_column(name, spreadsheet_cell(name))
+    return found

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.exposure_units import RATE_NAMES
+from xphotfn.io.file_kinds import kind_of_content, kind_of_name, refuse_other_kind
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.grid import PixelGrid
 
@@ -22,27 +23,41 @@ Plane = tuple[str, NDArray[Any], str]
 
 
 def check_free(path: str | Path, *, overwrite: bool = False) -> None:
-    """Raise InvalidFile where a file is there already and may not be replaced, or its folder is missing."""
+    """Raise InvalidFile where a file is there already and may not be replaced, or its folder is missing.
+
+    What is of another kind than the name says (a note where a table goes) is never replaced.
+    """
     final = Path(path)
     if not overwrite and (final.exists() or final.is_symlink()):
         what = "exists already and is left as it was: give another name or overwrite=True (--overwrite)"
         raise InvalidFile(str(path), what)
+    refuse_other_kind(final, kind_of_name(final))
     if not final.parent.exists():
         raise InvalidFile(str(path), f"cannot be written: there is no folder {final.parent}: make it first")
 
 
 @contextmanager
-def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
+def publish(path: str | Path, *, overwrite: bool = False, own: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that becomes it, by one rename, if the block ends well.
+
+    Parameters
+    ----------
+    path
+        The file to make.
+    overwrite
+        Replace an existing file of the same kind (:func:`~xphotfn.io.file_kinds.kind_of_content`).
+    own
+        The file is of a folder that is ours, where nothing else can lie: whatever is there is replaced.
 
     Raises
     ------
     InvalidFile
-        If the file exists already (and ``overwrite`` is False), its folder is missing, or it cannot be written; then
-        nothing is left behind and what was there stays as it was.
+        If the file exists already (and ``overwrite`` is False) or is of another kind, its folder is missing, or it
+        cannot be written; then nothing is left behind and what was there stays as it was.
     """
-    check_free(path, overwrite=overwrite)
     final = Path(path)
+    if not own:
+        check_free(path, overwrite=overwrite)
     try:
         temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:12]}{final.suffix}")
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the system takes the umask off
@@ -51,6 +66,8 @@ def publish(path: str | Path, *, overwrite: bool = False) -> Iterator[Path]:
         raise InvalidFile(str(path), why) from error
     try:
         yield temporary
+        if overwrite and not own:
+            refuse_other_kind(final, kind_of_content(temporary))
         temporary.replace(final)
     except OSError as error:
         raise InvalidFile(

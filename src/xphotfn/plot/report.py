@@ -20,6 +20,7 @@ from xphotfn.graph.export import to_shell
 from xphotfn.graph.result import Run
 from xphotfn.graph.run import default_workers
 from xphotfn.io.bars import progress_bar
+from xphotfn.io.table_files import spreadsheet_cell
 from xphotfn.measure.centre import default_region
 from xphotfn.measure.weights import function_of_maps
 from xphotfn.plot.report_data import Asked, target_report
@@ -229,8 +230,8 @@ def _write_csv(path: Path, shown: RunReport) -> None:
 
 def _cell(value: Any) -> Any:
     """Return what stands in a cell; a text that a spreadsheet would take for a formula gets an apostrophe before it."""
-    if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")):
-        return f"'{value}"
+    if isinstance(value, str):
+        return spreadsheet_cell(value)
     return "" if isinstance(value, float) and not math.isfinite(value) else value
 
 

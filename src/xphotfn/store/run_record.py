@@ -69,7 +69,7 @@ class RunRecord:
 
     def _write(self, content: str) -> None:
         try:
-            with publish(self.path, overwrite=True) as temporary:
+            with publish(self.path, own=True) as temporary:
                 temporary.write_text(f"{content}\n")
         except InvalidFile as error:
             self.problem = str(error)

@@ -272,7 +272,7 @@ def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
             raise InvalidFile(store.path, "is a folder of other things, not a store: give a new or an empty folder")
         root.mkdir(parents=True, exist_ok=True)
         if not (root / MARKER).exists():
-            with publish(root / MARKER, overwrite=True) as temporary:
+            with publish(root / MARKER, own=True) as temporary:
                 temporary.write_text('{"format": "xphotfn store", "version": 1}\n')
         for name in _FOLDERS:
             (root / name).mkdir(exist_ok=True)

@@ -1,0 +1,102 @@
+"""Of what kind a file is, by its first bytes or its name: only what is of the kind that is written is overwritten."""
+
+import re
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+from xphotfn.errors import InvalidFile
+
+__all__ = ("kind_of_content", "kind_of_name", "refuse_other_kind")
+
+_START = 8192
+_MAGIC = (
+    (b"SIMPLE  =", "FITS"),
+    (b"\x89PNG", "PNG"),
+    (b"%PDF", "PDF"),
+    (b"\xff\xd8\xff", "JPEG"),
+    (b"PAR1", "Parquet"),
+    (b"# %ECSV", "ECSV"),
+    (b"#!", "a script"),
+    (b"{", "JSON"),
+    (b"[", "JSON"),
+)
+_MARKUP = ((b"<votable", "VOTable"), (b"<svg", "SVG"), (b"<html", "HTML"))
+_REGION = re.compile(
+    rb"^\s*(?:# region file format|(?:global|image|physical|fk5|icrs|j2000)\b"
+    rb"|[-+!]?(?:circle|ellipse|box|annulus|polygon|point)\s*\()",
+    re.IGNORECASE | re.MULTILINE,
+)
+_NAMES = {
+    ".fits": "FITS", ".fit": "FITS", ".ftz": "FITS", ".png": "PNG", ".pdf": "PDF", ".svg": "SVG",
+    ".csv": "a table of text", ".ecsv": "ECSV", ".vot": "VOTable", ".votable": "VOTable", ".xml": "VOTable",
+    ".reg": "a region file", ".parquet": "Parquet",
+}  # fmt: skip
+
+
+def kind_of_name(path: Path) -> str:
+    """Return what a file of this name is, by its ending, or nothing.
+
+    Examples
+    --------
+    >>> kind_of_name(Path("map.fits")), kind_of_name(Path("map"))
+    ('FITS', '')
+    """
+    return _NAMES.get(path.suffix.lower(), "")
+
+
+def kind_of_content(path: Path) -> str:
+    r"""Return what a file is, by what it starts with; nothing for an empty one.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp(), "notes")
+    >>> for text in ("SIMPLE  =", "name,ra\nA,1\n", "fk5\ncircle(1,2,3)", "Dear all,\n\nit works.", ""):
+    ...     _ = path.write_text(text)
+    ...     print(kind_of_content(path))
+    FITS
+    a table of text
+    a region file
+    text
+    <BLANKLINE>
+    """
+    with path.open("rb") as stream:
+        start = stream.read(_START)
+    if start.startswith(b"\x1f\x8b"):
+        with suppress(zlib.error):
+            return "FITS" if zlib.decompressobj(31).decompress(start, 9) == b"SIMPLE  =" else "other packed data"
+        return "other packed data"
+    if not start.strip():
+        return ""
+    for magic, kind in _MAGIC:
+        if start.startswith(magic):
+            return kind
+    if start.lstrip().startswith(b"<"):
+        return next((kind for tag, kind in _MARKUP if tag in start.lower()), "markup")
+    if b"\0" in start:
+        return "other binary data"
+    if _REGION.search(start):
+        return "a region file"
+    return "a table of text" if _is_table(start) else "text"
+
+
+def _is_table(start: bytes) -> bool:
+    """Whether the first lines have the same number of commas, which notes and programs seldom have."""
+    lines = start.splitlines()[: -1 if len(start) == _START else None]
+    counts = {line.count(b",") for line in lines if line.strip() and b'"' not in line}
+    return len(counts) <= 1 and (counts != {0} or all(len(line.split()) <= 1 for line in lines))
+
+
+def refuse_other_kind(path: Path, kind: str) -> None:
+    """Raise InvalidFile where a file is there that is not of the kind which shall replace it.
+
+    An empty file may go, and so may a link, which leads to a file that stays.
+    """
+    if not kind or path.is_symlink() or not path.is_file():
+        return
+    found = kind_of_content(path)
+    if found not in ("", kind):
+        raise InvalidFile(
+            str(path), f"exists and is {found}, not {kind}, and so is not replaced: give another name, or remove it"
+        )

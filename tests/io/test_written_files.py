@@ -1,0 +1,106 @@
+"""Files that are written: what is there is replaced only by its like, and no text becomes a formula."""
+
+import csv
+import gzip
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from astropy.table import Table
+
+from xphotfn.errors import InvalidFile
+from xphotfn.io.region_export import write_regions
+from xphotfn.io.table_files import read_table, write_table
+from xphotfn.io.write import publish, write_fits
+from xphotfn.plot.view import save_view
+from xphotfn.records.region import Region
+from xphotfn.testing.examples import example_rate_map
+
+REGION = Region(shape="circle", frame="image", x=1, y=1, size=(1,))
+TABLE = Table({"name": ["A", "B"], "ra": [1.0, 2.0]})
+
+WRITERS = {
+    "map.fits": lambda path: write_fits(example_rate_map(), path, overwrite=True),
+    "map": lambda path: write_fits(example_rate_map(), path, overwrite=True),
+    "map.png": lambda path: save_view(example_rate_map(), path, overwrite=True),
+    "a.reg": lambda path: write_regions([REGION], path, overwrite=True),
+    "a.csv": lambda path: write_table(TABLE, path, overwrite=True),
+    "a.ecsv": lambda path: write_table(TABLE, path, overwrite=True),
+    "a.vot": lambda path: write_table(TABLE, path, overwrite=True),
+}
+OTHERS = {
+    "a letter": b"Dear colleagues,\n\nthis, and that, took a year.\nYours\n",
+    "a script": b"#!/usr/bin/env python\nprint(1)\n",
+    "a program": b"import os\n\n\ndef f(a, b):\n    return a\n",
+    "a notebook": b'{"cells": []}',
+    "a page": b"<!DOCTYPE html><html></html>",
+    "a picture": b"\xff\xd8\xff\xe0 jpeg",
+    "data": b"\x00\x01\x02",
+    "packed data": gzip.compress(b"my thesis"),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_only_its_like_is_replaced(tmp_path, name):
+    path = tmp_path / name
+    for content in OTHERS.values():
+        path.write_bytes(content)
+        with pytest.raises(InvalidFile, match="exists and is .*, not .*, and so is not replaced"):
+            WRITERS[name](path)
+        assert path.read_bytes() == content
+        assert [item.name for item in tmp_path.iterdir()] == [name]
+    path.write_bytes(b"")
+    WRITERS[name](path)
+    assert path.stat().st_size > 0
+
+
+def test_the_files_of_one_kind_are_not_those_of_another(tmp_path):
+    made = {}
+    for name, write in WRITERS.items():
+        write(tmp_path / name)
+        made[name] = (tmp_path / name).read_bytes()
+        if name != "map.png":
+            write(tmp_path / name)  # its like is replaced
+    for first in WRITERS:
+        for second in WRITERS:
+            if {first, second} not in ({first}, {"map", "map.fits"}):
+                (tmp_path / second).write_bytes(made[first])
+                with pytest.raises(InvalidFile, match="exists and is"):
+                    WRITERS[second](tmp_path / second)
+
+
+def test_a_packed_image_is_fits(tmp_path):
+    path = tmp_path / "map.fits"
+    path.write_bytes(gzip.compress(b"SIMPLE  =" + bytes(5000)))
+    write_fits(example_rate_map(), path, overwrite=True)
+    assert fits.getdata(path).ndim == 2
+
+
+def test_what_is_ours_is_replaced_whatever_it_has_become(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_bytes(b"\x00 damaged")
+    with publish(path, own=True) as temporary:
+        temporary.write_text("{}")
+    assert path.read_text() == "{}"
+
+
+NAMES = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "'quoted", "A907", "-11:03:35", "+5", "-1e-3", ""]
+
+
+def test_no_text_of_a_csv_file_is_a_formula(tmp_path):
+    table = Table({"name": NAMES, "=a": np.arange(len(NAMES)), "x": -np.ones(len(NAMES))})
+    path = write_table(table, tmp_path / "sample.csv")
+    with path.open(newline="") as stream:
+        head, *rows = csv.reader(stream)
+    assert head == ["name", "'=a", "x"]
+    cells = [row[0] for row in rows]
+    assert cells[:4] == ["'" + name for name in NAMES[:4]]
+    assert cells[4:] == NAMES[4:], "no other text is changed"
+    assert [row[2] for row in rows] == ["-1.0"] * len(NAMES), "nor is a number"
+    assert [str(v) for v in read_table(path)["name"]][:-1] == NAMES[:-1]
+
+
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "vot"])
+def test_texts_of_other_tables_stay_as_they_are(tmp_path, ending):
+    path = write_table(Table({"name": NAMES[:-1]}), tmp_path / f"sample.{ending}")
+    assert [str(v) for v in read_table(path)["name"]] == NAMES[:-1]
