@@ -58,6 +58,11 @@ class BoundedCache:
                 self._bytes -= self._values.popitem(last=False)[1][1]
         return value
 
+    def peek(self, key: Any) -> Any:
+        """Return the value of ``key``, or None where it is not held."""
+        with self._lock:
+            return self._values.get(key, (None, 0))[0]
+
     def clear(self) -> None:
         """Forget everything."""
         with self._lock:

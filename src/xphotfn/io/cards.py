@@ -61,6 +61,11 @@ class Cards:
     def __len__(self) -> int:
         return len(self._at)
 
+    @property
+    def text(self) -> str:
+        """The header as it stands in the file, a letter for each byte."""
+        return self._text
+
     def get(self, name: str, default: Any = None) -> Any:
         """Return the value of a keyword: str, int, float or bool; ``default`` where it is absent or not readable."""
         if name not in self._values:

@@ -1,5 +1,6 @@
 """Images, exposure maps and rate maps: frozen references whose data load on first use and are read-only."""
 
+from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -9,22 +10,28 @@ from numpy.typing import NDArray
 from xphotfn.commands.dss import dss_names_places
 from xphotfn.commands.time_cut import time_ranges
 from xphotfn.errors import InvalidRecord, ShapeMismatch
+from xphotfn.io.blocks import full_header
 from xphotfn.io.cache import BoundedCache, file_key
+from xphotfn.io.cards import Cards
 from xphotfn.io.exposure_units import exposure_unit
 from xphotfn.io.headers import check_measurable, on_times
+from xphotfn.io.image_data import ImageHead, image_head, read_image, read_rows
 from xphotfn.records._fields import non_empty, not_negative, whole
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import INSTRUMENTS, is_epic
 from xphotfn.science.identity import different_on_times
-from xphotfn.science.masks import read_only, sensor_mask
+from xphotfn.science.masks import Window, read_only, sensor_mask
 from xphotfn.science.ratemap import not_whole, rate_map
 from xphotfn.units import rate_unit
 
-__all__ = ("ExposureMap", "Image", "Product", "RateMap", "clear_cache")
+__all__ = ("ExposureMap", "Image", "Product", "RateMap", "cards_of", "clear_cache", "remembered", "window_data")
 
 _CACHE = BoundedCache(256 * 2**20)
 _CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
+_LARGE = 4 * 2**20  # bytes of an image that is not read whole for a part of it
+_FEW = 4  # such a part holds at most one of so many rows
+_ROWS = 2**18  # pixels that are checked at a time
 
 
 def clear_cache() -> None:
@@ -32,16 +39,60 @@ def clear_cache() -> None:
     _CACHE.clear()
 
 
-def _array_and_header(path: str, hdu: int) -> tuple[NDArray[Any], Any]:
-    from xphotfn.io.fits import read_array
+def remembered(key: Any, make: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    """Return the array of a key, made once and kept as long as there is room; read-only."""
 
     def load() -> tuple[Any, int]:
-        data, header = read_array(path, hdu)
-        plane = data.reshape(data.shape[-2:]) if data.shape[:-2] == (1,) * (data.ndim - 2) else data
-        return (read_only(plane), header), data.nbytes
+        array = read_only(make())
+        return array, array.nbytes
 
-    pair: tuple[NDArray[Any], Any] = _CACHE.get(file_key(path, hdu), load)
-    return pair
+    found: NDArray[Any] = _CACHE.get(key, load)
+    return found
+
+
+def cards_of(product: "Image | ExposureMap") -> Cards:
+    """Return the header of a product's HDU as its keywords, parsed where they are asked for, without its data."""
+    return _head(product.path, product.hdu).cards
+
+
+def _head(path: str, hdu: int) -> ImageHead:
+    def load() -> tuple[Any, int]:
+        head = image_head(path, hdu)
+        return head, len(head.unit.header)
+
+    head: ImageHead = _CACHE.get(("head", file_key(path, hdu)), load)
+    return head
+
+
+def _header(path: str, hdu: int) -> Any:
+    def load() -> tuple[Any, int]:
+        head = _head(path, hdu)
+        return full_header(head.cards), len(head.unit.header)
+
+    return _CACHE.get(("header", file_key(path, hdu)), load).copy()
+
+
+def _array(path: str, hdu: int) -> NDArray[Any]:
+    def read() -> NDArray[Any]:
+        data = read_image(path, _head(path, hdu))
+        return data.reshape(data.shape[-2:]) if data.shape[:-2] == (1,) * (data.ndim - 2) else data
+
+    return remembered(file_key(path, hdu), read)
+
+
+def window_data(product: "Image | ExposureMap", window: Window) -> NDArray[Any]:
+    """Return a part of the data of a product, from the memory where they are there; read-only.
+
+    Of a large plain file only the rows of a small window are read, and nothing is kept.
+    """
+    head, key = _head(product.path, product.hdu), file_key(product.path, product.hdu)
+    few = (window[0].stop - window[0].start) * _FEW <= head.shape[0]
+    if few and head.rows_apart and head.nbytes >= _LARGE and _CACHE.peek(key) is None:
+        _check_shape(product, head.shape)
+        part = read_rows(product.path, head, window[0])[:, window[1]]
+    else:
+        part = _checked(product)[window]
+    return np.asarray(read_only(_looked_at(product, part, window) if isinstance(product, ExposureMap) else part))
 
 
 def _part(values: Any) -> NDArray[np.float32] | None:
@@ -101,7 +152,7 @@ class Image:
     @property
     def header(self) -> Any:
         """The FITS header of its HDU (a copy)."""
-        return _array_and_header(self.path, self.hdu)[1].copy()
+        return _header(self.path, self.hdu)
 
     def __repr__(self) -> str:
         return _short(self)
@@ -151,19 +202,17 @@ class ExposureMap:
 
         A map whose unit is neither is refused (UnitMismatch).
         """
-        data = _checked(self)
-        _ = self.unit
-        return data if self.looked_at is None else np.asarray(read_only(data * self.looked_at))
+        return _looked_at(self, _checked(self), (slice(None), slice(None)))
 
     @property
     def unit(self) -> Any:
         """Unit of the exposure, as BUNIT says it: s (also without BUNIT) or cm2 s."""
-        return exposure_unit(_array_and_header(self.path, self.hdu)[1], self.path)
+        return exposure_unit(cards_of(self), self.path)
 
     @property
     def header(self) -> Any:
         """The FITS header of its HDU (a copy)."""
-        return _array_and_header(self.path, self.hdu)[1].copy()
+        return _header(self.path, self.hdu)
 
     def __repr__(self) -> str:
         return _short(self)
@@ -182,13 +231,23 @@ def _short(product: "Image | ExposureMap | RateMap") -> str:
 
 
 def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
-    data = _array_and_header(product.path, product.hdu)[0]
-    if data.shape != product.grid.shape:
+    data = _array(product.path, product.hdu)
+    _check_shape(product, data.shape)
+    return data
+
+
+def _check_shape(product: "Image | ExposureMap", shape: tuple[int, ...]) -> None:
+    if shape != product.grid.shape:
         raise ShapeMismatch(
-            f"{product.path} now has shape {data.shape}, it had {product.grid.shape} when it was found: "
+            f"{product.path} now has shape {shape}, it had {product.grid.shape} when it was found: "
             "run find_observations again"
         )
-    return data
+
+
+def _looked_at(product: ExposureMap, data: NDArray[Any], window: Window) -> NDArray[Any]:
+    """Return exposure in a window of a map, whose unit must be one, 0 where the image was not looked at; read-only."""
+    _ = product.unit
+    return data if product.looked_at is None else np.asarray(read_only(data * product.looked_at[window]))
 
 
 def _keys(pair: "RateMap") -> tuple[Any, ...]:
@@ -198,7 +257,7 @@ def _keys(pair: "RateMap") -> tuple[Any, ...]:
 def _is_cut(image: Image, exposure: ExposureMap) -> bool:
     """Whether a single EPIC image was cut by places where its map was not; mosaics are joined by rate_maps only."""
     single = image.obs_id != "combined" and is_epic(image.instrument)
-    return single and dss_names_places(image.header) and "PLACES" not in exposure.header
+    return single and dss_names_places(cards_of(image)) and "PLACES" not in cards_of(exposure)
 
 
 class _Times(NamedTuple):
@@ -207,8 +266,8 @@ class _Times(NamedTuple):
 
 
 def _times(product: Image | ExposureMap) -> _Times:
-    header = _array_and_header(product.path, product.hdu)[1]
-    return _Times(on_times([header]), time_ranges(header))
+    cards = cards_of(product)
+    return _Times(on_times([cards]), time_ranges(cards))
 
 
 def _times_apart(image: Image, exposure: ExposureMap) -> str:
@@ -227,6 +286,20 @@ def _times_apart(image: Image, exposure: ExposureMap) -> str:
         return ""
     said = (" and ".join(times.time_ranges) or "no condition on TIME" for times in (one, other))
     return "the image keeps {}, the map {}".format(*said)
+
+
+def _holds_whole_counts(item: "RateMap") -> bool:
+    """Whether an image holds whole counts of at least 0 where the detector looked, some rows at a time."""
+    rows, columns = item.grid.shape
+    step = max(1, _ROWS // columns)
+    for top in range(0, rows, step):
+        window = slice(top, min(top + step, rows)), slice(0, columns)
+        counts, exposure = window_data(item.image, window), window_data(item.exposure, window)
+        with np.errstate(invalid="ignore"):
+            live = (exposure > 0) & np.isfinite(counts)
+        if not_whole(counts[live]):
+            return False
+    return True
 
 
 @final
@@ -281,31 +354,48 @@ class RateMap:
             Also if the image was cut by regions of which the exposure map does not know, or if the two hold different
             times: on-times that differ by more than 1 s and 0.1 %, or other conditions on TIME.
         """
-        counts, key = self.image.data, ("whole", *_keys(self))
+        self._check_counts()
+        return self.image.data
+
+    def _check_counts(self) -> None:
         if self.exposure.looked_at is None and _is_cut(self.image, self.exposure):
             raise InvalidRecord(
                 f"{self.path} was cut by regions, of which its exposure map does not know: there would be exposure and "
                 "no count; take the pair from rate_maps(...), or join it with xp.joined(image, exposure)"
             )
-
-        apart = _CACHE.get(("times", *key[1:]), lambda: (_times_apart(self.image, self.exposure), 1))
+        keys = _keys(self)
+        apart = _CACHE.get(("times", *keys), lambda: (_times_apart(self.image, self.exposure), 1))
         if apart:
             raise InvalidRecord(
                 f"image {self.path} and exposure map {self.exposure.path} hold different times, and the rate would be "
                 f"wrong: {apart}; make the exposure map from this image, or from the event list with the same good time"
             )
-
-        def check() -> tuple[Any, int]:
-            with np.errstate(invalid="ignore"):
-                live = (self.exposure.data > 0) & np.isfinite(counts)
-            return not_whole(counts[live]), 1
-
-        if _CACHE.get(key, check):
+        if not _CACHE.get(("whole", *keys), lambda: (_holds_whole_counts(self), 1)):
             raise InvalidRecord(
                 f"{self.path} does not hold whole counts: an image that was resampled, smoothed or "
                 "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry"
             )
-        return counts
+
+    def window(self, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Return counts and exposure of a part of the map, as :attr:`counts` and its exposure map have them; read-only.
+
+        Of a large file that is not packed only those rows are read, so a position costs what is looked at.
+
+        Raises
+        ------
+        InvalidRecord
+            As :attr:`counts`, whose whole image is looked at once.
+
+        Examples
+        --------
+        >>> from xphotfn.testing.examples import example_rate_map
+        >>> counts, exposure = example_rate_map().window(slice(250, 260), slice(240, 260))
+        >>> counts.shape, float(exposure.max())
+        ((10, 20), 1000.0)
+        """
+        self._check_counts()
+        part = rows, columns
+        return window_data(self.image, part), window_data(self.exposure, part)
 
     @property
     def data(self) -> NDArray[np.float64]:
@@ -313,12 +403,7 @@ class RateMap:
         cut = self.exposure.looked_at is not None
         key = ("rate", *_keys(self), cut)
 
-        def load() -> tuple[Any, int]:
-            rate = rate_map(self.counts, self.exposure.data)
-            return read_only(rate), rate.nbytes
-
-        result: NDArray[np.float64] = _CACHE.get(key, load)
-        return result
+        return remembered(key, lambda: rate_map(self.counts, self.exposure.data))
 
     @property
     def rate_unit(self) -> Any:

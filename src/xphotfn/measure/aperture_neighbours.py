@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
-from attrs import evolve
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
@@ -19,14 +18,14 @@ from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
 from xphotfn.science.coords import deg_to_pix
-from xphotfn.science.masks import PixelShape, holds, paint
+from xphotfn.science.masks import PixelShape, Window, holds, painted
 from xphotfn.science.shapes import pixel_shapes
 
 __all__ = ("OtherSources", "Patch", "circles_of", "other_sources", "patches")
 
 Floats = NDArray[np.float64]
-Window = tuple[slice, slice]
 MARGIN = 2.0  # pixels around the rings, more than any rule of which pixels belong to a circle needs
+PATCH_COST = 20_000  # pixels that are summed in the time that one more patch takes
 
 
 class OtherSources(NamedTuple):
@@ -64,7 +63,6 @@ class Patch(NamedTuple):
 
     positions: NDArray[np.intp]
     window: Window
-    grid: PixelGrid
     free: NDArray[np.bool_] | None
 
 
@@ -159,31 +157,65 @@ def _at_centre(grid: PixelGrid, field: Field | None, at: tuple[Floats, Floats], 
 
 
 def patches(grid: PixelGrid, others: OtherSources | None, sky: Sky) -> Iterator[Patch]:
-    """Yield all positions in groups that share a mask; those that no region holds share the whole image."""
-    whole = (slice(0, grid.ny), slice(0, grid.nx))
+    """Yield all positions in groups that share a mask, each with the part of the images that its circles need."""
+    x, y = deg_to_pix(grid, sky.ra, sky.dec)
+    places = x, y, sky.outer / grid.pixel_deg
     if others is None or not others.own:
-        yield Patch(np.arange(sky.ra.size), whole, grid, None)
+        for positions, window in _windows(grid, places, np.arange(sky.ra.size)):
+            yield Patch(positions, window, None)
         return
     groups: dict[tuple[int, ...], list[int]] = {}
     for position, own in enumerate(others.own):
         groups.setdefault(own, []).append(position)
-    x, y = deg_to_pix(grid, sky.ra, sky.dec)
     centres = np.array([(s.x, s.y, *s.reach) for s in others.shapes]).T
     for own, members in groups.items():
-        positions = np.array(members, dtype=np.intp)
-        window = _window(grid, x[positions], y[positions], sky.outer[positions] / grid.pixel_deg) if own else whole
-        here = np.flatnonzero(_touches(centres, window))
         mine = set(own)
-        shapes = [others.shapes[n] for n in here if n not in mine]
-        yield Patch(positions, window, _cut(grid, window), _free(window, shapes))
+        for positions, window in _windows(grid, places, np.array(members, dtype=np.intp)):
+            here = np.flatnonzero(_touches(centres, window))
+            shapes = [others.shapes[n] for n in here if n not in mine]
+            free = ~painted(grid.shape, shapes, window, never_empty=True) if shapes else None
+            yield Patch(positions, window, free)
+
+
+def _windows(
+    grid: PixelGrid, places: tuple[Floats, Floats, Floats], positions: NDArray[np.intp]
+) -> Iterator[tuple[NDArray[np.intp], Window]]:
+    """Yield positions with the window of their circles: apart where that is less work than the whole image."""
+    x, y, reach = (v[positions] for v in places)
+    widest = float(np.max(reach, initial=1.0))
+    groups = _near(x, y, (2 * widest + MARGIN, grid.nx, grid.ny))
+    windows = [_window(grid, x[group], y[group], reach[group]) for group in groups]
+    work = sum(PATCH_COST + _pixels(window) for window in windows)
+    together = _window(grid, x, y, reach)
+    if work < PATCH_COST + _pixels(together):
+        yield from ((positions[group], window) for group, window in zip(groups, windows, strict=True))
+    else:
+        yield positions, together
+
+
+def _pixels(window: Window) -> int:
+    rows, columns = window
+    return int(rows.stop - rows.start) * int(columns.stop - columns.start)
+
+
+def _near(x: Floats, y: Floats, cell: tuple[float, int, int]) -> list[NDArray[np.intp]]:
+    """Return the numbers of positions that lie in one square cell of an image, in groups; those of NaN are one."""
+    side, nx, ny = cell
+    column, row = (np.floor(np.clip(np.nan_to_num(v, nan=-side), -side, size) / side) for v, size in ((x, nx), (y, ny)))
+    number = (row + 1) * (np.floor(nx / side) + 3) + column
+    order = np.argsort(number, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(number[order])) + 1)
 
 
 def _window(grid: PixelGrid, x: Floats, y: Floats, reach: Floats) -> Window:
     """Return the part of the grid that circles of a reach cover, a pixel at least."""
     ends = []
     for centre, size in ((y, grid.ny), (x, grid.nx)):
-        low = int(np.clip(np.floor(np.min(centre - reach) - MARGIN), 0, size - 1))
-        ends.append(slice(low, int(np.clip(np.ceil(np.max(centre + reach) + MARGIN) + 1, low + 1, size))))
+        known = np.isfinite(centre)
+        low = np.min(centre - reach, where=known, initial=size - 1.0) - MARGIN
+        high = np.max(centre + reach, where=known, initial=0.0) + MARGIN + 1
+        start = int(np.clip(np.floor(low), 0, size - 1))
+        ends.append(slice(start, int(np.clip(np.ceil(high), start + 1, size))))
     return ends[0], ends[1]
 
 
@@ -196,30 +228,3 @@ def _touches(centres: Floats, window: Window) -> NDArray[np.bool_]:
         & (y + half_y >= rows.start - 1)
         & (y - half_y <= rows.stop)
     )
-
-
-def _cut(grid: PixelGrid, window: Window) -> PixelGrid:
-    rows, columns = window
-    if (rows.start, columns.start) == (0, 0) and (rows.stop, columns.stop) == grid.shape:
-        return grid
-    return evolve(
-        grid,
-        nx=columns.stop - columns.start,
-        ny=rows.stop - rows.start,
-        crpix1=grid.crpix1 - columns.start,
-        crpix2=grid.crpix2 - rows.start,
-        x0_sky=None,
-        y0_sky=None,
-    )
-
-
-def _free(window: Window, shapes: Sequence[PixelShape]) -> NDArray[np.bool_]:
-    rows, columns = window
-    covered = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
-    paint(covered, (_moved(s, columns.start, rows.start) for s in shapes), never_empty=True)
-    return ~covered
-
-
-def _moved(shape: PixelShape, x: int, y: int) -> PixelShape:
-    vertices = tuple((a - x, b - y) for a, b in shape.vertices)
-    return evolve(shape, x=shape.x - x, y=shape.y - y, vertices=vertices)

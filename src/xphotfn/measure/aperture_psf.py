@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.io.products import RateMap
+from xphotfn.io.products import RateMap, cards_of
 from xphotfn.records.band import Band
 from xphotfn.records.instrument import is_epic
 from xphotfn.science.coords import separation_deg
@@ -81,7 +81,7 @@ def band_energy_ev(band: Band) -> float:
 
 def off_axis_arcmin(item: RateMap, ra: Floats, dec: Floats) -> Floats:
     """Return the angle of positions from the pointing of a map: RA_PNT and DEC_PNT, else the grid's reference."""
-    header = item.header
+    header = cards_of(item.image)
     pointing = header.get("RA_PNT", item.grid.ra_deg), header.get("DEC_PNT", item.grid.dec_deg)
     return 60 * separation_deg(ra, dec, *(float(v) for v in pointing))
 

@@ -9,16 +9,17 @@ from numpy.typing import NDArray
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_positions import Sky
 from xphotfn.measure.aperture_psf import MapLight
-from xphotfn.measure.weights import WHOLE, weights_image
+from xphotfn.measure.weights import weights_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science import apertures as circles
 from xphotfn.science.aperture_sums import RowMinima, RowSums, minima, row_minima, row_sums, table_of_sums
 from xphotfn.science.apertures import DiscWeights, Overlap, disc_weights
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.light import RingLight, ring_light, ring_radii
+from xphotfn.science.masks import Window
 from xphotfn.science.point_spread import light_exposure
 
-__all__ = ("SLIVER", "ApertureSums", "MapArrays", "Measured", "joined", "map_arrays", "measured_maps", "ratio")
+__all__ = ("SLIVER", "ApertureSums", "Frame", "MapArrays", "Measured", "joined", "map_arrays", "measured_maps", "ratio")
 
 Floats = NDArray[np.float64]
 SLIVER = 1e-9  # pixels; a smaller area is rounding
@@ -87,9 +88,7 @@ def ratio(over: Floats, under: Floats) -> Floats:
     return np.asarray(over / np.where(under > 0, under, np.nan))
 
 
-def map_arrays(
-    item: RateMap, free: NDArray[np.bool_] | None, weights: Any, window: tuple[slice, slice] = WHOLE
-) -> MapArrays:
+def map_arrays(item: RateMap, free: NDArray[np.bool_] | None, weights: Any, window: Window) -> MapArrays:
     """Return the arrays of one map.
 
     Parameters
@@ -108,7 +107,7 @@ def map_arrays(
     InvalidRecord, ShapeMismatch
         If the counts are not whole, or the weights are negative or of another shape.
     """
-    counts, exposure = item.counts[window], item.exposure.data[window]
+    counts, exposure = item.window(*window)
     with np.errstate(invalid="ignore"):
         on = (exposure > 0) & np.isfinite(exposure) & np.isfinite(counts)
     live = on if free is None else on & free
@@ -117,20 +116,39 @@ def map_arrays(
     return MapArrays(np.where(live, counts, 0), seconds, live, on & ~live, expected)
 
 
+class Frame(NamedTuple):
+    """The grid of maps, and the part of it that their arrays hold."""
+
+    grid: PixelGrid
+    window: Window
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the window."""
+        rows, columns = self.window
+        return rows.stop - rows.start, columns.stop - columns.start
+
+    def places(self, ra: Floats, dec: Floats) -> tuple[Floats, Floats]:
+        """Return positions in pixels of the window: those of the grid less a whole number, which changes no digit."""
+        x, y = deg_to_pix(self.grid, ra, dec)
+        return x - self.window[1].start, y - self.window[0].start
+
+
 def measured_maps(
-    grid: PixelGrid,
+    frame: Frame,
     maps: Sequence[MapArrays],
     lights: Sequence[MapLight | None],
     sky: Sky,
     overlap: Overlap,
     tell: Callable[[int], Any],
 ) -> list[Measured]:
-    """Return the sums of maps of one grid at all positions; ``tell`` gets the number of positions as they are done."""
-    x, y = deg_to_pix(grid, sky.ra, sky.dec)
+    """Return the sums of maps of one frame at all positions; ``tell`` gets the number of positions as they are done."""
+    grid = frame.grid
+    x, y = frame.places(sky.ra, sky.dec)
     order = np.argsort(y, kind="stable")  # neighbours share rows of the images, which are then still in the cache
     x, y, radii = x[order], y[order], tuple(v[order] / grid.pixel_deg for v in (sky.radius, sky.inner, sky.outer))
     stack = _stack(maps)
-    longest = min(grid.nx, int(2 * np.max(radii[0], initial=1.0)) + 3)
+    longest = min(frame.shape[1], int(2 * np.max(radii[0], initial=1.0)) + 3)
     least = [row_minima(np.where(m.live, m.exposure, np.inf), longest) for m in maps]
     border = _Border.around(maps, radii[0]) if any(light is not None for light in lights) else None
     found: list[list[Measured]] = [[] for _ in maps]
@@ -140,7 +158,7 @@ def measured_maps(
         if border is None:
             core = np.minimum(cut[0], CORE_ARCSEC / 3600 / grid.pixel_deg)
             inner = np.vstack([core, ring_radii(cut[0])[:-1]])
-        chunk = _chunk(grid, at, (*cut, *inner), (stack, least), overlap)
+        chunk = _chunk(frame.shape, at, (*cut, *inner), (stack, least), overlap)
         light = _chunk_light(border, (order[part], at, cut[0]), lights, overlap, grid)
         for columns, measured, shining in zip(found, chunk, light, strict=True):
             columns.append(measured._replace(light=shining))
@@ -149,17 +167,17 @@ def measured_maps(
 
 
 def _chunk(
-    grid: PixelGrid,
+    shape: tuple[int, int],
     at: tuple[Floats, Floats],
     radii: tuple[Floats, ...],
     images: tuple["_Stack", list[RowMinima]],
     overlap: Overlap,
 ) -> Iterator[Measured]:
-    discs = tuple(disc_weights(grid.shape, *at, r) for r in radii)
+    discs = tuple(disc_weights(shape, *at, r) for r in radii)
     centre = _sums(discs, images[0])
     shown = centre
     if overlap == "exact":
-        shown = _sums(tuple(disc_weights(grid.shape, *at, r, overlap="exact") for r in radii), images[0])
+        shown = _sums(tuple(disc_weights(shape, *at, r, overlap="exact") for r in radii), images[0])
     for (one, light), (other, centre_light), least in zip(shown, centre, images[1], strict=True):
         yield Measured(one, other, minima(discs[0], least), None, (light, centre_light))
 

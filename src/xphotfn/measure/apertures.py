@@ -14,7 +14,7 @@ from xphotfn.measure.aperture_crowding import in_the_ring, under_wings
 from xphotfn.measure.aperture_neighbours import Patch, circles_of, other_sources, patches
 from xphotfn.measure.aperture_positions import Sky, crowded, part_of, sky_of
 from xphotfn.measure.aperture_psf import light_of, wings_arcsec
-from xphotfn.measure.aperture_sums import Measured, joined, map_arrays, measured_maps
+from xphotfn.measure.aperture_sums import Frame, Measured, joined, map_arrays, measured_maps
 from xphotfn.measure.aperture_table import (
     RATE_OF,
     SIGNIFICANCES,
@@ -282,7 +282,8 @@ def _sums_of_patch(
     sky = part_of(request.sky, patch.positions)
     lights = [light_of(request.psf, m, sky.ra, sky.dec) for m in maps]
     arrays = [map_arrays(m, patch.free, w, patch.window) for m, w in zip(maps, weights, strict=True)]
-    return measured_maps(patch.grid, arrays, lights, sky, request.rules.overlap, lambda n: tell(n * len(maps)))
+    frame = Frame(maps[0].grid, patch.window)
+    return measured_maps(frame, arrays, lights, sky, request.rules.overlap, lambda n: tell(n * len(maps)))
 
 
 def _names(item: RateMap, sky: Sky) -> dict[str, Any]:

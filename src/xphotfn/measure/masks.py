@@ -1,33 +1,37 @@
 """Masks of a field on a product: source, background, interlopers."""
 
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.io.products import Product
+from xphotfn.io.products import Product, remembered
 from xphotfn.records.field import Field
 from xphotfn.records.region import Region
 from xphotfn.science import masks as pixel_masks
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg
-from xphotfn.science.masks import PixelShape, paint, read_only
+from xphotfn.science.masks import PixelShape, Window, discs, paint, painted, placed, read_only, window_of
 from xphotfn.science.rings import RING_FACTORS, background_ring
 from xphotfn.science.shapes import pixel_shapes, scaled
 from xphotfn.units import position_deg
 
 __all__ = (
+    "Regions",
     "custom_mask",
     "edge_mask",
     "interloper_mask",
     "mask",
-    "region_area",
     "region_of",
+    "regions_of",
     "ring_factors",
     "sensor_mask",
     "source_mask",
+    "whole_pixel_regions",
 )
 
 Mask = NDArray[np.bool_]
@@ -64,10 +68,15 @@ def interloper_mask(product: Product, field: Field) -> Mask:
     >>> bool(interloper_mask(example_rate_map(), example_field()).all())
     False
     """
-    covered = np.zeros(product.grid.shape, dtype=bool)
-    for member in field.members:
-        paint(covered, pixel_shapes(member.interlopers, member.region_grid, product.grid), never_empty=True)
-    return _frozen(~covered)
+    grid, others = product.grid, tuple((member.interlopers, member.region_grid) for member in field.members)
+
+    def free() -> Mask:
+        covered = np.zeros(grid.shape, dtype=bool)
+        for regions, region_grid in others:
+            paint(covered, pixel_shapes(regions, region_grid, grid), never_empty=True)
+        return ~covered
+
+    return remembered(("free", grid, others), free)
 
 
 def source_mask(
@@ -121,12 +130,69 @@ def source_mask(
     >>> bool(source.any()), bool((source & background).any())
     (True, False)
     """
+    found = regions_of(product, field, region, centre=centre, background=background)
+    shape = product.grid.shape
+    return _frozen(placed(found.source, shape, found.window)), _frozen(placed(found.background, shape, found.window))
+
+
+class Regions(NamedTuple):
+    """The source region and the background annulus in the part of a map that holds both.
+
+    ``area`` is that of the whole source region in pixels, also of what lies off the image: on the image the number of
+    its pixels, else by formula, as a region is not painted beyond the image.
+    """
+
+    window: Window
+    source: Mask
+    background: Mask
+    area: float
+
+
+def regions_of(
+    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] | None = None
+) -> Regions:
+    """Return the regions of :func:`source_mask`, with its errors, in the window around them."""
     shape = _source_shape(product, field, region, centre)
     radius_arcsec = max(shape.reach) * product.grid.pixel_deg * 3600
     inner, outer = ring_factors(field, radius_arcsec) if background is None else _background_edges(background)
-    return _frozen(_painted(product, shape)), _frozen(
-        _painted(product, scaled(shape, outer)) & ~_painted(product, scaled(shape, inner))
-    )
+    return _regions(product, shape, (scaled(shape, inner), scaled(shape, outer)))
+
+
+def _regions(product: Product, shape: PixelShape, ring: tuple[PixelShape, PixelShape]) -> Regions:
+    image, shapes = product.grid.shape, (shape, *ring)
+    window = _around(product, shapes)
+    if shape.shape == "circle":
+        source, inner, outer = discs((shape.x, shape.y), [item.size[0] for item in shapes], window)
+    else:
+        source, inner, outer = (painted(image, (item,), window) for item in shapes)
+    (half_x, half_y), (ny, nx) = shape.reach, image
+    whole = half_x <= shape.x <= nx - 1 - half_x and half_y <= shape.y <= ny - 1 - half_y
+    return Regions(window, source, outer & ~inner, float(np.count_nonzero(source)) if whole else shape.area)
+
+
+def whole_pixel_regions(
+    product: Product, field: Field, radius: Any, background: tuple[float, float]
+) -> tuple[Window, Mask, Mask]:
+    """Return window, source and background by XGA's rule, as ``custom_mask(..., overlap="xga")`` has them."""
+    pixels = radius_deg(radius, field.target) / product.grid.pixel_deg
+    inner, outer = _background_edges(background)
+    at = _centre_pixel(product, field, None)
+    source, ring = (_ring(at, radii, "xga") for radii in ((0.0, pixels), (pixels * inner, pixels * outer)))
+    window = _around(product, (source, ring))
+    return window, painted(product.grid.shape, (source,), window), painted(product.grid.shape, (ring,), window)
+
+
+def _around(product: Product, shapes: Sequence[PixelShape]) -> Window:
+    """Return the part of a map that holds all shapes, without a pixel where none of them lies on it."""
+    found = [w for w in (window_of(product.grid.shape, shape) for shape in shapes) if w[0].stop > w[0].start]
+    if not found:
+        return slice(0, 0), slice(0, 0)
+    rows, columns = zip(*found, strict=True)
+    return _span(rows), _span(columns)
+
+
+def _span(slices: Sequence[slice]) -> slice:
+    return slice(min(part.start for part in slices), max(part.stop for part in slices))
 
 
 def mask(
@@ -144,18 +210,6 @@ def mask(
     source, back = source_mask(product, field, region, centre=centre, background=background)
     free = interloper_mask(product, field)
     return _frozen(source & free), _frozen(back & free)
-
-
-def region_area(product: Product, field: Field, region: Any) -> float:
-    """Return the area in pixels of a whole source region, also of what lies off the image.
-
-    On the image it is the number of its pixels, else the area by formula: a region is not painted beyond the image.
-    """
-    shape = _source_shape(product, field, region, None)
-    (half_x, half_y), (ny, nx) = shape.reach, product.grid.shape
-    if half_x <= shape.x <= nx - 1 - half_x and half_y <= shape.y <= ny - 1 - half_y:
-        return float(np.count_nonzero(_painted(product, shape)))
-    return shape.area
 
 
 def custom_mask(
@@ -209,10 +263,19 @@ def custom_mask(
     radii = [radius_deg(r, field.target) / product.grid.pixel_deg for r in (inner, outer)]
     if not radii[0] < radii[1]:
         raise InvalidRecord(f"a ring needs inner < outer, got {inner} and {outer}")
-    x, y = _centre_pixel(product, field, centre)
-    ring = pixel_masks.whole_pixel_ring if overlap == "xga" else pixel_masks.annulus
-    result = ring(product.grid.shape, x, y, *radii)
-    return _frozen(result & interloper_mask(product, field) if remove_interlopers else result)
+    shape, ring = product.grid.shape, _ring(_centre_pixel(product, field, centre), (radii[0], radii[1]), overlap)
+    window = window_of(shape, ring)
+    found = painted(shape, (ring,), window)
+    if remove_interlopers:
+        found &= interloper_mask(product, field)[window]
+    return _frozen(placed(found, shape, window))
+
+
+def _ring(at: tuple[float, float], radii: tuple[float, float], overlap: str) -> PixelShape:
+    (x, y), (inner, outer) = at, radii
+    if overlap == "xga":
+        x, y, inner, outer = round(x), round(y), math.floor(inner), math.ceil(outer)
+    return PixelShape(shape="annulus", x=x, y=y, size=(inner, outer))
 
 
 def sensor_mask(product: Any) -> Mask:
@@ -252,12 +315,6 @@ def edge_mask(product: Any) -> Mask:
 
 def _frozen(array: NDArray[Any]) -> Mask:
     return np.asarray(read_only(array))
-
-
-def _painted(product: Product, shape: PixelShape) -> Mask:
-    result = np.zeros(product.grid.shape, dtype=bool)
-    paint(result, (shape,))
-    return result
 
 
 def ring_factors(field: Field, radius_arcsec: float) -> tuple[float, float]:

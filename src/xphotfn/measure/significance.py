@@ -6,21 +6,22 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 from attrs import evolve
+from numpy.typing import NDArray
 
 from xphotfn.errors import ProductMissing
-from xphotfn.io.products import RateMap
+from xphotfn.io.products import RateMap, window_data
 from xphotfn.measure.masks import (
-    custom_mask,
+    Regions,
     interloper_mask,
-    region_area,
     region_of,
-    sensor_mask,
-    source_mask,
+    regions_of,
+    whole_pixel_regions,
 )
 from xphotfn.measure.weights import weights_for, weights_image, weights_of_maps
 from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
+from xphotfn.science import masks as pixel_masks
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import RING_FACTORS
 from xphotfn.science.snr import DEFAULT_METHOD, Method, XGAMethod, method_of, signal_to_noise
@@ -107,31 +108,35 @@ def snr(
     definition, region = method_of(method), region_of(region)
     xga = isinstance(definition, XGAMethod)
     background = RING_FACTORS if xga and background is None else background
-    whole, ring = source_mask(rate_map, field, region, background=background)
-    free = interloper_mask(rate_map, field)
+    found = regions_of(rate_map, field, region, background=background)
+    window, source, back, _ = found
     if xga and not isinstance(region, str):
-        source, back = _xga_rings(rate_map, field, region, background)
-    else:
-        source, back = whole & free, ring & free
-    counts, exposure = rate_map.counts, rate_map.exposure.data
+        radius = radius_deg(region, field.target) * u.deg
+        window, source, back = whole_pixel_regions(rate_map, field, radius, background or RING_FACTORS)
+    free = interloper_mask(rate_map, field)
+    source, back = source & free[window], back & free[window]
+    counts, exposure = rate_map.window(*window)
     weights = None
     if background_weights is not None:
         given = weights_for(background_weights, rate_map)
-        weights = weights_image(given, rate_map, (source | back) & sensor_mask(rate_map))
-    found = signal_to_noise(counts, exposure, source, back, definition, weights=weights)
+        live = (source | back) & pixel_masks.sensor_mask(exposure)
+        weights = weights_image(given, rate_map, live, window)
+    measured = signal_to_noise(counts, exposure, source, back, definition, weights=weights)
     return evolve(
-        found,
+        measured,
         exposure_unit=rate_map.exposure.unit.to_string(),
-        region_area_pix=region_area(rate_map, field, region),
-        masked_pix=int(np.count_nonzero(whole & ~free & sensor_mask(rate_map))),
+        region_area_pix=found.area,
+        masked_pix=_masked_pixels(rate_map, found, free),
     )
 
 
-def _xga_rings(rate_map: RateMap, field: Field, region: Any, background: Any) -> Any:
-    radius = radius_deg(region, field.target) * u.deg
-    source = custom_mask(rate_map, field, outer=radius, overlap="xga")
-    inner, outer = background
-    return source, custom_mask(rate_map, field, outer=radius * outer, inner=radius * inner, overlap="xga")
+def _masked_pixels(rate_map: RateMap, regions: Regions, free: NDArray[np.bool_]) -> int:
+    """Return how many pixels of a source region with exposure lie under other sources."""
+    hidden = regions.source & ~free[regions.window]
+    if not hidden.any():
+        return 0
+    exposure = window_data(rate_map.exposure, regions.window)
+    return int(np.count_nonzero(hidden & pixel_masks.sensor_mask(exposure)))
 
 
 def snr_ranking(

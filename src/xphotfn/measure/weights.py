@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
+from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch, XphotfnError
 from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import ExposureMap, RateMap
 from xphotfn.science.background import background_weights
@@ -148,14 +148,17 @@ def weights_image(
         If it is no image, has another shape, or is negative or not finite on a live pixel.
     """
     try:
-        array = np.asarray(given.data if isinstance(given, ExposureMap) else given, dtype=np.float64)
+        array = np.asarray(given.data if isinstance(given, ExposureMap) else given)
+        array = array if array.dtype.kind in "biuf" else array.astype(np.float64)
+        if array.shape != item.grid.shape:
+            raise ShapeMismatch(f"background_weights have shape {array.shape}, {item} has {item.grid.shape}")
+        used = np.where(live, array[window].astype(np.float64), 0.0)
     except (TypeError, ValueError) as error:
+        if isinstance(error, XphotfnError):
+            raise
         raise InvalidRecord(
             f"background_weights must be one image or exposure map for each map, got {type(given).__name__}"
         ) from error
-    if array.shape != item.grid.shape:
-        raise ShapeMismatch(f"background_weights have shape {array.shape}, {item} has {item.grid.shape}")
-    used = np.where(live, array[window], 0.0)
     if not np.all(np.isfinite(used) & (used >= 0)):
         raise InvalidRecord(f"background_weights must be finite and not negative where {item} has exposure")
     return np.asarray(used)

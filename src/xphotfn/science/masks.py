@@ -13,18 +13,25 @@ from numpy.typing import NDArray
 
 __all__ = (
     "PixelShape",
+    "Window",
     "annulus",
     "disc",
+    "discs",
     "edge_mask",
     "holds",
     "paint",
+    "painted",
+    "placed",
     "read_only",
     "sensor_mask",
     "whole_pixel_ring",
+    "window_of",
 )
 
 Mask = NDArray[np.bool_]
 Shape2D = tuple[int, int]
+Window = tuple[slice, slice]
+"""A part of an image: its rows and its columns."""
 
 
 @final
@@ -123,28 +130,96 @@ def paint(mask: Mask, shapes: Iterable[PixelShape], *, never_empty: bool = False
 
     With ``never_empty`` a shape too small or thin to hold the centre of a pixel has the pixel in which it lies.
     """
+    rows, columns = mask.shape
+    _paint(mask, (rows, columns), (slice(0, rows), slice(0, columns)), shapes, never_empty)
+
+
+def painted(shape: Shape2D, shapes: Iterable[PixelShape], window: Window, *, never_empty: bool = False) -> Mask:
+    """Return what :func:`paint` sets in a window of an image, the same pixels at the cost of the window.
+
+    Parameters
+    ----------
+    shape
+        ``(ny, nx)`` of the image.
+    shapes, never_empty
+        As :func:`paint`; the shapes are in pixels of the image.
+    window
+        Rows and columns that are wanted, inside the image.
+
+    Examples
+    --------
+    >>> window = (slice(3, 6), slice(4, 9))
+    >>> painted((9, 9), [PixelShape(shape="circle", x=4, y=4, size=(1.5,))], window).astype(int).tolist()
+    [[1, 1, 0, 0, 0], [1, 1, 0, 0, 0], [1, 1, 0, 0, 0]]
+    """
+    rows, columns = window
+    mask = np.zeros((rows.stop - rows.start, columns.stop - columns.start), dtype=bool)
+    _paint(mask, shape, window, shapes, never_empty)
+    return mask
+
+
+def discs(at: tuple[float, float], radii: Iterable[float], window: Window) -> tuple[Mask, ...]:
+    """Return the discs of several radii around one position in a window of an image, as :func:`painted` has each.
+
+    Examples
+    --------
+    >>> [int(mask.sum()) for mask in discs((4.0, 4.0), (1.5, 2.5), (slice(0, 9), slice(0, 9)))]
+    [9, 21]
+    """
+    y, x = (np.arange(v.start, v.stop, dtype=np.float64) - centre for v, centre in zip(window, at[::-1], strict=True))
+    squared = x * x + (y * y)[:, None]
+    return tuple(np.asarray(squared < radius**2) for radius in radii)
+
+
+def placed(part: Mask, shape: Shape2D, window: Window) -> Mask:
+    """Return a mask of the whole image that is ``part`` in the window and False elsewhere."""
+    whole = np.zeros(shape, dtype=bool)
+    whole[window] = part
+    return whole
+
+
+def window_of(shape: Shape2D, item: PixelShape) -> Window:
+    """Return the part of an image that holds every pixel of a shape; no rows or no columns where it has none there."""
+    return _window(shape, item) or (slice(0, 0), slice(0, 0))
+
+
+def _paint(mask: Mask, shape: Shape2D, window: Window, shapes: Iterable[PixelShape], never_empty: bool) -> None:
+    top, left = window[0].start, window[1].start
     for item in shapes:
-        window = _window(mask.shape, item)
-        if window is not None:
-            rows, columns = window
-            y = np.arange(rows.start, rows.stop, dtype=np.float64)[:, None] - item.y
-            x = np.arange(columns.start, columns.stop, dtype=np.float64)[None, :] - item.x
-            inside = _INSIDE[item.shape](item, x, y)
-            part = mask[rows, columns]
-            if never_empty and item.include and not inside.any():
-                _mark(mask, item)
-            np.logical_or(part, inside, out=part) if item.include else np.logical_and(part, ~inside, out=part)
+        box = _window(shape, item)
+        part = None if box is None else _both(box, window)
+        if box is None or part is None:
+            continue
+        inside = _inside(item, part)
+        target = mask[part[0].start - top : part[0].stop - top, part[1].start - left : part[1].stop - left]
+        if never_empty and item.include and not inside.any() and (box == part or not _inside(item, box).any()):
+            _mark(mask, item, (top, left))
+        np.logical_or(target, inside, out=target) if item.include else np.logical_and(target, ~inside, out=target)
 
 
-def _mark(mask: Mask, item: PixelShape) -> None:
+def _both(one: Window, other: Window) -> Window | None:
+    """Return what two windows share, None for nothing."""
+    rows, columns = (slice(max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(one, other, strict=True))
+    return (rows, columns) if rows.start < rows.stop and columns.start < columns.stop else None
+
+
+def _inside(item: PixelShape, window: Window) -> Mask:
+    """Return which pixels of a window have their centre in a shape."""
+    rows, columns = window
+    y = np.arange(rows.start, rows.stop, dtype=np.float64)[:, None] - item.y
+    x = np.arange(columns.start, columns.stop, dtype=np.float64)[None, :] - item.x
+    return _INSIDE[item.shape](item, x, y)
+
+
+def _mark(mask: Mask, item: PixelShape, origin: tuple[int, int]) -> None:
     """Set the pixel that holds the centre of a shape, or of an annulus the middle of its ring towards +x."""
     x = item.x + (sum(item.size) / 2 if item.shape == "annulus" else 0.0)
-    column, row = round(x), round(item.y)
+    column, row = round(x) - origin[1], round(item.y) - origin[0]
     if 0 <= row < mask.shape[0] and 0 <= column < mask.shape[1]:
         mask[row, column] = True
 
 
-def _window(shape: tuple[int, ...], item: PixelShape) -> tuple[slice, slice] | None:
+def _window(shape: tuple[int, ...], item: PixelShape) -> Window | None:
     if item.shape == "point":
         return None
     half_x, half_y = item.reach
