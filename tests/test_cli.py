@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import threading
+import warnings
 
 import click
 import numpy as np
@@ -276,6 +277,31 @@ def test_image_has_the_events_of_the_band(events_only, tmp_path):
     edges = 3649 - 0.5 + 87 * np.arange(513)
     expected, _, _ = np.histogram2d(table["Y"][wanted], table["X"][wanted], bins=(edges, edges))
     np.testing.assert_array_equal(fits.getdata(out), expected)
+
+
+def test_a_warning_of_the_library_is_a_note_and_said_once(folders_root, tmp_path):
+    """A list of 0.5 keV and above has a part of the band; Python's own warning named a line of the code."""
+    shutil.copy(folders_root / "pps" / "0001730201" / "M1_clean.fits.gz", tmp_path)
+    one = ("image", str(tmp_path / "M1_clean.fits.gz"), "--band", "0.3-2keV", "-o", str(tmp_path / "image.fits"))
+    made = (
+        "run",
+        str(tmp_path),
+        "--ra",
+        "263.65",
+        "--dec",
+        "-32.55",
+        "--band",
+        "0.3-2keV",
+        "--store",
+        f"{tmp_path}/store",
+    )
+    for words in (one, made, ("plan", *made[1:-2], "--script")):
+        with warnings.catch_warnings():
+            warnings.simplefilter("always")
+            result = call(*words)
+        assert "PartOfBand" not in result.stderr
+        said = [line for line in result.stderr.splitlines() if "holds 0.5-10 keV, only a part of 0.3-2 keV" in line]
+        assert [line.startswith("note: ") for line in said].count(True) == 1, result.output
 
 
 def test_image_spares_what_is_there_and_names_the_damaged_file(events_only, tmp_path):

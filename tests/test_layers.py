@@ -40,7 +40,7 @@ OF_THE_PROCESS = dict.fromkeys((
     "unsetenv", "setlocale", "seterr", "set_enabled_units", "set_enabled_aliases", "add_enabled_units",
     "add_enabled_aliases", "setdefaulttimeout", "set_printoptions", "setrecursionlimit", "setswitchinterval",
     "set_start_method", "setrlimit", "set_int_max_str_digits",
-), "") | dict.fromkeys(("SIGTERM", "SIGINT"), "engines/processes.py")
+), "") | dict.fromkeys(("SIGTERM", "SIGINT"), "engines/processes.py") | {"catch_warnings": "cli/group.py"}
 # fmt: on
 NAMES_A_MODULE = re.compile(rf"{PACKAGE}(\.\w+)+(:\w+)?")
 

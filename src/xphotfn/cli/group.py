@@ -2,13 +2,14 @@
 
 import difflib
 import re
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import click
 
-from xphotfn.cli.output import printable
+from xphotfn.cli.output import printable, say
 from xphotfn.errors import XphotfnError
 
 __all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "Command", "Group", "as_options")
@@ -47,6 +48,18 @@ def _usage_mistakes_have_status_1() -> Iterator[None]:
     except click.UsageError as error:
         error.show()
         raise click.exceptions.Exit(MISTAKE) from error
+
+
+@contextmanager
+def _warnings_are_notes(ctx: click.Context) -> Iterator[None]:
+    """Say what Python would print as warnings, with the file and line of the code, as notes."""
+
+    def show(message: Warning | str, *_: Any, **__: Any) -> None:
+        say(as_options(f"note: {message}"), ctx)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:
@@ -94,7 +107,7 @@ class Group(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command."""
         try:
-            with _usage_mistakes_have_status_1():
+            with _usage_mistakes_have_status_1(), _warnings_are_notes(ctx):
                 return super().invoke(ctx)
         except XphotfnError as error:
             click.echo(printable(f"xphotfn: {as_options(str(error))}"), err=True)

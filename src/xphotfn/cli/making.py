@@ -110,6 +110,8 @@ def plan(root: Path, as_json: bool, script: bool, **options: Any) -> None:
         print_json(to_plain(sample.plan))
     elif script:
         click.echo(to_shell(sample.plan), nl=False)
+        for note in sample.plan.notes:
+            say(f"note: {note}")
     else:
         click.echo(printable(describe(sample.plan)))
         for step in sample.plan.steps:

@@ -16,6 +16,7 @@ __all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "pr
            "show", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
+_SAID = "xphotfn.said"
 _POSITIONS = ("ra", "dec")
 
 Row = Mapping[str, Any]
@@ -36,10 +37,13 @@ def printable(text: str) -> str:
     return "".join(repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text)
 
 
-def say(text: str) -> None:
-    """Print a line for people on stderr, unless they want quiet."""
-    if not _is_set(QUIET):
+def say(text: str, context: click.Context | None = None) -> None:
+    """Print a line for people on stderr, once, unless they want quiet; other threads have no context of their own."""
+    meta = (context or click.get_current_context()).meta
+    said = meta.setdefault(_SAID, set())
+    if not meta.get(QUIET) and text not in said:
         click.echo(printable(text), err=True)
+    said.add(text)
 
 
 def wants_progress() -> bool:

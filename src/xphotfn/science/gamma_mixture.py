@@ -19,7 +19,6 @@ from xphotfn.science._numeric import (
 
 __all__ = (
     "GammaMixture",
-    "convolve_logs",
     "mixture_density",
     "mixture_mode",
     "mixture_of",
@@ -280,15 +279,3 @@ def _level_difference(difference: Floats, slope_low: Floats, slope_high: Floats)
         above = 1 - smaller, slope_low * smaller - slope_high
         below = difference, slope_low - slope_high * smaller
     return np.where(difference > 0, above[0], below[0]), np.where(difference > 0, above[1], below[1])
-
-
-def convolve_logs(first: Floats, second: Floats) -> Floats:
-    """Return the logarithm of the convolution of two arrays of logarithms along their last axis."""
-    if first.shape[1] < second.shape[1]:
-        first, second = second, first
-    width = first.shape[1]
-    result = np.full((first.shape[0], width + second.shape[1] - 1), -np.inf)
-    for shift in range(second.shape[1]):
-        part = result[:, shift : shift + width]
-        np.logaddexp(part, first + second[:, shift : shift + 1], out=part)
-    return result

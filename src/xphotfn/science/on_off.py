@@ -7,12 +7,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.science._numeric import Floats, over_valid, require_above_zero, require_not_negative
-from xphotfn.science.gamma_mixture import NEGLIGIBLE, GammaMixture, convolve_logs, mixture_of, normalised_mixture
+from xphotfn.science.convolution import convolve_concave
+from xphotfn.science.gamma_mixture import NEGLIGIBLE, GammaMixture, mixture_of, normalised_mixture
 
 __all__ = ("of_on_off", "on_off_mixtures", "require_on_off")
 
 RANGE = 600.0  # what logarithms may differ by for their numbers to fit in a float64, with room to spare
 SAME = 1e-9  # counts; a smaller fraction is rounding
+DIRECT = 400  # terms of the shorter factor up to which a sum is made term by term
 ELEMENTS = 200_000  # terms of one chunk, which stay in the processor's cache
 
 
@@ -70,8 +72,8 @@ def _spilling_mixture(
 
     With i of the n counts and j of the b from the source, the weight of t = i + j is
     ``t! (n + b - t)! sum_ij C(n, i) (f/(f+g))^i (alpha/(1+alpha))^(n-i) C(b, j) (g/(f+g))^j (1+alpha)^(j-b)``. The
-    sum is made of numbers, not of logarithms, wherever they fit: both factors are tilted by ``exp(c t)`` so that they
-    do.
+    sum is made of numbers, term by term, where they fit and are few: both factors are tilted by ``exp(c t)`` so that
+    they do. Elsewhere :func:`~xphotfn.science.convolution.convolve_concave` makes it.
     """
     first, last, most = window
     source = _log_terms(n, first, last, f / (f + g) * (1 + 1 / alpha))
@@ -81,14 +83,20 @@ def _spilling_mixture(
     possible = t <= np.minimum(last + most, n + b)
     tilt = factor[np.count_nonzero(possible, axis=0) - 1, np.arange(n.size)] / np.maximum(last + most - first, 1.0)
     factor = np.where(possible, factor - tilt * (t - first), np.nan)
-    if np.nanmax(np.nanmax(factor, axis=0) - np.nanmin(factor, axis=0)) < RANGE:
-        source += tilt * np.arange(source.shape[0])[:, None]
-        outside += tilt * np.arange(outside.shape[0])[:, None]
+    spread = np.nanmax(np.nanmax(factor, axis=0) - np.nanmin(factor, axis=0))
+    source += tilt * np.arange(source.shape[0])[:, None]
+    outside += tilt * np.arange(outside.shape[0])[:, None]
+    if spread < RANGE and min(source.shape[0], outside.shape[0]) < DIRECT:
         raw = _convolved(*(np.exp(v - np.max(v, axis=0)) for v in (source, outside)))
         raw *= np.exp(np.where(possible, factor - np.nanmax(factor, axis=0), -np.inf))
         return mixture_of(first, raw, f + g)
-    logs = convolve_logs(source.T, outside.T) + np.where(possible, factor + tilt * (t - first), -np.inf).T
-    return normalised_mixture(first, logs, f + g)
+    factor = np.where(possible, factor, -np.inf)
+    logs = np.full(factor.shape, -np.inf)
+    for row in range(n.size):
+        one, other = (v[np.isfinite(v[:, row]), row] for v in (source, outside))
+        found = convolve_concave(one, other, factor[: one.size + other.size - 1, row])
+        logs[: found.size, row] = found
+    return normalised_mixture(first, logs.T, f + g)
 
 
 def _cumulated(ratio: Floats) -> Floats:
