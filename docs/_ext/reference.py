@@ -49,7 +49,7 @@ THEMES = (
         "detection",
         "Lists of sources",
         "What a search for sources finds, and what is made of it.",
-        ("records.source", "records.source_columns", "io.source_lists"),
+        ("records.source", "records.source_columns", "io.source_lists", "io.source_files", "science.source_regions"),
     ),
     Theme(
         "plans",

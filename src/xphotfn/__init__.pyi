@@ -36,9 +36,16 @@ from xphotfn.graph.run import load_run as load_run, retry_failed as retry_failed
 from xphotfn.graph.survivors import surviving_plan as surviving_plan
 from xphotfn.io.find import Inventory as Inventory, find_observations as find_observations, inventory as inventory
 from xphotfn.io.good_time_files import read_flare_cut as read_flare_cut, read_good_times as read_good_times
-from xphotfn.io.match import bulk_field as bulk_field, match_observations as match_observations
+from xphotfn.io.match import (
+    bulk_field as bulk_field,
+    match_observations as match_observations,
+    with_regions as with_regions,
+)
 from xphotfn.io.products import ExposureMap as ExposureMap, Image as Image, RateMap as RateMap
 from xphotfn.io.region_export import write_regions as write_regions
+from xphotfn.io.regions import read_regions as read_regions
+from xphotfn.io.source_files import write_source_list as write_source_list
+from xphotfn.io.source_lists import read_source_list as read_source_list
 from xphotfn.io.tables import targets_from_table as targets_from_table
 from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
@@ -160,6 +167,7 @@ from xphotfn.science.significance import (
     mid_p_significance as mid_p_significance,
 )
 from xphotfn.science.snr import xga_method as xga_method
+from xphotfn.science.source_regions import source_regions as source_regions
 from xphotfn.store.inspect import explain as explain, prune as prune, verify as verify
 from xphotfn.units import xmm_sky as xmm_sky
 

@@ -1,7 +1,7 @@
 """Targets meet observations: a Field holds a target, what covers it and its regions."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple, overload
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, overload
 
 import astropy.units as u
 import numpy as np
@@ -10,19 +10,26 @@ from numpy.typing import NDArray
 
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import InvalidRecord, PlanError
-from xphotfn.io.region_use import UsedRegions, used_regions
+from xphotfn.io.region_use import UsedRegions, given_regions, used_regions
 from xphotfn.io.regions import RegionFile
 from xphotfn.records._fields import one_or_several
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.observation import Observation
+from xphotfn.records.region import Region
+from xphotfn.records.source import SourceList
 from xphotfn.records.target import Target
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.matching import overlapping, sort_regions
 from xphotfn.science.shapes import pixel_shapes
+from xphotfn.science.source_regions import source_regions
 from xphotfn.units import angle_deg
 
-__all__ = ("bulk_field", "match_observations")
+__all__ = ("RegionsLike", "bulk_field", "match_observations", "with_regions")
+
+RegionsLike: TypeAlias = SourceList | Iterable[Region] | Mapping[str, SourceList | Iterable[Region]]
+"""A list of sources, or regions, for all observations; or one for each, by ObsID."""
+
 
 CORE_FRACTION = 0.15  # of R500: regions inside belong to a cluster
 MOST_LEFT_OUT = 50  # observations named per field: a sample of thousands would hold millions
@@ -35,6 +42,7 @@ def match_observations(
     *,
     within: Any = ...,
     region_image: str | ImageGrid | None = ...,
+    regions: RegionsLike | None = ...,
 ) -> Field: ...
 
 
@@ -45,6 +53,7 @@ def match_observations(
     *,
     within: Any = ...,
     region_image: str | ImageGrid | None = ...,
+    regions: RegionsLike | None = ...,
 ) -> tuple[Field, ...]: ...
 
 
@@ -54,6 +63,7 @@ def match_observations(
     *,
     within: Any = 30 * u.arcmin,
     region_image: str | ImageGrid | None = None,
+    regions: RegionsLike | None = None,
 ) -> Field | tuple[Field, ...]:
     """Return the field of a target: its observations and their regions, sorted into match and interlopers.
 
@@ -71,6 +81,9 @@ def match_observations(
         (``3649:48106:87`` is that of the XMM Cluster Survey). Not needed where the region file says it
         (``# Filename: name``, ``# image: name`` or ``# image: low:high:bin``) or the found images of an observation
         have the same pixels.
+    regions
+        A list of sources or regions that are used in place of all region files, for all observations, or a mapping of
+        one for each ObsID (an observation that it does not name has none); as :func:`with_regions` takes them.
 
     Returns
     -------
@@ -111,7 +124,14 @@ def match_observations(
     pool = _pool(one_or_several(observations, Observation, "find_observations(root)"))
     limit = angle_deg(within, "within")
     files: dict[str, RegionFile | str] = {}
-    matches = [_match(target, pool, limit, lambda o: used_regions(o, region_image, files)) for target in targets]
+    given = None if regions is None else _given(regions)
+
+    def regions_of(observation: Observation) -> UsedRegions:
+        if given is None:
+            return used_regions(observation, region_image, files)
+        return given_regions(observation, given.of(observation.obs_id))
+
+    matches = [_match(target, pool, limit, regions_of) for target in targets]
     if isinstance(target_or_targets, Target):
         return _only(matches[0], pool, limit)
     if matches and not pool.observations:
@@ -159,6 +179,76 @@ def bulk_field(observations: Iterable[Observation]) -> Field:
         members=[FieldObservation(observation=o, region_grid=r.grid, interlopers=r.regions) for o, r in found],
         left_out=[(o.obs_id, text) for o, r in found for text in (*r.notes, r.problem) if text],
     )
+
+
+def with_regions(field: Field, sources_or_regions: RegionsLike) -> Field:
+    """Return a field with other regions, sorted anew into match, alternates, kept ones and interlopers.
+
+    Parameters
+    ----------
+    field
+        The field; it is not changed, and its centre stays.
+    sources_or_regions
+        A list of sources, of which :func:`source_regions` are taken, or regions: for all observations, each of which
+        has those that touch its images; or a mapping of one for each ObsID (an observation that it does not name has
+        none). Pixels of regions in the frames ``image`` and ``physical`` are those of the regions before.
+
+    Returns
+    -------
+    Field
+
+    Raises
+    ------
+    InvalidRecord
+        If it is neither, or the mapping names an ObsID that the field does not have.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_source_list
+    >>> field = with_regions(example_field(), example_source_list())
+    >>> field.members[0].match.name, len(field.members[0].interlopers)
+    ('object 1', 2)
+    """
+    given = _given(sources_or_regions)
+    strange = sorted(set(given.by_obs_id or ()) - set(field.obs_ids))
+    if strange:
+        raise InvalidRecord(
+            f"regions of {', '.join(strange)} were given, but {field.name} has {', '.join(field.obs_ids)}"
+        )
+    used = [given_regions(m.observation, given.of(m.obs_id), m.region_grid) for m in field.members]
+    if field.target is None:
+        members = [FieldObservation(observation=m.observation, region_grid=u.grid, interlopers=u.regions)
+                   for m, u in zip(field.members, used, strict=True)]  # fmt: skip
+    else:
+        target = field.target
+        members = [_member(target, m.observation, m.separation_arcmin or 0.0, u)
+                   for m, u in zip(field.members, used, strict=True)]  # fmt: skip
+        members = _keep_overlaps(members) if target.kind == "cluster" else members
+    notes = [(m.obs_id, note) for m, u in zip(field.members, used, strict=True) for note in u.notes]
+    left = [(obs_id, why) for obs_id, why in field.left_out if obs_id not in field.obs_ids]
+    return evolve(field, members=members, left_out=[*notes, *left])
+
+
+class _Given(NamedTuple):
+    """Regions that were given: for all observations, or for each."""
+
+    for_all: tuple[Region, ...]
+    by_obs_id: Mapping[str, tuple[Region, ...]] | None = None
+
+    def of(self, obs_id: str) -> tuple[Region, ...]:
+        return self.for_all if self.by_obs_id is None else self.by_obs_id.get(obs_id, ())
+
+
+def _given(value: RegionsLike) -> _Given:
+    if isinstance(value, Mapping):
+        return _Given((), {obs_id: _as_regions(each) for obs_id, each in value.items()})
+    return _Given(_as_regions(value))
+
+
+def _as_regions(value: Any) -> tuple[Region, ...]:
+    if isinstance(value, SourceList):
+        return source_regions(value)
+    return one_or_several(value, Region, "read_regions(path), source_regions(sources) or a SourceList")
 
 
 def _match(target: Target, pool: _Pool, limit_deg: float, regions_of: Callable[[Observation], UsedRegions]) -> Field:

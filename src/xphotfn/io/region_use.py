@@ -16,7 +16,7 @@ from xphotfn.records.region import Region
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes
 
-__all__ = ("UsedRegions", "pixel_note", "used_regions")
+__all__ = ("UsedRegions", "given_regions", "pixel_note", "used_regions")
 
 _MOST_LINES = 8
 _GRID = re.compile(r"(\d{1,6}):(\d{1,6}):(\d{1,6})")
@@ -85,6 +85,33 @@ def used_regions(
     return UsedRegions(regions, grid, (*notes, *([f"{name}: {note}"] if note and not known else [])))
 
 
+def given_regions(observation: Observation, regions: Sequence[Region], grid: PixelGrid | None = None) -> UsedRegions:
+    """Return which of some regions that were given, not found, can mask something on the images of an observation.
+
+    Parameters
+    ----------
+    observation
+        The observation.
+    regions
+        The regions, of one observation or of the whole sky: what lies off its images is left out without a word.
+    grid
+        The grid that their pixels mean; by default that of the images that were found.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field
+    >>> far = Region(shape="circle", frame="fk5", x=10.0, y=10.0, size=(0.01,))
+    >>> given_regions(example_field().observations[0], [far]).regions
+    ()
+    """
+    images = [g for _, g in _grids(observation) if g.has_sky] or [observation.grid]
+    meant = grid or images[0]
+    masking = [region for region in regions if region.masks]
+    on = _on(masking, meant, images)
+    notes = tuple(f"of the regions that were given, {text}" for text in _left_out(RegionFile(regions=regions)))
+    return UsedRegions(tuple(region for number, region in enumerate(masking) if number in on), meant, notes)
+
+
 def pixel_note(observation: Observation, name: str) -> LeftOut | None:
     """Return what must be said of the image that the pixels of an observation's region file mean, if anything.
 
@@ -147,15 +174,20 @@ def _left_out(read: RegionFile) -> Iterable[str]:
 
 def _off(regions: Sequence[Region], grid: PixelGrid, images: Iterable[PixelGrid]) -> Iterable[str]:
     """Say which regions touch no pixel of the images."""
-    on = {
+    on = _on(regions, grid, images)
+    lines = [region.line for number, region in enumerate(regions) if number not in on]
+    if lines:
+        yield f"{_lines(lines)}: off the images of this observation, where they mask nothing"
+
+
+def _on(regions: Sequence[Region], grid: PixelGrid, images: Iterable[PixelGrid]) -> set[int]:
+    """Return the numbers of the regions that touch one of the images."""
+    return {
         number
         for image in dict.fromkeys(images)
         for number, shape in enumerate(pixel_shapes(regions, grid, image))
         if _touches(shape, image)
     }
-    lines = [region.line for number, region in enumerate(regions) if number not in on]
-    if lines:
-        yield f"{_lines(lines)}: off the images of this observation, where they mask nothing"
 
 
 def _touches(shape: PixelShape, image: PixelGrid) -> bool:

@@ -1,22 +1,40 @@
-"""Source lists of the pipeline (OBSMLI) and of emldetect as regions."""
+"""Lists of sources in files: of the pipeline (OBSMLI), of emldetect, rows of 4XMM, and our own."""
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
+from xphotfn.io.table_files import TABLE_FORMATS, read_table
 from xphotfn.records.region import Region
+from xphotfn.records.source import DetectedSource, SourceFlag, SourceList
+from xphotfn.science.source_regions import USUAL_CORE_RADII, USUAL_RADIUS_ARCSEC
 
-__all__ = ("is_source_list", "read_sources")
+__all__ = ("is_source_list", "read_source_list", "read_sources")
 
-_RADIUS_ARCSEC = 30.0
-_CORE_RADII = 3.0
 _PIXEL_ARCSEC = 4.0  # of the pipeline's images, in whose pixels emldetect gives EXT
 _IDENTITY = ("IAUNAME", "SRCID", "SRC_NUM", "ML_ID_SRC", "ID_SRC")
-_EXTENT = ("EP_EXTENT", "EXTENT", "EXT")
+_EXTENT = ("EP_EXTENT", "EXTENT", "EXT", "SC_EXTENT")
+_COLUMNS = {  # what a source has, and the columns that say it: the first that is there counts
+    "position_error_arcsec": ("RADEC_ERR", "SC_POSERR", "POSERR"),
+    "det_ml": ("DET_ML", "EP_8_DET_ML", "SC_DET_ML"),
+    "counts": ("SCTS", "EP_8_CTS"),
+    "counts_error": ("SCTS_ERR", "EP_8_CTS_ERR"),
+    "rate": ("RATE", "EP_8_RATE", "SC_EP_8_RATE"),
+    "rate_error": ("RATE_ERR", "EP_8_RATE_ERR", "SC_EP_8_RATE_ERR"),
+    "extent_error_arcsec": ("EP_EXTENT_ERR", "EXTENT_ERR", "EXT_ERR", "SC_EXT_ERR"),
+    "extent_ml": ("EP_EXTENT_ML", "EXTENT_ML", "EXT_ML", "SC_EXT_ML"),
+    "nearest_arcsec": ("DIST_NN",),
+    "x": ("X_IMA",),
+    "y": ("Y_IMA",),
+}
+_OF_CATALOGUE = ("EP_8_DET_ML", "SC_DET_ML")  # which tell rows of 4XMM from a list of emldetect
+_LETTERS = (SourceFlag.LOW_COVERAGE, SourceFlag.NEAR_BRIGHT, SourceFlag.INSIDE_EXTENDED)  # of EP_FLAG, from the left
 
 
 def is_source_list(names: Iterable[str]) -> bool:
@@ -29,6 +47,40 @@ def is_source_list(names: Iterable[str]) -> bool:
     """
     found = {name.upper() for name in names}
     return {"RA", "DEC", "RADEC_ERR"} <= found and bool(found & set(_IDENTITY))
+
+
+class _Row(NamedTuple):
+    """What all lists say of a source; ``row`` counts from 0."""
+
+    row: int
+    name: str
+    ra_deg: float
+    dec_deg: float
+    extent_arcsec: float
+
+
+class _Columns:
+    """The columns of a table by their names in capitals."""
+
+    def __init__(self, names: Iterable[str], data: Any, units: dict[str, str]) -> None:
+        self.names = {name.upper(): name for name in names}
+        self.data, self.units = data, units
+
+    def first(self, names: Iterable[str]) -> str:
+        return next((name for name in names if name in self.names), "")
+
+    def numbers(self, name: str) -> NDArray[np.float64]:
+        """Return a column as numbers, NaN where a cell is empty."""
+        values = np.ma.asarray(self.data[self.names[name]])
+        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+
+    def texts(self, name: str) -> list[str]:
+        return [str(value).strip() for value in np.ma.asarray(self.data[self.names[name]])]
+
+    def scale(self, name: str) -> float:
+        """Return what an extent or its error is multiplied with to be in arcsec."""
+        in_pixels = name in ("EXT", "EXT_ERR") and not self.units.get(name, "").lower().startswith("arcs")
+        return _PIXEL_ARCSEC if in_pixels else 1.0
 
 
 def read_sources(path: str | Path) -> tuple[Region, ...]:
@@ -72,37 +124,166 @@ def read_sources(path: str | Path) -> tuple[Region, ...]:
     >>> source.name, source.colour, source.size[0] * 3600, source.position_error_deg * 3600
     ('7', 'red', 30.0, 1.8)
     """
+    columns = _of_fits(path)
+    if columns is None:
+        raise InvalidFile(
+            str(path),
+            "is no list of sources: no table has RA, DEC, RADEC_ERR and one of "
+            f"{', '.join(_IDENTITY)}; give DS9 regions",
+        )
+    error = np.nan_to_num(columns.numbers("RADEC_ERR"))
+    return tuple(
+        Region(
+            shape="circle", frame="fk5", x=row.ra_deg, y=row.dec_deg, line=row.row + 1, name=row.name,
+            size=(max(USUAL_RADIUS_ARCSEC, USUAL_CORE_RADII * row.extent_arcsec) / 3600,),
+            colour="green" if row.extent_arcsec > 0 else "red", position_error_deg=max(0.0, error[row.row]) / 3600,
+        )
+        for row in _rows(columns, "RA", "DEC")
+    )  # fmt: skip
+
+
+def read_source_list(path: str | Path) -> SourceList:
+    """Return the list of sources in a file.
+
+    Parameters
+    ----------
+    path
+        A list of the pipeline (``P*OBSMLI*``) or of emldetect, or rows of the 4XMM catalogue or of its slim form, as
+        FITS, ECSV, VOTable or CSV; or what :func:`write_source_list` wrote.
+
+    Returns
+    -------
+    SourceList
+        A list that :func:`write_source_list` wrote as FITS comes back whole. Others have positions, likelihoods,
+        extents, and counts and rates of all cameras where they say them, but no rates for each map; their ``origin``
+        is ``emldetect`` or ``4XMM``.
+
+    Raises
+    ------
+    InvalidFile
+        If it cannot be read, or has no columns of positions and likelihoods.
+
+    Notes
+    -----
+    Of emldetect's rows those of the summary count (ID_INST and ID_BAND 0), of the pipeline's and the catalogue's
+    columns those of band 8 (0.2-12 keV). EXT of emldetect is in pixels of its image, taken for the pipeline's 4 arcsec
+    unless the column says arcsec; other extents are in arcsec. Of the flags of 4XMM (EP_FLAG) the first three are kept:
+    low coverage, near another source, inside extended light. Rows without a position are left out.
+
+    References
+    ----------
+    XMM-Newton SAS, emldetect, columns of the output table, and dpssflag; 4XMM, description of the columns.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from astropy.table import Table
+    >>> path = Path(tempfile.mkdtemp(), "rows.csv")
+    >>> rows = {"IAUNAME": ["4XMM J095824.0-110336"], "RA": [149.6], "DEC": [-11.06], "POSERR": [0.5]}
+    >>> Table({**rows, "EP_8_DET_ML": [812.0], "EP_EXTENT": [21.5]}).write(path)
+    >>> source = read_source_list(path)[0]
+    >>> source.name, source.det_ml, source.extent_arcsec
+    ('4XMM J095824.0-110336', 812.0, 21.5)
+    """
+    from xphotfn.io.source_files import read_own
+
+    file = Path(path)
+    own = read_own(file)
+    if own is not None:
+        return own
+    columns = _of_fits(file, sky=False) if _is_fits(file) else _of_table(file)
+    ra, dec = ("", "") if columns is None else (columns.first(("RA", "SC_RA")), columns.first(("DEC", "SC_DEC")))
+    if columns is None or not (ra and dec and columns.first(_COLUMNS["det_ml"])):
+        raise InvalidFile(
+            str(path),
+            "is no list of sources: it needs columns RA and DEC (SC_RA, SC_DEC) and a likelihood, one of "
+            f"{', '.join(_COLUMNS['det_ml'])}; for positions alone use read_regions",
+        )
+    origin = "4XMM" if columns.first(_OF_CATALOGUE) and not columns.first(("DET_ML",)) else "emldetect"
+    return SourceList(sources=list(_sources(columns, ra, dec)), psf=origin, origin=origin)
+
+
+def _is_fits(path: Path) -> bool:
+    name = path.name.lower()
+    return not any(name.endswith(ending) for ending, kind in TABLE_FORMATS.items() if kind != "fits")
+
+
+def _of_table(path: Path) -> _Columns:
+    table = read_table(path)
+    units = {name.upper(): str(table[name].unit or "") for name in table.colnames}
+    return _Columns(table.colnames, table, units)
+
+
+def _of_fits(path: str | Path, *, sky: bool = True) -> _Columns | None:
+    """Return the columns of the first table that is a list; with ``sky`` by the rule of :func:`is_source_list`."""
     with open_checked(path) as hdus:
         for hdu in hdus[1:]:
             columns = getattr(hdu, "columns", None)
-            if columns is not None and is_source_list(columns.names):
-                return tuple(_sources(hdu, {name.upper(): name for name in columns.names}))
-    raise InvalidFile(
-        str(path),
-        f"is no list of sources: no table has RA, DEC, RADEC_ERR and one of {', '.join(_IDENTITY)}; give DS9 regions",
-    )
+            if columns is None:
+                continue
+            names = {name.upper() for name in columns.names}
+            if is_source_list(names) if sky else names & set(_COLUMNS["det_ml"]):
+                units = {column.name.upper(): str(column.unit or "") for column in columns}
+                data = {name: np.array(hdu.data[name]) for name in columns.names if _is_read(name.upper())}
+                return _Columns(data, data, units)
+    return None
 
 
-def _sources(hdu: Any, columns: dict[str, str]) -> Iterable[Region]:
-    def numbers(name: str) -> Any:
-        return np.asarray(hdu.data[columns[name]], dtype=np.float64)
+def _is_read(name: str) -> bool:
+    known = {"RA", "DEC", "SC_RA", "SC_DEC", "ID_INST", "ID_BAND", "EP_FLAG", *_IDENTITY, *_EXTENT}
+    return name in known or any(name in names for names in _COLUMNS.values())
 
-    def first(names: tuple[str, ...]) -> str:
-        return next((name for name in names if name in columns), "")
 
-    identity, extent = first(_IDENTITY), first(_EXTENT)
-    ra, dec, error = numbers("RA"), numbers("DEC"), numbers("RADEC_ERR")
-    core = numbers(extent) if extent else np.zeros(ra.shape)
-    unit = str(hdu.columns[columns[extent]].unit or "").lower() if extent else ""
-    core = np.nan_to_num(core) * (_PIXEL_ARCSEC if extent == "EXT" and not unit.startswith("arcs") else 1.0)
+def _rows(columns: _Columns, ra_name: str, dec_name: str) -> Iterator[_Row]:
+    ra, dec = columns.numbers(ra_name), columns.numbers(dec_name)
+    extent = columns.first(_EXTENT)
+    core = np.nan_to_num(columns.numbers(extent)) * columns.scale(extent) if extent else np.zeros(ra.shape)
     whole = np.isfinite(ra) & np.isfinite(dec)
     for name in ("ID_INST", "ID_BAND"):
-        if name in columns:
-            whole &= numbers(name) == 0
-    names = hdu.data[columns[identity]]
+        if name in columns.names:
+            whole &= columns.numbers(name) == 0
+    identity = columns.first(_IDENTITY)
+    names = columns.texts(identity) if identity else [""] * ra.size
     for row in np.flatnonzero(whole).tolist():
-        yield Region(
-            shape="circle", frame="fk5", x=ra[row] % 360, y=dec[row], line=row + 1, name=str(names[row]).strip(),
-            size=(max(_RADIUS_ARCSEC, _CORE_RADII * core[row]) / 3600,), colour="green" if core[row] > 0 else "red",
-            position_error_deg=max(0.0, float(np.nan_to_num(error[row]))) / 3600,
+        yield _Row(row, names[row], float(ra[row] % 360), float(dec[row]), max(0.0, float(core[row])))
+
+
+def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
+    found = {what: columns.first(names) for what, names in _COLUMNS.items()}
+    values = {what: columns.numbers(name) for what, name in found.items() if name}
+    for what in ("x", "y"):
+        if what in values:
+            values[what] = values[what] - 1
+    if "extent_error_arcsec" in values:
+        values["extent_error_arcsec"] = values["extent_error_arcsec"] * columns.scale(found["extent_error_arcsec"])
+    letters = columns.texts("EP_FLAG") if "EP_FLAG" in columns.names else None
+    rows = list(_rows(columns, ra, dec))
+    numbers = _numbers(columns, rows)
+    for number, row in zip(numbers, rows, strict=True):
+        said: dict[str, Any] = {what: float(value[row.row]) for what, value in values.items()}
+        known = {what: value for what, value in said.items() if math.isfinite(value)}
+        for what in ("position_error_arcsec", "counts_error", "rate_error", "extent_error_arcsec", "nearest_arcsec"):
+            if known.get(what, 0.0) < 0:
+                del known[what]
+        known.setdefault("position_error_arcsec", 0.0)
+        if "det_ml" not in known:
+            continue
+        yield DetectedSource(
+            number=number, name=row.name if "IAUNAME" in columns.names else "", ra_deg=row.ra_deg,
+            dec_deg=row.dec_deg, extent_arcsec=row.extent_arcsec,
+            flags=0 if letters is None else _flags(letters[row.row]), **known,
         )  # fmt: skip
+
+
+def _numbers(columns: _Columns, rows: list[_Row]) -> list[int]:
+    """Return the numbers of the list where each source has one of its own, else those of the rows."""
+    for name in ("ML_ID_SRC", "ID_SRC", "SRC_NUM"):
+        if name in columns.names:
+            values = columns.numbers(name)[[row.row for row in rows]]
+            if np.all(values >= 1) and np.unique(values).size == len(rows) and np.all(values == np.round(values)):
+                return [int(value) for value in values]
+    return [row.row + 1 for row in rows]
+
+
+def _flags(letters: str) -> int:
+    return int(sum(flag for flag, letter in zip(_LETTERS, letters, strict=False) if letter.upper() == "T"))

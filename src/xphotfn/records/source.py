@@ -67,9 +67,21 @@ def _known_float(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def _pixel(value: Any) -> float | None:
+    """Return a position in pixels to a billionth: files count from 1, and the list has to come back the same."""
+    return None if value is None else round(float(value), 9)
+
+
 def _size(record: object, attribute: Any, value: float) -> None:
     if not 0 <= value < math.inf:
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be finite and not negative, got {value!r}")
+
+
+def _catalogue_name(record: object, attribute: Any, value: str) -> None:
+    if not (value.isascii() and value.isprintable() and value == value.strip()):
+        raise InvalidRecord(
+            f"{type(record).__name__}.{attribute.name} must be printable ASCII without blanks around it, got {value!r}"
+        )
 
 
 def _from_one(record: object, attribute: Any, value: int) -> None:
@@ -213,12 +225,12 @@ class DetectedSource:
     extent_error_arcsec: float = field(default=0.0, converter=float, validator=_size)
     extent_ml: float = field(default=0.0, converter=float, validator=finite)
     rates: tuple[MapRate, ...] = field(default=(), converter=items)
-    x: float | None = field(default=None, converter=_known_float, validator=_known_finite)
-    y: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+    x: float | None = field(default=None, converter=_pixel, validator=_known_finite)
+    y: float | None = field(default=None, converter=_pixel, validator=_known_finite)
     nearest_arcsec: float | None = field(default=None, converter=_known_float, validator=_known_size)
     object_number: int = field(default=0, converter=whole, validator=not_negative)
     flags: int = field(default=0, converter=_flags)
-    name: str = ""
+    name: str = field(default="", validator=_catalogue_name)
 
     @property
     def is_extended(self) -> bool:

@@ -1,6 +1,6 @@
 """The columns of a list of sources, by the names of emldetect and of the 4XMM catalogue."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 from xphotfn.records.source import FLAG_TEXTS, DetectedSource, MapRate, SearchedMap, SourceList
 
-__all__ = ("CAMERA_PREFIXES", "SourceColumn", "source_columns", "source_table")
+__all__ = (
+    "CAMERA_PREFIXES",
+    "MAP_FIELDS",
+    "SOURCE_FIELDS",
+    "SourceColumn",
+    "map_prefixes",
+    "source_columns",
+    "source_table",
+)
 
 CAMERA_PREFIXES: Mapping[str, str] = {"pn": "PN", "mos1": "M1", "mos2": "M2"}
 
@@ -22,48 +30,53 @@ class SourceColumn(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    value: Callable[[Any], Any]
+    value: str | Callable[[Any], Any]  # a field of the record, or what is made of it
     unit: str
     text: str
 
 
 _PIXEL = "of the first image, from 1 as in FITS"
 _OF_SOURCES: dict[str, _Kind] = {
-    "ID_SRC": _Kind(lambda s: s.number, "", "number of the source"),
-    "RA": _Kind(lambda s: s.ra_deg, "deg", "right ascension"),
-    "DEC": _Kind(lambda s: s.dec_deg, "deg", "declination"),
-    "RADEC_ERR": _Kind(lambda s: s.position_error_arcsec, "arcsec", "error of the position, RA and Dec combined"),
-    "X_IMA": _Kind(lambda s: None if s.x is None else s.x + 1, "pixel", f"position along x, {_PIXEL}"),
-    "Y_IMA": _Kind(lambda s: None if s.y is None else s.y + 1, "pixel", f"position along y, {_PIXEL}"),
-    "SCTS": _Kind(lambda s: s.counts, "ct", "counts of the source in all maps"),
-    "SCTS_ERR": _Kind(lambda s: s.counts_error, "ct", "their error"),
-    "RATE": _Kind(lambda s: s.rate, "ct / s", "sum of the rates of the cameras"),
-    "RATE_ERR": _Kind(lambda s: s.rate_error, "ct / s", "its error"),
-    "DET_ML": _Kind(lambda s: s.det_ml, "", "likelihood of detection"),
-    "EXT": _Kind(lambda s: s.extent_arcsec, "arcsec", "core radius of the beta model; 0 of a point source"),
-    "EXT_ERR": _Kind(lambda s: s.extent_error_arcsec, "arcsec", "its error"),
-    "EXT_ML": _Kind(lambda s: s.extent_ml, "", "likelihood of extent"),
+    "ID_SRC": _Kind("number", "", "number of the source"),
+    "RA": _Kind("ra_deg", "deg", "right ascension"),
+    "DEC": _Kind("dec_deg", "deg", "declination"),
+    "RADEC_ERR": _Kind("position_error_arcsec", "arcsec", "error of the position, RA and Dec combined"),
+    "X_IMA": _Kind("x", "pixel", f"position along x, {_PIXEL}"),
+    "Y_IMA": _Kind("y", "pixel", f"position along y, {_PIXEL}"),
+    "SCTS": _Kind("counts", "ct", "counts of the source in all maps"),
+    "SCTS_ERR": _Kind("counts_error", "ct", "their error"),
+    "RATE": _Kind("rate", "ct / s", "sum of the rates of the cameras"),
+    "RATE_ERR": _Kind("rate_error", "ct / s", "its error"),
+    "DET_ML": _Kind("det_ml", "", "likelihood of detection"),
+    "EXT": _Kind("extent_arcsec", "arcsec", "core radius of the beta model; 0 of a point source"),
+    "EXT_ERR": _Kind("extent_error_arcsec", "arcsec", "its error"),
+    "EXT_ML": _Kind("extent_ml", "", "likelihood of extent"),
     "BG_MAP": _Kind(lambda s: _sum(s, "background"), "ct / pixel", "background at the source, sum of all maps"),
     "EXP_MAP": _Kind(lambda s: _sum(s, "exposure_s"), "s", "vignetted exposure at the source, sum of all maps"),
     "OFFAX": _Kind(
         lambda s: _least(s, "off_axis_arcmin"), "arcmin", "distance from the optical axis, least of all maps"
     ),
     "MASKFRAC": _Kind(lambda s: _most(s, "mask_fraction"), "", "part of its light on live pixels, most of all maps"),
-    "DIST_NN": _Kind(lambda s: s.nearest_arcsec, "arcsec", "distance of the nearest other source"),
-    "ID_CLUSTER": _Kind(lambda s: s.object_number, "", "object that it is a piece of, 0 for none"),
+    "DIST_NN": _Kind("nearest_arcsec", "arcsec", "distance of the nearest other source"),
+    "ID_CLUSTER": _Kind("object_number", "", "object that it is a piece of, 0 for none"),
 }
 _OF_MAPS: dict[str, _Kind] = {
-    "CTS": _Kind(lambda r: r.counts, "ct", "counts of the source"),
-    "CTS_ERR": _Kind(lambda r: r.counts_error, "ct", "their error"),
-    "RATE": _Kind(lambda r: r.rate, "ct / s", "rate"),
-    "RATE_ERR": _Kind(lambda r: r.rate_error, "ct / s", "its error"),
-    "DET_ML": _Kind(lambda r: r.det_ml, "", "likelihood of detection in this map alone"),
-    "BG": _Kind(lambda r: r.background, "ct / pixel", "background at the source"),
-    "EXP": _Kind(lambda r: r.exposure_s, "s", "vignetted exposure at the source"),
-    "OFFAX": _Kind(lambda r: r.off_axis_arcmin, "arcmin", "distance from the optical axis"),
-    "MASKFRAC": _Kind(lambda r: r.mask_fraction, "", "part of its light on live pixels"),
+    "CTS": _Kind("counts", "ct", "counts of the source"),
+    "CTS_ERR": _Kind("counts_error", "ct", "their error"),
+    "RATE": _Kind("rate", "ct / s", "rate"),
+    "RATE_ERR": _Kind("rate_error", "ct / s", "its error"),
+    "DET_ML": _Kind("det_ml", "", "likelihood of detection in this map alone"),
+    "BG": _Kind("background", "ct / pixel", "background at the source"),
+    "EXP": _Kind("exposure_s", "s", "vignetted exposure at the source"),
+    "OFFAX": _Kind("off_axis_arcmin", "arcmin", "distance from the optical axis"),
+    "MASKFRAC": _Kind("mask_fraction", "", "part of its light on live pixels"),
 }
+SOURCE_FIELDS = {name: kind.value for name, kind in _OF_SOURCES.items() if isinstance(kind.value, str)}
+"""The columns that are fields of a source, and their names."""
+MAP_FIELDS = {name: kind.value for name, kind in _OF_MAPS.items() if isinstance(kind.value, str)}
+"""The columns, without their prefix, that are fields of a rate."""
 _WHOLE = ("ID_SRC", "ID_CLUSTER")
+_FROM_ONE = ("X_IMA", "Y_IMA")  # pixels count from 1 in files, and from 0 in records
 
 
 def source_columns(sources: SourceList) -> dict[str, SourceColumn]:
@@ -95,7 +108,7 @@ def source_columns(sources: SourceList) -> dict[str, SourceColumn]:
     ([0.4, 1.1, 1.6], 'arcsec', 'ct / s')
     """
     columns = {name: _column(name, kind, sources.sources) for name, kind in _OF_SOURCES.items()}
-    for index, prefix in enumerate(_prefixes(sources.maps)):
+    for index, prefix in enumerate(map_prefixes(sources.maps)):
         rates = [source.rates[index] if source.rates else None for source in sources.sources]
         for name, kind in _OF_MAPS.items():
             columns[f"{prefix}_{name}"] = _column(name, kind, rates)
@@ -136,17 +149,19 @@ def _meta(sources: SourceList) -> dict[str, Any]:
 
 
 def _column(name: str, kind: _Kind, owners: Any) -> SourceColumn:
-    values = [None if owner is None else kind.value(owner) for owner in owners]
+    value = kind.value
+    values = [None if o is None else getattr(o, value) if isinstance(value, str) else value(o) for o in owners]
     if name in _WHOLE:
         return SourceColumn(np.array(values, dtype=np.int64), kind.unit, kind.text)
-    return SourceColumn(np.array([np.nan if v is None else v for v in values], dtype=np.float64), kind.unit, kind.text)
+    numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
+    return SourceColumn(numbers + 1 if name in _FROM_ONE else numbers, kind.unit, kind.text)
 
 
 def _texts(values: list[str]) -> NDArray[Any]:
     return np.array(values, dtype=f"U{max([1, *map(len, values)])}")
 
 
-def _prefixes(maps: tuple[SearchedMap, ...]) -> list[str]:
+def map_prefixes(maps: Sequence[SearchedMap]) -> list[str]:
     """Return a prefix for each map: the camera, with as much more as tells it from the others."""
     cameras = [CAMERA_PREFIXES.get(m.instrument, m.instrument.upper()) for m in maps]
     forms = (

@@ -5,7 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceFlag, SourceList
-from xphotfn.testing.strategies.parts import CAMERAS, DIGESTS, EXPOSURE_IDS, NAME, OBS_IDS, one_of_kinds
+from xphotfn.testing.strategies.parts import CAMERAS, DIGESTS, EXPOSURE_IDS, NAME, OBS_IDS, WORD, one_of_kinds
 from xphotfn.testing.strategies.shapes import regions
 from xphotfn.testing.strategies.sky import bands, positions
 
@@ -93,7 +93,7 @@ def detected_sources(draw: st.DrawFn, *, number: int | None = None, maps: int | 
     return DetectedSource(
         number=number or draw(st.integers(1, 99)), ra_deg=ra, dec_deg=dec, position_error_arcsec=draw(st.floats(0, 20)),
         det_ml=draw(st.floats(5, 1e5)), flags=draw(st.integers(0, int(sum(SourceFlag)))),
-        rates=[draw(_rates()) for _ in range(count)], name=draw(st.just("") | NAME),
+        rates=[draw(_rates()) for _ in range(count)], name=draw(st.just("") | WORD),
         **known, **(extent if draw(st.booleans()) else {}),
     )  # fmt: skip
 

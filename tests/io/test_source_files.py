@@ -1,0 +1,171 @@
+"""Lists of sources in files, their regions, and fields with regions of one's own."""
+
+import astropy.units as u
+import attrs
+import numpy as np
+import pytest
+from astropy.table import Table
+from hypothesis import given, settings
+
+import xphotfn as xp
+from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.records.source import SourceFlag
+from xphotfn.testing import strategies as xst
+from xphotfn.testing.examples import example_field, example_source_list
+
+EMLDETECT = {
+    "ML_ID_SRC": [4, 4, 4, 7],
+    "ID_INST": [0, 1, 1, 0],
+    "ID_BAND": [0, 0, 1, 0],
+    "RA": [10.0, 10.0, 10.0, 10.1],
+    "DEC": [1.0] * 4,
+    "RADEC_ERR": [1.5, 9.0, 9.0, 2.0],
+    "DET_ML": [120.0, 60.0, 30.0, 12.0],
+    "SCTS": [88.0, 40.0, 20.0, 9.0],
+    "SCTS_ERR": [10.0, 7.0, 5.0, 4.0],
+    "RATE": [0.01, 0.005, 0.002, 0.001],
+    "EXT": [5.0, 5.0, 5.0, 0.0],
+    "EXT_ERR": [0.5, 0.5, 0.5, 0.0],
+    "EXT_ML": [25.0, 1.0, 1.0, -9.0],
+    "X_IMA": [101.0, 0.0, 0.0, 11.0],
+    "Y_IMA": [51.0, 0.0, 0.0, 21.0],
+    "DIST_NN": [360.0, 0.0, 0.0, np.nan],
+}
+
+
+def write(path, columns, units=()):
+    table = Table(columns, meta={"EXTNAME": "SRCLIST"})
+    for name, unit in dict(units).items():
+        table[name].unit = unit
+    table.write(path)
+    return path
+
+
+def test_emldetects_summary_rows_are_the_sources(tmp_path):
+    found = xp.read_source_list(write(tmp_path / "emllist.fits", EMLDETECT))
+    assert (found.origin, found.threshold, len(found)) == ("emldetect", None, 2)
+    first, second = found
+    assert (first.number, first.det_ml, first.counts, first.counts_error, first.rate) == (4, 120, 88, 10, 0.01)
+    assert (first.extent_arcsec, first.extent_error_arcsec, first.extent_ml) == (20, 2, 25)  # pixels of 4 arcsec
+    assert (first.x, first.y, first.position_error_arcsec, first.nearest_arcsec) == (100, 50, 1.5, 360)
+    assert (second.is_extended, second.nearest_arcsec, second.rates) == (False, None, ())
+    said = xp.read_source_list(write(tmp_path / "arcsec.fits", EMLDETECT, {"EXT": "arcsec", "EXT_ERR": "arcsec"}))
+    assert (said[0].extent_arcsec, said[0].extent_error_arcsec) == (5, 0.5)
+
+
+ROWS = {
+    "IAUNAME": ["4XMM J000000.1+010000", "4XMM J000000.2+010000"],
+    "SRC_NUM": [3, 3],
+    "RA": [0.1, 0.2],
+    "DEC": [1.0, 1.0],
+    "RADEC_ERR": [0.4, 0.6],
+    "EP_8_DET_ML": [55.0, 8.5],
+    "EP_8_RATE": [0.02, 0.004],
+    "EP_EXTENT": [0.0, 12.0],
+    "EP_FLAG": ["TFTFFFFFFFFF", "FFFFFFFFFFFF"],
+}
+
+
+@pytest.mark.parametrize("name", ["rows.fits", "rows.csv", "rows.vot", "rows.ecsv"])
+def test_rows_of_the_catalogue(tmp_path, name):
+    path = tmp_path / name
+    Table(ROWS).write(path, format="votable" if name.endswith("vot") else None)
+    found = xp.read_source_list(path)
+    assert found.origin == "4XMM"
+    assert [s.number for s in found] == [1, 2]  # two observations may both have a source 3
+    assert [s.name for s in found] == ROWS["IAUNAME"]
+    assert [(s.det_ml, s.extent_arcsec, s.rate) for s in found] == [(55, 0, 0.02), (8.5, 12, 0.004)]
+    assert found[0].flags == SourceFlag.LOW_COVERAGE | SourceFlag.INSIDE_EXTENDED
+
+
+def test_the_slim_catalogue(tmp_path):
+    columns = {
+        "SRCID": [5],
+        "SC_RA": [1.0],
+        "SC_DEC": [2.0],
+        "SC_POSERR": [0.7],
+        "SC_DET_ML": [20.0],
+        "SC_EXTENT": [9.0],
+    }
+    found = xp.read_source_list(write(tmp_path / "slim.fits", columns))
+    assert [(s.position_error_arcsec, s.det_ml, s.extent_arcsec) for s in found] == [(0.7, 20, 9)]
+
+
+def test_what_is_no_list_is_refused(tmp_path):
+    with pytest.raises(InvalidFile, match="needs columns RA and DEC .* DET_ML, EP_8_DET_ML, SC_DET_ML"):
+        xp.read_source_list(write(tmp_path / "a.fits", {"RA": [1.0], "DEC": [1.0], "RADEC_ERR": [1.0], "SRC_NUM": [1]}))
+    with pytest.raises(InvalidFile, match=r"ends with .csv, .*\.reg"):
+        xp.write_source_list(example_source_list(), tmp_path / "sources.txt")
+
+
+@settings(max_examples=12, deadline=None)
+@given(xst.source_lists())
+def test_a_fits_file_gives_the_list_back(tmp_path_factory, sources):
+    path = tmp_path_factory.mktemp("lists") / "sources.fits"
+    assert xp.read_source_list(xp.write_source_list(sources, path)) == sources
+    first = path.read_bytes()
+    xp.write_source_list(sources, path, overwrite=True)
+    assert path.read_bytes() == first
+
+
+def test_regions_are_drawn_where_the_light_falls_to_the_cut():
+    example = example_source_list()
+    alone = attrs.evolve(example, objects=[], sources=[attrs.evolve(s, object_number=0) for s in example])
+    core, counts = 26.0, 3000.0
+    background = 0.05 / (3600 * xp.testing.examples.example_rate_map().grid.pixel_deg) ** 2
+    for level in (0.3, 3.0):  # beta model of slope 2/3: S(r) = N / (2 pi rc^2) (1 + r^2/rc^2)^-1.5
+        radius = 3600 * xp.source_regions(alone, level=level)[0].size[0]
+        light = counts / (2 * np.pi * core**2) * (1 + (radius / core) ** 2) ** -1.5
+        assert light == pytest.approx(level * background, rel=1e-6)
+    points = [3600 * r.size[0] for r in xp.source_regions(example)[1:]]
+    assert points[0] > points[1] >= 12
+    half = [3600 * r.size[0] for r in xp.source_regions(example, cut="encircled", level=0.9)[1:]]
+    expected = float(xp.radius_of_fraction(0.9, instrument="pn", energy_ev=1250, off_axis_arcmin=0))
+    assert half == pytest.approx([expected] * 2)
+    assert [3600 * r.size[0] for r in xp.source_regions(alone, cut=20 * u.arcsec)] == pytest.approx([78, 20, 20])
+    with pytest.raises(InvalidRecord, match="cut must be surface-brightness, encircled or an angle"):
+        xp.source_regions(example, cut="by eye")
+    with pytest.raises(InvalidRecord, match="level must be above 0"):
+        xp.source_regions(example, cut="encircled", level=1.0)
+
+
+def test_an_object_is_one_ellipse_whose_long_axis_has_its_position_angle(tmp_path):
+    """North through east: at 30 degrees the end of the long axis lies north and, in RA, east of the centre."""
+    example = example_source_list()
+    item = attrs.evolve(example.objects[0], position_angle_deg=30.0, semi_minor_arcsec=1.0)
+    grid = xp.testing.examples.example_rate_map().grid
+    region = xp.source_regions(attrs.evolve(example, objects=[item]))[0]
+    from astropy.coordinates import SkyCoord
+    from astropy.wcs import WCS
+    from regions import EllipseSkyRegion  # the oracle: its angle runs from west over north, as DS9's
+
+    wcs = WCS({"CTYPE1": "RA---TAN", "CTYPE2": "DEC--TAN", "CRVAL1": grid.ra_deg, "CRVAL2": grid.dec_deg,
+               "CRPIX1": 1, "CRPIX2": 1, "CDELT1": -0.001, "CDELT2": 0.001})  # fmt: skip
+    ellipse = EllipseSkyRegion(SkyCoord(region.x, region.y, unit="deg"), 2 * region.size[0] * u.deg,
+                               2 * region.size[1] * u.deg, region.angle_deg * u.deg)  # fmt: skip
+    centre = SkyCoord(item.ra_deg, item.dec_deg, unit="deg")
+    assert ellipse.contains(centre.directional_offset_by(30 * u.deg, 80 * u.arcsec), wcs)
+    assert not ellipse.contains(centre.directional_offset_by(-30 * u.deg, 80 * u.arcsec), wcs)
+    path = xp.write_source_list(attrs.evolve(example, objects=[item]), tmp_path / "sources.reg")
+    assert [r.colour for r in xp.read_regions(path)] == ["green", "red", "red"]
+
+
+def test_a_field_takes_the_list_in_place_of_its_regions():
+    field, sources = example_field(), example_source_list()
+    new = xp.with_regions(field, sources)
+    assert new.centre.value.tolist() == field.centre.value.tolist()
+    assert new.members[0].match.name == "object 1"
+    assert [r.name for r in new.members[0].interlopers] == ["2", "3"]
+    same = xp.match_observations(field.target, field.observations, regions={"0999990101": sources})
+    assert same.members[0].regions == new.members[0].regions
+    assert xp.with_regions(field, {}).members[0].regions == ()
+    far = attrs.evolve(sources.sources[1], number=9, ra_deg=10.0)
+    assert len(xp.with_regions(field, attrs.evolve(sources, sources=[*sources, far])).members[0].regions) == 3
+    kept = np.count_nonzero(xp.interloper_mask(xp.testing.examples.example_rate_map(), new))
+    assert kept == np.count_nonzero(
+        xp.interloper_mask(xp.testing.examples.example_rate_map(), xp.with_regions(field, xp.source_regions(sources)))
+    )
+    with pytest.raises(InvalidRecord, match="regions of 0000000001 were given, but example has 0999990101"):
+        xp.with_regions(field, {"0000000001": sources})
+    with pytest.raises(InvalidRecord, match="expected Region, as read_regions"):
+        xp.with_regions(field, "sources.reg")
