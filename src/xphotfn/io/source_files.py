@@ -11,7 +11,7 @@ import numpy as np
 from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
 from xphotfn.io.region_export import write_regions
-from xphotfn.io.table_files import table_format
+from xphotfn.io.table_files import table_format, write_table
 from xphotfn.io.write import publish
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
@@ -67,11 +67,10 @@ def write_source_list(sources: SourceList, path: str | Path, *, overwrite: bool 
     if file.name.lower().endswith(".reg"):
         return write_regions(source_regions(sources), file, overwrite=overwrite)
     kind = table_format(file, ".reg")
+    if kind != "fits":
+        return write_table(sources.table(), file, overwrite=overwrite)
     with publish(file, overwrite=overwrite) as temporary:
-        if kind == "fits":
-            _hdus(sources).writeto(temporary, overwrite=True)
-        else:
-            sources.table().write(temporary, format=kind, overwrite=True)
+        _hdus(sources).writeto(temporary, overwrite=True)
     return file
 
 
