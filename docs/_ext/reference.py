@@ -118,7 +118,7 @@ THEMES = (
         "fluxes",
         "Fluxes",
         "From count rates to fluxes and luminosities: conversion factors, spectra, absorption.",
-        ("records.ecf", "records.spectrum", "measure.conversion"),
+        ("records.ecf", "records.spectrum", "measure.conversion", "measure.fluxes"),
     ),
     Theme(
         "statistics",

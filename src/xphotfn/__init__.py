@@ -69,6 +69,7 @@ _WHERE = {
     "measure.apertures": "ApertureFlag photometry",
     "measure.conversion": "power_law_ecf",
     "measure.coordinates": "coord_conv counts_at exposure_at rate_at",
+    "measure.fluxes": "fluxes",
     "measure.info": "info",
     "measure.map_files": "rate_map read_rate_map",
     "measure.maps": "combined_rate_map maps_by_field rate_maps select",

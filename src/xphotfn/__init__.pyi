@@ -59,6 +59,7 @@ from xphotfn.measure.coordinates import (
     rate_at as rate_at,
 )
 from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
+from xphotfn.measure.fluxes import fluxes as fluxes
 from xphotfn.measure.info import info as info
 from xphotfn.measure.joined import joined as joined
 from xphotfn.measure.joint import JointFlag as JointFlag, joint_photometry as joint_photometry

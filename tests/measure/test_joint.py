@@ -152,7 +152,7 @@ def test_one_row_of_a_point_source_keeps_its_interval_and_limit(rows, spilt):
     assert joint["rate_low"].value == pytest.approx(low / 5000.0, rel=1e-9)
     assert joint["rate_high"].value == pytest.approx(high / 5000.0, rel=1e-9)
     assert joint["upper_limit"].value == pytest.approx(upper_limit_on_off(n, b, alpha, fractions=(f, g)) / 5000.0)
-    scaled = joint_photometry(table, response={"pn": 2.0})
+    scaled = joint_photometry(table, response={"pn": 2.0, "mos1": 1.0})
     assert scaled["upper_limit"].value == pytest.approx(joint["upper_limit"].value / 2)
 
 

@@ -446,6 +446,12 @@ class RateMap:
         return self.image.instrument
 
     @property
+    def filter(self) -> str:
+        """Blocking filter, such as ``Thin1``, as the image's header has it, else the map's; empty where none does."""
+        found = (str(cards_of(product).get("FILTER") or "").strip() for product in (self.image, self.exposure))
+        return next((text for text in found if text), "")
+
+    @property
     def band(self) -> Band:
         """Energy band."""
         return self.image.band

@@ -291,6 +291,7 @@ def _names(item: RateMap, sky: Sky) -> dict[str, Any]:
         "obs_id": item.obs_id,
         "exposure_id": item.exposure_id,
         "instrument": item.instrument,
+        "filter": item.filter or "unknown",
         "band": str(item.band),
     }
     names = {name: np.full(sky.ra.size, text) for name, text in who.items()}

@@ -12,6 +12,7 @@ from scipy import special
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
 from xphotfn.io.bars import progress_bar
 from xphotfn.measure.aperture_table import ApertureFlag, units_of
+from xphotfn.measure.joint_response import FLUX_UNITS, as_fluxes, response_of
 from xphotfn.measure.joint_table import (
     carried,
     exposure_unit_of,
@@ -93,7 +94,7 @@ class _Rules(NamedTuple):
 def joint_photometry(
     table: Any,
     *,
-    response: Mapping[str, float] | None = None,
+    response: Any = None,
     enclosed: Any = None,
     method: str | Method = DEFAULT_METHOD,
     confidence: float = ONE_SIGMA,
@@ -106,8 +107,10 @@ def joint_photometry(
     table
         As :func:`photometry` gives it, or read back from a file.
     response
-        Count rate of each camera relative to that in which the result is wanted, such as ``{"pn": 1, "mos1": 0.34,
-        "mos2": 0.35}``: all cameras are then combined. Without it cameras stay apart, since their rates differ.
+        What joins the cameras, whose rates differ; without it they stay apart. :class:`Ecf` records, as
+        :func:`fluxes` takes them, one for each camera, filter and band of the rows: the result has fluxes. Or numbers
+        by camera, the count rate relative to that in which the result is wanted, whose own is 1, such as ``{"pn": 1,
+        "mos1": 0.34, "mos2": 0.35}``.
     enclosed
         Part of the source's light in the live circle, one value for each row of the table, times whose mean exposure
         counts. Default: the ``effective_exposure`` of the table.
@@ -128,19 +131,23 @@ def joint_photometry(
         nothing. ``aperture_flags`` are the flags of all rows used (of all rows where none is), a sum of
         :class:`ApertureFlag`; ``rate_of`` is that of the rows, ``source`` with ``enclosed``. Other columns, such as
         those of a catalogue, come along where they have one value in all rows that are joined.
+        With :class:`Ecf` records there are ``flux``, ``flux_low``, ``flux_high`` and ``flux_limit`` in erg/cm2/s for
+        the rates and the upper limit, ``exposure`` is in ct per erg/cm2/s, ``flux_systematic`` is the largest of the
+        rows used, and ``flux_kind`` says whether the flux is absorbed.
 
     Raises
     ------
     ProductMissing
-        If a column is missing, or ``response`` lacks a camera.
+        If a column is missing, or ``response`` lacks a camera, or a factor for a row's camera, filter and band.
     InvalidRecord
         If a response, fraction, probability or method breaks its rule, a column holds what no measurement gives (counts
         below 0), or the rows are of no one rate: one ``position`` at several places, rates of apertures and of
-        sources, apertures of several radii, a map that comes twice, a combined map beside single ones.
+        sources, apertures of several radii, a map that comes twice, a combined map beside single ones. Also if numbers
+        in ``response`` are relative to none of the cameras, or absorbed and unabsorbed factors are mixed.
     ShapeMismatch
         If ``enclosed`` does not fit the rows.
     UnitMismatch
-        If exposures have no unit, an unknown one or several.
+        If exposures have no unit, an unknown one or several; cm2 s with :class:`Ecf` records.
 
     Notes
     -----
@@ -167,7 +174,9 @@ def joint_photometry(
     >>> bool(abs(joint["rate"][0] / table["rate"][0] - 1) < 1e-9), str(joint["instrument"][0])
     (True, 'pn')
     """
-    data, rules = _rows(table, response, enclosed), _rules(method, confidence, limit_confidence)
+    _require_columns(table)
+    how, rules = response_of(table, response), _rules(method, confidence, limit_confidence)
+    data = _rows(table, how.relative, enclosed)
     camera = texts_of(table, "instrument") if response is None else np.full(len(table), "combined")
     first, group = groups_of(np.asarray(table["position"]), texts_of(table, "band"), camera)
     used = data.exposure > 0
@@ -187,11 +196,16 @@ def joint_photometry(
         columns |= _of_lone_rows(table, data, group, columns, rules)
     columns["flags"] = np.where(columns["consistency"] < NOMINAL, int(JointFlag.INCONSISTENT), 0)
     columns["flags"] += np.where(variability > SIGMA, int(JointFlag.VARIABLE), 0)
+    columns = as_fluxes(columns, how, table, (used, group))
     columns |= _of_the_table(table, used, (first, group), columns, enclosed)
-    meta = {f"FLAG{flag.value}": str(flag.name) for flag in JointFlag}
+    meta: dict[str, Any] = {f"FLAG{flag.value}": str(flag.name) for flag in JointFlag}
     meta |= {f"AFLG{flag.value}": str(flag.name) for flag in ApertureFlag}
-    how = {"METHOD": rules.method, "CONFID": rules.confidence, "LIMCONF": rules.limit_confidence}
-    return _as_table(columns, meta | how, units_of(exposure_unit_of(table)))
+    meta |= {"METHOD": rules.method, "CONFID": rules.confidence, "LIMCONF": rules.limit_confidence}
+    units = units_of(exposure_unit_of(table))
+    if how.factors is not None:
+        meta |= {f"ECF{number}": str(ecf) for number, ecf in enumerate(how.factors.used, start=1)}
+        units |= FLUX_UNITS
+    return _as_table(columns, meta, units)
 
 
 def _require_joinable(table: Any, used: NDArray[np.bool_], groups: tuple[Any, Any], enclosed: Any) -> None:
@@ -302,10 +316,13 @@ def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any], units: Mappin
     )
 
 
-def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _Rows:
+def _require_columns(table: Any) -> None:
     missing = [name for name in NEEDED if name not in getattr(table, "colnames", ())]
     if missing:
         raise ProductMissing(f"a table of photometry() has the columns {', '.join(missing)}; this one lacks them")
+
+
+def _rows(table: Any, response: Floats, enclosed: Any) -> _Rows:
     prefix = "centre_" if "centre_counts" in table.colnames else ""
     exposure_unit_of(table)
     names = ("centre_counts", "centre_background") if prefix else ("counts", "background_counts")
@@ -319,7 +336,7 @@ def _rows(table: Any, response: Mapping[str, float] | None, enclosed: Any) -> _R
         )
         on = np.maximum(rate * exposure + alpha * b, 0.0) / each
         on = np.where(np.abs(on - n) <= SAME * n, n, on)
-    exposure = exposure * _factors(texts_of(table, "instrument"), response)
+    exposure = exposure * response
     found = (n, b, alpha, exposure, on, b / each, exposure / each)
     good = np.all(np.isfinite(found), axis=0) & (alpha > 0)  # no background can be told without a ratio
     return _Rows(*(np.where(good, v, fill) for v, fill in zip(found, FILL, strict=True)))
@@ -335,18 +352,6 @@ def _parts(enclosed: Any, size: int) -> Floats:
     if np.any((part < 0) | (part > 1) | np.isinf(part)):
         raise InvalidRecord("an enclosed part must lie between 0 and 1")
     return np.broadcast_to(part, (size,))
-
-
-def _factors(cameras: NDArray[np.str_], response: Mapping[str, float] | None) -> Floats:
-    result = np.ones(cameras.size)
-    for camera in np.unique(cameras) if response is not None else ():
-        value = response.get(str(camera)) if response is not None else None
-        if value is None:
-            raise ProductMissing(f"response has no {camera}: give the count rate of every camera in the table")
-        if not 0 < float(value) < np.inf:
-            raise InvalidRecord(f"the response of {camera} must be finite and above 0, got {value!r}")
-        result[cameras == camera] = float(value)
-    return result
 
 
 def _side_by_side(data: _Rows, group: NDArray[np.intp], size: int) -> _Rows:

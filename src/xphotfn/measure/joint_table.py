@@ -215,7 +215,7 @@ def carried(table: Any, first: Rows, group: Rows, taken: Any) -> dict[str, Any]:
     """Return the other columns that have one value in each group, those that photometry carries among them."""
     result = {}
     for name in table.colnames:
-        if name in COLUMNS and name not in ("radius", "exposure_unit"):
+        if name in COLUMNS and name not in ("radius", "exposure_unit", "filter"):
             continue
         column = table[name]
         if _agree(column, column[first][group]):

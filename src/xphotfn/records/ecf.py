@@ -19,7 +19,7 @@ ARF_PARTS = ("vignetting", "enclosed")
 """What an effective area may hold beside the area on axis for the whole source."""
 _FILTERS = {
     "thin": "Thin", "thin1": "Thin", "thin2": "Thin", "medium": "Medium", "thick": "Thick", "open": "Open",
-    "closed": "Closed", "none": "", "": "",
+    "closed": "Closed", "none": "", "unknown": "", "": "",
 }  # fmt: skip
 
 
