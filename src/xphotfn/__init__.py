@@ -31,7 +31,7 @@ _WHERE = {
     "records.grid": "PixelGrid",
     "records.instrument": "Instrument",
     "records.light_curve": "FlareCut InOut LightCurve",
-    "records.left_out": "LeftOut",
+    "records.left_out": "FieldNote LeftOut",
     "records.measurement": "Centre Measurement Peak",
     "records.observation": "Exposure Observation",
     "records.outcome": "Done Failed Skipped",

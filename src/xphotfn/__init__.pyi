@@ -113,7 +113,7 @@ from xphotfn.records.field import Field as Field, FieldObservation as FieldObser
 from xphotfn.records.good_times import GoodTimes as GoodTimes, good_times as good_times
 from xphotfn.records.grid import PixelGrid as PixelGrid
 from xphotfn.records.instrument import Instrument as Instrument
-from xphotfn.records.left_out import LeftOut as LeftOut
+from xphotfn.records.left_out import FieldNote as FieldNote, LeftOut as LeftOut
 from xphotfn.records.light_curve import FlareCut as FlareCut, InOut as InOut, LightCurve as LightCurve
 from xphotfn.records.measurement import Centre as Centre, Measurement as Measurement, Peak as Peak
 from xphotfn.records.observation import Exposure as Exposure, Observation as Observation

@@ -166,8 +166,8 @@ def test_left_out_observations_are_named(tree):
     target = xp.point_source("near", 10.0, 20.0, radius=30 * u.arcsec)
     field = xp.match_observations(target, xp.find_observations(tree), within=0.5 * u.arcmin)
     assert field.obs_ids == ("0000000101",)
-    assert field.left_out[0][0] == "0000000202"
-    assert "arcmin from the pointing" in field.left_out[0][1]
+    assert field.left_out[0].obs_id == "0000000202"
+    assert (field.left_out[0].reason, "arcmin from the pointing" in field.left_out[0].why) == ("far", True)
     both = xp.match_observations([target, target], xp.find_observations(tree))
     assert isinstance(both, tuple)
     assert both[0] == both[1]

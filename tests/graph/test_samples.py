@@ -96,6 +96,6 @@ def test_a_field_names_the_nearest_of_what_it_leaves_out():
     near = [o.obs_id for o, d in zip(pool, away, strict=True) if d <= 30]
     assert [m.obs_id for m in found.members] == near
     assert [m.separation_arcmin for m in found.members] == pytest.approx(away[: len(near)])
-    assert [obs_id for obs_id, _ in found.left_out] == [o.obs_id for o in pool[len(near) : len(near) + 50]]
+    assert [note.obs_id for note in found.left_out] == [o.obs_id for o in pool[len(near) : len(near) + 50]]
     with pytest.raises(xp.PlanError, match="the nearest of 200 is 0000000001 at 2.8 arcmin"):
         xp.match_observations(target, pool, within=2 / 60)

@@ -75,7 +75,7 @@ def test_an_image_of_other_pixels_moves_no_region_but_leaves_the_observation_out
     other = observation(tmp_path, 'fk5\ncircle(150,2,10")\n', SOFT_IMAGE, OTHER, obs_id="0201901401")
     field = xp.match_observations(TARGET, [found, other])
     assert field.obs_ids == ("0201901401",)
-    assert [obs_id for obs_id, _ in field.left_out] == ["0404910601"]
+    assert [note.obs_id for note in field.left_out] == ["0404910601"]
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,8 @@ def test_what_masks_nothing_is_noted_with_its_line(tmp_path, line, says):
     found = observation(tmp_path, f'fk5\n{line}\ncircle(150.2,2,10")\n{line}\n', SOFT_IMAGE)
     field = xp.match_observations(TARGET, [found])
     assert [r.line for r in field.members[0].interlopers] == [3]
-    ((obs_id, text),) = field.left_out
+    (note,) = field.left_out
+    obs_id, text = note.obs_id, note.why
     assert obs_id == "0404910601"
     assert text.startswith("0404910601_sources.reg, 2 lines (2, 4): ")
     assert says in text
@@ -148,8 +149,8 @@ def test_a_file_that_cannot_be_read_leaves_out_its_observation_and_sinks_no_samp
         xp.match_observations(TARGET, [bad])
     fields = xp.match_observations([TARGET, FAR], [bad, good])
     assert [f.obs_ids for f in fields] == [("0201901401",), ()]
-    assert "line 2: 'circle(150,2)' has 2 numbers" in dict(fields[0].left_out)["0404910601"]
-    assert "arcmin from the pointing, beyond 30" in dict(fields[1].left_out)["0201901401"]
+    assert "line 2: 'circle(150,2)' has 2 numbers" in {n.obs_id: n.why for n in fields[0].left_out}["0404910601"]
+    assert "arcmin from the pointing, beyond 30" in {n.obs_id: n.why for n in fields[1].left_out}["0201901401"]
     plan = xp.plan_images(fields, BAND)
     assert [f.name for f in plan.fields] == ["cluster"]
     assert any(note.startswith("far: no observation can be used: 3480") for note in plan.notes)
@@ -157,7 +158,7 @@ def test_a_file_that_cannot_be_read_leaves_out_its_observation_and_sinks_no_samp
         xp.plan_images(fields[1:], BAND)
     alone = bulk_field([bad, good])
     assert alone.obs_ids == ("0201901401", "0404910601")
-    assert "has 2 numbers" in dict(alone.left_out)["0404910601"]
+    assert "has 2 numbers" in {n.obs_id: n.why for n in alone.left_out}["0404910601"]
 
 
 def test_two_region_files_that_differ_leave_out_their_observation(tmp_path):
@@ -186,7 +187,7 @@ def test_regions_that_lie_off_the_images_are_noted_with_their_line(tmp_path, pro
     )
     target = xp.point_source("p", 150 * u.deg, 2 * u.deg, radius=20 * u.arcsec)
     field = xp.match_observations(target, [observation(tmp_path, text, *products)])
-    assert ("0404910601", note) in field.left_out
+    assert ("0404910601", note) in [(n.obs_id, n.why) for n in field.left_out]
 
 
 def test_no_observation_at_all_is_an_error():

@@ -45,7 +45,7 @@ from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PROJECTIONS, PixelGrid
 from xphotfn.records.instrument import Instrument
-from xphotfn.records.left_out import LeftOut
+from xphotfn.records.left_out import FieldNote, LeftOut
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
@@ -184,6 +184,7 @@ RECORDS = (
     case(Target, xst.targets(), {"dec_deg": 91.0}),
     case(FoundFile, FILES, {"path": ""}),
     case(Subspace, xst.subspaces(), {"flags": -1}, examples=100),
+    case(FieldNote, xst.field_notes(), {"reason": "ugly"}, examples=20),
     case(LeftOut, xst.left_outs(), {"reason": "ugly"}, examples=200),
     case(FileFacts, xst.file_facts(), {"kind": "spectrum"}, examples=300),
     case(Inventory, xst.inventories(), None, examples=100),

@@ -55,7 +55,7 @@ def test_members_are_sorted_by_obs_id():
 
 def test_reasons_may_be_lists_and_still_be_hashed():
     made = field(left_out=[["0201901401", "too far"]])
-    assert made.left_out == (("0201901401", "too far"),)
+    assert str(made.left_out[0]) == "0201901401: too far"
     assert hash(made) == hash(field(left_out=(("0201901401", "too far"),)))
 
 

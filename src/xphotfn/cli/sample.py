@@ -80,13 +80,14 @@ def _say_regions(fields: Iterable[Any], observations: Sequence[Any], within: Any
 
     ra, dec = ([getattr(o, name) for o in observations] for name in ("ra_deg", "dec_deg"))
     known = {(o.obs_id, str(note)) for o in observations for note in o.notes}
-    said: dict[tuple[str, str], None] = {}
+    said: dict[Any, None] = {}
     for field in fields:
         apart = separation_deg(field.target.ra_deg, field.target.dec_deg, ra, dec)
         near = {o.obs_id for o, d in zip(observations, apart, strict=True) if d <= within.to_value("deg")}
-        said |= dict.fromkeys(pair for pair in field.left_out if pair[0] in near and pair not in known)
-    for obs_id, why in said:
-        say(as_options(f"note: {obs_id}: {why}"))
+        here = (note for note in field.left_out if note.obs_id in near and (note.obs_id, note.why) not in known)
+        said |= dict.fromkeys(here)
+    for note in said:
+        say(as_options(f"note: {note}"))
 
 
 def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, ...], list[tuple[str, str]]]:

@@ -14,6 +14,7 @@ from xphotfn.io.region_use import UsedRegions, given_regions, used_regions
 from xphotfn.io.regions import RegionFile
 from xphotfn.records._fields import one_or_several
 from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.left_out import FieldNote
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
 from xphotfn.records.source import SourceList
@@ -177,7 +178,7 @@ def bulk_field(observations: Iterable[Observation]) -> Field:
     found = [(o, used_regions(o)) for o in pool]
     return Field(
         members=[FieldObservation(observation=o, region_grid=r.grid, interlopers=r.regions) for o, r in found],
-        left_out=[(o.obs_id, text) for o, r in found for text in (*r.notes, r.problem) if text],
+        left_out=[_of_regions(o, text) for o, r in found for text in (*r.notes, r.problem) if text],
     )
 
 
@@ -224,8 +225,8 @@ def with_regions(field: Field, sources_or_regions: RegionsLike) -> Field:
         members = [_member(target, m.observation, m.separation_arcmin or 0.0, u)
                    for m, u in zip(field.members, used, strict=True)]  # fmt: skip
         members = _keep_overlaps(members) if target.kind == "cluster" else members
-    notes = [(m.obs_id, note) for m, u in zip(field.members, used, strict=True) for note in u.notes]
-    left = [(obs_id, why) for obs_id, why in field.left_out if obs_id not in field.obs_ids]
+    notes = [_of_regions(m.observation, text) for m, u in zip(field.members, used, strict=True) for text in u.notes]
+    left = [note for note in field.left_out if note.obs_id not in field.obs_ids]
     return evolve(field, members=members, left_out=[*notes, *left])
 
 
@@ -251,6 +252,10 @@ def _as_regions(value: Any) -> tuple[Region, ...]:
     return one_or_several(value, Region, "read_regions(path), source_regions(sources) or a SourceList")
 
 
+def _of_regions(observation: Observation, text: str) -> FieldNote:
+    return FieldNote(obs_id=observation.obs_id, reason="regions", detail=text)
+
+
 def _match(target: Target, pool: _Pool, limit_deg: float, regions_of: Callable[[Observation], UsedRegions]) -> Field:
     distances = 60 * separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
     near = np.flatnonzero(distances <= 60 * limit_deg)
@@ -264,9 +269,9 @@ def _match(target: Target, pool: _Pool, limit_deg: float, regions_of: Callable[[
         centre_ra_deg=target.ra_deg,
         centre_dec_deg=target.dec_deg,
         left_out=[
-            *((o.obs_id, text) for o, _, used in found for text in (used.problem, *used.notes) if text),
-            *((obs_id, f"{d:.1f} arcmin from the pointing, beyond {60 * limit_deg:g}") for obs_id, d in far),
-            *((("", "no observation was given"),) if not pool.observations else ()),
+            *(_of_regions(o, text) for o, _, used in found for text in (used.problem, *used.notes) if text),
+            *(FieldNote(obs_id=o, reason="far", arcmin=d, limit_arcmin=60 * limit_deg) for o, d in far),
+            *((FieldNote(reason="none"),) if not pool.observations else ()),
         ],
     )
 
@@ -279,7 +284,7 @@ def _only(field: Field, pool: _Pool, limit_deg: float) -> Field:
     distances = separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
     if not (distances <= limit_deg).any():
         raise PlanError(_nobody_near(target, pool, limit_deg))
-    reasons = "; ".join(f"{obs_id}: {why}" for obs_id, why in field.left_out[:3])
+    reasons = "; ".join(map(str, field.left_out[:3]))
     raise PlanError(f"no observation of {target.name} can be used, mend its regions or take them away: {reasons}")
 
 

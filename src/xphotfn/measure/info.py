@@ -132,7 +132,7 @@ def _observation_rows(target_field: Field) -> list[tuple[str, str]]:
         ("Interlopers", str(sum(len(m.interlopers) for m in members))),
         ("Total on-time", f"{sum(exposures) / 1000:.1f} ks"),
     ]
-    return rows + [(f"Left out {obs_id}", why) for obs_id, why in target_field.left_out]
+    return rows + [(f"Left out {note.obs_id}", note.why) for note in target_field.left_out]
 
 
 def _snr_rows(target_field: Field, run: Run, how: dict[str, Any]) -> list[tuple[str, str]]:

@@ -1,7 +1,6 @@
 """From a run to the records that a report shows. What cannot be measured is a value with its reason, never an error."""
 
 import math
-import re
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
@@ -39,9 +38,6 @@ from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import kpc_to_deg
 
 __all__ = ("Asked", "region_label", "target_report")
-
-
-_FAR = re.compile(r"arcmin from the pointing, beyond")
 
 
 def region_label(field: Field, region: Any) -> str:
@@ -132,8 +128,8 @@ def _cuts(part: Run) -> list[FlareCut]:
 
 def _left_out(field: Field) -> list[str]:
     """Return what was left out of a field; in a large sample nearly all observations are, for they lie elsewhere."""
-    near = [f"{obs_id}: left out, {why}" for obs_id, why in field.left_out if not _FAR.search(why)]
-    far = sum(bool(_FAR.search(why)) for _, why in field.left_out)
+    near = [f"{note.obs_id}: left out, {note.why}" for note in field.left_out if note.reason != "far"]
+    far = sum(note.reason == "far" for note in field.left_out)
     return [*near, *([f"{far} observation{'' if far == 1 else 's'} of other places left out"] if far else [])]
 
 

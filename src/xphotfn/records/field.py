@@ -8,9 +8,10 @@ import astropy.units as u
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.records._fields import items, pairs
+from xphotfn.records._fields import items
 from xphotfn.records._html import block, count, details, facts, table
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.left_out import FieldNote
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
 from xphotfn.records.target import Target, target_facts
@@ -104,6 +105,13 @@ def _by_obs_id(members: Iterable[FieldObservation]) -> tuple[FieldObservation, .
     return tuple(sorted(members, key=lambda m: m.obs_id))
 
 
+def _notes(values: Iterable[FieldNote | tuple[str, str]]) -> tuple[FieldNote, ...]:
+    """Return notes; pairs of ObsID and text stand in what older versions kept."""
+    return tuple(
+        v if isinstance(v, FieldNote) else FieldNote(obs_id=v[0], reason="regions", detail=v[1]) for v in values
+    )
+
+
 @final
 @frozen(kw_only=True, repr=False)
 class Field:
@@ -118,14 +126,15 @@ class Field:
     centre_ra_deg, centre_dec_deg
         Where masks and signal-to-noise are centred: the target's position until :func:`with_centre`.
     left_out
-        Pairs ``(ObsID, reason)``: observations that were left out, and regions of others that mask nothing.
+        Observations that were left out, and regions of others that mask nothing, each with the reason; pairs
+        ``(ObsID, text)`` are notes on regions.
     """
 
     target: Target | None = None
     members: tuple[FieldObservation, ...] = field(converter=_by_obs_id)
     centre_ra_deg: float | None = None
     centre_dec_deg: float | None = None
-    left_out: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
+    left_out: tuple[FieldNote, ...] = field(default=(), converter=_notes)
 
     def __attrs_post_init__(self) -> None:
         names = [m.obs_id for m in self.members]
@@ -200,7 +209,7 @@ class Field:
         head = ("ObsID", "Off-axis", "Cameras", "On-time", "Match", "Alternates", "Kept", "Interlopers")
         parts.append(table([_member_row(m) for m in self.members], head))
         if self.left_out:
-            left = table([(obs_id, why) for obs_id, why in self.left_out])
+            left = table([(note.obs_id, note.why) for note in self.left_out])
             parts.append(details(f"{count(len(self.left_out), 'observation')} left out", left))
         return block(title, *parts)
 

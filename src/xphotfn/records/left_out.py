@@ -6,11 +6,12 @@ from typing import final
 
 from attrs import field, frozen
 
+from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import non_empty, one_of, strings
 from xphotfn.records._html import record_html
 from xphotfn.records.band import Band
 
-__all__ = ("REASONS", "LeftOut")
+__all__ = ("FIELD_REASONS", "REASONS", "FieldNote", "LeftOut")
 
 REASONS: Mapping[str, str] = MappingProxyType(
     {
@@ -113,6 +114,62 @@ class LeftOut:
 
     def __str__(self) -> str:
         return f"{self.file}{'' if self.reason in _USED else ' left out'}: {self.why}"
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
+
+FIELD_REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "far": "lies beyond the distance within which observations are taken",
+        "regions": "has regions that cannot be used, or that mask nothing",
+        "none": "no observation was given",
+    }
+)
+"""Why a field does not have an observation, or not all regions of one."""
+
+
+@final
+@frozen(kw_only=True)
+class FieldNote:
+    """An observation that a field leaves out, or what is left out of one, and why.
+
+    Parameters
+    ----------
+    obs_id
+        The observation; empty where there was none.
+    reason
+        One of :data:`FIELD_REASONS`.
+    arcmin, limit_arcmin
+        For ``far``: the distance of the target from the pointing, and the largest that is taken; else None.
+    detail
+        What the reason alone does not say, a sentence.
+
+    Examples
+    --------
+    >>> str(FieldNote(obs_id="0404910601", reason="far", arcmin=41.53, limit_arcmin=30.0))
+    '0404910601: 41.5 arcmin from the pointing, beyond 30'
+    """
+
+    obs_id: str = ""
+    reason: str = field(validator=one_of(*FIELD_REASONS))
+    arcmin: float | None = None
+    limit_arcmin: float | None = None
+    detail: str = ""
+
+    def __attrs_post_init__(self) -> None:
+        if (self.reason == "far") != (self.arcmin is not None and self.limit_arcmin is not None):
+            raise InvalidRecord("arcmin and limit_arcmin say how far what is left out as far lies, and only that")
+
+    @property
+    def why(self) -> str:
+        """The reason as a text."""
+        if self.arcmin is not None:
+            return f"{self.arcmin:.1f} arcmin from the pointing, beyond {self.limit_arcmin:g}"
+        return self.detail or FIELD_REASONS[self.reason]
+
+    def __str__(self) -> str:
+        return f"{self.obs_id}: {self.why}"
 
     def _repr_html_(self) -> str:
         return record_html(self)

@@ -10,7 +10,7 @@ from xphotfn.testing.strategies.arrays import count_maps, encircled_energy_table
 from xphotfn.testing.strategies.fluxes import ecfs, spectra
 from xphotfn.testing.strategies.folders import folders
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
-from xphotfn.testing.strategies.identity import energies, file_facts, left_outs, subspaces
+from xphotfn.testing.strategies.identity import energies, field_notes, file_facts, left_outs, subspaces
 from xphotfn.testing.strategies.language import expressions, selections
 from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
 from xphotfn.testing.strategies.of_records import records
@@ -34,6 +34,7 @@ __all__ = (
     "exposure_maps",
     "exposures",
     "expressions",
+    "field_notes",
     "field_observations",
     "fields",
     "file_facts",

@@ -8,7 +8,7 @@ from xphotfn.io.find import Inventory
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import Exposure, FoundProduct, Observation
-from xphotfn.testing.strategies.identity import left_outs, subspaces
+from xphotfn.testing.strategies.identity import field_notes, left_outs, subspaces
 from xphotfn.testing.strategies.parts import (
     CAMERAS,
     DATES,
@@ -16,7 +16,6 @@ from xphotfn.testing.strategies.parts import (
     IMAGES,
     OBS_IDS,
     TEXT,
-    TEXTS,
     files,
 )
 from xphotfn.testing.strategies.shapes import region_sets
@@ -190,7 +189,7 @@ def fields(draw: st.DrawFn, *, bulk: bool | None = None, max_members: int = 3) -
     names = [f"{number:010d}" for number in itertools.accumulate(gaps)]
     has_target = draw(st.booleans()) if bulk is None else not bulk
     members = [draw(_members(name, has_target)) for name in names]
-    left_out = [("0999999999", reason) for reason in draw(TEXTS)]
+    left_out = draw(st.lists(field_notes(), max_size=2))
     if not has_target:
         return Field(members=members, left_out=left_out)
     target = draw(targets())

@@ -5,13 +5,13 @@ from hypothesis import strategies as st
 from xphotfn.records.energies import Energies, PiRanges
 from xphotfn.records.facts import KINDS, PRODUCTS, FileFacts
 from xphotfn.records.good_times import GoodTimes
-from xphotfn.records.left_out import REASONS, LeftOut
+from xphotfn.records.left_out import FIELD_REASONS, REASONS, FieldNote, LeftOut
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.subspace import EVERY_FLAG, Subspace
 from xphotfn.testing.strategies.parts import CAMERAS, DATES, EXPOSURE_IDS, OBS_IDS, WORD
 from xphotfn.testing.strategies.sky import bands, grids, positions
 
-__all__ = ("energies", "file_facts", "left_outs", "subspaces")
+__all__ = ("energies", "field_notes", "file_facts", "left_outs", "subspaces")
 
 _RANGES = st.lists(
     st.tuples(st.integers(0, 5000), st.integers(0, 9000)).map(lambda ends: (ends[0], sum(ends))), max_size=2
@@ -83,6 +83,27 @@ def left_outs(*, obs_id: str | None = None) -> st.SearchStrategy[LeftOut]:
         obs_id=st.just("") | OBS_IDS if obs_id is None else st.just(obs_id),
         instrument=st.sampled_from(("", *CAMERAS)), exposure_id=st.just("") | EXPOSURE_IDS, kind=st.sampled_from(KINDS),
         band=st.none() | bands(), preferred=names, differs=names, detail=st.just("") | WORD,
+    )  # fmt: skip
+
+
+@st.composite
+def field_notes(draw: st.DrawFn) -> FieldNote:
+    """Return a strategy for what a field leaves out, with the reason.
+
+    Examples
+    --------
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=10, deadline=None)
+    ... @given(field_notes())
+    ... def test_its_text_begins_with_the_observation(note):
+    ...     assert str(note).startswith(f"{note.obs_id}: ")
+    >>> test_its_text_begins_with_the_observation()
+    """
+    reason = draw(st.sampled_from(tuple(FIELD_REASONS)))
+    is_far, arcmin = reason == "far", st.floats(0, 1e4)
+    return FieldNote(
+        obs_id="" if reason == "none" else draw(OBS_IDS), reason=reason, detail="" if is_far else draw(WORD),
+        arcmin=draw(arcmin) if is_far else None, limit_arcmin=draw(arcmin) if is_far else None,
     )  # fmt: skip
 
 

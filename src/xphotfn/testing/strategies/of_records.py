@@ -21,7 +21,7 @@ from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import Instrument
-from xphotfn.records.left_out import LeftOut
+from xphotfn.records.left_out import FieldNote, LeftOut
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, Observation
@@ -35,7 +35,7 @@ from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.testing.strategies.arrays import encircled_energy_tables, event_mosaics
 from xphotfn.testing.strategies.fluxes import ecfs, spectra
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
-from xphotfn.testing.strategies.identity import left_outs, subspaces
+from xphotfn.testing.strategies.identity import field_notes, left_outs, subspaces
 from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
 from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
 from xphotfn.testing.strategies.sas import commands
@@ -62,6 +62,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     ExposureMap: lambda: products(kind="exposure_map"),
     Failed: lambda: outcomes(kind="failed"),
     Field: fields,
+    FieldNote: field_notes,
     FieldObservation: field_observations,
     FlareCut: flare_cuts,
     GoodTimes: good_times,
