@@ -150,7 +150,7 @@ def test_cosmology_by_name(name):
     target = a907(cosmology=name)
     assert target.cosmology == name
     expected = getattr(astropy.cosmology, name).angular_diameter_distance(0.16).to_value(u.kpc)
-    assert angular_diameter_distance_kpc(target.cosmology, 0.16) == expected
+    assert angular_diameter_distance_kpc(target.cosmology, 0.16) == pytest.approx(expected, rel=1e-12)
 
 
 def test_an_unknown_cosmology_is_refused_when_it_is_used():
@@ -188,7 +188,7 @@ def test_a_cosmology_instance_keeps_its_distances(cosmology, redshift):
     assert isinstance(kept, CosmologyParameters)
     assert hash(kept) == hash(target.cosmology)
     expected = cosmology.angular_diameter_distance(redshift)
-    assert angular_diameter_distance_kpc(kept, redshift) == pytest.approx(expected.to_value(u.kpc), rel=1e-14)
+    assert angular_diameter_distance_kpc(kept, redshift) == pytest.approx(expected.to_value(u.kpc), rel=1e-12)
     angle = (500 * u.kpc / expected * u.rad).to_value(u.deg)
     assert kpc_to_deg(500.0, target) == pytest.approx(angle, rel=1e-12)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import RateMap
@@ -15,6 +17,7 @@ from xphotfn.records.measurement import Peak
 from xphotfn.science import masks as pixel_masks, peaks as pixel_peaks
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.distances import radius_deg
+from xphotfn.science.masks import PixelShape
 
 __all__ = ("find_peak", "near_edge", "peak_within")
 
@@ -81,24 +84,35 @@ def peak_within(rate_map: RateMap, field: Field, method: str, search: Any, bound
         search = 500 * u.kpc if has_redshift else 5 * u.arcmin
     rest_deg = radius_deg(15 * u.kpc if has_redshift else 0.15 * u.arcmin, field.target)
     search_pix = radius_deg(search, field.target) / rate_map.grid.pixel_deg
-    rim = edge_mask(rate_map)
+    rim, grid = edge_mask(rate_map), rate_map.grid
     free = interloper_mask(rate_map, field) & rim
     ra, dec = (float(v) for v in field.centre.value)
-    x, y = (float(v) for v in deg_to_pix(rate_map.grid, ra, dec))
+    x, y = (float(v) for v in deg_to_pix(grid, ra, dec))
     start = (x, y)
     if bound_deg is not None:
-        free = free & pixel_masks.disc(rate_map.grid.shape, x, y, bound_deg / rate_map.grid.pixel_deg)
+        free = free & pixel_masks.disc(grid.shape, x, y, bound_deg / grid.pixel_deg)
     for step in range(MAX_ITERATIONS):
-        x, y = (float(v) for v in deg_to_pix(rate_map.grid, ra, dec))
-        aperture = pixel_masks.disc(rate_map.grid.shape, x, y, search_pix) & free
-        pixel = METHODS[method](rate_map.data, aperture, near=start)
-        new_ra, new_dec = (float(v) for v in pix_to_deg(rate_map.grid, *pixel))
+        x, y = (float(v) for v in deg_to_pix(grid, ra, dec))
+        pixel = _peak_of(rate_map, free, PixelShape(shape="circle", x=x, y=y, size=(search_pix,)), (method, start))
+        new_ra, new_dec = (float(v) for v in pix_to_deg(grid, *pixel))
         moved = math.hypot(new_ra - ra, new_dec - dec)
         ra, dec = new_ra, new_dec
         converged = step > 0 and moved <= rest_deg
         if converged:
             break
     return Peak(ra_deg=ra, dec_deg=dec, near_edge=pixel_peaks.near_edge(rim, pixel), method=method, converged=converged)
+
+
+def _peak_of(
+    rate_map: RateMap, free: NDArray[np.bool_], around: PixelShape, how: tuple[str, tuple[float, float]]
+) -> pixel_peaks.Pixel:
+    """Return the peak among the free pixels of a disc, looked for in the part of the map that holds it."""
+    method, (near_x, near_y) = how
+    rows, columns = window = pixel_masks.window_of(rate_map.grid.shape, around)
+    aperture = pixel_masks.painted(rate_map.grid.shape, (around,), window) & free[window]
+    near = near_x - columns.start, near_y - rows.start
+    x, y = METHODS[method](rate_map.data[window], aperture, near=near)
+    return x + columns.start, y + rows.start
 
 
 def near_edge(rate_map: RateMap, position: Any) -> bool:

@@ -1,5 +1,7 @@
 """The brightest position of a map."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
@@ -34,9 +36,8 @@ def simple_peak(rate: NDArray[np.floating], mask: NDArray[np.bool_], *, near: Pl
     >>> simple_peak(np.array([[1.0, 5.0], [9.0, 2.0]]), np.array([[True, True], [False, True]]))
     (1, 0)
     """
-    _need_signal(rate, mask)
-    masked = np.where(mask, rate, -np.inf).ravel()
-    equal = np.flatnonzero(masked == masked.max())
+    pixels, rates = _under(rate, mask)
+    equal = pixels[rates == rates.max()]
     return _pixel(int(equal[np.argmin(_away(equal, rate.shape, near))]), rate.shape)
 
 
@@ -82,19 +83,19 @@ def clustering_peak(
     ----------
     XGA ``imagetools``/``products/phot.py``, ``clustering_peak`` (scipy's fclusterdata).
     """
-    _need_signal(rate, mask)
-    flat = np.where(mask, rate, 0.0).ravel()
-    lit = np.flatnonzero(flat)
+    pixels, rates = _under(rate, mask)
+    lit, flat = pixels[rates != 0], rates[rates != 0]
     wanted = max(1, round(top_fraction * lit.size))
-    level = np.partition(flat[lit], -wanted)[-wanted]
-    above, equal = lit[flat[lit] > level], lit[flat[lit] == level]
+    level = np.partition(flat, -wanted)[-wanted]
+    above, equal = lit[flat > level], lit[flat == level]
     nearest = np.argsort(_away(equal, rate.shape, near), kind="stable")[: wanted - above.size]
     bright = np.sort(np.concatenate([above, equal[nearest]]))
     labels = _groups(np.column_stack([bright % rate.shape[1], bright // rate.shape[1]]), join_pix)
     away, sizes = _away(bright, rate.shape, near), np.bincount(labels)
     members = np.isin(labels, np.flatnonzero(sizes == sizes.max()))
     chosen = bright[labels == labels[members][np.argmin(away[members])]]
-    best = chosen[flat[chosen] == flat[chosen].max()]
+    rates = rate.ravel()[chosen]
+    best = chosen[rates == rates.max()]
     return _pixel(int(best[np.argmin(_away(best, rate.shape, near))]), rate.shape)
 
 
@@ -121,11 +122,15 @@ def _groups(points: NDArray[np.intp], distance: float) -> NDArray[np.int32]:
     return labels
 
 
-def _need_signal(rate: NDArray[np.floating], mask: NDArray[np.bool_]) -> None:
-    if not np.any(mask):
+def _under(rate: NDArray[np.floating], mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Return the flat numbers of the pixels under a mask, in row order, and their rates."""
+    pixels = np.flatnonzero(mask)
+    if not pixels.size:
         raise NoData("the mask leaves no pixel to look for a peak in: use a larger search radius or another centre")
-    if not np.any(rate[mask] > 0):
+    rates = rate.ravel()[pixels]
+    if not np.any(rates > 0):
         raise NoData("there is not one count under the mask: no peak can be found; use a larger search radius")
+    return pixels, rates
 
 
 def near_edge(edge: NDArray[np.bool_], pixel: Pixel) -> bool:
