@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from xphotfn.measure.aperture_neighbours import OtherSources
 from xphotfn.measure.aperture_positions import Sky, unit_vectors
@@ -27,6 +26,8 @@ TINY = 1e-6  # arcsec
 
 def in_the_ring(sky: Sky, others: OtherSources | None) -> NDArray[np.bool_]:
     """Return whether the circle of another position, which is not masked, reaches into the background ring."""
+    from scipy.spatial import cKDTree
+
     result = np.zeros(sky.ra.size, dtype=bool)
     known = np.flatnonzero(np.isfinite(sky.ra + sky.dec))
     if known.size < 2:
@@ -86,6 +87,8 @@ def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight, others: Othe
     circles that overlap only the brightest adds up with others: the rest may be its light seen again, and each of them
     counts alone.
     """
+    from scipy.spatial import cKDTree
+
     net = np.nan_to_num(columns["net_counts"])
     n, b, alpha = (np.nan_to_num(columns[name]) for name in ("counts", "background_counts", "alpha"))
     matters, wings = HALF * np.sqrt(np.maximum(n, 1.0) + alpha**2 * b), np.zeros(net.size)

@@ -4,13 +4,12 @@ The fractions are good to some per cent only. That error is a systematic of the 
 :func:`encircled_energy_systematic` states: carry it beside the Poisson error, never inside it.
 """
 
-from typing import final
+from typing import Any, final
 
 import attrs
 import numpy as np
 from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
-from scipy.interpolate import PchipInterpolator
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._html import record_html
@@ -275,8 +274,10 @@ def _king_of(
     return core, slope
 
 
-def _curve(table: EncircledEnergyTable) -> tuple[PchipInterpolator, float, float]:
+def _curve(table: EncircledEnergyTable) -> tuple[Any, float, float]:
     """Return the interpolation from radius 0, and the last radius and fraction."""
+    from scipy.interpolate import PchipInterpolator
+
     radii, fractions = table.radii_arcsec, table.fractions
     if radii[0] > 0:
         radii, fractions = np.concatenate([[0.0], radii]), np.concatenate([[0.0], fractions])

@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import OptimizeWarning, curve_fit
 from scipy.special import gammaln
 
 __all__ = ("HistogramCut", "QuietStates", "histogram_cut", "optimum_cut", "quiet_states", "within_width")
@@ -126,6 +125,8 @@ def histogram_cut(
 
 
 def _fitted(histogram: NDArray[np.int64], limits: tuple[float, float], rangescale: int) -> tuple[float, float]:
+    from scipy.optimize import OptimizeWarning, curve_fit
+
     rates = _FIRST + np.arange(_BINS) * _STEP
     peak = int(np.argmax(np.where((rates >= limits[0]) & (rates <= limits[1]), histogram, -1)))
     near = slice(max(peak - rangescale, 0), peak + rangescale + 1)

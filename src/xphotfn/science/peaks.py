@@ -4,7 +4,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from xphotfn.errors import NoData
 
@@ -115,6 +114,7 @@ def _groups(points: NDArray[np.intp], distance: float) -> NDArray[np.int32]:
     """Return a label per point; points joined by steps of at most ``distance`` share one."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
+    from scipy.spatial import cKDTree
 
     pairs = cKDTree(points).query_pairs(distance, output_type="ndarray")
     links = coo_array((np.ones(len(pairs), dtype=np.int8), (pairs[:, 0], pairs[:, 1])), shape=(len(points),) * 2)

@@ -5,7 +5,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import uniform_filter
 
 __all__ = ("Circle", "bright_circles", "pixels_within")
 
@@ -49,6 +48,8 @@ def bright_circles(image: NDArray[np.number], *, pixel: float = 400.0) -> tuple[
     >>> [bool(abs(c.x - 24200) <= 400 and abs(c.y - 20200) <= 400) for c in bright_circles(image)]
     [True]
     """
+    from scipy.ndimage import uniform_filter
+
     counts = np.asarray(image, dtype=np.float64)
     near, wide, core = (n * n * uniform_filter(counts, n, mode="constant") for n in (3, 15, 7))
     field = (near > 0.5).astype(np.float64)

@@ -10,7 +10,6 @@ from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from xphotfn.commands.dss import (
     RANGE,
@@ -116,6 +115,8 @@ def looked_at(path: Path) -> NDArray[np.float32] | None:
 
 
 def _looked_at(path: Path) -> NDArray[np.float32] | None:
+    from scipy import ndimage
+
     blocks = scan(path)
     header = blocks[0].header
     if not names_places(header):

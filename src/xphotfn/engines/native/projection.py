@@ -11,7 +11,6 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
 
 from xphotfn.engines.native.attitude import Attitude, AttitudeTrack, attitude_at
 from xphotfn.engines.native.detector import Camera
@@ -186,6 +185,8 @@ def weights(shape: tuple[int, int], views: Sequence[View], cells: int, samples: 
     image gets the part of its area that is exposed. Image pixels there, of which some points count and some do not or
     which touch one that is reached, are done again with 16 x 16 points: bad columns are a quarter of a pixel wide.
     """
+    from scipy import sparse
+
     total = sparse.csr_matrix((shape[0] * shape[1], cells), dtype=np.float64)
     parts: list[Landings] = []
     for view in views:
@@ -196,6 +197,8 @@ def weights(shape: tuple[int, int], views: Sequence[View], cells: int, samples: 
 
 
 def _gathered(parts: list[Landings], shape: tuple[int, int]) -> Any:
+    from scipy import sparse
+
     pixels, cells = (np.concatenate([p[n] for p in parts]) for n in (0, 1))
     seconds = np.concatenate([np.full(p[0].size, p[2]) for p in parts])
     return sparse.coo_matrix((seconds, (pixels, cells)), shape=shape).tocsr()
@@ -217,6 +220,8 @@ def _labels_at(view: View, x: Floats, y: Floats) -> NDArray[np.int32]:
 
 def _landings(shape: tuple[int, int], view: View, samples: int) -> list[Landings]:
     """Return image pixels, cells and seconds of the points that land: first of whole pixels, then of edges."""
+    from scipy.ndimage import maximum_filter
+
     x0, x1, y0, y1 = _box(shape, view)
     if x0 >= x1 or y0 >= y1:
         return []
@@ -225,7 +230,7 @@ def _landings(shape: tuple[int, int], view: View, samples: int) -> list[Landings
     steps = _steps(samples)
     labels = np.stack([_labels_at(view, x + dx, y + dy) for dy in steps for dx in steps])
     hits = np.count_nonzero(labels >= 0, axis=0)
-    edge = (hits < len(labels)) & ndimage.maximum_filter(hits > 0, size=3)
+    edge = (hits < len(labels)) & maximum_filter(hits > 0, size=3)
     whole = hits == len(labels)
     first = np.int32(view.first)
     found: list[Landings] = [
