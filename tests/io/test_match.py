@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 import xphotfn as xp
+from xphotfn.io import match
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import FoundFile, Observation
 from xphotfn.records.region import Region
 from xphotfn.science.coords import pix_to_deg
 from xphotfn.science.matching import overlapping, sort_regions
 from xphotfn.science.shapes import pixel_shapes
+from xphotfn.testing.examples import example_field
 
 GRID = PixelGrid.from_sky_range(150.0, 2.0)
 X, Y = 255.0, 255.0
@@ -135,3 +137,21 @@ def test_the_peak_is_sought_at_least_twice(monkeypatch):
     monkeypatch.setitem(module.METHODS, "simple", lambda *_, **__: next(walk))
     lost = xp.find_peak(example_rate_map(), example_field(), method="simple")
     assert not lost.converged
+
+
+def test_a_tree_of_pointings_finds_what_a_look_at_each_finds(monkeypatch):
+    rng = np.random.default_rng(7)
+    first = example_field().observations[0]
+    places = np.stack([rng.uniform(0, 360, 400), np.degrees(np.arcsin(rng.uniform(-1, 1, 400)))], axis=1)
+    places[1::9] = places[0]  # the same pointing many times, as calibration fields have
+    places[:4, 1] = 90.0, -90.0, 89.9, 0.0
+    observations = [attrs.evolve(first, obs_id=f"{n:010d}", ra_deg=a, dec_deg=d) for n, (a, d) in enumerate(places)]
+    near = places[:40] + rng.normal(0, 0.3, (40, 2))
+    targets = [
+        xp.point_source(f"t{n}", a % 360, min(max(d, -90), 90), radius=1 * u.arcmin) for n, (a, d) in enumerate(near)
+    ]
+    for within in (10 * u.arcmin, 40 * u.deg, 180 * u.deg):
+        direct = xp.match_observations(targets, observations, within=within)
+        monkeypatch.setattr(match, "_MANY", 1)
+        assert xp.match_observations(targets, observations, within=within) == direct
+        monkeypatch.undo()

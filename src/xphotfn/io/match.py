@@ -19,7 +19,7 @@ from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
 from xphotfn.records.source import SourceList
 from xphotfn.records.target import Target
-from xphotfn.science.coords import separation_deg
+from xphotfn.science.coords import separation_deg, unit_vectors
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.matching import overlapping, sort_regions
 from xphotfn.science.shapes import pixel_shapes
@@ -122,7 +122,7 @@ def match_observations(
     ('0999990101',)
     """
     targets = one_or_several(target_or_targets, Target, "galaxy_cluster(...) or another of the targets")
-    pool = _pool(one_or_several(observations, Observation, "find_observations(root)"))
+    pool = _pool(one_or_several(observations, Observation, "find_observations(root)"), len(targets))
     limit = angle_deg(within, "within")
     files: dict[str, RegionFile | str] = {}
     given = None if regions is None else _given(regions)
@@ -141,16 +141,37 @@ def match_observations(
 
 
 class _Pool(NamedTuple):
-    """Observations sorted by ObsID, and their pointings in degrees."""
+    """Observations sorted by ObsID, their pointings in degrees, and for large samples a tree of these on the sphere."""
 
     observations: tuple[Observation, ...]
     ra: NDArray[np.float64]
     dec: NDArray[np.float64]
+    tree: Any = None
+
+    def around(self, target: Target, limit_deg: float) -> NDArray[np.intp]:
+        """Return the numbers of all observations within a distance, and of the nearest beyond, in rising order."""
+        if self.tree is None:
+            return np.arange(len(self.observations))
+        [place] = unit_vectors(np.array([target.ra_deg]), np.array([target.dec_deg]))
+        reach = 2 * np.sin(np.deg2rad(min(limit_deg, 180.0)) / 2) * _BIT
+        within = int(self.tree.query_ball_point(place, reach, return_length=True))
+        nearest, _ = self.tree.query(place, k=min(within + MOST_LEFT_OUT, len(self.observations)))
+        reach = max(reach, float(np.max(nearest)) * _BIT)  # all that are as near as the last one
+        return np.array(self.tree.query_ball_point(place, reach, return_sorted=True), dtype=np.intp)
 
 
-def _pool(observations: Iterable[Observation]) -> _Pool:
+_MANY = 1_000_000  # pairs of a target and an observation, from which on a tree is worth its making
+_BIT = 1 + 1e-9  # a little further than any rounding
+
+
+def _pool(observations: Iterable[Observation], targets: int) -> _Pool:
     found = tuple(sorted(observations, key=lambda o: o.obs_id))
-    return _Pool(found, np.array([o.ra_deg for o in found]), np.array([o.dec_deg for o in found]))
+    ra, dec = (np.array([getattr(o, name) for o in found], dtype=np.float64) for name in ("ra_deg", "dec_deg"))
+    if targets * len(found) < _MANY or not np.all(np.isfinite(ra + dec)):
+        return _Pool(found, ra, dec)
+    from scipy.spatial import cKDTree
+
+    return _Pool(found, ra, dec, cKDTree(unit_vectors(ra, dec)))
 
 
 def bulk_field(observations: Iterable[Observation]) -> Field:
@@ -257,12 +278,14 @@ def _of_regions(observation: Observation, text: str) -> FieldNote:
 
 
 def _match(target: Target, pool: _Pool, limit_deg: float, regions_of: Callable[[Observation], UsedRegions]) -> Field:
-    distances = 60 * separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
+    around = pool.around(target, limit_deg)
+    distances = 60 * separation_deg(target.ra_deg, target.dec_deg, pool.ra[around], pool.dec[around])
     near = np.flatnonzero(distances <= 60 * limit_deg)
-    found = [(pool.observations[n], float(distances[n]), regions_of(pool.observations[n])) for n in near]
+    observations = [pool.observations[n] for n in around]
+    found = [(observations[n], float(distances[n]), regions_of(observations[n])) for n in near]
     members = [_member(target, o, distance, used) for o, distance, used in found if not used.problem]
     by_distance = np.argsort(distances, kind="stable")[near.size :][:MOST_LEFT_OUT]
-    far = [(pool.observations[n].obs_id, float(distances[n])) for n in sorted(by_distance)]
+    far = [(observations[n].obs_id, float(distances[n])) for n in sorted(by_distance)]
     return Field(
         target=target,
         members=_keep_overlaps(members) if target.kind == "cluster" else members,

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.measure.aperture_neighbours import OtherSources
-from xphotfn.measure.aperture_positions import Sky, unit_vectors
+from xphotfn.measure.aperture_positions import Sky
 from xphotfn.measure.aperture_psf import MapLight
-from xphotfn.science.coords import separation_deg
+from xphotfn.science.coords import separation_deg, unit_vectors
 from xphotfn.science.encircled_energy import encircled_energy
 from xphotfn.science.king import OUTER_ARCSEC
 

@@ -10,11 +10,12 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, ShapeMismatch, XphotfnError
 from xphotfn.io.sky_columns import sky_columns
 from xphotfn.records.field import Field
+from xphotfn.science.coords import unit_vectors
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import background_ring
 from xphotfn.units import positions_deg, quantity
 
-__all__ = ("Sky", "angles_deg", "crowded", "part_of", "sky_of", "unit_vectors")
+__all__ = ("Sky", "angles_deg", "crowded", "part_of", "sky_of")
 
 Floats = NDArray[np.float64]
 WIDEST_DEG = 20.0  # radius of the widest ring; a camera sees half a degree
@@ -119,12 +120,6 @@ def angles_deg(radius: Any, target: Any, size: int) -> Floats:
     if given.unit.is_equivalent(u.deg):
         return np.asarray(given.to_value(u.deg), dtype=np.float64)
     return np.asarray(given.value * radius_deg(1.0 * given.unit, target), dtype=np.float64)
-
-
-def unit_vectors(ra_deg: Floats, dec_deg: Floats) -> Floats:
-    """Return positions as unit vectors, shape (n, 3)."""
-    ra, dec = np.deg2rad(ra_deg), np.deg2rad(dec_deg)
-    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
 
 
 def crowded(sky: Sky) -> NDArray[np.bool_]:

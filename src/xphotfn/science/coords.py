@@ -16,6 +16,7 @@ __all__ = (
     "pix_to_sky",
     "separation_deg",
     "sky_to_pix",
+    "unit_vectors",
 )
 
 Floats = NDArray[np.float64]
@@ -140,3 +141,9 @@ def separation_deg(ra1: ArrayLike, dec1: ArrayLike, ra2: ArrayLike, dec2: ArrayL
     second = np.cos(d1) * np.sin(d2) - np.sin(d1) * np.cos(d2) * np.cos(delta)
     depth = np.sin(d1) * np.sin(d2) + np.cos(d1) * np.cos(d2) * np.cos(delta)
     return np.asarray(np.rad2deg(np.arctan2(np.hypot(first, second), depth)))
+
+
+def unit_vectors(ra_deg: Floats, dec_deg: Floats) -> Floats:
+    """Return positions as unit vectors, shape (n, 3)."""
+    ra, dec = np.deg2rad(ra_deg), np.deg2rad(dec_deg)
+    return np.stack([np.cos(dec) * np.cos(ra), np.cos(dec) * np.sin(ra), np.sin(dec)], axis=1)
