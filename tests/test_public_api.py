@@ -77,7 +77,7 @@ SIGNATURES = {
     "snr_ranking": "(maps, field, region, *, method=, background=, background_weights=)",
     "xga_method": "(*, exp_corr=, allow_negative=)",
     "info": "(field_or_fields, *, run=, method=, background_weights=)",
-    "view": "(product, *, cross_hair=, mask=, field=, circles=, smooth=, stretch=, zoom_in=, figsize=, ax=)",
+    "view": "(product, *, like=, cross_hair=, mask=, field=, circles=, smooth=, stretch=, zoom_in=, figsize=, ax=)",
 }
 
 

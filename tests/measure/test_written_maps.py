@@ -78,8 +78,8 @@ def test_a_mosaic_of_events_is_written(tmp_path):
     [
         (lambda item: item.image, "got Image: .* is a file already: copy it"),
         (lambda item: item.exposure, "got ExposureMap: .* is a file already"),
-        (lambda item: xp.smoothed(item, 8 * u.arcsec), "got ndarray: .*write_image"),
-        (lambda item: item.sensor_mask, "got ndarray: .*write_image"),
+        (lambda item: xp.smoothed(item, 8 * u.arcsec), "got ndarray: .*like=map"),
+        (lambda item: item.sensor_mask, "got ndarray: .*like=map"),
         (lambda _: 3, "got int: tables have a method write"),
     ],
 )

@@ -58,7 +58,7 @@ def test_options_are_shared_and_masks_may_differ(rate_map):
     assert widths[0] < 70 < 180 < widths[1]
     assert [len(ax.lines) for ax in axes] == [2, 2]
     partly = view((rate_map, rate_map), mask=[inner, None])
-    assert [len(ax.images) for ax in partly] == [2, 1]
+    assert [len(ax.images) for ax in partly] == [3, 2]
 
 
 def test_the_name_stands_once_above_all(rate_map):

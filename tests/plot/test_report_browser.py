@@ -172,3 +172,36 @@ def test_dark_mode_and_pictures_are_drawn(chromium, sample_report, tmp_path):
     assert (pixels.min(axis=2) > 0.8).any()  # and its letters are light
     hot = (pixels[..., 0] > 0.8) & (pixels[..., 1] > 0.3) & (pixels[..., 2] < 0.25)  # colours of bright pixels of maps
     assert len(np.unique(np.flatnonzero(hot.any(axis=1)) // 80)) >= 4  # in every row of the table
+
+
+PRINTED = """
+const print = [...document.styleSheets].flatMap((sheet) => [...sheet.cssRules])
+  .filter((rule) => rule.media && rule.media.mediaText === "print");
+result.rules = print.length;
+const sheet = document.createElement("style");
+for (const rule of print) { rule.media.mediaText = "all"; }
+document.body.offsetHeight;
+const box = document.querySelector("#targets").getBoundingClientRect();
+const cells = [...document.querySelectorAll("#targets th.flags, #targets td.flags")];
+const flags = cells.map((cell) => cell.getBoundingClientRect());
+result.page = [innerWidth, document.scrollingElement.scrollWidth, Math.ceil(box.right)];
+result.flags = [cells.length, Math.ceil(Math.max(...flags.map((e) => e.right)))];
+result.narrowest = Math.min(...flags.map((e) => e.width));
+done();
+"""
+
+
+@pytest.mark.parametrize("width", [1047, 718])  # of A4 across and upright, less its margins, at 96 dots per inch
+def test_on_paper_the_table_has_all_its_columns(chromium, many_targets, width):
+    copy, frame = many_targets.with_name("copy.html"), many_targets.with_name("frame.html")
+    copy.write_text(with_script(many_targets, PRINTED), encoding="utf-8")
+    frame.write_text((FRAME % "copy.html").replace('width="360"', f'width="{width}"'), encoding="utf-8")
+    printed = chromium(frame.as_uri(), "--dump-dom", "--virtual-time-budget=20000", size="1200,900")
+    found = re.search(r'<pre id="result">(.*?)</pre>', printed, re.DOTALL)
+    assert found, "the script in the page did not end"
+    result = json.loads(html.unescape(found[1]))
+    assert result["rules"] == 1
+    assert result["page"][0] == width
+    assert max(result["page"]) <= width, "something reaches beyond the sheet, where nobody can scroll"
+    count, right = result["flags"]
+    assert (count, right <= width, result["narrowest"] > 20) == (501, True, True)

@@ -54,7 +54,7 @@ def test_unknown_suffixes_are_refused(rate_map, tmp_path, name):
 
 def test_a_failure_leaves_what_was_there(rate_map, tmp_path, monkeypatch):
     path = tmp_path / "a.png"
-    path.write_bytes(b"old")
+    path.write_bytes(b"\x89PNG old")
     with pytest.raises(InvalidFile, match="overwrite=True"):
         save_view(rate_map, path)
 
@@ -64,7 +64,7 @@ def test_a_failure_leaves_what_was_there(rate_map, tmp_path, monkeypatch):
     monkeypatch.setattr(Figure, "savefig", fail)
     with pytest.raises(InvalidFile, match="No space"):
         save_view(rate_map, path, overwrite=True)
-    assert path.read_bytes() == b"old"
+    assert path.read_bytes() == b"\x89PNG old"
     assert list(tmp_path.iterdir()) == [path]
 
 

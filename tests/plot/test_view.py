@@ -16,7 +16,10 @@ from xphotfn.errors import (
     ShapeMismatch,
     UnitMismatch,
 )
+from xphotfn.io.thumbnails import UNEXPOSED
 from xphotfn.measure.coordinates import coord_conv
+from xphotfn.measure.sensitivity import upper_limit_map
+from xphotfn.measure.smoothing import smoothed
 from xphotfn.plot.view import sky_wcs, view
 from xphotfn.records import Peak
 from xphotfn.science.masks import disc
@@ -106,7 +109,7 @@ def test_other_stretches_start_at_zero(rate_map, stretch):
     ax.figure.canvas.draw()
 
 
-def test_zeros_nans_and_negatives_have_the_colour_of_the_background(tmp_path):
+def test_zeros_and_negatives_have_the_colour_of_the_background_and_nans_are_grey(tmp_path):
     array = np.zeros((512, 512))
     array[100:400, 100:400] = 5.0
     array[200:220, 200:220] = np.nan
@@ -116,7 +119,8 @@ def test_zeros_nans_and_negatives_have_the_colour_of_the_background(tmp_path):
         at = pixels(view(product, stretch=stretch))
         background = tuple(round(255 * v) for v in mpl.colormaps["inferno"](0.0)[:3])
         assert np.allclose(at(50, 50), background, atol=1)
-        assert at(210, 210) == at(310, 310) == at(50, 50)
+        assert at(310, 310) == at(50, 50)
+        assert np.allclose(at(210, 210), UNEXPOSED, atol=1)
         assert sum(at(150, 150)) > sum(at(50, 50)) + 100
 
 
@@ -327,7 +331,7 @@ def test_given_axes_are_used_and_pyplot_is_left_alone(rate_map):
     assert plt.get_fignums() == [current.number]
     assert plt.gcf() is current
     assert current.axes == []
-    assert len(given.images) == 1
+    assert len(given.images) == 2  # the map, and what was not exposed
     FigureCanvasAgg(figure).draw()
 
 
@@ -370,3 +374,40 @@ def test_the_product_is_not_changed(rate_map):
     view(rate_map, stretch="linear")
     assert np.array_equal(rate_map.data, before)
     assert not rate_map.data.flags.writeable
+
+
+def test_what_was_not_exposed_is_grey_and_a_legend_says_so(rate_map):
+    for product in (rate_map, rate_map.exposure):
+        ax = view(product)
+        at = pixels(ax)
+        assert [text.get_text() for text in ax.get_legend().get_texts()] == ["not exposed"]
+        y, x = (int(v[0]) for v in np.nonzero((rate_map.exposure.data > 0) & (rate_map.counts == 0)))
+        assert np.allclose(at(40, 440), UNEXPOSED, atol=1)
+        assert np.ptp(at(40, 440)) < 20, "no colour of the map is grey"
+        assert not np.allclose(at(x, y), at(40, 440), atol=20)
+    assert view(rate_map.image).get_legend() is None, "an image does not know what was exposed"
+
+
+def test_masks_smoothed_maps_and_limits_are_drawn(rate_map):
+    limits = upper_limit_map(rate_map, radius=20 * u.arcsec)
+    ax = view(limits)
+    assert ax.get_title() == str(limits)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["no value"]
+    assert "Upper limit (ct/s)" in [other.get_ylabel() for other in ax.figure.axes]
+    for array in (rate_map.sensor_mask, smoothed(rate_map, 8 * u.arcsec)):
+        ax = view(array, like=rate_map, cross_hair=[149.59, -11.09] * u.deg)
+        assert np.array_equal(np.asarray(ax.images[0].get_array()), array)
+        assert np.array_equal(view(array, like=rate_map.grid).images[0].get_array(), array)
+    with pytest.raises(InvalidRecord, match="like= which map"):
+        view(rate_map.sensor_mask)
+    with pytest.raises(ShapeMismatch, match="the grid"):
+        view(rate_map.sensor_mask[1:], like=rate_map)
+    with pytest.raises(InvalidRecord, match="like= is a map"):
+        view(rate_map.sensor_mask, like=3)
+    with pytest.raises(InvalidRecord, match="array of numbers"):
+        view("text", like=rate_map)
+
+
+def test_a_width_beyond_the_image_is_refused(rate_map):
+    with pytest.raises(InvalidRecord, match="wider than the image"):
+        view(rate_map, smooth=720 * u.deg)

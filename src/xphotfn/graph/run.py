@@ -17,6 +17,7 @@ from xphotfn.graph.progress import Progress, telling
 from xphotfn.graph.result import Run, movable, placed
 from xphotfn.graph.shares import check_part, joint_plan, part_of
 from xphotfn.records.outcome import Done, Failed, Outcome
+from xphotfn.records.several import Several
 from xphotfn.store.codec import from_plain, to_json
 from xphotfn.store.run_record import RunRecord, read_run, run_files
 from xphotfn.store.store import MARKER, Store, digest_bytes, open_store
@@ -286,7 +287,7 @@ def runs(store: Any) -> tuple[Run, ...]:
     True
     """
     folder = _existing(store)
-    return tuple(_read(path, folder) for path in run_files(folder.path))
+    return Several(_read(path, folder) for path in run_files(folder.path))
 
 
 def _read(path: Path, store: Store) -> Run:

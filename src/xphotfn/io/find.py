@@ -22,6 +22,7 @@ from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Exposure, FoundProduct, Observation
+from xphotfn.records.several import Several
 from xphotfn.science.identity import Decision, decide, left_out, rivals, same_times
 
 __all__ = ("Inventory", "find_observations", "inventory")
@@ -124,7 +125,7 @@ def find_observations(
     >>> [(o.obs_id, o.instruments, o.exposures[0].exposure_id) for o in find_observations(root)]
     [('0404910601', ('pn',), 'S003')]
     """
-    return inventory(root, layout=layout, prefer=prefer, progress=progress).observations
+    return Several(inventory(root, layout=layout, prefer=prefer, progress=progress).observations)
 
 
 def inventory(root: str | Path, *, layout: Layout = None, prefer: Prefer = (), progress: bool = False) -> Inventory:

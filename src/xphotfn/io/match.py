@@ -17,6 +17,7 @@ from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.left_out import FieldNote
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
+from xphotfn.records.several import Several
 from xphotfn.records.source import SourceList
 from xphotfn.records.target import Target
 from xphotfn.science.coords import separation_deg, unit_vectors
@@ -137,7 +138,7 @@ def match_observations(
         return _only(matches[0], pool, limit)
     if matches and not pool.observations:
         raise PlanError(_nobody_near(targets[0], pool, limit))
-    return tuple(matches)
+    return Several(matches)
 
 
 class _Pool(NamedTuple):

@@ -8,6 +8,7 @@ import numpy as np
 
 from xphotfn.errors import InvalidRecord, UnitMismatch, XphotfnError
 from xphotfn.io.sky_columns import DEC_NAMES, RA_NAMES, cell_deg, unit_of
+from xphotfn.records.several import Several
 from xphotfn.records.target import Target
 from xphotfn.units import quantity
 
@@ -56,7 +57,7 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
     for _, target in found:
         if isinstance(target, Exception):
             raise target
-    return tuple(target for _, target in found if isinstance(target, Target))
+    return Several(target for _, target in found if isinstance(target, Target))
 
 
 def target_rows(table: Any) -> tuple[tuple[str, Target | XphotfnError], ...]:

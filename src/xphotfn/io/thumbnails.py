@@ -12,11 +12,14 @@ from xphotfn.errors import XphotfnError
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records._html import Html, block, escape, facts, file_name
 
-__all__ = ("palette", "picture", "png", "product_html", "thumbnail")
+__all__ = ("UNEXPOSED", "palette", "picture", "png", "product_html", "shown_values", "thumbnail")
 
 Bytes = NDArray[np.uint8]
 
+UNEXPOSED = (92, 98, 108)
+"""Colour of pixels that were not exposed, or have no value; no map has it, so that a pixel of 0 counts differs."""
 _LARGEST_SIDE = 180
+_MOST = 254  # of the colours of values; the last one of a picture is that of pixels without a value
 # The colour map "inferno" of matplotlib (public domain, CC0): every sixteenth colour; those between are interpolated.
 _INFERNO = (
     "000004 0b0724 210c4a 3d0965 57106e 71196e 8a226a a32c61 bc3754 d04545 e35933 f1711f f98c0a fcaa0f f9c932 f2e865 "
@@ -78,8 +81,8 @@ def thumbnail(values: NDArray[Any]) -> bytes:
 
     Notes
     -----
-    Blocks of pixels are averaged until no side is longer than 180 pixels. Colours go from half the first percentile
-    of the positive values to their 99.9th, as in :func:`~xphotfn.plot.view.view`.
+    Blocks of pixels are averaged until no side is longer than 180 pixels. Pixels of NaN are grey. Colours go from half
+    the first percentile of the positive values to their 99.9th, as in :func:`~xphotfn.plot.view.view`.
 
     Examples
     --------
@@ -92,8 +95,9 @@ def thumbnail(values: NDArray[Any]) -> bytes:
     levels = np.zeros(small.shape, dtype=np.uint8)
     if positive.size:
         low, high = np.percentile(positive, (1, 99.9)) * (0.5, 1.0)
-        levels[small > 0] = np.clip(np.rint(255 * np.log(positive / low) / np.log(high / low)), 0, 255)
-    return png(levels[::-1], palette())
+        levels[small > 0] = np.clip(np.rint(_MOST * np.log(positive / low) / np.log(high / low)), 0, _MOST)
+    levels[_averaged(np.isnan(values).astype(np.float64)) == 1] = _MOST + 1
+    return png(levels[::-1], np.vstack([palette()[: _MOST + 1], [UNEXPOSED]]).astype(np.uint8))
 
 
 def _averaged(values: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -105,6 +109,25 @@ def _averaged(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(sums / np.outer(*sizes))
 
 
+def shown_values(product: Any) -> NDArray[Any]:
+    """Return what a picture shows of a map: its values, NaN where it was not exposed, as far as it knows.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> values = shown_values(example_rate_map())
+    >>> bool(np.isnan(values[0, 0])), bool(np.isnan(values[256, 256]))
+    (True, False)
+    """
+    match product:
+        case RateMap():
+            return np.where(product.exposure.data > 0, product.data, np.nan)
+        case ExposureMap():
+            return np.where(product.data > 0, product.data, np.nan)
+        case _:
+            return np.asarray(product.data)
+
+
 def picture(values: NDArray[Any], what: str) -> Html:
     """Return a thumbnail as HTML that needs no other file."""
     encoded = base64.b64encode(thumbnail(values)).decode("ascii")
@@ -114,7 +137,7 @@ def picture(values: NDArray[Any], what: str) -> Html:
 def product_html(product: Product) -> str:
     """Return a product as HTML: a thumbnail, and what it is; where its file cannot be read, that is said instead."""
     try:
-        shown = picture(product.data, f"thumbnail of the {_kind(product)}")
+        shown = picture(shown_values(product), f"thumbnail of the {_kind(product)}; grey was not exposed")
     except (XphotfnError, OSError) as error:
         shown = Html(f"<div>no picture: {escape(error)}</div>")
     side = "display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start"

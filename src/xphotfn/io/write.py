@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.file_kinds import kind_of_content, kind_of_name, refuse_other_kind
+from xphotfn.io.on_grid import on_grid
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.grid import PixelGrid
 
@@ -147,6 +148,18 @@ class HasPlanes(Protocol):
         """Pixel grid of all planes."""
 
     @property
+    def data(self) -> NDArray[Any]:
+        """What a picture shows, shape (ny, nx); NaN where there is nothing."""
+
+    @property
+    def title(self) -> str:
+        """What a picture of it is called."""
+
+    @property
+    def label(self) -> str:
+        """What the colours of a picture mean, with the unit."""
+
+    @property
     def planes(self) -> tuple[Plane, ...]:
         """Extension name (empty: the primary), array of shape (ny, nx) and unit of each image."""
 
@@ -155,15 +168,20 @@ class HasPlanes(Protocol):
         """Header cards ``(keyword, value, comment)`` of each image."""
 
 
-def write_fits(result: RateMap | HasPlanes, path: str | Path, *, overwrite: bool = False) -> Path:
-    """Write a rate map, a map of limits or a mosaic of events as FITS, each image with its WCS and unit.
+def write_fits(
+    result: RateMap | HasPlanes | NDArray[Any], path: str | Path, *, like: Any = None, overwrite: bool = False
+) -> Path:
+    """Write a rate map, a map of limits, a mosaic of events or an array as FITS, each image with its WCS and unit.
 
     Parameters
     ----------
     result
-        What is written: a `RateMap`, `LimitMap` or `EventMosaic`.
+        What is written: a `RateMap`, `LimitMap` or `EventMosaic`; or with ``like`` an array, such as a mask or a
+        smoothed map.
     path
         The file to make.
+    like
+        The map that an array was made of, or a PixelGrid: its place on the sky.
     overwrite
         Replace an existing file.
 
@@ -173,15 +191,17 @@ def write_fits(result: RateMap | HasPlanes, path: str | Path, *, overwrite: bool
         The file. Of a rate map: primary HDU rate in ct/s (float64), extensions COUNTS (ct) and EXPOSURE (s); of an
         exposure map in cm2 s in photon/(cm2 s) and cm2 s. Of limits: primary HDU limit in ct/s, extensions COUNTS,
         BACKGROUND, EXPOSURE, LIVE and ENCLOSED as the fields of `LimitMap`; cards say which limit (LIMIT), of what
-        (LIMITOF) and with which confidence or probabilities (CONFLEV, or PROBDET and FALSEAL). Of a mosaic: its counts.
+        (LIMITOF) and with which confidence or probabilities (CONFLEV, or PROBDET and FALSEAL). Of a mosaic: its
+        counts. Of a mask: 0 and 1.
 
     Raises
     ------
     InvalidFile
         If it exists already or cannot be written; then nothing is left behind.
     InvalidRecord
-        If it is nothing of these; images and exposure maps are files already, and arrays need a grid
-        (:func:`write_image`).
+        If it is nothing of these; images and exposure maps are files already, and arrays need ``like``.
+    ShapeMismatch
+        If an array has not the shape of ``like``.
 
     Examples
     --------
@@ -195,11 +215,12 @@ def write_fits(result: RateMap | HasPlanes, path: str | Path, *, overwrite: bool
     """
     from astropy.io import fits
 
-    planes, cards = _content(result)
+    shown: Any = result if like is None else on_grid(result, like)
+    planes, cards = _content(shown)
     hdus = []
     for name, data, unit in planes:
         hdu = fits.ImageHDU(np.asarray(data), name=name) if name else fits.PrimaryHDU(np.asarray(data))
-        hdu.header.extend([*cards, ("BUNIT", unit, "unit of the pixels"), *grid_cards(result.grid)])
+        hdu.header.extend([*cards, ("BUNIT", unit, "unit of the pixels"), *grid_cards(shown.grid)])
         hdus.append(hdu)
     with publish(path, overwrite=overwrite) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
@@ -220,7 +241,7 @@ def _content(result: Any) -> tuple[tuple[Plane, ...], tuple[Card, ...]]:
     if isinstance(result, Image | ExposureMap):
         what = f"{result.path} is a file already: copy it"
     elif isinstance(result, np.ndarray):
-        what = "an array has no place on the sky: xphotfn.io.write.write_image(path, array, rate_map.grid) gives it one"
+        what = "an array has no place on the sky: give the map that it was made of, write_fits(array, path, like=map)"
     else:
         what = "tables have a method write of their own"
     raise InvalidRecord(f"write_fits takes a RateMap, LimitMap or EventMosaic, got {type(result).__name__}: {what}")

@@ -299,7 +299,7 @@ def _names(item: RateMap, sky: Sky) -> dict[str, Any]:
 
 
 def _table(parts: list[dict[str, Any]], sky: Sky, rules: Rules, psf: Any, units: Mapping[str, Any]) -> Any:
-    from astropy.table import QTable
+    from xphotfn.records.result_table import ResultTable
 
     columns = {}
     for name in parts[0]:
@@ -308,7 +308,7 @@ def _table(parts: list[dict[str, Any]], sky: Sky, rules: Rules, psf: Any, units:
     rows = np.tile(np.arange(sky.ra.size), len(parts))
     for name, column in sky.given.items():
         columns[f"input_{name}" if name in columns else name] = column[rows]
-    result = QTable(columns, copy=False)
+    result = ResultTable(columns, copy=False)
     for name in ("rate", "rate_low", "rate_high", "upper_limit"):
         result[name].info.description = f"{name} of {RATE_OF['aperture' if psf is None else 'source']}"
     result.meta.update({f"FLAG{flag.value}": str(flag.name) for flag in ApertureFlag})

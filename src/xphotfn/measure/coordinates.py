@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import OffImage, ProductMissing, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
+from xphotfn.io.write import HasPlanes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import deg_to_pix, inside, pix_to_deg, pix_to_sky, sky_to_pix
 from xphotfn.units import is_sky, positions_deg, xmm_sky
@@ -17,7 +18,7 @@ __all__ = ("coord_conv", "counts_at", "exposure_at", "pixels_of", "rate_at")
 _UNITS = {"deg": u.deg, "pix": u.pix, "xmm_sky": xmm_sky}
 
 
-def coord_conv(product: Product, coords: Any, to: Any, *, rounded: bool = True) -> u.Quantity:
+def coord_conv(product: Product | HasPlanes, coords: Any, to: Any, *, rounded: bool = True) -> u.Quantity:
     """Convert positions between degrees, pixels and XMM sky coordinates.
 
     Parameters
@@ -99,10 +100,13 @@ def _to_pixels(grid: PixelGrid, values: NDArray[np.float64], unit: str) -> tuple
     return deg_to_pix(grid, first, second) if unit == "deg" else sky_to_pix(grid, first, second)
 
 
-def _off_image_message(product: Product, given: NDArray[np.float64], on: NDArray[np.bool_]) -> str:
+def _off_image_message(product: Product | HasPlanes, given: NDArray[np.float64], on: NDArray[np.bool_]) -> str:
     off = np.atleast_2d(given)[~np.atleast_1d(on)]
     shown = ", ".join(f"({x:g}, {y:g})" for x, y in off[:3]) + (", ..." if len(off) > 3 else "")
-    name = " ".join(dict.fromkeys((product.obs_id, product.instrument)))  # once for a mosaic: both are "combined"
+    if isinstance(product, Product):
+        name = " ".join(dict.fromkeys((product.obs_id, product.instrument)))  # once for a mosaic: both are "combined"
+    else:
+        name = product.title
     return (
         f"{len(off)} of {np.size(on)} positions lie off the image of {name} "
         f"({product.grid.nx} x {product.grid.ny} pixels): {shown}"

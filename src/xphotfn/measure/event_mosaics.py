@@ -114,6 +114,16 @@ class EventMosaic:
         return block(title, picture(self.data, "thumbnail of the counts"), binned, *left, *notes)
 
     @property
+    def title(self) -> str:
+        """What a picture of it is called."""
+        return f"{len(self.lists)} event lists, {self.band}"
+
+    @property
+    def label(self) -> str:
+        """What the colours of a picture mean."""
+        return "Counts per pixel (ct)"
+
+    @property
     def planes(self) -> tuple[tuple[str, NDArray[np.int32], str], ...]:
         """The one image of its file (:func:`~xphotfn.io.write.write_fits`): name, array and unit."""
         return (("", self.data, "ct"),)

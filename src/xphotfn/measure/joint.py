@@ -309,9 +309,9 @@ def _variability(data: _Rows, group: NDArray[np.intp], obs_id: NDArray[np.str_],
 
 
 def _as_table(columns: Mapping[str, Any], meta: Mapping[str, Any], units: Mapping[str, Any]) -> Any:
-    from astropy.table import QTable
+    from xphotfn.records.result_table import ResultTable
 
-    return QTable(
+    return ResultTable(
         {name: u.Quantity(v, units[name]) if name in units else v for name, v in columns.items()}, meta=dict(meta)
     )
 

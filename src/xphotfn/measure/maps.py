@@ -14,6 +14,7 @@ from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
+from xphotfn.records.several import Several
 from xphotfn.records.target import Target
 
 __all__ = ("combined_rate_map", "maps_by_field", "rate_maps", "select")
@@ -50,7 +51,7 @@ def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None
     >>> [str(m) for m in rate_maps(example_run())]
     ['RateMap 0999990101 pn 0.5-2 keV']
     """
-    return tuple(m for _, m in _maps(run, target, band) if m.obs_id != "combined")
+    return Several(m for _, m in _maps(run, target, band) if m.obs_id != "combined")
 
 
 def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:

@@ -336,9 +336,9 @@ def _columns(name: str, found: Brightness, unit: Any) -> dict[str, Any]:
 
 
 def _table(**columns: Any) -> Any:
-    from astropy.table import QTable
+    from xphotfn.records.result_table import ResultTable
 
-    return QTable(columns)
+    return ResultTable(columns)
 
 
 def _meta(maps: tuple[RateMap, ...], field: Field, background: Any, remove: bool, centre: Any) -> dict[str, Any]:

@@ -107,6 +107,16 @@ class LimitMap:
         return rate_unit(u.Unit(self.exposure_unit))
 
     @property
+    def title(self) -> str:
+        """What a picture of it is called."""
+        return str(self)
+
+    @property
+    def label(self) -> str:
+        """What the colours of a picture mean, with the unit."""
+        return f"{self.kind.capitalize()} ({RATE_NAMES[self.exposure_unit]})"
+
+    @property
     def planes(self) -> tuple[tuple[str, Floats, str], ...]:
         """Images of its file (:func:`~xphotfn.io.write.write_fits`): name, array and unit; the limit first."""
         return (

@@ -28,15 +28,6 @@ from xphotfn.science.snr import DEFAULT_METHOD, Method, XGAMethod, method_of, si
 
 __all__ = ("snr", "snr_ranking")
 
-_SHOWN = {
-    "snr": ".2f",
-    "counts": ".0f",
-    "net_counts": ".1f",
-    "alpha": ".3f",
-    "alpha_by_area": ".3f",
-    "background_shift": ".2f",
-}  # how numbers are printed; all are kept
-
 
 def snr(
     rate_map: RateMap,
@@ -177,9 +168,8 @@ def snr_ranking(
     >>> snr_ranking([example_rate_map()], example_field(), 60 * u.arcsec).colnames[:4]
     ['obs_id', 'exposure_id', 'instrument', 'snr']
     """
-    from astropy.table import Table
-
     from xphotfn.errors import NoData
+    from xphotfn.records.result_table import ResultTable
 
     rows: list[tuple[RateMap, Measurement | None, str]] = []
     given = (maps,) if isinstance(maps, RateMap) else tuple(maps)
@@ -193,7 +183,7 @@ def snr_ranking(
     if not rows:
         raise ProductMissing("no map to rank: rate_maps(run) gave none; see describe(plan) and run.table()")
     rows.sort(key=_rank)
-    table = Table(
+    table = ResultTable(
         rows=[_row(item, measured, note) for item, measured, note in rows],
         names=(
             "obs_id",
@@ -213,8 +203,6 @@ def snr_ranking(
     table.meta.update(
         {"target": field.name, "region": str(region), "method": method_of(method).name, "band": str(rows[0][0].band)}
     )
-    for name, shown in _SHOWN.items():
-        table[name].info.format = shown
     return table
 
 

@@ -34,7 +34,8 @@ def smoothed(product: Product, sigma: Any) -> NDArray[np.float64]:
     UnitMismatch
         If sigma is no angle.
     InvalidRecord
-        If sigma is not above 0, or the product is an exposure map, which has no noise to smooth.
+        If sigma is not above 0 or wider than the image, or the product is an exposure map, which has no noise to
+        smooth.
 
     Notes
     -----
@@ -58,6 +59,9 @@ def smoothed(product: Product, sigma: Any) -> NDArray[np.float64]:
     width = radius_deg(quantity(sigma, "sigma", "10*u.arcsec"), None) / product.grid.pixel_deg
     if not width > 0:
         raise InvalidRecord(f"sigma must be above 0, got {sigma}")
+    if not width <= max(product.grid.shape):
+        side = max(product.grid.shape) * product.grid.pixel_deg * 60
+        raise InvalidRecord(f"sigma must not be wider than the image ({side:.3g} arcmin), got {sigma}: give less")
     if isinstance(product, Image):
         counts = np.nan_to_num(product.data.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
         return np.asarray(read_only(gaussian_filter(counts, width, mode="constant")), dtype=np.float64)

@@ -8,8 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.io.products import Product
-from xphotfn.plot.picture import Look, Picture, draw, new_axes, picture
+from xphotfn.plot.picture import Look, Picture, Shown, draw, new_axes, picture
 
 __all__ = ("draw_panels", "panel_pictures", "panels_figsize", "rows_and_columns")
 
@@ -34,7 +33,7 @@ def panels_figsize(count: int) -> tuple[float, float]:
     return columns * _PANEL_INCHES[0], rows * _PANEL_INCHES[1]
 
 
-def panel_pictures(products: Sequence[Product], look: Look) -> tuple[Picture, ...]:
+def panel_pictures(products: Sequence[Shown], look: Look) -> tuple[Picture, ...]:
     """Return the picture of each product; ``mask`` of the look is one for all, or a list with one for each."""
     if not products:
         raise InvalidRecord("there is nothing to draw: the sequence of products is empty")

@@ -8,14 +8,16 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
 from xphotfn.io.exposure_units import RATE_NAMES
-from xphotfn.io.products import ExposureMap, Image, Product
+from xphotfn.io.products import ExposureMap, Image, Product, RateMap
+from xphotfn.io.thumbnails import UNEXPOSED, shown_values
+from xphotfn.io.write import HasPlanes
 from xphotfn.measure.coordinates import coord_conv
 from xphotfn.measure.smoothing import smoothed
 from xphotfn.plot.overlays import Overlay, draw_overlay, overlay
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("COLOUR_MAP", "Look", "Picture", "draw", "new_axes", "picture", "sky_wcs")
+__all__ = ("COLOUR_MAP", "Look", "Picture", "Shown", "draw", "new_axes", "picture", "sky_wcs")
 
 STRETCHES = ("log", "linear", "sqrt", "asinh")
 COLOUR_MAP = "inferno"
@@ -37,6 +39,10 @@ class Look(NamedTuple):
     zoom_in: bool = False
 
 
+Shown = Product | HasPlanes
+"""What can be drawn."""
+
+
 class Picture(NamedTuple):
     """What is drawn: an error while it is found out leaves no half-made figure behind."""
 
@@ -49,19 +55,24 @@ class Picture(NamedTuple):
     overlay: Overlay
     title: str
     label: str
+    empty: NDArray[np.bool_] | None  # pixels without a value; None where all have one
+    empty_is: str  # why they have none
 
 
-def picture(product: Product, look: Look) -> Picture:
+def picture(product: Shown, look: Look) -> Picture:
     """Return what is drawn of a product; all errors of :func:`~xphotfn.plot.view.view` come from here."""
-    if not isinstance(product, Product):
-        raise InvalidRecord(f"what is drawn is an Image, ExposureMap or RateMap, got {type(product).__name__}")
-    values = product.data if look.smooth is None else smoothed(product, look.smooth)
+    if not isinstance(product, Shown):
+        raise InvalidRecord(
+            f"what is drawn is an Image, ExposureMap, RateMap, LimitMap or EventMosaic, got {type(product).__name__}: "
+            "give one, or say like= which map an array was made of"
+        )
+    values, empty = _values(product, look.smooth), np.isnan(shown_values(product))
     kept = None if look.mask is None else _kept(look.mask, values.shape)
     shown = values[np.isfinite(values) if kept is None else kept & np.isfinite(values)]
     norm = _norm(shown, look.stretch, _FAINTEST_PERCENT if look.smooth is None else _FAINTEST_SMOOTHED_PERCENT)
     wanted = np.ones(values.shape, dtype=bool)
     if look.zoom_in:
-        wanted = _with_data(product.data) if kept is None else kept
+        wanted = _with_data(shown_values(product)) if kept is None else kept
     crosses = _crosses(product, look.cross_hair)
     return Picture(
         grid=product.grid,
@@ -73,7 +84,16 @@ def picture(product: Product, look: Look) -> Picture:
         overlay=overlay(product.grid, look.field, look.circles, crosses),
         title=_title(product),
         label=_label(product, look.smooth),
+        empty=empty if empty.any() else None,
+        empty_is="not exposed" if isinstance(product, ExposureMap | RateMap) else "no value",
     )
+
+
+def _values(product: Shown, smooth: Any) -> NDArray[Any]:
+    """Return what is drawn; a mask as 0 and 1."""
+    if smooth is not None:
+        return smoothed(product, smooth)  # type: ignore[arg-type]  # what cannot be smoothed is refused there
+    return product.data.astype(np.uint8) if product.data.dtype == bool else product.data
 
 
 def sky_wcs(grid: PixelGrid) -> Any:
@@ -112,12 +132,12 @@ def draw(ax: Any, drawn: Picture, *, title: str | None = None) -> None:
     import matplotlib as mpl
 
     colours = mpl.colormaps[COLOUR_MAP]
-    colours = colours.with_extremes(bad=colours(0.0), under=colours(0.0))
+    colours = colours.with_extremes(bad=colours(0.0), under=colours(0.0))  # a logarithm of 0 is "bad" to matplotlib
     image = ax.imshow(drawn.values, origin="lower", norm=drawn.norm, cmap=colours)
+    if drawn.empty is not None:
+        ax.imshow(_filled(drawn.empty, (*(c / 255 for c in UNEXPOSED), 1.0)), origin="lower", interpolation="nearest")
     if drawn.kept is not None:
-        veil = np.zeros((*drawn.kept.shape, 4), dtype=np.float32)
-        veil[~drawn.kept] = _VEIL
-        ax.imshow(veil, origin="lower", interpolation="nearest")
+        ax.imshow(_filled(~drawn.kept, _VEIL), origin="lower", interpolation="nearest")
     for (x, y), line in zip(drawn.crosses, ("-", "--"), strict=False):
         ax.axvline(x, color=_CROSS_COLOUR, linewidth=0.8, linestyle=line)
         ax.axhline(y, color=_CROSS_COLOUR, linewidth=0.8, linestyle=line)
@@ -125,9 +145,18 @@ def draw(ax: Any, drawn: Picture, *, title: str | None = None) -> None:
     ax.set_xlim(drawn.limits[:2])
     ax.set_ylim(drawn.limits[2:])
     draw_overlay(ax, drawn.overlay, drawn.limits)
+    if drawn.empty is not None:
+        _add_legend(ax, drawn.empty_is)
     ax.set_title(drawn.title if title is None else title)
     _name_axes(ax)
     _add_colour_bar(ax, image, drawn.label)
+
+
+def _filled(where: NDArray[np.bool_], colour: tuple[float, ...]) -> NDArray[np.float32]:
+    """Return a picture of one colour, clear elsewhere."""
+    layer = np.zeros((*where.shape, 4), dtype=np.float32)
+    layer[where] = colour
+    return layer
 
 
 def _kept(mask: Any, shape: tuple[int, ...]) -> NDArray[np.bool_]:
@@ -174,7 +203,7 @@ def _norm(shown: NDArray[Any], stretch: Any, faintest: float) -> Any:
     return ImageNormalize(vmin=0.0, vmax=high, stretch=stretch)
 
 
-def _crosses(product: Product, positions: Any) -> NDArray[np.float64]:
+def _crosses(product: Shown, positions: Any) -> NDArray[np.float64]:
     if positions is None:
         return np.empty((0, 2))
     pixels = coord_conv(product, getattr(positions, "position", positions), "pix", rounded=False).value
@@ -184,7 +213,9 @@ def _crosses(product: Product, positions: Any) -> NDArray[np.float64]:
     return np.asarray(pixels, dtype=np.float64)
 
 
-def _title(product: Product) -> str:
+def _title(product: Shown) -> str:
+    if not isinstance(product, Product):
+        return product.title
     return f"{product.target}: {_short_title(product)}" if product.target else _short_title(product)
 
 
@@ -193,14 +224,28 @@ def _short_title(product: Product) -> str:
     return f"{who}, {product.band}"
 
 
-def _label(product: Product, smooth: Any) -> str:
-    if isinstance(product, Image):
+def _label(product: Shown, smooth: Any) -> str:
+    if not isinstance(product, Product):
+        label = product.label
+    elif isinstance(product, Image):
         label = f"Counts per pixel ({u.ct})"
     elif isinstance(product, ExposureMap):
         label = f"Exposure ({product.unit})"
     else:
         label = f"Count rate per pixel ({RATE_NAMES[product.exposure.unit.to_string()]})"
     return label if smooth is None else f"{label}, smoothed ($\\sigma$ = {u.Quantity(smooth):g})"
+
+
+def _add_legend(ax: Any, grey: str) -> None:
+    """Say what grey pixels are, in the corner that the scale bar leaves free."""
+    from matplotlib.patches import Patch
+
+    patch = Patch(facecolor=[c / 255 for c in UNEXPOSED], edgecolor="white", linewidth=0.6, label=grey)
+    legend = ax.legend(
+        handles=[patch], loc="lower right", fontsize="small", labelcolor="white", facecolor="black", edgecolor="none",
+        framealpha=0.6, handlelength=1.0, handleheight=1.0, borderpad=0.4,
+    )  # fmt: skip
+    legend.set_in_layout(False)
 
 
 def _add_colour_bar(ax: Any, image: Any, label: str) -> None:

@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from xphotfn.io.thumbnails import UNEXPOSED
 from xphotfn.plot.report_html import DASH, Html, element, number, page, with_error
 from xphotfn.plot.report_index import failure, flag_words, sky
 from xphotfn.plot.report_pictures import BandPictures, Picture
@@ -149,6 +150,9 @@ def _legend() -> Html:
         element("li", element("svg", element("path", class_=kind, d=d), viewBox="0 0 18 18", aria_hidden="true"), words)
         for kind, words, d in marks
     ]
+    grey = "#{:02x}{:02x}{:02x}".format(*UNEXPOSED)
+    box = element("rect", width=18, height=18, fill=grey)
+    keys.append(element("li", element("svg", box, viewBox="0 0 18 18", aria_hidden="true"), "not exposed"))
     return element("ul", *keys, class_="legend")
 
 

@@ -8,7 +8,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from xphotfn.io.thumbnails import png as indexed_png
+from xphotfn.io.thumbnails import UNEXPOSED, png as indexed_png
 from xphotfn.plot.picture import COLOUR_MAP
 
 __all__ = ("LEVELS", "Box", "box_around", "box_of", "colours", "png", "rate_levels", "veil_png")
@@ -152,7 +152,7 @@ def colours() -> NDArray[np.uint8]:
     import matplotlib as mpl
 
     table = mpl.colormaps[COLOUR_MAP](np.linspace(0.0, 1.0, LEVELS - 1))[:, :3]
-    return np.vstack([[(0, 0, 4)], np.rint(table * 255)]).astype(np.uint8)
+    return np.vstack([[UNEXPOSED], np.rint(table * 255)]).astype(np.uint8)
 
 
 def png(levels: NDArray[np.uint8], palette: NDArray[np.uint8], alpha: tuple[int, ...] = ()) -> bytes:

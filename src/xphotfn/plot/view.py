@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord, XphotfnError
-from xphotfn.io.products import Product
+from xphotfn.io.on_grid import on_grid
 from xphotfn.io.write import publish
 from xphotfn.plot.panels import draw_panels, panel_pictures, panels_figsize
 from xphotfn.plot.picture import Look, Picture, draw, new_axes, picture, sky_wcs
@@ -24,7 +24,7 @@ class MatplotlibMissing(XphotfnError, ImportError):
 
 
 def view(
-    product: Product | Sequence[Product], *, cross_hair: Any = None, mask: Any = None, field: Field | None = None,
+    product: Any, *, like: Any = None, cross_hair: Any = None, mask: Any = None, field: Field | None = None,
     circles: Any = (), smooth: Any = None, stretch: Any = "log", zoom_in: bool = False,
     figsize: tuple[float, float] | None = None, ax: Any = None,
 ) -> Any:  # fmt: skip
@@ -33,7 +33,10 @@ def view(
     Parameters
     ----------
     product
-        Image, ExposureMap or RateMap; or a sequence of them, each drawn in a panel of its own with the same options.
+        Image, ExposureMap, RateMap, LimitMap or EventMosaic; or a sequence of them, each drawn in a panel of its own
+        with the same options. With ``like`` an array, such as a mask or a smoothed map.
+    like
+        The map that an array was made of, or a PixelGrid: its place on the sky.
     cross_hair
         One or two positions, as :func:`~xphotfn.measure.coordinates.coord_conv` takes them: a Quantity of shape (2,)
         or (2, 2) in deg, pix or xmm_sky, a SkyCoord, or a Peak. The second one is dashed.
@@ -89,8 +92,8 @@ def view(
 
     Colours end at the 99.9th percentile of the positive pixels. The logarithmic stretch starts at half their first
     percentile, or at half their median where the product is smoothed, since its faintest pixels are the far wings of
-    single counts; the others start at 0. All below, as zeros and what is off the detector, has the background's
-    colour. Panels have limits of their own.
+    single counts; the others start at 0. All below, as zeros, has the darkest colour; what was not exposed, or has no
+    value, is grey, and a legend says so. Panels have limits of their own.
 
     The regions are those of all observations of the field, since these are what a mask leaves out on every map.
 
@@ -112,11 +115,12 @@ def view(
     """
     need_matplotlib()
     look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in)
+    product = product if like is None else on_grid(product, like)
     several = _several(product)
     if ax is not None and (figsize is not None or several):
         what = "several products" if several else "figsize="
         raise InvalidRecord(f"{what} and ax= do not go together: those axes have their figure already")
-    pictures = panel_pictures(product, look) if several else (picture(product, look),)  # type: ignore[arg-type]
+    pictures = panel_pictures(product, look) if several else (picture(product, look),)
     if ax is not None:
         draw(ax, pictures[0])
         return ax
@@ -126,7 +130,7 @@ def view(
 
 
 def save_view(
-    product: Product | Sequence[Product], path: str | Path, *, cross_hair: Any = None, mask: Any = None,
+    product: Any, path: str | Path, *, like: Any = None, cross_hair: Any = None, mask: Any = None,
     field: Field | None = None, circles: Any = (), smooth: Any = None, stretch: Any = "log", zoom_in: bool = False,
     figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = False,
 ) -> Path:  # fmt: skip
@@ -134,7 +138,7 @@ def save_view(
 
     Parameters
     ----------
-    product, cross_hair, mask, field, circles, smooth, stretch, zoom_in, figsize
+    product, like, cross_hair, mask, field, circles, smooth, stretch, zoom_in, figsize
         As :func:`view`.
     path
         The picture; its suffix, ``.png``, ``.pdf`` or ``.svg``, says which kind.
@@ -174,8 +178,9 @@ def save_view(
     if kind not in SUFFIXES:
         raise InvalidFile(str(path), f"a picture is saved as {', '.join(SUFFIXES)}, not as {kind or 'no suffix'}")
     look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in)
+    product = product if like is None else on_grid(product, like)
     several = _several(product)
-    pictures = panel_pictures(product, look) if several else (picture(product, look),)  # type: ignore[arg-type]
+    pictures = panel_pictures(product, look) if several else (picture(product, look),)
     figure = Figure(figsize=figsize or _figsize(pictures), layout="compressed")
     _fill(figure, pictures, several=several)
     with publish(path, overwrite=overwrite) as temporary, mpl.rc_context({"svg.hashsalt": "xphotfn"}):
