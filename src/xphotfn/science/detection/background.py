@@ -1,0 +1,124 @@
+"""The background of a map: a vignetted and a flat component, times a slow correction."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from xphotfn.science._numeric import Floats
+
+__all__ = ("Background", "fit_background")
+
+_ROUNDS = 60
+_LEAST, _LARGEST = 0.3, 3.0  # of the slow correction
+_BLOCK = 8  # pixels that are joined before the slow correction is smoothed
+
+
+class Background(NamedTuple):
+    """The background of a map, in counts, and what it is made of.
+
+    ``vignetted`` and ``flat`` are in counts per second and pixel; ``excised`` is the number of live pixels that were
+    left out.
+    """
+
+    image: Floats
+    vignetted: float
+    vignetted_error: float
+    flat: float
+    flat_error: float
+    excised: int
+
+
+def fit_background(
+    counts: Floats,
+    exposure: Floats,
+    flat: Floats | None,
+    sources: Floats,
+    used: NDArray[np.bool_],
+    slow_pix: float | None,
+) -> Background:
+    """Fit the background of a map by Poisson likelihood, under sources that are held.
+
+    Parameters
+    ----------
+    counts, exposure
+        Of shape (ny, nx).
+    flat
+        Exposure without vignetting; None for a background that is vignetted as the exposure is.
+    sources
+        Light of all sources in counts.
+    used
+        Pixels that count.
+    slow_pix
+        Sigma of the Gaussian of the slow correction, in pixels; None for no correction.
+
+    Notes
+    -----
+    ``b = (a E + c F) s`` with a and c not negative. The correction s is the ratio of ``n - sources`` and ``a E + c F``,
+    both smoothed over the used pixels, within 0.3 and 3.
+    """
+    live = exposure > 0
+    pixels = used & live
+    shapes = [exposure[pixels]] if flat is None else [exposure[pixels], flat[pixels]]
+    rates, errors = _components(counts[pixels], np.array(shapes), sources[pixels])
+    rates, errors = np.append(rates, 0.0)[:2], np.append(errors, 0.0)[:2]
+    image = rates[0] * exposure + (0.0 if flat is None else rates[1] * np.where(live, flat, 0.0))
+    if slow_pix is not None:
+        image = image * _slow(np.where(pixels, counts - sources, 0.0), np.where(pixels, image, 0.0), slow_pix)
+    least = 1e-6 * max(float(image.max(initial=0.0)), 1e-6)
+    image = np.where(live, np.maximum(image, least), 0.0)
+    values = [float(v) for v in (rates[0], errors[0], rates[1], errors[1])]
+    return Background(image, *values, int(np.count_nonzero(live & ~used)))
+
+
+def _components(counts: Floats, shapes: Floats, sources: Floats) -> tuple[Floats, Floats]:
+    """Return the rates that maximise the likelihood of ``rates @ shapes + sources``, not negative, and their errors."""
+    total = shapes.sum(axis=1)
+    if counts.size == 0 or not np.all(total > 0):
+        return np.zeros(len(shapes)), np.full(len(shapes), np.inf)
+    rates = np.maximum(float((counts - sources).sum()), 1.0) / len(shapes) / total
+    for _ in range(_ROUNDS):
+        model = rates @ shapes + sources
+        gradient, fisher = shapes @ (counts / model - 1), (shapes / model) @ shapes.T
+        free = (rates > 0) | (gradient > 0)
+        matrix = fisher * np.outer(free, free) + np.diag(np.where(free, 1e-12 * np.diag(fisher), 1.0))
+        step = np.linalg.solve(matrix, gradient * free)
+        low = step < -rates  # go as far as the first rate that reaches 0
+        part = float(np.min(np.where(low, rates / np.maximum(-step, 1e-300), 1.0)))
+        new = np.where(low & (rates / np.maximum(-step, 1e-300) <= part), 0.0, rates + part * step)
+        moved, rates = np.abs(new - rates), np.maximum(new, 0.0)
+        if np.all(moved <= 1e-7 * rates.sum()):
+            break
+    model = np.maximum(rates @ shapes + sources, 1e-300)
+    covariance = np.linalg.pinv((shapes / model) @ shapes.T)
+    return rates, np.sqrt(np.maximum(np.diag(covariance), 0.0))
+
+
+def _slow(excess: Floats, background: Floats, sigma: float) -> Floats:
+    """Return the ratio of two images smoothed with a Gaussian; 1 where there is nothing to compare."""
+    ny, nx = excess.shape
+    top, bottom = (_blocks(v) for v in (excess, background))
+    smooth = [ndimage.gaussian_filter(v, sigma / _BLOCK, mode="constant", truncate=3.0) for v in (top, bottom)]
+    enough = smooth[1] > 1e-3 * float(smooth[1].max(initial=0.0))
+    ratio = np.where(enough, smooth[0] / np.where(enough, smooth[1], 1.0), 1.0)
+    y = (np.arange(ny) + 0.5) / _BLOCK - 0.5
+    x = (np.arange(nx) + 0.5) / _BLOCK - 0.5
+    whole = _linear(_linear(np.clip(ratio, _LEAST, _LARGEST), y).T, x).T
+    return np.asarray(whole)
+
+
+def _linear(rows: Floats, at: Floats) -> Floats:
+    """Return rows between those of an array, linearly."""
+    if len(rows) == 1:
+        return np.repeat(rows, len(at), axis=0)
+    low = np.clip(np.floor(at).astype(int), 0, len(rows) - 2)
+    part = np.clip(at - low, 0.0, 1.0)[:, None]
+    return np.asarray(rows[low] + part * (rows[low + 1] - rows[low]))
+
+
+def _blocks(image: Floats) -> Floats:
+    ny, nx = image.shape
+    whole = np.zeros((-(-ny // _BLOCK) * _BLOCK, -(-nx // _BLOCK) * _BLOCK))
+    whole[:ny, :nx] = image
+    return np.asarray(whole.reshape(whole.shape[0] // _BLOCK, _BLOCK, -1, _BLOCK).sum(axis=(1, 3)))

@@ -1,0 +1,152 @@
+"""The state of a search: padded maps, their backgrounds, and the light of all sources that were found so far."""
+
+from collections.abc import Iterable, Sequence
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from xphotfn.science._numeric import Floats
+from xphotfn.science.coords import deg_to_pix, pix_to_deg
+from xphotfn.science.detection.background import Background, fit_background
+from xphotfn.science.detection.fit import Source, Window, light_of_source
+from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at, window_at
+from xphotfn.science.detection.profiles import extent_at, step_of
+from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
+from xphotfn.science.king import OUTER_ARCSEC
+
+__all__ = ("Sky", "fit_radius")
+
+_POINT_ARCSEC, _LARGEST_RADIUS = 40.0, 60  # of a window; the second in pixels
+_FAINT = 0.02  # of the background: light that is not drawn
+_SLOW_ARCMIN = 4.0
+_MODEL_ERROR = {False: 0.05, True: 0.10}  # of the light of points and of extended sources, in the search
+
+
+def fit_radius(source: Source, pixel_arcsec: float) -> int:
+    """Return the radius in pixels of the window in which a source is fitted."""
+    return int(min((_POINT_ARCSEC + 3.0 * extent_at(source.u)) / pixel_arcsec, _LARGEST_RADIUS))
+
+
+@final
+class Sky:
+    """Maps, backgrounds and the light of the sources that are drawn; only a search holds one."""
+
+    def __init__(self, maps: Sequence[SearchMap], slow_arcmin: float | None = _SLOW_ARCMIN) -> None:
+        self.maps = tuple(maps)
+        self.pixel = self.maps[0].pixel_arcsec
+        self.slow_pix = None if slow_arcmin is None else slow_arcmin * 60 / self.pixel
+        self.counts = [padded(np.where(m.exposure > 0, m.counts, 0.0)) for m in self.maps]
+        self.exposures = [padded(m.exposure) for m in self.maps]
+        self.light = [np.zeros_like(c) for c in self.counts]
+        self.uncertain = [np.zeros_like(c) for c in self.counts]
+        self.backgrounds: tuple[Background, ...] = ()
+        self.levels: list[Floats] = []
+        self.typical = np.ones(len(self.maps))
+        self.frame = _frame(self.maps)
+        self.sizes = [c.shape for c in self.counts]
+
+    def inner(self, planes: Sequence[Floats]) -> list[Floats]:
+        """Return padded planes without their margin."""
+        return [p[MARGIN:-MARGIN, MARGIN:-MARGIN] for p in planes]
+
+    def fit_backgrounds(self, used: Sequence[NDArray[np.bool_]]) -> None:
+        """Fit the background of each map on the pixels that count, under the light that is drawn."""
+        fits = [
+            fit_background(m.counts, m.exposure, m.flat, light + m.known, good, self.slow_pix)
+            for m, light, good in zip(self.maps, self.inner(self.light), used, strict=True)
+        ]
+        self.backgrounds = tuple(
+            fit._replace(image=np.where(m.exposure > 0, fit.image + m.known, 0.0))
+            for fit, m in zip(fits, self.maps, strict=True)
+        )
+        self.levels = [padded(np.where(b.image > 0, b.image, 1.0), 1.0) for b in self.backgrounds]
+        live = [m.exposure > 0 for m in self.maps]
+        self.typical = np.array([b.image[w].mean() for b, w in zip(self.backgrounds, live, strict=True)])
+
+    def draw(self, source: Source, sign: float = 1.0) -> None:
+        """Add the light of a source to the maps, or take it away."""
+        radius = self._reach(source)
+        corners = corners_of(source.shape, source.x, source.y, self.sizes, radius)
+        window = self.window(corners, radius)
+        light = window.exposure * light_of_source(window, source).value * source.rates[:, None]
+        error = _MODEL_ERROR[source.u > 0]
+        side = 2 * radius + 1
+        for number, (row, column) in enumerate(corners):
+            there = np.s_[row : row + side, column : column + side]
+            patch = sign * light[number].reshape(side, side)
+            self.light[number][there] += patch
+            self.uncertain[number][there] += error * patch
+
+    def _reach(self, source: Source) -> int:
+        """Return the radius in pixels at which the light of a source is lost in the background."""
+        steps = np.arange(1.0, OUTER_ARCSEC / self.pixel)
+        reach = 8.0
+        for number, profiles in enumerate(source.shape.profiles):
+            peak = source.rates[number] * float(self.maps[number].exposure.max(initial=0.0))
+            row = profiles.row(source.u)[0]
+            v = np.log1p(steps**2 / 4) / np.log1p(160.0**2 / 4) * (row.size - 1)
+            seen = steps[peak * np.interp(v, np.arange(row.size), row) > _FAINT * self.typical[number]]
+            reach = max(reach, float(seen[-1]) if seen.size else 0.0)
+        return min(int(reach * 1.2) + 1, MARGIN - 4)
+
+    def window(self, corners: Sequence[tuple[int, int]], radius: int) -> Window:
+        """Return a window with background and drawn light as its background."""
+        side = 2 * radius + 1
+        held = []
+        for (row, column), level, light in zip(corners, self.levels, self.light, strict=True):
+            there = np.s_[row : row + side, column : column + side]
+            held.append(level[there] + np.maximum(light[there], 0.0))
+        planes = [
+            (c[r : r + side, q : q + side], e[r : r + side, q : q + side], h)
+            for (r, q), c, e, h in zip(corners, self.counts, self.exposures, held, strict=True)
+        ]
+        found = window_at(planes, [(0, 0)] * len(planes), radius)
+        first = np.array(corners, dtype=np.float64)
+        return found._replace(x=found.x + first[:, 1:], y=found.y + first[:, :1])
+
+    def window_of(self, sources: Sequence[Source]) -> Window:
+        """Return the window in which sources are fitted together."""
+        x, y = (float(np.mean([getattr(s, name) for s in sources])) for name in ("x", "y"))
+        radii = [fit_radius(s, self.pixel) + int(np.ceil(np.hypot(s.x - x, s.y - y))) for s in sources]
+        radius = min(max(radii), MARGIN - 4)
+        return self.window(corners_of(sources[0].shape, x, y, self.sizes, radius), radius)
+
+    def significances(self, extents: Iterable[float]) -> tuple[Floats, ...]:
+        """Return significance maps for core radii in arcsec, joint over all maps, on the frame."""
+        wanted = tuple(extents)
+        total: list[list[Floats]] = []
+        for number, item in enumerate(self.maps):
+            light, error = (np.maximum(self.inner(p)[number], 0.0) for p in (self.light, self.uncertain))
+            profiles = profiles_at(item, 5.0)
+            kernels = [kernel_of(profiles, step_of(rc), int(min(9 + 2.5 * rc / self.pixel, 60))) for rc in wanted]
+            level = self.backgrounds[number].image + light
+            scores = score_maps(item.counts, item.exposure, level, kernels, error)
+            placed = [[self._onto_frame(number, plane) for plane in score] for score in scores]
+            total = placed if not total else [[a + b for a, b in zip(*two, strict=True)] for two in zip(total, placed, strict=True)]
+        return tuple(significance_of(Score(*planes)) for planes in total)
+
+    def _onto_frame(self, number: int, plane: Floats) -> Floats:
+        x0, y0, nx, ny = self.frame
+        grid, first = self.maps[number].grid, self.maps[0].grid
+        if grid == first and (x0, y0, nx, ny) == (0, 0, first.nx, first.ny):
+            return plane
+        columns, rows = np.meshgrid(np.arange(x0, x0 + nx, dtype=np.float64), np.arange(y0, y0 + ny, dtype=np.float64))
+        x, y = deg_to_pix(grid, *pix_to_deg(first, columns, rows))
+        return np.asarray(ndimage.map_coordinates(plane, [y, x], order=1, mode="constant"))
+
+
+def _frame(maps: Sequence[SearchMap]) -> tuple[int, int, int, int]:
+    """Return first column and row, and numbers of them, of the frame in pixels of the first map that holds all maps."""
+    first = maps[0].grid
+    lows, highs = [np.array([0, 0])], [np.array([first.nx - 1, first.ny - 1])]
+    for item in maps[1:]:
+        if item.grid != first:
+            nx, ny = item.grid.nx - 1, item.grid.ny - 1
+            ra, dec = pix_to_deg(item.grid, np.array([0, nx, 0, nx]), np.array([0, 0, ny, ny]))
+            corners = np.array(deg_to_pix(first, ra, dec))
+            lows.append(np.floor(corners.min(axis=1)))
+            highs.append(np.ceil(corners.max(axis=1)))
+    low, high = np.min(lows, axis=0).astype(int), np.max(highs, axis=0).astype(int)
+    return int(low[0]), int(low[1]), int(high[0] - low[0] + 1), int(high[1] - low[1] + 1)
