@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.measure.aperture_psf import band_energy_ev
+from xphotfn.science.spreads import band_energy_ev
 from xphotfn.measure.apertures import ApertureFlag, photometry
 from xphotfn.measure.joint import joint_photometry
 from xphotfn.records.band import Band

@@ -1,6 +1,6 @@
 """The point spread function of the maps that are measured: which profile, at which energy and angle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import RateMap, cards_of
-from xphotfn.records.band import Band
 from xphotfn.records.instrument import is_epic
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.encircled_energy import (
@@ -19,8 +18,9 @@ from xphotfn.science.encircled_energy import (
 )
 from xphotfn.science.king import EPIC_KING, KingModel, king_parameters
 from xphotfn.science.rings import WINGS_ARCSEC, wings_radius
+from xphotfn.science.spreads import band_energy_ev, chosen_spread
 
-__all__ = ("MapLight", "band_energy_ev", "light_of", "off_axis_arcmin", "wings_arcsec")
+__all__ = ("MapLight", "light_of", "off_axis_arcmin", "wings_arcsec")
 
 Floats = NDArray[np.float64]
 _HELP = 'psf must be "epic", a KingModel, an EncircledEnergyTable or a dict of these by camera'
@@ -65,20 +65,6 @@ class MapLight(NamedTuple):
         return core, slope
 
 
-def band_energy_ev(band: Band) -> float:
-    """Return the energy at which the profile of a band is taken: the geometric mean of its ends.
-
-    It lies within some per cent of the mean energy of the counts of a spectrum ``E^-1.8`` (0.95 keV in 0.5-2 keV, 4.2
-    keV in 2-10 keV), which the arithmetic mean does not. A band from below 100 eV counts as one from 100 eV.
-
-    Examples
-    --------
-    >>> band_energy_ev(Band(lo_ev=500, hi_ev=2000))
-    1000.0
-    """
-    return float(np.sqrt(max(band.lo_ev, 100) * max(band.hi_ev, 100)))
-
-
 def off_axis_arcmin(item: RateMap, ra: Floats, dec: Floats) -> Floats:
     """Return the angle of positions from the pointing of a map: RA_PNT and DEC_PNT, else the grid's reference."""
     header = cards_of(item.image)
@@ -96,23 +82,7 @@ def light_of(psf: Any, item: RateMap, ra: Floats, dec: Floats) -> MapLight | Non
     """
     if psf is None:
         return None
-    chosen = psf.get(item.instrument) if isinstance(psf, Mapping) else psf
-    if isinstance(chosen, str) and chosen == "epic":
-        if not is_epic(item.instrument):
-            raise InvalidRecord(
-                f'psf="epic" is of XMM-Newton, and {item} is of another telescope: give psf= of its own, as '
-                "EncircledEnergyTable.from_image makes of an image of a point source, or leave psf out"
-            )
-        if item.instrument not in EPIC_KING:
-            raise InvalidRecord(
-                f"{item} is of no single camera, so it has no published profile: measure the maps of each camera and "
-                "use joint_photometry, or give psf= of your own"
-            )
-        chosen = EPIC_KING[item.instrument]
-    if chosen is None:
-        raise InvalidRecord(
-            f"psf has no entry for {item.instrument}: it has {', '.join(map(str, psf)) or 'none at all'}"
-        )
+    chosen = chosen_spread(psf, item.instrument, str(item))
     if isinstance(chosen, np.ndarray):
         raise InvalidRecord(f"{_HELP}; make a table of an image with EncircledEnergyTable.from_image(image, arcsec)")
     if not isinstance(chosen, KingModel | EncircledEnergyTable):

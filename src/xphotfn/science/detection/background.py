@@ -18,8 +18,8 @@ _BLOCK = 8  # pixels that are joined before the slow correction is smoothed
 class Background(NamedTuple):
     """The background of a map, in counts, and what it is made of.
 
-    ``vignetted`` and ``flat`` are in counts per second and pixel; ``excised`` is the number of live pixels that were
-    left out.
+    ``vignetted`` and ``flat`` are in counts per second and pixel, ``streak`` is the part of the expected out-of-time
+    events that is there; ``excised`` is the number of live pixels that were left out.
     """
 
     image: Floats
@@ -27,13 +27,13 @@ class Background(NamedTuple):
     vignetted_error: float
     flat: float
     flat_error: float
+    streak: float
     excised: int
 
 
 def fit_background(
     counts: Floats,
-    exposure: Floats,
-    flat: Floats | None,
+    exposures: tuple[Floats, Floats | None, Floats | None],
     sources: Floats,
     used: NDArray[np.bool_],
     slow_pix: float | None,
@@ -42,10 +42,11 @@ def fit_background(
 
     Parameters
     ----------
-    counts, exposure
+    counts
         Of shape (ny, nx).
-    flat
-        Exposure without vignetting; None for a background that is vignetted as the exposure is.
+    exposures
+        Exposure; exposure without vignetting, None for a background that is vignetted as the exposure is; and
+        out-of-time events that are expected, in counts, None for none.
     sources
         Light of all sources in counts.
     used
@@ -55,21 +56,34 @@ def fit_background(
 
     Notes
     -----
-    ``b = (a E + c F) s`` with a and c not negative. The correction s is the ratio of ``n - sources`` and ``a E + c F``,
-    both smoothed over the used pixels, within 0.3 and 3.
+    ``b = (a E + c F) s + k K`` with a, c and k not negative. The correction s is the ratio of ``n - sources - k K`` and
+    ``a E + c F``, both smoothed over the used pixels, within 0.3 and 3.
     """
+    exposure, flat, streak = exposures
     live = exposure > 0
     pixels = used & live
-    shapes = [exposure[pixels]] if flat is None else [exposure[pixels], flat[pixels]]
-    rates, errors = _components(counts[pixels], np.array(shapes), sources[pixels])
-    rates, errors = np.append(rates, 0.0)[:2], np.append(errors, 0.0)[:2]
+    given = [shape is not None for shape in exposures]
+    shapes = np.array([shape[pixels] for shape in exposures if shape is not None])
+    fitted = _components(counts[pixels], shapes, sources[pixels])
+    rates, errors = np.zeros(3), np.zeros(3)
+    rates[given], errors[given] = fitted
     image = rates[0] * exposure + (0.0 if flat is None else rates[1] * np.where(live, flat, 0.0))
+    late = np.zeros_like(image) if streak is None else rates[2] * np.where(live, streak, 0.0)
     if slow_pix is not None:
-        image = image * _slow(np.where(pixels, counts - sources, 0.0), np.where(pixels, image, 0.0), slow_pix)
+        rest = np.where(pixels, counts - sources - late, 0.0)
+        image = image * _slow(rest, np.where(pixels, image, 0.0), slow_pix)
+    image = image + late
     least = 1e-6 * max(float(image.max(initial=0.0)), 1e-6)
     image = np.where(live, np.maximum(image, least), 0.0)
-    values = [float(v) for v in (rates[0], errors[0], rates[1], errors[1])]
-    return Background(image, *values, int(np.count_nonzero(live & ~used)))
+    return Background(
+        image=image,
+        vignetted=float(rates[0]),
+        vignetted_error=float(errors[0]),
+        flat=float(rates[1]),
+        flat_error=float(errors[1]),
+        streak=float(rates[2]),
+        excised=int(np.count_nonzero(live & ~used)),
+    )
 
 
 def _components(counts: Floats, shapes: Floats, sources: Floats) -> tuple[Floats, Floats]:

@@ -37,8 +37,8 @@ class Shape(NamedTuple):
     """How a source looks on each map, near where its fit starts.
 
     ``profiles`` has one element for each map; ``stretch``, shape (maps, 2, 2), takes offsets in pixels to those in
-    which the profile is round (unit matrices for a round one). Its place on map m is ``origin[m] + jacobian[m] @ (x, y)``
-    with x and y in pixels of the reference.
+    which the profile is round (unit matrices for a round one). Its place on map m is
+    ``origin[m] + jacobian[m] @ (x, y)`` with x and y in pixels of the reference.
     """
 
     profiles: tuple[Profiles, ...]

@@ -11,12 +11,21 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import deg_to_pix, pix_to_deg, separation_deg
-from xphotfn.science.detection.fit import Shape, Window
+from xphotfn.science.detection.fit import Shape
 from xphotfn.science.detection.profiles import Profiles, extent_at, king_profiles, table_profiles
 from xphotfn.science.encircled_energy import PointSpread
 from xphotfn.science.king import KingModel, king_parameters
 
-__all__ = ("MARGIN", "EllipticalSpread", "SearchMap", "corners_of", "off_axis", "padded", "profiles_at", "shape_at", "window_at")
+__all__ = (
+    "MARGIN",
+    "EllipticalSpread",
+    "SearchMap",
+    "corners_of",
+    "off_axis",
+    "padded",
+    "profiles_at",
+    "shape_at",
+)
 
 MARGIN = 80  # pixels around each map, so that windows lie within it
 
@@ -63,15 +72,15 @@ class EllipticalSpread:
 
 
 class SearchMap(NamedTuple):
-    """One map: counts, exposure in s (0 off the detector), exposure without vignetting or None, known background.
+    """One map: counts, exposure in s (0 off the detector), exposure without vignetting or None, streaks or None.
 
-    ``known`` is background in counts that is known beforehand, such as the streaks of bright sources in pn.
+    ``streak`` holds the out-of-time events of pn that are expected, in counts; how many are there is fitted.
     """
 
     counts: Floats
     exposure: Floats
     flat: Floats | None
-    known: Floats
+    streak: Floats | None
     grid: PixelGrid
     spread: PointSpread | EllipticalSpread
     energy_ev: float
@@ -92,7 +101,7 @@ def _profiles(spread: PointSpread, energy_ev: float, angle_arcmin: float, pixel_
 
 
 def profiles_at(item: SearchMap, angle_arcmin: float) -> Profiles:
-    """Return the profiles of a map at an off-axis angle, in steps of 3 arcmin: King profiles change by less than 1 %."""
+    """Return the profiles of a map at an off-axis angle, in steps of 3 arcmin."""
     spread = item.spread.profile if isinstance(item.spread, EllipticalSpread) else item.spread
     angle = 3.0 * round(angle_arcmin / 3) if isinstance(spread, KingModel) else 0.0
     return _profiles(spread, item.energy_ev, min(angle, 9.0), item.pixel_arcsec)
@@ -144,7 +153,9 @@ def padded(image: Floats, fill: float = 0.0) -> Floats:
     return np.pad(image, MARGIN, constant_values=fill)
 
 
-def corners_of(shape: Shape, x: float, y: float, sizes: Sequence[tuple[int, int]], radius: int) -> list[tuple[int, int]]:
+def corners_of(
+    shape: Shape, x: float, y: float, sizes: Sequence[tuple[int, int]], radius: int
+) -> list[tuple[int, int]]:
     """Return the first row and column of a window around a place, in the padded arrays of each map."""
     centres = np.rint(shape.origin + shape.jacobian @ np.array([x, y]))
     found = []
@@ -153,19 +164,3 @@ def corners_of(shape: Shape, x: float, y: float, sizes: Sequence[tuple[int, int]
         column = int(min(max(cx + MARGIN - radius, 0), nx - 2 * radius - 1))
         found.append((row, column))
     return found
-
-
-def window_at(
-    planes: Sequence[tuple[Floats, Floats, Floats]], corners: Sequence[tuple[int, int]], radius: int
-) -> Window:
-    """Return a window of padded counts, exposures and backgrounds."""
-    side = 2 * radius + 1
-    steps = np.arange(side, dtype=np.float64)
-    stacks: list[list[Floats]] = [[], [], []]
-    xs, ys = [], []
-    for (row, column), arrays in zip(corners, planes, strict=True):
-        for stack, array in zip(stacks, arrays, strict=True):
-            stack.append(array[row : row + side, column : column + side].ravel())
-        xs.append(np.tile(steps + column - MARGIN, side))
-        ys.append(np.repeat(steps + row - MARGIN, side))
-    return Window(*(np.array(s) for s in stacks), np.array(xs), np.array(ys))

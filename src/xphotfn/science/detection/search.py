@@ -1,6 +1,6 @@
 """The search for sources: candidates from significance maps, fits in windows, and what is kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +9,6 @@ from scipy import ndimage, special
 
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg
-from xphotfn.science.detection.background import Background
 from xphotfn.science.detection.fit import Source, Window, errors_of, fit_sources, light_of_source
 from xphotfn.science.detection.likelihood import detection_likelihood, extent_likelihood
 from xphotfn.science.detection.maps import MARGIN, SearchMap, profiles_at, shape_at
@@ -17,14 +16,23 @@ from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_o
 from xphotfn.science.detection.score import Score, kernel_of, local_maxima, score_maps, significance_of
 from xphotfn.science.detection.sky import Sky
 
-__all__ = ("EXTENT_LEAST", "EXTENT_ML_LEAST", "Found", "Fitted", "search")
+__all__ = (
+    "BRIGHT",
+    "EXTENT_LEAST",
+    "EXTENT_ML_LEAST",
+    "Fitted",
+    "Found",
+    "first_backgrounds",
+    "search",
+    "under_sources",
+)
 
 EXTENT_LEAST, EXTENT_ML_LEAST = 6.0, 4.0  # arcsec and likelihood from which a source is extended, as emldetect
 _SCALES = (0.0, 10.0, 25.0, 60.0)  # arcsec
 _SLACK, _LEAST_Z = 5.0, 2.5  # by how much a fit with free rates may exceed Z^2, and the least Z
 _WIDER = 1.5  # by how much Z^2 must be higher for an extent to be tried
 _LAST_U = step_of(LARGEST_EXTENT)
-_BRIGHT = 8.0  # DET_ML from which a source counts in the fit of the background
+BRIGHT = 8.0  # DET_ML from which a source counts in the fit of the background
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
 _SAME_PIX, _NEAR_PIX, _TOGETHER = 1.5, 8.0, 8
 _PSF_ERROR, _EXTENDED_ERROR = 0.10, 0.20  # by which the light of neighbours may be wrong
@@ -47,16 +55,13 @@ class Fitted(NamedTuple):
 
 
 class Found(NamedTuple):
-    """The sources, the backgrounds of all maps in counts, and the light of all sources on each map in counts."""
+    """The sources, the brightest first, and the maps with their backgrounds and the light of all sources."""
 
     sources: tuple[Fitted, ...]
-    backgrounds: tuple[Background, ...]
-    light: tuple[Floats, ...]
+    sky: Sky
 
 
-def search(
-    maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, inside: Inside | None = None
-) -> Found:
+def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, inside: Inside | None = None) -> Found:
     """Find the sources of some maps.
 
     Parameters
@@ -77,7 +82,7 @@ def search(
     in what is left; and twice all sources again, neighbours within 35 arcsec together.
     """
     sky = Sky(maps)
-    _first_backgrounds(sky)
+    first_backgrounds(sky)
     keep = max(threshold - 1.0, 3.0)
     found: tuple[Fitted, ...] = ()
     for _ in range(2):
@@ -88,10 +93,10 @@ def search(
         if least != threshold:
             _backgrounds(sky, found)
     ordered = tuple(sorted(found, key=lambda f: (-f.det_ml, f.source.x, f.source.y)))
-    return Found(ordered, sky.backgrounds, tuple(np.maximum(v, 0.0) for v in sky.inner(sky.light)))
+    return Found(ordered, sky)
 
 
-def _first_backgrounds(sky: Sky) -> None:
+def first_backgrounds(sky: Sky) -> None:
     """Fit the backgrounds without the pixels of sources, which are those above 3 sigma."""
     used = [m.exposure > 0 for m in sky.maps]
     sky.fit_backgrounds(used)
@@ -108,21 +113,33 @@ def _quiet(sky: Sky, number: int) -> NDArray[np.bool_]:
     bright = np.zeros(item.counts.shape, dtype=bool)
     for score in score_maps(item.counts, item.exposure, sky.backgrounds[number].image, kernels):
         bright |= significance_of(score) > 3
-    return ~ndimage.binary_dilation(bright, iterations=2)
+    return np.asarray(~ndimage.binary_dilation(bright, iterations=2), dtype=np.bool_)
 
 
 def _backgrounds(sky: Sky, found: Sequence[Fitted]) -> None:
     """Fit the backgrounds under the bright sources alone, without the pixels that they outshine."""
-    faint = [f.source for f in found if f.det_ml <= _BRIGHT]
+    faint = [f.source for f in found if f.det_ml <= BRIGHT]
     for source in faint:
         sky.draw(source, -1.0)
+    _fit_under(sky)
+    for source in faint:
+        sky.draw(source)
+
+
+def under_sources(sky: Sky, sources: Iterable[Source]) -> None:
+    """Draw sources and fit the backgrounds under them."""
+    for source in sources:
+        sky.draw(source)
+    _fit_under(sky)
+
+
+def _fit_under(sky: Sky) -> None:
+    """Fit the backgrounds under what is drawn, without the pixels that it outshines."""
     used = [
         (m.exposure > 0) & (light < _MASKED * np.where(b.image > 0, b.image, 1.0))
         for m, light, b in zip(sky.maps, sky.inner(sky.light), sky.backgrounds, strict=True)
     ]
     sky.fit_backgrounds(used)
-    for source in faint:
-        sky.draw(source)
 
 
 def _with_candidates(
@@ -244,7 +261,11 @@ def _stands(sky: Sky, window: Window, source: Source, without: Floats, det_ml: f
     error = _EXTENDED_ERROR if source.u == 0 else _PSF_ERROR
     raised = without + error * others
     light = window.exposure * profile
-    planes = [np.sum(light * (window.counts - raised) / raised), np.sum(light**2 / raised), np.sum(light**3 / raised**2)]
+    planes = [
+        np.sum(light * (window.counts - raised) / raised),
+        np.sum(light**2 / raised),
+        np.sum(light**3 / raised**2),
+    ]
     z = float(significance_of(Score(*(np.array([p]) for p in planes)))[0])
     return z > 0 and z * z / 2 >= min(det_ml, 6.0)
 

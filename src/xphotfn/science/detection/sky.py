@@ -7,20 +7,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from xphotfn.errors import ShapeMismatch
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.detection.background import Background, fit_background
 from xphotfn.science.detection.fit import Source, Window, light_of_source
-from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at, window_at
+from xphotfn.science.detection.flags import along_a_line
+from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at
 from xphotfn.science.detection.profiles import extent_at, step_of
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
 from xphotfn.science.king import OUTER_ARCSEC
 
-__all__ = ("Sky", "fit_radius")
+__all__ = ("SLOW_ARCMIN", "Sky", "fit_radius")
 
 _POINT_ARCSEC, _LARGEST_RADIUS = 40.0, 60  # of a window; the second in pixels
 _FAINT = 0.02  # of the background: light that is not drawn
-_SLOW_ARCMIN = 4.0
+SLOW_ARCMIN = 4.0
 _MODEL_ERROR = {False: 0.05, True: 0.10}  # of the light of points and of extended sources, in the search
 
 
@@ -33,7 +35,7 @@ def fit_radius(source: Source, pixel_arcsec: float) -> int:
 class Sky:
     """Maps, backgrounds and the light of the sources that are drawn; only a search holds one."""
 
-    def __init__(self, maps: Sequence[SearchMap], slow_arcmin: float | None = _SLOW_ARCMIN) -> None:
+    def __init__(self, maps: Sequence[SearchMap], slow_arcmin: float | None = SLOW_ARCMIN) -> None:
         self.maps = tuple(maps)
         self.pixel = self.maps[0].pixel_arcsec
         self.slow_pix = None if slow_arcmin is None else slow_arcmin * 60 / self.pixel
@@ -41,6 +43,7 @@ class Sky:
         self.exposures = [padded(m.exposure) for m in self.maps]
         self.light = [np.zeros_like(c) for c in self.counts]
         self.uncertain = [np.zeros_like(c) for c in self.counts]
+        self.wide = [np.zeros_like(c) for c in self.counts]
         self.backgrounds: tuple[Background, ...] = ()
         self.levels: list[Floats] = []
         self.typical = np.ones(len(self.maps))
@@ -53,14 +56,27 @@ class Sky:
 
     def fit_backgrounds(self, used: Sequence[NDArray[np.bool_]]) -> None:
         """Fit the background of each map on the pixels that count, under the light that is drawn."""
-        fits = [
-            fit_background(m.counts, m.exposure, m.flat, light + m.known, good, self.slow_pix)
-            for m, light, good in zip(self.maps, self.inner(self.light), used, strict=True)
-        ]
         self.backgrounds = tuple(
-            fit._replace(image=np.where(m.exposure > 0, fit.image + m.known, 0.0))
-            for fit, m in zip(fits, self.maps, strict=True)
+            fit_background(m.counts, (m.exposure, m.flat, m.streak), np.maximum(light, 0.0), good, self.slow_pix)
+            for m, light, good in zip(self.maps, self.inner(self.light), used, strict=True)
         )
+        self._levels()
+
+    def take_backgrounds(self, images: Sequence[Floats]) -> None:
+        """Take backgrounds in counts in place of fitted ones."""
+        for image, item in zip(images, self.maps, strict=True):
+            if image.shape != item.exposure.shape or not np.all(image[item.exposure > 0] > 0):
+                raise ShapeMismatch(
+                    f"a background must have the shape {item.exposure.shape} of its map and be above 0 where there is "
+                    f"exposure, got shape {image.shape}"
+                )
+        self.backgrounds = tuple(
+            b._replace(image=np.where(m.exposure > 0, image, 0.0))
+            for b, m, image in zip(self.backgrounds, self.maps, images, strict=True)
+        )
+        self._levels()
+
+    def _levels(self) -> None:
         self.levels = [padded(np.where(b.image > 0, b.image, 1.0), 1.0) for b in self.backgrounds]
         live = [m.exposure > 0 for m in self.maps]
         self.typical = np.array([b.image[w].mean() for b, w in zip(self.backgrounds, live, strict=True)])
@@ -78,6 +94,8 @@ class Sky:
             patch = sign * light[number].reshape(side, side)
             self.light[number][there] += patch
             self.uncertain[number][there] += error * patch
+            if source.u > 0:
+                self.wide[number][there] += patch
 
     def _reach(self, source: Source) -> int:
         """Return the radius in pixels at which the light of a source is lost in the background."""
@@ -94,17 +112,19 @@ class Sky:
     def window(self, corners: Sequence[tuple[int, int]], radius: int) -> Window:
         """Return a window with background and drawn light as its background."""
         side = 2 * radius + 1
-        held = []
-        for (row, column), level, light in zip(corners, self.levels, self.light, strict=True):
-            there = np.s_[row : row + side, column : column + side]
-            held.append(level[there] + np.maximum(light[there], 0.0))
-        planes = [
-            (c[r : r + side, q : q + side], e[r : r + side, q : q + side], h)
-            for (r, q), c, e, h in zip(corners, self.counts, self.exposures, held, strict=True)
-        ]
-        found = window_at(planes, [(0, 0)] * len(planes), radius)
-        first = np.array(corners, dtype=np.float64)
-        return found._replace(x=found.x + first[:, 1:], y=found.y + first[:, :1])
+        steps = np.arange(side, dtype=np.float64)
+        first = np.array(corners, dtype=np.float64)[:, :, None] - MARGIN
+
+        def cut(planes: Sequence[Floats]) -> Floats:
+            return np.array([p[r : r + side, c : c + side].ravel() for p, (r, c) in zip(planes, corners, strict=True)])
+
+        return Window(
+            counts=cut(self.counts),
+            exposure=cut(self.exposures),
+            background=cut(self.levels) + np.maximum(cut(self.light), 0.0),
+            x=np.tile(steps, side) + first[:, 1],
+            y=np.repeat(steps, side) + first[:, 0],
+        )
 
     def window_of(self, sources: Sequence[Source]) -> Window:
         """Return the window in which sources are fitted together."""
@@ -124,8 +144,51 @@ class Sky:
             level = self.backgrounds[number].image + light
             scores = score_maps(item.counts, item.exposure, level, kernels, error)
             placed = [[self._onto_frame(number, plane) for plane in score] for score in scores]
-            total = placed if not total else [[a + b for a, b in zip(*two, strict=True)] for two in zip(total, placed, strict=True)]
+            total = (
+                placed
+                if not total
+                else [[a + b for a, b in zip(*two, strict=True)] for two in zip(total, placed, strict=True)]
+            )
         return tuple(significance_of(Score(*planes)) for planes in total)
+
+    def around(self, window: Window, source: Source) -> tuple[Floats, Floats, Floats, Floats, float]:
+        """Return what lies around a source that is drawn: background, light of others, extended light, streaks.
+
+        All in counts and of the shape of the window; last the significance of the brightest row or column through it.
+        """
+        side = round(window.x.shape[1] ** 0.5)
+        corners = [(int(y) + MARGIN, int(x) + MARGIN) for x, y in zip(window.x[:, 0], window.y[:, 0], strict=True)]
+
+        def cut(planes: Sequence[Floats]) -> Floats:
+            return np.array([p[r : r + side, c : c + side].ravel() for p, (r, c) in zip(planes, corners, strict=True)])
+
+        own = window.exposure * light_of_source(window, source).value * source.rates[:, None]
+        both = np.maximum(cut(self.light) - own, 0.0)
+        wide = np.maximum(cut(self.wide) - (own if source.u > 0 else 0.0), 0.0)
+        late = cut(self.streaks)
+        model = window.background + own
+        lines = [
+            along_a_line(n.reshape(side, side), m.reshape(side, side))
+            for n, m in zip(window.counts, model, strict=True)
+        ]
+        return cut(self.levels), both, wide, late, max(lines)
+
+    @property
+    def streaks(self) -> list[Floats]:
+        """Out-of-time events above their median, padded, in counts."""
+        return [
+            np.zeros_like(c) if m.streak is None else padded(b.streak * _above_median(m.streak, m.exposure))
+            for m, b, c in zip(self.maps, self.backgrounds, self.counts, strict=True)
+        ]
+
+    def extended_ratio(self) -> tuple[Floats, NDArray[np.bool_]]:
+        """Return the light of all extended sources over the background, and where any map is live, on the frame."""
+        wide, level = (
+            sum(self._onto_frame(n, plane) for n, plane in enumerate(planes))
+            for planes in (self.inner(self.wide), [b.image for b in self.backgrounds])
+        )
+        live = np.asarray(level) > 0
+        return np.where(live, np.asarray(wide) / np.where(live, level, 1.0), 0.0), live
 
     def _onto_frame(self, number: int, plane: Floats) -> Floats:
         x0, y0, nx, ny = self.frame
@@ -135,6 +198,11 @@ class Sky:
         columns, rows = np.meshgrid(np.arange(x0, x0 + nx, dtype=np.float64), np.arange(y0, y0 + ny, dtype=np.float64))
         x, y = deg_to_pix(grid, *pix_to_deg(first, columns, rows))
         return np.asarray(ndimage.map_coordinates(plane, [y, x], order=1, mode="constant"))
+
+
+def _above_median(streak: Floats, exposure: Floats) -> Floats:
+    live = exposure > 0
+    return np.where(live, np.maximum(streak - (np.median(streak[live]) if live.any() else 0.0), 0.0), 0.0)
 
 
 def _frame(maps: Sequence[SearchMap]) -> tuple[int, int, int, int]:
