@@ -49,7 +49,15 @@ THEMES = (
         "detection",
         "Lists of sources",
         "What a search for sources finds, and what is made of it.",
-        ("records.source", "records.source_columns", "io.source_lists", "io.source_files", "science.source_regions"),
+        (
+            "records.source",
+            "records.source_columns",
+            "io.source_lists",
+            "io.source_files",
+            "science.source_regions",
+            "measure.detection",
+            "science.detection.maps",
+        ),
     ),
     Theme(
         "plans",

@@ -58,6 +58,11 @@ from xphotfn.measure.coordinates import (
     exposure_at as exposure_at,
     rate_at as rate_at,
 )
+from xphotfn.measure.detection import (
+    background_map as background_map,
+    detect_sources as detect_sources,
+    detection_map as detection_map,
+)
 from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
 from xphotfn.measure.fluxes import fluxes as fluxes
 from xphotfn.measure.info import info as info
@@ -143,6 +148,7 @@ from xphotfn.records.target import (
     point_source as point_source,
 )
 from xphotfn.science.background import background_weights as background_weights
+from xphotfn.science.detection.maps import EllipticalSpread as EllipticalSpread
 from xphotfn.science.encircled_energy import (
     EncircledEnergyTable as EncircledEnergyTable,
     encircled_energy as encircled_energy,

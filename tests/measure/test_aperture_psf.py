@@ -11,7 +11,6 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.science.spreads import band_energy_ev
 from xphotfn.measure.apertures import ApertureFlag, photometry
 from xphotfn.measure.joint import joint_photometry
 from xphotfn.records.band import Band
@@ -27,6 +26,7 @@ from xphotfn.science.encircled_energy import (
 from xphotfn.science.intervals import on_off_interval
 from xphotfn.science.king import EPIC_KING, PN_KING_2002, king_fraction, king_parameters, king_radius
 from xphotfn.science.limits import upper_limit_on_off
+from xphotfn.science.spreads import band_energy_ev
 from xphotfn.testing.detector import geometry, response_image
 
 SOFT, HARD = Band(lo_ev=500, hi_ev=2000), Band(lo_ev=2000, hi_ev=10000)

@@ -55,8 +55,9 @@ from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, Sear
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import CosmologyParameters, Radius, Target
+from xphotfn.science.detection.maps import EllipticalSpread
 from xphotfn.science.encircled_energy import EncircledEnergyTable
-from xphotfn.science.king import KingModel
+from xphotfn.science.king import EPIC_KING, KingModel
 from xphotfn.science.live_fraction import LiveFraction
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.matching import Sorted
@@ -306,6 +307,15 @@ SCIENCE = (
             source=WORDS,
         ),
         {"core": (1.0,)},
+    ),
+    case(
+        EllipticalSpread,
+        st.builds(
+            EllipticalSpread,
+            profile=st.sampled_from((EPIC_KING["pn"], EPIC_KING["mos1"])),
+            axis_ratios=st.sampled_from((((0.0, 1.0), (12.0, 1.8)), ((3.0, 1.2),))),
+        ),
+        {"axis_ratios": ((3.0, 0.5),)},
     ),
     case(
         EncircledEnergyTable,

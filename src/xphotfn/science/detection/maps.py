@@ -8,6 +8,7 @@ import numpy as np
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._html import record_html
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import deg_to_pix, pix_to_deg, separation_deg
@@ -64,6 +65,9 @@ class EllipticalSpread:
                 "EllipticalSpread.axis_ratios needs pairs of rising angles and ratios from 1 to below 10, got "
                 f"{self.axis_ratios}"
             )
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     def ratio(self, angle_arcmin: float) -> float:
         """Return the ratio of the axes at an off-axis angle."""

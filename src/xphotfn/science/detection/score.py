@@ -88,7 +88,7 @@ def significance_of(score: Score) -> Floats:
     --------
     >>> one = np.ones((1, 1))
     >>> float(significance_of(Score(10 * one, one, 0.3 * one)).round(3)[0, 0])
-    6.873
+    7.521
     """
     floor = 1e-4 * float(score.variance.max(initial=0.0))
     live = score.variance > max(floor, 1e-300)

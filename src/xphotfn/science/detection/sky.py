@@ -166,7 +166,7 @@ class Sky:
         both = np.maximum(cut(self.light) - own, 0.0)
         wide = np.maximum(cut(self.wide) - (own if source.u > 0 else 0.0), 0.0)
         late = cut(self.streaks)
-        model = window.background + own
+        model = cut(self.levels) + wide + own  # without other points: a hot column is full of them
         lines = [
             along_a_line(n.reshape(side, side), m.reshape(side, side))
             for n, m in zip(window.counts, model, strict=True)

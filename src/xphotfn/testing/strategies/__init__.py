@@ -6,7 +6,14 @@ parameters, never pixel by pixel, so they are cheap to make, and a failing examp
 ``test`` extra.
 """
 
-from xphotfn.testing.strategies.arrays import count_maps, encircled_energy_tables, event_mosaics, exposure_maps, masks
+from xphotfn.testing.strategies.arrays import (
+    count_maps,
+    elliptical_spreads,
+    encircled_energy_tables,
+    event_mosaics,
+    exposure_maps,
+    masks,
+)
 from xphotfn.testing.strategies.fluxes import ecfs, spectra
 from xphotfn.testing.strategies.folders import folders
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
@@ -28,6 +35,7 @@ __all__ = (
     "count_maps",
     "detected_sources",
     "ecfs",
+    "elliptical_spreads",
     "encircled_energy_tables",
     "energies",
     "event_mosaics",

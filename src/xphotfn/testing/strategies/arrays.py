@@ -11,13 +11,16 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from xphotfn.measure.event_mosaics import BinnedList, EventMosaic
+from xphotfn.science.detection.maps import EllipticalSpread
 from xphotfn.science.encircled_energy import EncircledEnergyTable
+from xphotfn.science.king import EPIC_KING
 from xphotfn.science.masks import read_only
 from xphotfn.testing.strategies.parts import CAMERAS, EXPOSURE_IDS, OBS_IDS, SEEDS, TEXT, WORD
 from xphotfn.testing.strategies.sky import bands, grids
 
 __all__ = (
     "count_maps",
+    "elliptical_spreads",
     "encircled_energy_tables",
     "event_mosaics",
     "exposure_maps",
@@ -158,6 +161,22 @@ def encircled_energy_tables(draw: st.DrawFn) -> EncircledEnergyTable:
     return EncircledEnergyTable(
         radii_arcsec=np.cumsum(steps), fractions=np.sort(parts), systematic=draw(st.floats(0.0, 0.2)), source=draw(TEXT)
     )
+
+
+@st.composite
+def elliptical_spreads(draw: st.DrawFn) -> EllipticalSpread:
+    """Return a strategy for point spread functions that are stretched off the axis.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(elliptical_spreads(), lambda spread: len(spread.axis_ratios) == 2).axis_ratios
+    ((1.0, 1.0), (2.0, 1.0))
+    """
+    angles = np.cumsum(draw(st.lists(st.floats(1.0, 5.0), min_size=1, max_size=4))).tolist()
+    ratios = draw(st.lists(st.floats(1.0, 3.0), min_size=len(angles), max_size=len(angles)))
+    profile = draw(st.one_of(st.sampled_from(tuple(EPIC_KING.values())), encircled_energy_tables()))
+    return EllipticalSpread(profile=profile, axis_ratios=list(zip(angles, ratios, strict=True)))
 
 
 @st.composite

@@ -31,8 +31,9 @@ from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, Sear
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import Target
+from xphotfn.science.detection.maps import EllipticalSpread
 from xphotfn.science.encircled_energy import EncircledEnergyTable
-from xphotfn.testing.strategies.arrays import encircled_energy_tables, event_mosaics
+from xphotfn.testing.strategies.arrays import elliptical_spreads, encircled_energy_tables, event_mosaics
 from xphotfn.testing.strategies.fluxes import ecfs, spectra
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
 from xphotfn.testing.strategies.identity import field_notes, left_outs, subspaces
@@ -56,6 +57,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     DetectedSource: detected_sources,
     Done: lambda: outcomes(kind="done"),
     Ecf: ecfs,
+    EllipticalSpread: elliptical_spreads,
     EncircledEnergyTable: encircled_energy_tables,
     EventMosaic: event_mosaics,
     Exposure: exposures,

@@ -1,0 +1,172 @@
+"""Detection on rate maps: the list, its order, and what is refused."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from attrs import evolve
+
+import xphotfn as xp
+from xphotfn.io.write import write_image
+from xphotfn.records.grid import PixelGrid
+from xphotfn.records.source import SourceFlag
+from xphotfn.testing.examples import example_rate_map
+from xphotfn.testing.psf import blurred_beta_model, point_spread
+
+SIDE, MIDDLE = 140, 69.5
+POINTS = ((90.3, 100.8, 150.0), (40.0, 52.2, 90.0), (60.5, 110.0, 50.0))  # column, row, counts
+KING = (4.035, 1.4286)  # of pn
+SECONDS, LEVEL = 1000.0, 0.05
+
+
+def arrays():
+    """Counts and exposure: three points, a cluster of 600 counts in the middle, flat background on a disc."""
+    grid = small_grid()
+    y, x = np.indices(grid.shape)
+    live = np.hypot(x - MIDDLE, y - MIDDLE) < 66
+    model = LEVEL + 600 * blurred_beta_model(grid, (MIDDLE, MIDDLE), 15.0, 2 / 3, KING)
+    model = model + sum(n * point_spread(x - px, y - py, grid, KING) for px, py, n in POINTS)
+    return np.random.default_rng(4).poisson(model * live).astype(np.int32), np.where(live, SECONDS, 0).astype(
+        np.float32
+    )
+
+
+def small_grid():
+    """A grid of a corner of EPIC's."""
+    return evolve(PixelGrid.from_sky_range(10.0, 20.0), nx=SIDE, ny=SIDE, crpix1=70.5, crpix2=70.5)
+
+
+def changed(tmp_path, *, image=lambda n: n, exposure=lambda e: e, **identity):
+    """A rate map of these arrays, changed, with other names."""
+    original, parts = example_rate_map(), {}
+    for kind, data in zip(
+        ("image", "exposure"), (f(a) for f, a in zip((image, exposure), arrays(), strict=True)), strict=True
+    ):
+        product = getattr(original, kind)
+        path = tmp_path / f"{kind}_{'_'.join(map(str, identity.values()))}.fits"
+        write_image(path, data, small_grid(), overwrite=True)
+        parts[kind] = evolve(product, path=str(path), grid=small_grid(), **identity)
+    return xp.RateMap(**parts)
+
+
+@pytest.fixture(scope="module")
+def rate_map(tmp_path_factory):
+    """The rate map as it is."""
+    return changed(tmp_path_factory.mktemp("detection"))
+
+
+@pytest.fixture(scope="module")
+def found(rate_map):
+    """Its sources."""
+    return xp.detect_sources(rate_map)
+
+
+def test_its_sources_are_found(rate_map, found):
+    places = np.array([(s.x, s.y) for s in found])
+    assert len(found) == 4
+    for *place, _ in POINTS:
+        assert np.hypot(*(places - place).T).min() < 0.7
+    (cluster,) = found.extended
+    assert cluster.object_number == found.objects[0].number
+    assert cluster.counts == pytest.approx(600, rel=0.2)
+    assert found.expected_false == pytest.approx(2400 * np.exp(-10) * np.pi * 66**2 * (4.35 / 60) ** 2 / 700, rel=0.02)
+    assert found.maps[0].instrument == "pn"
+    assert not any(s.flags & SourceFlag.LOW_COVERAGE for s in found)
+    x, y = xp.coord_conv(rate_map, found[0].position, "pix", rounded=False).value
+    assert (x, y) == pytest.approx((found[0].x, found[0].y), abs=1e-6)
+
+
+def test_the_same_for_any_order_of_maps(tmp_path):
+    rng = np.random.default_rng(1)
+    pair = [
+        changed(tmp_path, image=lambda n: rng.binomial(n, 0.5).astype(n.dtype), exposure_id=e) for e in ("S001", "S002")
+    ]
+    one, other = xp.detect_sources(pair), xp.detect_sources(pair[::-1])
+    assert one == other
+    assert repr(tuple(one)) == repr(tuple(other))
+    assert len(one.maps) == 2
+
+
+def test_two_halves_together_are_the_whole(tmp_path, rate_map, found):
+    """Two halves of the counts, with half of the exposure each, and the whole: DET_ML of each source."""
+    rng = np.random.default_rng(2)
+    whole = np.array(rate_map.image.data)
+    first = rng.binomial(whole, 0.5).astype(whole.dtype)
+    halves = [
+        changed(tmp_path, image=lambda _, n=n: n, exposure=lambda e: e / 2, exposure_id=name)
+        for n, name in ((first, "S001"), (whole - first, "S002"))
+    ]
+    together = xp.detect_sources(halves)
+    for source in found.points[:3]:
+        same = min(together, key=lambda s: abs(s.x - source.x) + abs(s.y - source.y))
+        assert sum(r.counts for r in same.rates) == pytest.approx(source.counts, rel=0.02)
+
+
+def test_the_map_of_significance_and_the_background(rate_map, found):
+    point, wide = xp.detection_map(rate_map), xp.detection_map(rate_map, scale=30 * u.arcsec)
+    assert point.shape == rate_map.grid.shape
+    assert point[101, 90] > 10
+    assert wide[70, 70] > point[70, 70]
+    y, x = np.indices(point.shape)
+    far = [np.hypot(x - a, y - b) > 12 for a, b, _ in (*POINTS, (MIDDLE, MIDDLE, 0))]
+    blank = np.logical_and.reduce([rate_map.sensor_mask, *far])
+    assert 0.7 < np.std(point[blank]) < 1.2
+    background = xp.background_map(rate_map, sources=found)
+    assert background[blank].mean() == pytest.approx(LEVEL, rel=0.06)
+    assert np.all(background[~rate_map.sensor_mask] == 0)
+    assert np.all(background[rate_map.sensor_mask] > 0)
+    assert np.allclose(xp.detection_map(rate_map, backgrounds=[xp.background_map(rate_map)]), point)
+
+
+def refused(tmp_path):
+    pair = changed(tmp_path)
+    off = {"image": lambda n: np.where(np.indices(n.shape).sum(axis=0) == 5, 50, n)}
+    other = changed(tmp_path, exposure_id="S009", band=xp.energy_band(2 * u.keV, 10 * u.keV))
+    target = changed(tmp_path, exposure_id="S008", target="another")
+    return {
+        "none": ([], xp.InvalidRecord, "needs a rate map"),
+        "twice": ([pair, pair], xp.InvalidRecord, "got one twice"),
+        "bands": ([pair, other], xp.InvalidRecord, "several bands"),
+        "targets": ([pair, target], xp.InvalidRecord, "several targets"),
+        "off the map": ([changed(tmp_path, **off)], xp.InvalidRecord, "no exposure"),
+        "no live pixel": ([changed(tmp_path, exposure=lambda e: 0 * e, exposure_id="S007")], xp.NoData, "no pixel"),
+        "no count": ([changed(tmp_path, image=lambda n: 0 * n, exposure_id="S006")], xp.NoData, "no count"),
+        "half counts": (
+            [changed(tmp_path, image=lambda n: n / 2, exposure_id="S005")],
+            xp.InvalidRecord,
+            "whole counts",
+        ),
+    }
+
+
+@pytest.mark.parametrize("case", ["none", "twice", "bands", "targets", "off the map", "no live pixel", "no count", "half counts"])  # fmt: skip  # noqa: E501
+def test_what_cannot_be_searched_is_refused(tmp_path, case):
+    maps, error, words = refused(tmp_path)[case]
+    with pytest.raises(error, match=words):
+        xp.detect_sources(maps)
+
+
+def test_wrong_options_are_refused(rate_map):
+    for options, words in (
+        ({"threshold": 1}, "threshold"),
+        ({"psf": 3}, "psf must be"),
+        ({"psf": {"mos1": "epic"}}, "no entry"),
+    ):
+        with pytest.raises(xp.InvalidRecord, match=words):
+            xp.detect_sources(rate_map, **options)
+    with pytest.raises(xp.InvalidRecord, match="scale"):
+        xp.detection_map(rate_map, scale=500 * u.arcsec)
+    with pytest.raises(xp.ShapeMismatch, match="backgrounds"):
+        xp.detection_map(rate_map, backgrounds=[])
+    with pytest.raises(xp.ShapeMismatch, match="unvignetted"):
+        xp.background_map(rate_map, unvignetted=np.ones((3, 3)))
+
+
+def test_a_hot_column_is_flagged(tmp_path):
+    """A column of 4 counts more a pixel: what is found on it says so, and nothing else does."""
+    rows, columns = np.indices((SIDE, SIDE))
+    hot = changed(tmp_path, image=lambda n: n + 4 * ((columns == 110) & (rows > 40) & (rows < 100)))
+    sources = xp.detect_sources(hot)
+    on = [s for s in sources if abs(s.x - 110) < 3 and 52 < s.y < 88]
+    assert on
+    assert all(s.flags & SourceFlag.HOT_COLUMN for s in on)
+    assert not any(s.flags & SourceFlag.HOT_COLUMN for s in sources if abs(s.x - 110) > 15)
