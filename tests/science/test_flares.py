@@ -9,7 +9,7 @@ from hypothesis import given, strategies as st
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.light_curve import LightCurve
-from xphotfn.science.flare_cut import coarser, flare_cut, in_out_ratio, sum_of_curves
+from xphotfn.science.flare_cut import coarser, flare_cut, in_out_ratio
 from xphotfn.science.flares import histogram_cut, optimum_cut, quiet_states, within_width
 from xphotfn.science.light_curves import bin_events, events_by_bin, inside, live_per_bin, to_frame_ends
 from xphotfn.testing import strategies as xst
@@ -218,14 +218,6 @@ def test_edges_move_to_ends_of_frames():
 def test_coarser_curves_hold_the_same(curve, factor):
     wide = coarser(curve, factor)
     assert (wide.counts.sum(), wide.seconds) == (curve.counts.sum(), pytest.approx(curve.seconds))
-
-
-def test_cameras_judged_together():
-    one = curve_of([30, 40], 26.0)
-    both = sum_of_curves((one, curve_of([5, 6], 26.0)))
-    assert (both.counts.tolist(), both.seconds) == ([35, 46], 52.0)
-    with pytest.raises(InvalidRecord, match="same bins"):
-        sum_of_curves((one, curve_of([5], 26.0)))
 
 
 def test_states_of_nothing():

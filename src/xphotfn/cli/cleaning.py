@@ -12,7 +12,7 @@ from xphotfn.cli.group import DONE_IN_PART, Command
 from xphotfn.cli.observations import say_left_out
 from xphotfn.cli.output import check_output, print_json, say, wants_progress, write_table
 from xphotfn.cli.running import engine_named
-from xphotfn.errors import InvalidFile, XphotfnError
+from xphotfn.errors import InvalidFile, InvalidRecord, XphotfnError
 
 __all__ = ("clean", "lightcurve")
 
@@ -30,12 +30,13 @@ __all__ = ("clean", "lightcurve")
     show_default=True,
     help="The best signal-to-noise of faint sources, or no flare left, for extended light.",
 )
+@click.option("--joint", is_flag=True, help="Judge all lists of an observation in a folder as one.")
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="DIR", help="Folder of what is made.")
 @shared.engine
 @shared.overwrite
 @shared.json_option
 @shared.quiet
-def clean(events: Path, goal: str, output: Path, engine: str, overwrite: bool, as_json: bool) -> None:
+def clean(events: Path, goal: str, joint: bool, output: Path, engine: str, overwrite: bool, as_json: bool) -> None:
     """Make lists without flares, with good flags and patterns, of one event list or of all in a folder.
 
     Beside each list its table of good time is made, with the light curve behind it, and a picture of that where
@@ -48,9 +49,14 @@ def clean(events: Path, goal: str, output: Path, engine: str, overwrite: bool, a
     draws = find_spec("matplotlib") is not None
     if not draws:
         say("note: no pictures, for matplotlib is not installed")
-    for path in _lists(events):
+    if joint and not events.is_dir():
+        raise InvalidRecord("--joint judges the lists of an observation together: give the folder that holds them")
+    for path, others in _lists(events):
+        how: dict[str, Any] = {"goal": goal, "together_with": others if joint else (), "overwrite": overwrite}
+        if joint and not others:
+            say(f"note: {path}: no other list of the observation is there to judge its flares with")
         try:
-            made = clean_events(path, output, engine=chosen, goal=goal, overwrite=overwrite)
+            made = clean_events(path, output, engine=chosen, **how)
             if draws:
                 _draw(path, made)
         except XphotfnError as error:
@@ -96,10 +102,10 @@ def _row(stem: str, made: Any) -> dict[str, Any]:
     return {"list": stem, "events": str(made.events), "good_times": str(made.good_times), **numbers, **more}
 
 
-def _lists(path: Path) -> Iterator[str]:
-    """Yield the event lists: the one, or all under a folder whose times are whole."""
+def _lists(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
+    """Yield event lists, each with the others of its observation: the one, or all in a folder whose times are whole."""
     if not path.is_dir():
-        yield str(path)
+        yield str(path), ()
         return
     from xphotfn.io.find import find_observations
 
@@ -113,7 +119,7 @@ def _lists(path: Path) -> Iterator[str]:
             who = f"{observation.obs_id} {exposure.instrument} {exposure.exposure_id}"
             say(f"{who}: left alone, its times were cut already")
         else:
-            yield events
+            yield events, tuple(other for o, e, other in found if o is observation and e is not exposure and not e.cut)
 
 
 @click.command(

@@ -74,8 +74,9 @@ flares = click.option(
     default="auto",
     show_default=True,
     metavar="HOW",
-    help="What is done about flares in raw event lists: optimum (best signal-to-noise), quiet (none left), keep, a "
-    "condition such as 'RATE<=0.4', or a file of good times; auto: optimum, and lists that were cut are left alone.",
+    help="What is done about flares in raw event lists: optimum (best signal-to-noise), quiet (none left), the same "
+    "for all cameras of an observation as one (joint-optimum, joint-quiet), keep, a condition such as 'RATE<=0.4', or "
+    "a file of good times; auto: optimum, and lists that were cut are left alone.",
 )
 peak = click.option(
     "--peak/--no-peak",

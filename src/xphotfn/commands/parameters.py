@@ -237,7 +237,7 @@ _FLARECUT = (  # a task of our own: SAS has none that finds the cut and makes it
     _row("table", "file", role="input"),
     _row("gtiset", "file", role="output"),
     _row("expression", "str", "true"),
-    _choice("goal", "optimum", None, "optimum", "quiet", "pipeline", "expression", "given"),
+    _choice("goal", "optimum", None, "optimum", "quiet", "pipeline", "expression", "given", "curve"),
     _row("timebinsize", "real", "26"),
     _row("smallest", "real", "0.05"),
     _row("cutsources", "bool", "yes"),
@@ -245,6 +245,7 @@ _FLARECUT = (  # a task of our own: SAS has none that finds the cut and makes it
     _row("curve", "file", "curve.ds", "withcurve", role="input"),  # of the pipeline
     _row("withgoodtime", "bool", "no"),
     _row("goodtime", "file", "goodtime.ds", "withgoodtime", role="input"),  # for goal=expression and goal=given
+    _row("jointcurves", "list", "", role="input"),  # of the other cameras, as goal=curve makes them
 )
 
 _GTIWRITE = (  # a task of our own: good time that is known already

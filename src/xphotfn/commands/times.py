@@ -4,6 +4,7 @@ As in :mod:`xphotfn.commands.builders`, which has these functions too: plain val
 """
 
 import math
+from collections.abc import Sequence
 from typing import SupportsFloat
 
 from xphotfn.commands._writing import Pairs, build, number, output_file, plain_file, yes
@@ -255,6 +256,7 @@ def flarecut(
     cutsources: bool = True,
     curve: str = "",
     goodtime: str = "",
+    jointcurves: Sequence[str] = (),
 ) -> Command:
     """Return the command that finds and writes the good time of an event list without flares.
 
@@ -271,7 +273,8 @@ def flarecut(
     goal
         ``optimum`` or ``quiet``, as :func:`~xphotfn.science.flare_cut.flare_cut` has them, or ``pipeline``: the
         cut FLCUTTHR of ``curve`` on that curve itself. ``expression`` and ``given`` keep ``goodtime`` as it is, and
-        write what it keeps and leaves.
+        write what it keeps and leaves. ``curve`` keeps all, for ``jointcurves`` of another list: its bins begin at
+        whole widths.
     timebinsize
         Width of the bins in s.
     smallest
@@ -282,6 +285,8 @@ def flarecut(
         The pipeline's light curve of flares (FBKTSR): the sources of its REGION are left out; ``pipeline`` needs it.
     goodtime
         A table of good time, for ``expression`` and ``given`` only.
+    jointcurves
+        What ``goal="curve"`` made of the other cameras, for ``optimum`` and ``quiet``: all are judged as one.
 
     Returns
     -------
@@ -291,7 +296,7 @@ def flarecut(
     ------
     InvalidRecord
         For a path, an unknown goal, a width or an excess that is not above 0, ``pipeline`` without ``curve``,
-        or ``expression`` or ``given`` without ``goodtime``.
+        ``expression`` or ``given`` without ``goodtime``, or ``jointcurves`` for another goal.
 
     Examples
     --------
@@ -311,6 +316,7 @@ def flarecut(
         *(() if cutsources else (("cutsources", "no"),)),
         *((("curve", curve),) if curve else ()),
         *((("goodtime", goodtime),) if goodtime else ()),
+        *((("jointcurves", " ".join(jointcurves)),) if jointcurves else ()),
     )
     if goal == "pipeline" and not curve:
         raise InvalidRecord("flarecut goal=pipeline needs curve=, the pipeline's light curve of flares (FBKTSR)")
@@ -318,9 +324,14 @@ def flarecut(
         raise InvalidRecord(
             f"flarecut goal=expression or given and goodtime= go together, got goal={goal!r} and goodtime={goodtime!r}"
         )
+    if jointcurves and goal not in ("optimum", "quiet"):
+        raise InvalidRecord(
+            f"flarecut jointcurves= are for goal=optimum and goal=quiet, got goal={goal!r}: leave them out"
+        )
     inputs = _inputs("flarecut", table, expression)
     for name, value in (("curve", curve), ("goodtime", goodtime)):
         inputs = (*inputs, *((plain_file("flarecut", name, value),) if value else ()))
+    inputs = (*inputs, *(plain_file("flarecut", "jointcurves", name) for name in jointcurves))
     return build("flarecut", pairs, inputs, (output_file("flarecut", "gtiset", gtiset),))
 
 

@@ -7,21 +7,26 @@ import math
 from pathlib import PurePath
 from typing import Literal, NamedTuple, TypeAlias, assert_never, final
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from xphotfn.commands.builders import evselect_rate, flarecut, gtiwrite, selection_expression, tabgtigen
+from xphotfn.commands.command import Command
 from xphotfn.commands.selection import GtiFilter, columns, parse, walk
 from xphotfn.errors import ExpressionError, PlanError
 from xphotfn.graph.plan import Step, StepInput
 from xphotfn.records._fields import items
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.observation import Exposure, FoundFile, Observation
+from xphotfn.science.joint_curves import JOINT_BIN_S
 from xphotfn.science.light_curves import FRAME_BINS
 
 __all__ = ("FlareChoice", "Flares", "GoodTimePart", "cuts_times", "flare_choice", "good_time_part", "together")
 
 Flares: TypeAlias = str | GoodTimes
-"""``auto``, ``optimum``, ``quiet``, ``keep``, good time, or a condition on a light curve such as ``RATE<=0.4``."""
+"""``auto``, ``optimum``, ``quiet``, ``keep``, good time, or a condition on a light curve such as ``RATE<=0.4``.
+
+``joint-optimum`` and ``joint-quiet`` judge all cameras of an observation as one.
+"""
 
 FLARE_BAND = (500, 7500)
 """Energies of the light curve in eV, those of the pipeline: soft protons and all else that is not the source."""
@@ -33,7 +38,14 @@ _HARD = {
 }
 _HARD_BIN_S = 100
 Kind: TypeAlias = Literal["auto", "keep", "optimum", "quiet", "expression", "given"]
-_WORDS: dict[str, Kind] = {"auto": "auto", "keep": "keep", "optimum": "optimum", "quiet": "quiet"}
+_WORDS: dict[str, tuple[Kind, bool]] = {
+    "auto": ("auto", False),
+    "keep": ("keep", False),
+    "optimum": ("optimum", False),
+    "quiet": ("quiet", False),
+    "joint-optimum": ("optimum", True),
+    "joint-quiet": ("quiet", True),
+}
 _CURVE = frozenset(("RATE", "ERROR", "TIME"))
 
 
@@ -50,11 +62,14 @@ class FlareChoice:
         The condition on the light curve, for ``expression``.
     good
         The good time, for ``given``.
+    joint
+        Whether the lists of an observation are judged as one, for ``optimum`` and ``quiet``.
     """
 
     kind: Kind = "auto"
     expression: str = ""
     good: GoodTimes = GoodTimes(intervals=())
+    joint: bool = False
 
     @property
     def demands_cut(self) -> bool:
@@ -91,9 +106,10 @@ def flare_choice(flares: Flares) -> FlareChoice:
             raise PlanError(f"flares= needs good time with a start and an end, got {flares!r}: cut it with & first")
         return FlareChoice(kind="given", good=flares)
     if isinstance(flares, str) and flares in _WORDS:
-        return FlareChoice(kind=_WORDS[flares])
+        kind, joint = _WORDS[flares]
+        return FlareChoice(kind=kind, joint=joint)
     problem = PlanError(
-        f"flares= takes 'auto', 'optimum', 'quiet', 'keep', good_times(...), or a condition on a light curve such as "
+        f"flares= takes {', '.join(map(repr, _WORDS))}, good_times(...), or a condition on a light curve such as "
         f"'RATE<=0.4', got {flares!r}"
     )
     if not isinstance(flares, str):
@@ -148,7 +164,7 @@ def good_time_part(
         case "keep":
             return _kept_as_it_is(events)
         case "optimum" | "quiet":
-            return _cut(events, kind)
+            return _cut_together(events, kind) if choice.joint else _cut(events, kind)
         case "expression":
             return _by_rate(events, choice.expression)
         case "given":
@@ -193,33 +209,75 @@ def _cut(events: _List, goal: str) -> GoodTimePart:
     return _judged(events, goal, f"flares are cut {_GOALS[goal]}{without} (flares='{goal}')")
 
 
+def _cut_together(events: _List, goal: str) -> GoodTimePart:
+    """Return the cut on the curves of all lists of the observation as one."""
+    lists = [_other(events, e) for e in events.observation.exposures if e.events is not None]
+    others = [item for item in lists if item.exposure.events != events.exposure.events]
+    if not others:
+        alone = _cut(events, goal)
+        note = f"{events.who}: no other list of the observation is there to judge its flares with"
+        return evolve(alone, notes=(*alone.notes, note))
+    curves = [_curve_step(item) for item in others]
+    cameras = ", ".join(f"{item.exposure.instrument} {item.exposure.exposure_id}" for item in others)
+    note = f"flares are cut {_GOALS[goal]}, judged together with {cameras} (flares='joint-{goal}')"
+    return _judged(events, goal, note, others=tuple(curves))
+
+
+def _other(events: _List, exposure: Exposure) -> _List:
+    name = f"{events.observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits"
+    gzipped = exposure.events is not None and exposure.events.path.lower().endswith((".gz", ".ftz"))
+    table = StepInput(name=f"{name}.gz" if gzipped else name, file=exposure.events)
+    return _List(events.observation, exposure, table)
+
+
+def _curve_step(events: _List) -> Step:
+    """Return the step that makes the light curve of a list for the cuts of the others."""
+    command, inputs = _flarecut(events, "curve", JOINT_BIN_S)
+    return Step(command=command, inputs=inputs, obs_id=events.observation.obs_id)
+
+
 def _by_pipeline(events: _List, curve: FoundFile) -> GoodTimePart:
     """Return the pipeline's own cut on its own curve, found beside the list."""
     note = f"flares are cut as the pipeline does, at FLCUTTHR of its light curve {PurePath(curve.path).name}"
     return _judged(events, "pipeline", f"{note} (flares='auto')")
 
 
-def _judged(events: _List, goal: str, note: str, before: tuple[Step, ...] = ()) -> GoodTimePart:
+def _judged(
+    events: _List, goal: str, note: str, before: tuple[Step, ...] = (), others: tuple[Step, ...] = ()
+) -> GoodTimePart:
     """Return a cut that is found in a light curve, with the pipeline's curve as an input where it is known.
 
-    The last step ``before`` makes the good time, where it is not to be found.
+    The last step ``before`` makes the good time, where it is not to be found; ``others`` make the curves of the other
+    lists that are judged with this one.
     """
+    width = JOINT_BIN_S if others else FRAME_BINS[events.exposure.instrument]
+    command, inputs = _flarecut(events, goal, width, before, others)
+    step = Step(command=command, inputs=inputs, obs_id=events.observation.obs_id)
+    return _with_table(step, (*before, *others, step), (f"{events.who}: {note}",))
+
+
+def _flarecut(
+    events: _List, goal: str, width_s: float, before: tuple[Step, ...] = (), others: tuple[Step, ...] = ()
+) -> tuple[Command, tuple[StepInput, ...]]:
+    """Return the command that judges a list, and what it reads."""
     camera, curve = events.exposure.instrument, events.exposure.flare_curve
     gzipped = curve is not None and curve.path.lower().endswith((".gz", ".ftz"))
     name = "" if curve is None else events.name("flare_curve") + (".gz" if gzipped else "")
-    made = [StepInput(name=step.command.outputs[0], step=step.id) for step in before[-1:]]
+    made, joint = (
+        [StepInput(name=step.command.outputs[0], step=step.id) for step in steps] for steps in (before[-1:], others)
+    )
     command = flarecut(
         events.table.name,
-        events.name(f"{goal}_gti"),
+        events.name(f"{'joint_' if others else ''}{goal}_gti"),
         expression=selection_expression(*FLARE_BAND, camera, filtered=events.exposure.filtered),
         goal=goal,
-        timebinsize=FRAME_BINS[camera],
+        timebinsize=width_s,
         curve=name,
         goodtime=made[0].name if made else "",
+        jointcurves=[item.name for item in joint],
     )
-    read = (events.table, *(() if curve is None else (StepInput(name=name, file=curve),)), *made)
-    step = Step(command=command, inputs=read, obs_id=events.observation.obs_id)
-    return _with_table(step, (*before, step), (f"{events.who}: {note}",))
+    pipeline = () if curve is None else (StepInput(name=name, file=curve),)
+    return command, (events.table, *pipeline, *made, *joint)
 
 
 def _given(events: _List, good: GoodTimes) -> GoodTimePart:

@@ -1,6 +1,7 @@
 """Light curves of event lists, and lists without flares."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -142,7 +143,13 @@ class Cleaned(NamedTuple):
 
 
 def clean_events(
-    events: str | Path, folder: str | Path, *, engine: Engine, goal: str = "optimum", overwrite: bool = False
+    events: str | Path,
+    folder: str | Path,
+    *,
+    engine: Engine,
+    goal: str = "optimum",
+    together_with: Sequence[str | Path] = (),
+    overwrite: bool = False,
 ) -> Cleaned:
     """Make a list without flares of an event list, with good flags and patterns only.
 
@@ -156,6 +163,8 @@ def clean_events(
         What executes the commands.
     goal
         ``"optimum"`` or ``"quiet"``, as :func:`flare_cut` has them.
+    together_with
+        Lists of other cameras of the observation that are judged with this one, as one: a flare is in all of them.
     overwrite
         Replace what is there.
 
@@ -166,9 +175,9 @@ def clean_events(
     Raises
     ------
     InvalidFile
-        If the event list is not one, or a result exists already or cannot be written.
+        If an event list is not one, or a result exists already or cannot be written.
     InvalidRecord
-        For another goal.
+        For another goal, or a list of another observation.
 
     Examples
     --------
@@ -183,6 +192,13 @@ def clean_events(
     if goal not in ("optimum", "quiet"):
         raise InvalidRecord(f"goal must be 'optimum' or 'quiet', got {goal!r}")
     found = event_list(Path(events))
+    others = [event_list(Path(path)) for path in together_with]
+    strange = [item.file.path for item in others if item.obs_id != found.obs_id]
+    if strange:
+        raise InvalidRecord(
+            f"{', '.join(strange)} is not of observation {found.obs_id}: flares are judged within one; give lists "
+            "of that"
+        )
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
     stem = f"{found.obs_id or '0000000000'}_{found.instrument}_{found.exposure_id or 'S000'}"
@@ -190,7 +206,7 @@ def clean_events(
     for path in (made, table):
         check_free(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory(dir=root) as scratch:
-        printed = _make(found, Path(scratch), goal, engine, str(events))
+        printed = _make(found, others, Path(scratch), goal, engine)
         for name, path in (("clean.fits", made), ("gti.fits", table)):
             with publish(path, overwrite=overwrite) as temporary:
                 (Path(scratch) / name).replace(temporary)
@@ -202,20 +218,21 @@ def clean_events(
     return Cleaned(made, table, cut, contamination, printed)
 
 
-def _make(found: FileFacts, folder: Path, goal: str, engine: Engine, given: str) -> str:
+def _make(found: FileFacts, others: Sequence[FileFacts], folder: Path, goal: str, engine: Engine) -> str:
     """Make gti.fits and clean.fits in a folder, and return what was printed."""
-    gzipped = given.lower().endswith((".gz", ".ftz"))
+    gzipped = found.file.path.lower().endswith((".gz", ".ftz"))
     name = "events.fits.gz" if gzipped else "events.fits"
-    (folder / name).symlink_to(found.file.path)
-    good = good_time_of(found, name, goal)
-    step = good.steps[-1].command
+    good = good_time_of(found, name, f"joint-{goal}" if others else goal, others=others)
+    links = {i.name: i.file.path for step in good.steps for i in step.inputs if i.file is not None}
+    for link, path in links.items():
+        (folder / link).symlink_to(path)
     filtered = is_filtered(found.instrument, found.subspace)
     usual = "" if filtered else clean_expression(found.instrument)
     expression = " && ".join(part for part in (usual, good.selection) if part)
+    commands = [*(step.command for step in good.steps), evselect_list(name, "clean.fits", expression=expression)]
     try:
-        printed = engine.execute(step, folder)
-        printed += engine.execute(evselect_list(name, "clean.fits", expression=expression), folder)
+        printed = "".join(engine.execute(command, folder) for command in commands)
     except InvalidFile as error:  # the command saw a link
-        raise InvalidFile(given if error.path == name else error.path, error.problem, error.line) from error
-    (folder / step.outputs[0]).rename(folder / "gti.fits")
+        raise InvalidFile(links.get(error.path, error.path), error.problem, error.line) from error
+    (folder / good.steps[-1].command.outputs[0]).rename(folder / "gti.fits")
     return printed

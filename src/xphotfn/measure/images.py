@@ -1,6 +1,7 @@
 """One image of one event list, without a plan or a store."""
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from xphotfn.commands.builders import evselect_image, selection_expression
@@ -102,19 +103,23 @@ def image_of_events(
     return printed
 
 
-def good_time_of(found: FileFacts, table: str, flares: Flares, selection: str | None = None) -> GoodTimePart:
-    """Return what a plan would do about the flares of one event list."""
-    filtered = is_filtered(found.instrument, found.subspace)
-    exposure = Exposure(
+def good_time_of(
+    found: FileFacts, table: str, flares: Flares, selection: str | None = None, others: Sequence[FileFacts] = ()
+) -> GoodTimePart:
+    """Return what a plan would do about the flares of one event list, beside others of its observation."""
+    exposures = [_exposure(item) for item in (found, *others)]
+    observation = Observation(obs_id=found.obs_id or "0000000000", ra_deg=0.0, dec_deg=0.0, exposures=exposures)
+    events = StepInput(name=table, file=found.file)
+    return good_time_part(observation, exposures[0], events, flare_choice(flares), selection)
+
+
+def _exposure(found: FileFacts) -> Exposure:
+    return Exposure(
         instrument=found.instrument,
         exposure_id=found.exposure_id or "S000",
         events=found.file,
-        filtered=filtered,
+        filtered=is_filtered(found.instrument, found.subspace),
         cut=found.cut,
-    )
-    observation = Observation(obs_id=found.obs_id or "0000000000", ra_deg=0.0, dec_deg=0.0, exposures=(exposure,))
-    return good_time_part(
-        observation, exposure, StepInput(name=table, file=found.file), flare_choice(flares), selection
     )
 
 

@@ -117,10 +117,10 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
 
 def _cuts(part: Run) -> list[FlareCut]:
     """Return what the cuts of flares kept and left, as their tables say; one that cannot be read is left out."""
-    tasks = {step.id: step.command.task for step in part.plan.steps}
+    cuts = {s.id for s in part.plan.steps if s.command.task == "flarecut" and s.command.parameter("goal") != "curve"}
     found: list[FlareCut] = []
     for done in part.done:
-        if tasks.get(done.step) == "flarecut" and done.outputs:
+        if done.step in cuts and done.outputs:
             with suppress(InvalidFile):
                 found.append(read_flare_cut(done.outputs[0].path))
     return found

@@ -14,7 +14,7 @@ from xphotfn.records.good_times import GoodTimes
 
 __all__ = ("GOALS", "FlareCut", "InOut", "LightCurve")
 
-GOALS = ("optimum", "quiet", "histogram", "expression", "pipeline", "given")
+GOALS = ("optimum", "quiet", "histogram", "expression", "pipeline", "given", "curve")
 _same = attrs.cmp_using(eq=np.array_equal)
 
 

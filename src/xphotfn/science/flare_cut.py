@@ -24,7 +24,6 @@ __all__ = (
     "kept_by",
     "quiet_bins",
     "snr_by_cut",
-    "sum_of_curves",
 )
 
 Floats = NDArray[np.float64]
@@ -63,28 +62,6 @@ def coarser(curve: LightCurve, factor: int) -> LightCurve:
         return curve
     counts, live = rebinned(curve.counts, factor), rebinned(curve.live_s, factor)
     return attrs.evolve(curve, bin_s=curve.bin_s * factor, counts=counts, live_s=live)
-
-
-def sum_of_curves(curves: tuple[LightCurve, ...]) -> LightCurve:
-    """Return the curve of several cameras together: counts added, live times averaged; for a cut that they share.
-
-    Raises
-    ------
-    InvalidRecord
-        Without curves, or where their bins differ.
-
-    Examples
-    --------
-    >>> one = LightCurve(start_s=0.0, bin_s=10.0, counts=[1, 2], live_s=[10.0, 8.0])
-    >>> both = sum_of_curves((one, one))
-    >>> both.counts.tolist(), both.live_s.tolist()
-    ([2, 4], [10.0, 8.0])
-    """
-    if not curves or len({(c.start_s, c.bin_s, c.counts.size) for c in curves}) != 1:
-        raise InvalidRecord("curves that are judged together need the same bins: make them with one start and width")
-    source = " + ".join(dict.fromkeys(c.source for c in curves if c.source))
-    counts = np.sum([c.counts for c in curves], axis=0)
-    return attrs.evolve(curves[0], counts=counts, live_s=np.mean([c.live_s for c in curves], axis=0), source=source)
 
 
 def flare_cut(

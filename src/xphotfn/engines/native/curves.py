@@ -16,6 +16,7 @@ from xphotfn.engines.native.exposure import ccd_intervals
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.errors import InvalidFile
 from xphotfn.records.light_curve import LightCurve
+from xphotfn.science.joint_curves import common_bins
 from xphotfn.science.light_curves import events_by_bin, inside, live_per_bin
 from xphotfn.science.sources import Circle, bright_circles, pixels_within
 
@@ -45,7 +46,9 @@ class Reading(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_curve(folder: Path, table: str, expression: str, bin_s: float, *, cut_sources: bool = False) -> Reading:
+def read_curve(
+    folder: Path, table: str, expression: str, bin_s: float, *, cut_sources: bool = False, common: bool = False
+) -> Reading:
     """Return the light curve of the selected events of a list.
 
     Parameters
@@ -58,6 +61,8 @@ def read_curve(folder: Path, table: str, expression: str, bin_s: float, *, cut_s
         Width of the bins in s; whole frames are best.
     cut_sources
         Leave out circles of 1 arcmin around bright sources that are found among the selected events themselves.
+    common
+        Whether bins begin at whole widths, so that those of several lists fall together; else with the list.
 
     Returns
     -------
@@ -80,11 +85,12 @@ def read_curve(folder: Path, table: str, expression: str, bin_s: float, *, cut_s
     header, path = source.table.block.header, source.table.path
     start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
     tree = parse(expand_macros(expression, source.keywords))
-    bins = _Bins(start, bin_s, max(1, ceil((stop - start) / bin_s)))
+    begin, number = common_bins(start, stop, bin_s) if common else (start, max(1, ceil((stop - start) / bin_s)))
+    bins = _Bins(begin, bin_s, number)
     counts, circles = _counts(source, tree, bins, cut_sources=cut_sources)
     ccds, notes = _frames(source, start, stop)
     curve = LightCurve(
-        start_s=start,
+        start_s=bins.start_s,
         bin_s=bin_s,
         counts=counts,
         live_s=live_per_bin(ccds, *bins),

@@ -20,11 +20,12 @@ from xphotfn.engines.native.good_time import gti_primary
 from xphotfn.engines.native.reporting import warn
 from xphotfn.errors import CommandFailed
 from xphotfn.io.flare_curves import holds_regions, read_flare_curve
-from xphotfn.io.good_time_files import read_good_times
+from xphotfn.io.good_time_files import read_cut_curve, read_good_times
 from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
 from xphotfn.science.flare_cut import Goal, flare_cut, kept_by
+from xphotfn.science.joint_curves import joint_curve
 
 __all__ = ("curve_block", "cut_cards", "flarecut", "gtiwrite")
 
@@ -70,23 +71,41 @@ def flarecut(command: Command, folder: Path) -> None:
     regions = _regions(full, folder)
     by_itself = full.parameter("cutsources") == "yes" and not regions
     chosen = f"({expression}) && {regions}" if regions else expression
-    reading = read_curve(folder, full.parameter("table"), chosen, width, cut_sources=by_itself)
+    common = full.parameter("goal") == "curve" or bool(full.parameter("jointcurves"))
+    reading = read_curve(folder, full.parameter("table"), chosen, width, cut_sources=by_itself, common=common)
     if not reading.curve.seconds > 0:
         raise CommandFailed(command.argv, "the list has no live time: no frame lies in its good time")
-    smallest = float(full.parameter("smallest"))
-    goal = full.parameter("goal")
-    if goal == "pipeline":
-        reading, cut = _of_pipeline(command, folder / full.parameter("curve"), reading, smallest)
-    elif goal in _GOALS:
-        cut = flare_cut(reading.curve, _GOALS[goal], smallest=smallest, frame_ends=reading.frame_ends)
-    elif full.parameter("withgoodtime") == "yes":
-        cut = kept_by(reading.curve, read_good_times(folder / full.parameter("goodtime")), goal, smallest=smallest)
-    else:
-        raise CommandFailed(command.argv, f"goal={goal} needs goodtime=, the table of the time that is kept")
+    reading, cut = _cut(command, folder, reading)
     _say(reading, cut)
     with publish(folder / full.parameter("gtiset")) as temporary:
         good = gti_block("STDGTI", None, cut.good.intervals, cut_cards(cut, None if regions else len(reading.circles)))
         temporary.write_bytes(gti_primary(full) + good + curve_block(reading.curve))
+
+
+def _cut(command: Command, folder: Path, reading: Reading) -> tuple[Reading, FlareCut]:
+    """Return the curve that is judged and the cut on it."""
+    full = resolved(command)
+    goal, smallest, curve = full.parameter("goal"), float(full.parameter("smallest")), reading.curve
+    others = [folder / name for name in full.parameter("jointcurves").split()]
+    if goal == "pipeline":
+        return _of_pipeline(command, folder / full.parameter("curve"), reading, smallest)
+    if goal == "curve":
+        whole = good_times([(curve.start_s, curve.start_s + curve.counts.size * curve.bin_s)])
+        return reading, kept_by(curve, whole, goal, smallest=smallest)
+    if goal in _GOALS:
+        joint = joint_curve([curve, *map(read_cut_curve, others)], smallest=smallest) if others else curve
+        cut = flare_cut(joint, _GOALS[goal], smallest=smallest, frame_ends=reading.frame_ends)
+        return reading, _of_one(cut, curve, len(others), smallest) if others else cut
+    if full.parameter("withgoodtime") == "yes":
+        good = read_good_times(folder / full.parameter("goodtime"))
+        return reading, kept_by(curve, good, goal, smallest=smallest)
+    raise CommandFailed(command.argv, f"goal={goal} needs goodtime=, the table of the time that is kept")
+
+
+def _of_one(joint: FlareCut, curve: LightCurve, others: int, smallest: float) -> FlareCut:
+    """Return a cut that several cameras share as what it keeps and leaves of one of them."""
+    warn("joint", f"judged together with {others} other list{'' if others == 1 else 's'}, as one: {joint}")
+    return kept_by(curve, joint.good, joint.goal, smallest=smallest)
 
 
 def _regions(full: Command, folder: Path) -> str:
