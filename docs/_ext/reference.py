@@ -126,7 +126,14 @@ THEMES = (
         "fluxes",
         "Fluxes",
         "From count rates to fluxes and luminosities: conversion factors, spectra, absorption.",
-        ("records.ecf", "records.spectrum", "measure.conversion", "measure.fluxes"),
+        (
+            "records.ecf",
+            "records.spectrum",
+            "measure.conversion",
+            "measure.fluxes",
+            "measure.luminosities",
+            "science.spectra",
+        ),
     ),
     Theme(
         "statistics",

@@ -51,7 +51,7 @@ from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
 from xphotfn.measure.centre import find_centre as find_centre
 from xphotfn.measure.cleaning import clean_events as clean_events, in_out as in_out, light_curve as light_curve
-from xphotfn.measure.conversion import power_law_ecf as power_law_ecf
+from xphotfn.measure.conversion import ecf_from_response as ecf_from_response, power_law_ecf as power_law_ecf
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
     counts_at as counts_at,
@@ -68,6 +68,7 @@ from xphotfn.measure.fluxes import fluxes as fluxes
 from xphotfn.measure.info import info as info
 from xphotfn.measure.joined import joined as joined
 from xphotfn.measure.joint import JointFlag as JointFlag, joint_photometry as joint_photometry
+from xphotfn.measure.luminosities import luminosity as luminosity
 from xphotfn.measure.map_files import rate_map as rate_map, read_rate_map as read_rate_map
 from xphotfn.measure.maps import (
     combined_rate_map as combined_rate_map,
@@ -175,6 +176,7 @@ from xphotfn.science.significance import (
 )
 from xphotfn.science.snr import xga_method as xga_method
 from xphotfn.science.source_regions import source_regions as source_regions
+from xphotfn.science.spectra import k_correction as k_correction
 from xphotfn.store.inspect import explain as explain, prune as prune, verify as verify
 from xphotfn.units import xmm_sky as xmm_sky
 

@@ -75,7 +75,7 @@ def test_a_joint_flux_of_one_camera_is_the_flux_of_its_joint_rate(camera, n, b):
     other = xp.fluxes(xp.joint_photometry(table), ecf=factor(camera))
     for flux in COLUMNS:
         assert one[flux].unit == FLUX
-        assert one[flux].to_value(FLUX) == pytest.approx(other[flux].to_value(FLUX), rel=1e-9)
+        assert one[flux].to_value(FLUX) == pytest.approx(other[flux].to_value(FLUX), rel=1e-9, abs=0)
     assert one["exposure"].unit.is_equivalent(u.ct * u.cm**2 * u.s / u.erg)
     assert not {"rate", "rate_low", "upper_limit"} & set(one.colnames)
     assert one["significance"][0] == pytest.approx(other["significance"][0], abs=1e-9)
@@ -85,7 +85,7 @@ def test_three_cameras_give_one_flux_with_the_largest_systematic():
     flux, exposure = 3e-14, 2e4
     rows = [(0, ecf.instrument, round(flux * ecf.ct_cm2_per_erg * exposure) + 20, 200) for ecf in ECFS]
     [joint] = xp.joint_photometry(rates(rows), response=ECFS)
-    assert joint["flux"].to_value(FLUX) == pytest.approx(flux, rel=0.005)
+    assert joint["flux"].to_value(FLUX) == pytest.approx(flux, rel=0.005, abs=0)
     assert joint["flux_systematic"] == max(ecf.systematic for ecf in ECFS)
     assert joint["instrument"] == "combined"
     assert joint["flux_kind"] == "absorbed"
@@ -138,10 +138,8 @@ def test_the_systematic_of_the_profile_is_in_that_of_the_flux():
 def test_a_table_read_back_without_units_gives_the_same_fluxes(tmp_path):
     table = rates([(0, "pn", 50, 100), (1, "pn", 5, 100)])
     table.write(tmp_path / "rates.csv")
-    found = xp.fluxes(Table.read(tmp_path / "rates.csv"), ecf=factor())
-    assert found["flux"].to_value(FLUX) == pytest.approx(
-        xp.fluxes(table, ecf=factor())["flux"].to_value(FLUX), rel=1e-9
-    )
+    found, again = (xp.fluxes(t, ecf=factor())["flux"] for t in (table, Table.read(tmp_path / "rates.csv")))
+    assert again.to_value(FLUX) == pytest.approx(found.to_value(FLUX), rel=1e-9, abs=0)
 
 
 def changed(**columns):
@@ -212,3 +210,66 @@ def test_exposures_in_cm2_s_do_not_meet_a_factor():
     table["exposure_unit"] = ["cm2 s"]
     with pytest.raises(UnitMismatch, match="area twice"):
         xp.joint_photometry(table, response=factor())
+
+
+# Luminosities.
+
+CLUSTER = xp.galaxy_cluster("A907", 149.59209, -11.05972, redshift=0.16)
+UNABSORBED = factor(absorbed=False)
+
+
+def test_luminosities_of_a_table_keep_the_ratios_of_its_fluxes():
+    table = xp.fluxes(rates([(0, "pn", 50, 100), (1, "pn", 5, 100)]), ecf=UNABSORBED)
+    found = xp.luminosity(table, CLUSTER, kcorrection=UNABSORBED)
+    one = xp.luminosity(1e-13 * FLUX, CLUSTER, kcorrection=UNABSORBED) / (1e-13 * FLUX)
+    for name in ("", "_low", "_high", "_limit"):
+        assert found[f"luminosity{name}"].unit == u.erg / u.s
+        expected = (table[f"flux{name}"] * one).to_value(u.erg / u.s)
+        assert found[f"luminosity{name}"].value == pytest.approx(expected, rel=1e-12)
+    bare = xp.luminosity(1e-13 * FLUX, CLUSTER, kcorrection=1, absorbed=False) / (1e-13 * FLUX)
+    assert float(one / bare) == pytest.approx(1.16**-0.3, rel=1e-12)
+
+
+def brems(redshift):
+    spectrum = xp.absorbed_bremsstrahlung(kt=5 * u.keV, nh=5e20 / u.cm**2, redshift=redshift)
+    return attrs.evolve(UNABSORBED, spectrum=spectrum)
+
+
+@pytest.mark.parametrize(
+    ("flux", "target", "how", "error", "said"),
+    [
+        (1e-13 * FLUX, CLUSTER, {"kcorrection": factor()}, InvalidRecord, "unabsorbed flux"),
+        (1e-13 * FLUX, CLUSTER, {"kcorrection": 1, "absorbed": True}, InvalidRecord, "unabsorbed flux"),
+        (1e-13 * FLUX, CLUSTER, {"kcorrection": 1}, InvalidRecord, "absorbed=False"),
+        (1e-13 * FLUX, CLUSTER, {"kcorrection": 0, "absorbed": False}, InvalidRecord, "above 0"),
+        (1e-13 * FLUX, CLUSTER, {"kcorrection": "none", "absorbed": False}, InvalidRecord, "above 0"),
+        (1e-13, CLUSTER, {"kcorrection": UNABSORBED}, UnitMismatch, "erg/cm2/s"),
+        (1e-13 * FLUX, CLUSTER, {"kcorrection": brems(0.0)}, InvalidRecord, "redshift=0.16"),
+        (
+            1e-13 * FLUX,
+            xp.point_source("star", 10, -5, radius=10 * u.arcsec),
+            {"kcorrection": UNABSORBED},
+            InvalidRecord,
+            "no redshift",
+        ),
+        (xp.fluxes(changed(), ecf=factor()), CLUSTER, {"kcorrection": UNABSORBED}, InvalidRecord, "unabsorbed flux"),
+        (changed(), CLUSTER, {"kcorrection": UNABSORBED}, ProductMissing, "fluxes"),
+        (
+            xp.fluxes(changed(), ecf=UNABSORBED),
+            CLUSTER,
+            {"kcorrection": factor(band=HARD, absorbed=False)},
+            ProductMissing,
+            "no factor is of",
+        ),
+    ],
+)
+def test_what_is_no_luminosity_is_refused(flux, target, how, error, said):
+    with pytest.raises(error, match=said):
+        xp.luminosity(flux, target, **how)
+
+
+def test_bremsstrahlung_of_the_targets_redshift_has_its_k_correction():
+    ratio = xp.luminosity(1e-13 * FLUX, CLUSTER, kcorrection=brems(0.16)) / xp.luminosity(
+        1e-13 * FLUX, CLUSTER, kcorrection=1, absorbed=False
+    )
+    assert float(ratio) == pytest.approx(0.9489, abs=5e-5)

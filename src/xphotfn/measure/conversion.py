@@ -1,21 +1,31 @@
 """Energy conversion factors of the EPIC cameras: from the packaged tables, by name."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.conversion_tables import factor_table, published_factors
+from xphotfn.io.responses import read_responses
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter, said_absorbed
-from xphotfn.records.instrument import instrument as camera_of
-from xphotfn.records.spectrum import PowerLaw, absorbed_power_law
+from xphotfn.records.instrument import INSTRUMENTS, instrument as camera_of
+from xphotfn.records.spectrum import (
+    Bremsstrahlung,
+    PowerLaw,
+    Spectrum,
+    SpectrumTable,
+    absorbed_power_law,
+    spectrum_table,
+)
 from xphotfn.science.interpolation import bilinear, require_on_nodes
+from xphotfn.science.response import counts_per_erg
 
-__all__ = ("CALIBRATION", "power_law_ecf")
+__all__ = ("CALIBRATION", "ecf_from_response", "power_law_ecf")
 
 CALIBRATION = 0.04
 """Relative error of the effective area of one camera, from how the cameras differ (Read+ 2014, Mateos+ 2009)."""
@@ -178,3 +188,97 @@ def _of_table(cell: Cell, spectrum: PowerLaw, absorbed: bool) -> tuple[float, fl
     band = cell[2]
     calibration = _SOFT_MOS[band.hi_ev] if band.lo_ev < PN_FLOOR_EV else CALIBRATION
     return value, math.hypot(calibration, float(np.max(np.abs(others / value - 1))))
+
+
+def ecf_from_response(
+    spectrum: Spectrum | Sequence[Any],
+    arf: str | Path,
+    rmf: str | Path | None = None,
+    *,
+    band: Band,
+    arf_includes: Iterable[str],
+    absorbed: bool,
+) -> Ecf:
+    """Return the counts that a spectrum of one erg/cm2/s gives, by the response files of any telescope.
+
+    Parameters
+    ----------
+    spectrum
+        What :func:`absorbed_power_law`, :func:`absorbed_bremsstrahlung` or :func:`spectrum_table` returns, or a
+        sequence of its three columns: lower and upper energies in keV and photons/cm2/s in each bin, as they arrive.
+    arf
+        OGIP file of the effective area.
+    rmf
+        OGIP file of the redistribution, on the same energies. Without it energies count as measured exactly: 0.5 to 1 %
+        off above 0.5 keV for a CCD and a spectrum that is not much absorbed, and far off below.
+    band
+        Of counts and flux.
+    arf_includes
+        What the area holds beside the area on axis for the whole source: of ``vignetting`` and ``enclosed``, both as
+        arfgen makes it of a source, ``()`` for none. It has no default: rates of maps are corrected for vignetting, and
+        with ``psf`` for the enclosed fraction, and would be corrected twice.
+    absorbed
+        True for the flux that arrives, False for that before the absorption.
+
+    Returns
+    -------
+    Ecf
+        ``instrument`` and ``filter`` are those of the ARF. ``systematic`` is the 4 % of a camera's calibration only:
+        the spectrum is taken to be known. Fold others, and give what they differ by with ``attrs.evolve``.
+
+    Raises
+    ------
+    InvalidFile
+        If a file is no ARF or RMF, or their energies differ.
+    InvalidRecord
+        If the area or a table leaves out part of the band, a table does not know its unabsorbed flux, or
+        ``arf_includes`` or ``absorbed`` is not said.
+
+    Notes
+    -----
+    ``sum A_i P_i N_i / int E N(E) dE``: area, part of the counts of energy i that is measured in the band, and photons.
+    Channels at the band's ends count by their part. Channels are counted from TLMIN of F_CHAN, else as EBOUNDS begins.
+
+    References
+    ----------
+    OGIP memos CAL/GEN/92-002 and 92-002a (response files). Morrison & McCammon 1983, ApJ 270, 119 (absorption).
+
+    Examples
+    --------
+    >>> import astropy.units as u
+    >>> from xphotfn.records.band import energy_band
+    >>> ecf_from_response(
+    ...     absorbed_power_law(gamma=1.7, nh=3e20 / u.cm**2), "no.arf", band=energy_band(0.5 * u.keV, 2 * u.keV),
+    ...     arf_includes=(), absorbed=True,
+    ... )
+    Traceback (most recent call last):
+    ...
+    xphotfn.errors.InvalidFile: no.arf: there is no such file: check the path
+    """
+    kind, of = said_absorbed(absorbed), of_kind(band, Band, "energy_band(0.5*u.keV, 2*u.keV)").nominal
+    model = spectrum if isinstance(spectrum, PowerLaw | Bremsstrahlung | SpectrumTable) else _columns(spectrum)
+    files = read_responses(arf, rmf)
+    value = counts_per_erg(model, files.area, files.matrix, of, absorbed=kind)
+    names = (name for name in (arf, rmf) if name is not None)
+    return Ecf(
+        ct_cm2_per_erg=value, instrument=_own_name(files.instrument), filter=files.filter, band=of, spectrum=model,
+        absorbed=kind, systematic=CALIBRATION, source=" and ".join(Path(name).name for name in names),
+        arf_includes=arf_includes,
+    )  # fmt: skip
+
+
+def _columns(spectrum: Any) -> SpectrumTable:
+    try:
+        lo, hi, photons = spectrum
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(
+            "a spectrum is what absorbed_power_law, absorbed_bremsstrahlung or spectrum_table returns, or three "
+            f"columns: lower and upper energies and photons/cm2/s, got {type(spectrum).__name__}"
+        ) from error
+    return spectrum_table(lo, hi, photons)
+
+
+def _own_name(instrument: str) -> str:
+    """Return the name that tables give a camera: ours of EPIC, in small letters of others."""
+    names = {name.upper(): c.name for c in INSTRUMENTS for name in (c.name, c.sas_name, c.pps_name)}
+    return names.get(instrument.upper(), instrument.lower())

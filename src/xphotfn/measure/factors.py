@@ -13,7 +13,7 @@ from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter
 from xphotfn.records.instrument import is_epic
 
-__all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "RowFactors", "ecfs_of", "factors_of_rows")
+__all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "RowFactors", "band_texts", "ecfs_of", "factors_of_rows")
 
 RATE_COLUMNS = ("rate", "rate_low", "rate_high", "upper_limit")
 FLUX_COLUMNS = ("flux", "flux_low", "flux_high", "flux_limit")
@@ -82,7 +82,7 @@ def factors_of_rows(table: Any, given: Any) -> RowFactors:
             "the table has no column filter, which a factor hangs on: measure again with photometry, or add it, as in "
             'table["filter"] = "Thin1"'
         )
-    by_row = {(ecf.instrument, ecf.filter, text): ecf for ecf in ecfs for text in _texts(ecf.band)}
+    by_row = {(ecf.instrument, ecf.filter, text): ecf for ecf in ecfs for text in band_texts(ecf.band)}
     cameras, bands = texts_of(table, "instrument"), texts_of(table, "band")
     filters = texts_of(table, "filter")
     rate_of = texts_of(table, "rate_of") if "rate_of" in table.colnames else np.full(len(table), "aperture")
@@ -101,7 +101,7 @@ def _who(*words: str) -> str:
     return " ".join(word for word in words if word)
 
 
-def _texts(band: Band) -> tuple[str, ...]:
+def band_texts(band: Band) -> tuple[str, ...]:
     """Return how tables write a band and those that are called the same."""
     of = band.nominal
     ends = [(lo, hi) for lo in (of.lo_ev, of.lo_ev + 1) for hi in (of.hi_ev, of.hi_ev - 1) if lo < hi]

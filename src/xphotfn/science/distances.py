@@ -11,7 +11,7 @@ from xphotfn.records.target import CosmologyParameters, Target
 from xphotfn.science.flat_cosmology import NAMED, FlatLambdaCDM, comoving_distance_kpc
 from xphotfn.units import quantity
 
-__all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "radius_deg")
+__all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "luminosity_distance_cm", "radius_deg")
 
 
 def radius_deg(radius: Any, target: Target | None) -> float:
@@ -91,6 +91,12 @@ def _flat(cosmology: str | CosmologyParameters) -> FlatLambdaCDM | None:
         return NAMED.get(cosmology)
     values = dict(cosmology.parameters)
     return FlatLambdaCDM.of(values) if cosmology.kind == "FlatLambdaCDM" else None
+
+
+def luminosity_distance_cm(cosmology: str | CosmologyParameters, redshift: float) -> float:
+    """Return the luminosity distance in cm; parameters as in :func:`angular_diameter_distance_kpc`."""
+    near = angular_diameter_distance_kpc(cosmology, redshift) * u.kpc
+    return float((near * (1 + redshift) ** 2).to_value(u.cm))
 
 
 def _flrw(cosmology: str | CosmologyParameters) -> Any:
