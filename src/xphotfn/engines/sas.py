@@ -27,6 +27,7 @@ from xphotfn.engines.processes import run_process
 from xphotfn.errors import CommandFailed, XphotfnError
 from xphotfn.io.fits import grid_of, read_header
 from xphotfn.records._fields import non_empty, pairs, positive
+from xphotfn.records._html import record_html
 
 __all__ = ("SasEngine", "sas_engine")
 
@@ -63,6 +64,9 @@ class SasEngine:
     calibration: str = ""
     timeout_s: float = field(default=3600.0, converter=float, validator=positive)
     env: tuple[tuple[str, str], ...] = field(default=(), converter=pairs, repr=False)
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     @property
     def identity(self) -> str:

@@ -17,6 +17,7 @@ from xphotfn.errors import InvalidFile, InvalidRecord, UnitMismatch
 from xphotfn.io.bounded import MOST_TEXT, read_bounded
 from xphotfn.records._fields import items, pairs
 from xphotfn.records.region import Region
+from xphotfn.records.several import Several
 from xphotfn.units import dec_deg, ra_deg
 
 __all__ = ("RegionFile", "drawn_on", "means_pixels", "read_region_file", "read_regions")
@@ -125,7 +126,7 @@ def read_regions(path: str | Path) -> tuple[Region, ...]:
     >>> region.shape, region.x, region.size, region.colour, region.line
     ('ellipse', 262.7, (26.0, 23.0), 'green', 2)
     """
-    return read_region_file(path).regions
+    return Several(read_region_file(path).regions)
 
 
 def read_region_file(path: str | Path) -> RegionFile:

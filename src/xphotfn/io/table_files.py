@@ -14,6 +14,7 @@ TABLE_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".
                  ".vot": "votable", ".votable": "votable", ".xml": "votable"}  # fmt: skip
 _TEXTS = (".csv", ".txt", ".tsv", ".dat")
 _DELIMITERS = (";", "\t", ",")  # in this order: a semicolon is no part of a name, and leaves the comma for decimals
+_LONGEST_KEYWORD = 8  # of FITS
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a text for a formula
 _ANGLE = re.compile(r"[-+][\d.:\s]+(?:[eE][-+]?\d+)?")  # or a number, which is no formula
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
@@ -166,7 +167,7 @@ def write_table(table: Any, path: str | Path, *, overwrite: bool = False) -> Pat
     (['name', "'=1+1"], np.str_('=1+1'))
     """
     kind = table_format(Path(path))
-    guarded = _guarded(table) if kind == TABLE_FORMATS[".csv"] else table
+    guarded = _CHANGED.get(kind, lambda same: same)(table)
     with publish(path, overwrite=overwrite) as temporary:
         guarded.write(temporary, format=kind, overwrite=True)
     return Path(path)
@@ -180,3 +181,18 @@ def _guarded(table: Any) -> Any:
         if spreadsheet_cell(name) != name:
             found.rename_column(name, spreadsheet_cell(name))
     return found
+
+
+def _with_short_meta(table: Any) -> Any:
+    """Return a table whose meta data a FITS header can hold: plain values, long names by HIERARCH."""
+    found = table.copy()
+    found.meta = {
+        name if len(name) <= _LONGEST_KEYWORD else f"HIERARCH {name}": value
+        for name, value in table.meta.items()
+        if isinstance(value, str | int | float | bool)
+    }
+    return found
+
+
+_CHANGED = {TABLE_FORMATS[".csv"]: _guarded, TABLE_FORMATS[".fits"]: _with_short_meta}
+"""What has to be changed of a table before it is written in a format."""

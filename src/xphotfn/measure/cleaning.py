@@ -18,6 +18,7 @@ from xphotfn.io.good_time_files import read_flare_cut
 from xphotfn.io.recognise import is_filtered
 from xphotfn.io.write import check_free, publish
 from xphotfn.measure.images import event_list, good_time_of
+from xphotfn.records._html import record_html
 from xphotfn.records.band import Band
 from xphotfn.records.facts import FileFacts
 from xphotfn.records.good_times import GoodTimes
@@ -140,6 +141,9 @@ class Cleaned(NamedTuple):
     cut: FlareCut
     contamination: InOut | str
     printed: str
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def clean_events(

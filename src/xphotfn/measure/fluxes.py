@@ -59,12 +59,12 @@ def fluxes(table: Any, *, ecf: Any) -> Any:
     >>> bool(abs(result["flux"][0] * factor.value / result["rate"][0] - 1) < 1e-12), str(result["flux_kind"][0])
     (True, 'absorbed')
     """
-    from astropy.table import QTable
+    from xphotfn.records.result_table import ResultTable
 
     _require_rates(table)
     factors = factors_of_rows(table, ecf)
     rates = {name: _rates(table, name) for name in RATE_COLUMNS if name in table.colnames}
-    result = QTable(table, copy=True)
+    result = ResultTable(table, copy=True)
     for flux, rate in zip(FLUX_COLUMNS, RATE_COLUMNS, strict=True):
         if rate in rates:
             result[flux] = u.Quantity(rates[rate] / factors.values, FLUX_UNIT)

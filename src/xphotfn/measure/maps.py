@@ -110,7 +110,7 @@ def maps_by_field(run: Run) -> dict[str, tuple[RateMap, ...]]:
     found: dict[str, list[RateMap]] = {field.name: [] for field in run.plan.fields}
     for what, item in _maps(run, None, None):
         found[what[0]].append(item)
-    return {name: tuple(maps) for name, maps in found.items()}
+    return {name: Several(maps) for name, maps in found.items()}
 
 
 def select(

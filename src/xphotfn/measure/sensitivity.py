@@ -12,8 +12,10 @@ from xphotfn.engines.native.emosaic import fitting_card
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import RateMap
+from xphotfn.io.thumbnails import picture
 from xphotfn.measure.aperture_maps import ApertureMaps, aperture_maps
 from xphotfn.records._fields import one_of
+from xphotfn.records._html import block, facts
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.limits import (
@@ -146,6 +148,12 @@ class LimitMap:
             case _:
                 assert_never(self.kind)
         return tuple(found)
+
+    def _repr_html_(self) -> str:
+        shown = picture(self.data, f"thumbnail of the {self.kind}; grey has no value")
+        facts_of = (("Of", f"the whole {self.of}"), ("Map", self.name), ("Probability", self.probability),
+                    ("False alarm", self.false_alarm), ("Unit", RATE_NAMES[self.exposure_unit]))  # fmt: skip
+        return block(str(self), shown, facts(facts_of))
 
     def __str__(self) -> str:
         return f"{self.kind} of {self.name or 'a map'}, of the whole {self.of}"

@@ -78,8 +78,10 @@ def details(summary: Any, body: Html, *, opened: bool = False) -> Html:
 
 
 def record_html(record: Any) -> str:
-    """Return any record as a table of its fields."""
-    pairs = [(item.name, _shown(getattr(record, item.name))) for item in fields(type(record)) if item.repr]
+    """Return any record, or named tuple, as a table of its fields."""
+    kind = type(record)
+    names = [item.name for item in fields(kind) if item.repr] if has(kind) else list(kind._fields)
+    pairs = [(name, _shown(getattr(record, name))) for name in names]
     return block(type(record).__name__, facts((name.strip("_"), value) for name, value in pairs))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
+from xphotfn.records._html import record_html
 from xphotfn.science._numeric import Floats
 from xphotfn.science.profile import ring_edges
 
@@ -48,6 +49,9 @@ class BetaModelFit(NamedTuple):
     expected: Floats
     cash: float
     converged: bool
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 class _Rings(NamedTuple):

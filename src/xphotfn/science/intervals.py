@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._html import record_html
 from xphotfn.science._numeric import (
     Floats,
     over_valid,
@@ -49,6 +50,9 @@ class Interval(NamedTuple):
 
     lower: Floats
     upper: Floats
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 class Estimate(NamedTuple):

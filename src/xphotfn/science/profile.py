@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
+from xphotfn.records._html import record_html
 from xphotfn.science._numeric import Floats
 from xphotfn.science.intervals import garwood_interval
 
@@ -53,6 +54,9 @@ class Concentration(NamedTuple):
 
     value: float
     error: float
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def ring_sums(

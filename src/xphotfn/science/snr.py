@@ -11,6 +11,7 @@ from attrs import frozen
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, NoData
+from xphotfn.records._html import record_html
 from xphotfn.records.measurement import Measurement
 from xphotfn.science.significance import (
     exact_significance,
@@ -104,6 +105,9 @@ class XGAMethod:
 
     exp_corr: bool = True
     allow_negative: bool = False
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     @property
     def name(self) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import of_kind
 from xphotfn.records.region import Region
+from xphotfn.records.several import Several
 from xphotfn.records.source import DetectedObject, DetectedSource, SearchedMap, SourceList
 from xphotfn.science._numeric import Floats
 from xphotfn.science.encircled_energy import radius_of_fraction
@@ -70,7 +71,7 @@ def source_regions(
     """
     of_kind(sources, SourceList, "detect_sources(...) or read_source_list(...)")
     radius = _rule(sources, cut, level)
-    return tuple(_regions(sources, radius))
+    return Several(_regions(sources, radius))
 
 
 def _rule(sources: SourceList, cut: Any, level: float | None) -> Radius:

@@ -10,6 +10,7 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.shell import comment, link_line, shell_line
 from xphotfn.errors import InvalidFile, ProductMissing
 from xphotfn.records._fields import items, pairs
+from xphotfn.records._html import record_html
 from xphotfn.store.store import MARKER, Store, digest_file, open_store
 
 __all__ = ("Explanation", "Source", "existing_store", "explain", "read_manifest")
@@ -77,6 +78,9 @@ class Explanation:
     made: str = ""
     seconds: float = 0.0
     log: str = ""
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     @property
     def replayable(self) -> bool:

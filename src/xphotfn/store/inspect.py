@@ -11,6 +11,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidFile
 from xphotfn.records._fields import items, strings
+from xphotfn.records._html import record_html
 from xphotfn.store.explanation import Explanation, Source, existing_store, explain, read_manifest
 from xphotfn.store.host import owner_of
 from xphotfn.store.run_record import read_run, run_files
@@ -67,6 +68,9 @@ class Verified:
     damaged: tuple[Damage, ...] = field(default=(), converter=items)
     removed: bool = False
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
     @property
     def is_good(self) -> bool:
         """Whether every product is as it was published."""
@@ -106,6 +110,9 @@ class Pruned:
     size: int = 0
     kept: int = 0
     dry_run: bool = False
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     def __str__(self) -> str:
         did = "would remove" if self.dry_run else "removed"

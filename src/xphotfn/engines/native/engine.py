@@ -14,6 +14,7 @@ from xphotfn.engines.native.reporting import collected
 from xphotfn.engines.native.rules import RULES
 from xphotfn.errors import CommandFailed
 from xphotfn.records._fields import one_of
+from xphotfn.records._html import record_html
 
 __all__ = ("NativeEngine", "native_engine")
 
@@ -52,6 +53,9 @@ class NativeEngine:
     sampling: str = field(default="sas", validator=one_of("sas", "pixel"))
     ccf: str | None = None
     ccf_issues: str = ""
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
     @property
     def identity(self) -> str:
