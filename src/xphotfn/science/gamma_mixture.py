@@ -26,6 +26,7 @@ __all__ = (
     "mixture_shortest",
     "mixture_survival",
     "normalised_mixture",
+    "weights_of",
 )
 
 NEGLIGIBLE = 50.0  # terms below exp(-50) of the largest are left out
@@ -85,6 +86,11 @@ def mixture_of(first: Floats, raw: Floats, rate: Floats) -> GammaMixture:
     factor = _factors(start, weight.shape[0])
     above = np.cumsum(weight[::-1], axis=0)[::-1]
     return GammaMixture(start, weight * factor, above * factor, rate, mean, mean + np.maximum(spread, 0.0))
+
+
+def weights_of(mixture: GammaMixture) -> Floats:
+    """Return the weights of the terms, of sum 1, shape (terms, rows)."""
+    return np.asarray(mixture.weight / _factors(mixture.first, mixture.weight.shape[0]))
 
 
 def _factors(first: Floats, terms: int) -> Floats:
