@@ -65,6 +65,7 @@ from xphotfn.measure.detection import (
 )
 from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
 from xphotfn.measure.fluxes import fluxes as fluxes
+from xphotfn.measure.hardness import hardness_ratios as hardness_ratios
 from xphotfn.measure.info import info as info
 from xphotfn.measure.joined import joined as joined
 from xphotfn.measure.joint import JointFlag as JointFlag, joint_photometry as joint_photometry
@@ -156,6 +157,7 @@ from xphotfn.science.encircled_energy import (
     radius_of_fraction as radius_of_fraction,
 )
 from xphotfn.science.flare_cut import flare_cut as flare_cut, in_out_ratio as in_out_ratio
+from xphotfn.science.hardness import hardness_ratio as hardness_ratio
 from xphotfn.science.intervals import (
     garwood_interval as garwood_interval,
     kraft_interval as kraft_interval,

@@ -22,6 +22,7 @@ from xphotfn.measure.joint_table import (
     require_one_place,
     require_one_rate,
     require_possible,
+    single_counts,
     texts_of,
     values_of,
 )
@@ -41,7 +42,6 @@ KEYS = ("position", "band", "instrument", "obs_id")
 WEIGHTED = ("rate", "effective_exposure", "dispersion")
 NEEDED = (*KEYS, "ra", "dec", "counts", "background_counts", "alpha", "exposure_mean", *WEIGHTED)
 FILL = (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 0.0)  # of what does not count
-SAME = 1e-9  # relative difference of counts that is rounding
 GROUPS = 20_000  # positions of one step, which bounds the memory
 SIGMA = 3.0  # beyond which flags are raised
 NOMINAL = float(special.ndtr(-SIGMA))
@@ -334,8 +334,7 @@ def _rows(table: Any, response: Floats, enclosed: Any) -> _Rows:
         rate, exposure, each = (
             values_of(table, f"{prefix}{name}") for name in ("rate", "effective_exposure", "dispersion")
         )
-        on = np.maximum(rate * exposure + alpha * b, 0.0) / each
-        on = np.where(np.abs(on - n) <= SAME * n, n, on)
+        on = single_counts(n, alpha * b, rate * exposure, each)
     exposure = exposure * response
     found = (n, b, alpha, exposure, on, b / each, exposure / each)
     good = np.all(np.isfinite(found), axis=0) & (alpha > 0)  # no background can be told without a ratio

@@ -20,6 +20,7 @@ __all__ = (
     "require_one_place",
     "require_one_rate",
     "require_possible",
+    "single_counts",
     "texts_of",
     "values_of",
 )
@@ -27,6 +28,7 @@ __all__ = (
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
 PLACE_ARCSEC = 0.1  # by which rows of one position may lie apart, as after rounding in a file
+SAME = 1e-9  # relative difference of counts that is rounding
 RADIUS = 1e-6  # relative difference of radii that is rounding
 COMBINED = "combined"  # ObsID and camera of a mosaic
 
@@ -106,6 +108,12 @@ def groups_of(*keys: NDArray[Any]) -> tuple[Rows, Rows]:
     rank = np.empty_like(order)
     rank[order] = np.arange(order.size)
     return first[order], rank[number]
+
+
+def single_counts(n: Floats, background: Floats, net: Floats, dispersion: Floats) -> Floats:
+    """Return the single counts that weighted ones are worth: those with their net counts and their dispersion."""
+    found = np.maximum(net + background, 0.0) / dispersion
+    return np.asarray(np.where(np.abs(found - n) <= SAME * n, n, found))
 
 
 def require_possible(table: Any, names: tuple[str, ...]) -> None:

@@ -5,12 +5,12 @@ from typing import Any, final
 import astropy.units as u
 from attrs import field, frozen
 
-from xphotfn.errors import InvalidRecord
+from xphotfn.errors import InvalidRecord, XphotfnError
 from xphotfn.records._fields import whole
 from xphotfn.records._html import block, facts
 from xphotfn.units import energy_ev
 
-__all__ = ("NOT_NAMED", "Band", "energy_band")
+__all__ = ("NOT_NAMED", "Band", "band_of_text", "energy_band")
 
 _NEVER_EV = 2**31 - 1  # no instrument has such a channel
 
@@ -98,3 +98,23 @@ def energy_band(lo: Any, hi: Any) -> Band:
     Band(lo_ev=500, hi_ev=2000)
     """
     return Band(lo_ev=energy_ev(lo, "the band's lower energy"), hi_ev=energy_ev(hi, "the band's upper energy"))
+
+
+def band_of_text(text: str) -> Band:
+    """Return the band that a table names: the inverse of ``str``.
+
+    Raises
+    ------
+    InvalidRecord
+        If it is no such text.
+
+    Examples
+    --------
+    >>> band_of_text("0.5-2 keV")
+    Band(lo_ev=500, hi_ev=2000)
+    """
+    lo, _, hi = text.removesuffix(" keV").partition("-")
+    try:
+        return energy_band(f"{lo} keV", f"{hi} keV")
+    except XphotfnError as error:
+        raise InvalidRecord(f"no band is called {text!r}: tables of photometry have such as '0.5-2 keV'") from error

@@ -77,7 +77,7 @@ def hardness_ratio(soft: OnOff, hard: OnOff, *, confidence: float = ONE_SIGMA, p
     --------
     >>> found = hardness_ratio((20, 10, 0.2), (5, 10, 0.2))
     >>> [round(float(v), 5) for v in found]
-    [-0.84707, -0.67371, -0.46568]
+    [-0.84708, -0.67371, -0.46567]
     """
     if not (np.isfinite(prior) and prior > 0):
         raise InvalidRecord(f"prior must be an index above 0, such as 1 (flat) or 0.5, got {prior!r}")
@@ -113,17 +113,21 @@ class _Betas(NamedTuple):
     @classmethod
     def of(cls, soft: GammaMixture, hard: GammaMixture) -> "_Betas":
         """Return those of two mixtures of Gamma distributions."""
-        weights = weights_of(hard), weights_of(soft)
-        shapes = [m.first + 1 + np.arange(w.shape[0])[:, None] for m, w in zip((hard, soft), weights, strict=True)]
-        left = [(np.cumsum(w[::-1], axis=0)[::-1] - w) / v for w, v in zip(weights, shapes, strict=True)]
-        scale = 0.5 * (hard.mean + soft.mean) + 0.25 * np.sum([v[0] + v[-1] for v in shapes], axis=0)
-        total = shapes[0][0] + shapes[1][0] + np.arange(sum(map(len, shapes)) - 1)[:, None]
+        (k, v), (j, w) = ((m.first + 1 + np.arange(len(m.weight))[:, None], weights_of(m)) for m in (hard, soft))
+        scale = 0.5 * (hard.mean + soft.mean) + 0.25 * (k[0] + k[-1] + j[0] + j[-1])
+        total = k[0] + j[0] + np.arange(len(k) + len(j) - 1)[:, None]
         log_sum = special.gammaln(total) - total * np.log(scale) + scale
-        return cls(*shapes, *weights, *left, *(special.gammaln(v) for v in shapes), scale, log_sum)
+        left = _after(v) / k, _after(w) / j
+        return cls(k, j, v, w, *left, special.gammaln(k), special.gammaln(j), scale, log_sum)
 
     def rows(self, which: NDArray[np.intp]) -> "_Betas":
         """Return some of the mixtures."""
         return self if which.size == self.scale.size else _Betas(*(part[..., which] for part in self))
+
+
+def _after(weight: Floats) -> Floats:
+    """Return the sum of the weights of all later terms."""
+    return np.asarray(np.cumsum(weight[::-1], axis=0)[::-1] - weight)
 
 
 def _log_ratios(soft: GammaMixture, hard: GammaMixture, levels: tuple[float, ...]) -> list[Floats]:
@@ -153,7 +157,7 @@ def _start(soft: GammaMixture, hard: GammaMixture, level: float) -> Floats:
         root = ((1 - a) * (1 - b) + z * np.sqrt(a * (1 - b) ** 2 + b * (1 - a) ** 2 - z * z * a * b)) / under
         cube = 3 * np.log(root)
     good = (under > 0.1) & (root > 0.05)
-    return np.log(hard.mean / soft.mean) + np.where(good, cube, 3 * z * np.sqrt(a + b))
+    return np.asarray(np.log(hard.mean / soft.mean) + np.where(good, cube, 3 * z * np.sqrt(a + b)))
 
 
 def _distribution(betas: _Betas, logit: Floats) -> tuple[Floats, Floats]:
