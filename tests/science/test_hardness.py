@@ -1,5 +1,7 @@
 """Hardness ratios: against a double sum of incomplete beta functions, with laws, and their coverage."""
 
+import csv
+
 import numpy as np
 import pytest
 from hypothesis import given, settings, strategies as st
@@ -100,6 +102,18 @@ def test_a_fraction_of_a_count_lies_between_the_whole_ones_and_arrays_broadcast(
 def test_what_is_no_measurement_is_refused(soft, how, words):
     with pytest.raises(InvalidRecord, match=words):
         hardness_ratio(soft, (5, 3, 0.2), **how)
+
+
+def test_the_page_says_what_the_table_has(project_root):
+    text = (project_root / "docs" / "hardness.md").read_text(encoding="utf-8")
+    with (project_root / "docs" / "tables" / "hardness_coverage.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    for background, shown in (("0.3", "0.3"), ("3.0", "3"), ("30.0", "30")):
+        cells = [f"| {shown} "]
+        for prior in ("flat", "index 0.5"):
+            covered = [100 * float(row[f"{prior}: 68.27 %"]) for row in rows if row["background counts"] == background]
+            cells.append(f"| {min(covered):.1f} to {max(covered):.1f} % ")
+        assert "".join(cells) in text
 
 
 @pytest.mark.parametrize(("prior", "least", "most"), [(1.0, 0.65, 0.83), (0.5, 0.64, 0.79)])
