@@ -64,7 +64,8 @@ def hardness_ratio(soft: OnOff, hard: OnOff, *, confidence: float = ONE_SIGMA, p
     -----
     ``N ~ Poisson(c r + b)`` and ``B ~ Poisson(g r + b/alpha)`` for either rate r, with a prior ``r^(prior - 1)`` and a
     flat one on b: r is a mixture of Gamma distributions of one scale, and H/(H + S) is one of Beta distributions. For
-    a fraction of a count the posteriors of the whole numbers beside it are mixed. To 1e-6 of the probability for any counts.
+    a fraction of a count the posteriors of the whole numbers beside it are mixed.
+    Probabilities are good to 1e-6, for any counts.
 
     Intervals of 68 % hold the truth in 68 to 82 % of all cases with up to 3 background counts, flat prior
     (docs/hardness.md); with few counts the median is drawn to 0, which is what the prior says.
