@@ -19,7 +19,7 @@ from xphotfn.store.store import open_store
 
 distributed = pytest.importorskip("distributed")
 
-from xphotfn.graph import cluster as on_cluster  # noqa: E402 - needs distributed
+from xphotfn.graph import cluster as on_cluster, futures as futures_of  # noqa: E402 - need distributed
 
 SLEEP = 'sleep 600 & echo $! >> "$NOTES/pids"; echo $$ >> "$NOTES/pids"; wait'
 
@@ -140,11 +140,10 @@ def test_the_scheduler_knows_priorities_and_what_a_sas_task_takes(two_observatio
     keys = keys_of(plan, scripted(), store)
     seen = {}
 
-    def look(event):
-        if not seen:
-            seen.update(seen_by(client, keys.values()))
+    def look(_event):
+        seen.update(seen_by(client, keys.values()))
 
-    xp.raise_for_failures(xp.run(plan, engine=scripted(), store=store, scheduler=client, progress=look))
+    xp.raise_for_failures(xp.run(plan, engine=scripted("sleep 0.2"), store=store, scheduler=client, progress=look))
     ranks = priorities(plan)
     assert [ranks[s.id] for s in plan.steps] == [0, 0, -1, -1, 0, -1, 1]
     assert seen == {key: (-ranks[step], {"sas": 1}) for step, key in keys.items()}  # dask keeps what is sooner as less
@@ -174,7 +173,6 @@ def test_what_no_worker_declares_is_not_asked_for(tools, scripted, tmp_path, cli
         def execute(self, command, folder):
             return self.inner.execute(command, folder)
 
-    assert on_cluster.prepare(client, scripted(), open_store(tmp_path / "s")) == {"sas"}
     plan, keys = Plan(steps=[tools.made_of("evselect", 0)]), []
     engine = OnTheMoon(inner=scripted())
 
@@ -404,38 +402,15 @@ def test_a_scheduler_that_is_lost_is_a_value(two_observations, scripted, tools, 
     assert "the connection to the scheduler was lost" in found[0].failed[0].reason
 
 
-def test_a_worker_with_another_version_is_refused(plan, tmp_path, client, monkeypatch):
-    monkeypatch.setattr(on_cluster, "__version__", "9.9")
-    with pytest.raises(xp.XphotfnError, match=r"tcp://\S+: has xphotfn \S+, this process 9.9: install one version"):
-        xp.run(plan, engine=xp.native_engine(), store=tmp_path / "s", scheduler=client, progress=False)
-
-
-def test_a_worker_that_does_not_see_the_store_is_refused(client, tmp_path, monkeypatch):
-    from xphotfn.store.store import Store
-
-    client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 0.0)
-    try:
-        with pytest.raises(xp.XphotfnError, match="does not see the store .*/nowhere: it has to be on a file system"):
-            on_cluster.prepare(client, xp.native_engine(), Store(tmp_path / "nowhere"))
-    finally:
-        client.run(setattr, on_cluster, "_SHARED_WITHIN_S", 5.0)
-
-
 def test_an_engine_that_workers_cannot_load_is_refused(plan, client, tmp_path, monkeypatch):
     module = types.ModuleType("in_this_process_only")
     module.HereOnly = HereOnly
     monkeypatch.setitem(sys.modules, module.__name__, module)
     monkeypatch.setattr(HereOnly, "__module__", module.__name__)
-    with pytest.raises(xp.XphotfnError, match=r"cannot load the engine \(ModuleNotFoundError: No module named"):
+    with pytest.raises(
+        xp.XphotfnError, match=r"(?s)no worker of the cluster .*cannot load the engine \(ModuleNotFoundError"
+    ):
         xp.run(plan, engine=HereOnly(), store=tmp_path / "s", scheduler=client, progress=False)
-
-
-def test_what_workers_answer_is_put_into_words():
-    missing = ModuleNotFoundError("No module")
-    assert "cannot import xphotfn (No module" in on_cluster._problem(missing, "/s")
-    assert "cannot import xphotfn (ModuleNotFoundError('No" in on_cluster._problem(Exception(repr(missing)), "/s")
-    assert "does not answer (OSError: timed out)" in on_cluster._problem(OSError("timed out"), "/s")
-    assert on_cluster._problem(on_cluster._Seen(xp.__version__, "", True, ()), "/s") == ""
 
 
 def test_a_client_that_is_closed_or_asynchronous_is_refused(plan, tmp_path, cluster):
@@ -445,21 +420,30 @@ def test_a_client_that_is_closed_or_asynchronous_is_refused(plan, tmp_path, clus
         xp.run(plan, engine=xp.native_engine(), store=tmp_path / "s", scheduler=closed, progress=False)
 
 
-def test_an_error_of_dask_fails_its_own_step_and_skips_those_that_wait(two_observations):
+def unit_of(plan, step):
+    return on_cluster.unit_of(step.id, (step,), len, None, step.needs, 0)
+
+
+def test_an_error_of_dask_is_put_into_words(two_observations):
     from distributed import KilledWorker
 
-    steps = two_observations.steps
-    worker = SimpleNamespace(address="tcp://node7:1")
-    killed = KilledWorker("evselect-1", worker, 3)
-    done = xp.Done(step=steps[0].id, key="k", outputs=())
-    lost = {steps[1].id: killed, steps[4].id: killed, steps[6].id: killed}
-    assert set(on_cluster._of_lost({steps[4].id: killed}, {steps[0].id: done}, steps)) == set(), "one is still to come"
-    found = on_cluster._of_lost(lost, {steps[0].id: done, steps[5].id: done}, steps)
-    assert found[steps[1].id].reason.startswith(
-        "evselect: its worker died each of the 4 times that it was run, at last tcp://node7:1: does it need more memory"
+    unit = unit_of(two_observations, two_observations.steps[1])
+    killed = KilledWorker("evselect-1", SimpleNamespace(address="tcp://node7:1"), 3)
+    assert on_cluster._reason(unit, killed).startswith(
+        "evselect: its worker died each of the 4 times that it was run, at last tcp://node7:1: does it need more "
+        "memory than a worker has, or more time than its job (walltime, --lifetime)"
     )
-    assert found[steps[4].id] == found[steps[6].id].__class__(step=steps[4].id, because=steps[1].id)
-    assert found[steps[6].id].because == steps[1].id
+    assert on_cluster._reason(unit, OSError("gone")).startswith("evselect: OSError: gone; finished products are")
+
+
+def test_a_step_is_skipped_for_the_one_that_failed_first(two_observations):
+    steps = two_observations.steps
+    failed = xp.Failed(step=steps[1].id, reason="it broke")
+    skipped = xp.Skipped(step=steps[4].id, because=steps[1].id)
+    outcomes = {failed.step: failed, skipped.step: skipped}
+    assert on_cluster._skipped(unit_of(two_observations, steps[4]), outcomes) == (skipped,)
+    assert on_cluster._skipped(unit_of(two_observations, steps[6]), outcomes)[0].because == steps[1].id
+    assert on_cluster._skipped(unit_of(two_observations, steps[5]), outcomes) == ()
 
 
 def test_a_worker_that_is_killed_costs_its_own_tasks_only(scripted, tools, tmp_path, client):
@@ -484,7 +468,7 @@ def test_a_worker_that_is_killed_costs_its_own_tasks_only(scripted, tools, tmp_p
 
 def test_a_result_that_is_lost_after_all_is_waited_for():
     """Its worker died between the message that it was done and the question for it."""
-    arrivals = on_cluster.queue.SimpleQueue()
+    again = []
 
     def future(key, status):
         return SimpleNamespace(
@@ -493,26 +477,24 @@ def test_a_result_that_is_lost_after_all_is_waited_for():
 
     futures = [future(key, key.rstrip("12")) for key in ("finished1", "pending1", "lost1", "finished2", "cancelled1")]
     client = SimpleNamespace(gather=lambda some: [f"result of {f.key}" for f in some])
-    found = dict(on_cluster._results(client, futures, arrivals))
-    assert found == {
+    assert dict(futures_of._results(client, futures, again.append)) == {
         "cancelled1": "cancelled, or the connection to the scheduler was lost",
         "finished1": "result of finished1",
         "finished2": "result of finished2",
     }
-    assert [arrivals.get_nowait(), arrivals.get_nowait()] == ["pending1", "lost1"]
-    assert arrivals.empty()
+    assert again == ["pending1", "lost1"]
 
     def no_answer(_some):
         raise OSError("gone")
 
-    def gone():
-        raise OSError("gone too")
+    def gone(timeout):
+        raise OSError(f"gone too, {timeout:g} s")
 
     for one in futures:
-        one.result = gone if one.key == "finished2" else one.key.upper
-    found = dict(on_cluster._results(SimpleNamespace(gather=no_answer), futures, arrivals))
+        one.result = gone if one.key == "finished2" else lambda key=one.key, **_: key.upper()
+    found = dict(futures_of._results(SimpleNamespace(gather=no_answer), futures, again.append))
     assert found["finished1"] == "FINISHED1"
-    assert str(found["finished2"]) == "gone too"
+    assert str(found["finished2"]) == "gone too, 30 s"
 
 
 @pytest.mark.slow

@@ -242,7 +242,7 @@ RECORDS = (
         ),
         None,
     ),
-    case(Failed, st.builds(Failed, step=WORDS, reason=TEXTS, log=TEXTS), None),
+    case(Failed, st.builds(Failed, step=WORDS, reason=TEXTS, log=TEXTS, host=TEXTS, of_machine=st.booleans()), None),
     case(Skipped, st.builds(Skipped, step=WORDS, because=WORDS), None),
     case(
         StepEvent,

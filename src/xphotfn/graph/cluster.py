@@ -1,314 +1,415 @@
 """A plan's tasks on a distributed Client: started, watched and ended there; whatever happens to them is a value.
 
+This process deals the tasks itself, each to one worker that was asked before, and as many as the workers can do now.
+So a task goes only where it can be done, its result is here and its future released before dask could lose it, and
+neither the scheduler nor this process holds more of a plan of any size than what is being done.
+
 Processes end with the task that started them: when it is cancelled, when nobody holds its result any more (the client
 was closed or lost), when its worker is closed or killed.
 """
 
+import heapq
 import queue
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from pathlib import Path
-from typing import Any, NamedTuple
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from threading import Thread
+from typing import Any
 
-from distributed import KilledWorker, Reschedule, WorkerPlugin, get_worker
-from distributed.protocol.pickle import dumps, loads
+import dask
+from attrs import define, evolve, field, frozen
+from dask.utils import parse_timedelta
+from distributed import KilledWorker
 
-from xphotfn import __version__
-from xphotfn.engines.processes import cancel, labelled
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord, XphotfnError
+from xphotfn.graph.futures import NotAsked, Result, arrivals_of, collect, next_of, on_worker
 from xphotfn.graph.plan import Step
-from xphotfn.records.outcome import Failed, Outcome, Skipped
-from xphotfn.store.store import MARKER, Store
+from xphotfn.graph.workers import Answers, EndWithTask, Fleet, _Member, question_of
+from xphotfn.records.outcome import Done, Failed, Outcome, Skipped
+from xphotfn.store.store import Store
 
-__all__ = ("EndWithTask", "compute_on", "on_worker", "on_worker_telling", "prepare")
+__all__ = ("EndWithTask", "WorkerRefused", "compute_on", "unit_of")
 
-_STARTED = "xphotfn-started"  # dask's topic on which workers say what they start
-_PATIENCE_S = 1.0  # how often to see whether the scheduler is still there when nothing arrives
-_TOGETHER_S = 0.1  # what arrives within this time is dealt with at once: each question to the scheduler takes a while
-_SHARED_WITHIN_S = 5.0  # a network file system may show a new file to other machines this much later
-_LISTENERS: dict[str, list["queue.SimpleQueue[Any]"]] = {}
+_PATIENCE_S = 1.0  # how often to see which workers are there, and whether the scheduler is, when nothing arrives
+_SHORT_S = 0.5  # tasks that take less are given to workers ahead of time
+_SAY_AFTER_S = 60.0  # without a worker that could do anything
+_TRIES_ELSEWHERE = 3  # of a task that fails by a trouble of its machine
+_PAUSE_S = 0.5  # before it is tried again; twice as long each time
+_AGAIN = "finished products are in the store, and running again makes what is missing"
 
 Observe = Callable[[str, Outcome | None], None]
 
 
-class EndWithTask(WorkerPlugin):  # type: ignore[misc]
-    """Ends the processes of a task whose result nobody wants any more; :func:`run` registers it on its Client."""
-
-    name = "xphotfn-end-with-task"
-    idempotent = True
-
-    def __init__(self) -> None:
-        self.worker: Any = None
-
-    def setup(self, worker: Any) -> None:
-        """Keep the worker."""
-        self.worker = worker
-
-    def transition(self, key: str, start: str, finish: str, **_: Any) -> None:
-        """End the processes of a task that leaves its worker without a result."""
-        if start in ("executing", "long-running") and finish in ("released", "cancelled", "forgotten"):
-            cancel(str(key), wait=False)  # this is the worker's event loop
-
-    def teardown(self, worker: Any) -> None:
-        """End the processes of all tasks: their worker is closing."""
-        for task in [*worker.state.executing, *worker.state.long_running]:
-            cancel(str(task.key), wait=False)
+class WorkerRefused(UserWarning):
+    """A warning: a worker of the cluster is given no work, or there is none that could do any."""
 
 
-def on_worker(key: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Return ``function(*arguments)``, on a worker; its processes end with its task.
+@frozen
+class _Unit:
+    """A task: one step, or several that are made in one pass.
 
-    Raises
-    ------
-    Reschedule
-        If it was cancelled meanwhile. Dask drops it, or runs it again where somebody has asked for it since.
+    Parameters
+    ----------
+    key
+        Its dask key.
+    steps
+        The steps.
+    function, work
+        What is called with ``work``, engine, store and the outcomes of what it needs.
+    needs
+        Ids of steps.
+    rank
+        Its priority; higher is sooner.
     """
-    with labelled(key) as block:
-        result = function(*arguments)
-    if block.cancelled:
-        raise Reschedule(f"{key} was cancelled")
-    return result
+
+    key: str
+    steps: tuple[Step, ...]
+    function: Callable[..., Any]
+    work: Any
+    needs: tuple[str, ...]
+    rank: int
 
 
-def on_worker_telling(key: str, function: Callable[..., Any], *arguments: Any) -> Any:
-    """Do as :func:`on_worker`, and say first that the task has started."""
-    get_worker().log_event(_STARTED, key)
-    return on_worker(key, function, *arguments)
+unit_of = _Unit
 
 
-class _Seen(NamedTuple):
-    """What a worker has: its xphotfn, what keeps it from loading the engine, whether it sees a file, its resources."""
+@define(eq=False)
+class _Task:
+    """A unit that is being worked on: how often it was tried, where it failed, and what it waits for."""
 
-    version: str
-    unloadable: str
-    sees: bool
-    resources: tuple[str, ...]
+    unit: _Unit
+    waits: int
+    tries: int = 0
+    deaths: int = 0
+    troubles: dict[str, str] = field(factory=dict)
+    member: _Member | None = None
+    future: Any = None
 
 
-def prepare(client: Any, engine: Engine, store: Store) -> frozenset[str]:
-    """See to it that the workers of a Client can run tasks and end what these start, and return what they declare.
+def compute_on(
+    client: Any,
+    units: Sequence[_Unit],
+    *,
+    known: Mapping[str, Outcome],
+    engine: Engine,
+    store: Store,
+    observe: Observe,
+    starts: bool,
+) -> tuple[dict[str, Outcome], tuple[str, ...]]:
+    """Compute units on the workers of a Client; return outcomes and notes, whatever happens to workers and scheduler.
 
-    Returns
-    -------
-    frozenset
-        The resources of which a worker has one or more: a task must not ask for what nobody has, it would wait for
-        ever.
+    Parameters
+    ----------
+    units
+        In an order in which they could be done one after the other.
+    known
+        Outcomes of the steps that are not among them.
+    engine, store
+        What each unit is called with.
+    observe
+        Called by this thread with a step's id and None when it starts, and with its outcome when it ends.
+    starts
+        Whether anybody wants to know of starts: each is a message.
 
     Raises
     ------
     InvalidRecord
         If the Client is asynchronous or closed.
     XphotfnError
-        If a worker has no xphotfn, another version of it, cannot load the engine, or does not see the store.
-
-    Notes
-    -----
-    A worker that cannot load a task does not say so, it is lost, comes back and is given the task again, for ever: so
-    it is asked beforehand.
+        If there are workers and none of them can do the work: they lack xphotfn, have another version of it, cannot
+        load the engine, or do not see the store or the data.
     """
     if getattr(client, "asynchronous", False) or client.status != "running":
         raise InvalidRecord(f"scheduler must be a running, not asynchronous Client, got {client!r}")
-    found = client.run(_look, dumps(engine), str(Path(store.path, MARKER)), on_error="return")
-    problems = [f"  {address}: {text}" for address, answer in found.items() if (text := _problem(answer, store.path))]
-    if problems:
-        raise XphotfnError("workers of the cluster cannot run this plan:\n" + "\n".join(problems))
-    client.register_plugin(EndWithTask())
-    return frozenset(name for seen in found.values() for name in seen.resources)
+    files = (i.file.path for unit in units for step in unit.steps for i in step.inputs if i.file is not None)
+    with store.scratch("asked") as folder, arrivals_of(client) as arrivals:
+        question = question_of(engine, store, folder, files)
+        fleet = Fleet(client, question, store.path, arrivals.put)
+        dealer = _Dealer(client, fleet, arrivals, engine, store, starts, observe, units, dict(known))
+        try:
+            dealer.deal()
+        finally:
+            dealer.release()
+            fleet.dismiss()
+    return {step.id: dealer.outcomes[step.id] for unit in units for step in unit.steps}, tuple(dealer.notes)
 
 
-def _look(engine: bytes, marker: str, dask_worker: Any) -> _Seen:
-    """Return what this worker has; ``dask_worker`` is dask's name for it."""
-    unloadable = ""
-    try:
-        loads(engine)
-    except Exception as error:
-        unloadable = f"{type(error).__name__}: {error}"
-    stop = time.monotonic() + _SHARED_WITHIN_S
-    while not Path(marker).exists() and time.monotonic() < stop:
-        time.sleep(0.1)
-    resources = tuple(name for name, count in dask_worker.state.total_resources.items() if count >= 1)
-    return _Seen(__version__, unloadable, Path(marker).exists(), resources)
+@define(eq=False)
+class _Dealer:
+    """Deals units to workers as they become ready, and takes in what comes of them.
+
+    Parameters
+    ----------
+    client, fleet, arrivals
+        The Client, its workers, and where everything arrives.
+    engine, store, starts, observe, units, outcomes
+        As for :func:`compute_on`.
+    """
+
+    client: Any
+    fleet: Fleet
+    arrivals: "queue.SimpleQueue[Any]"
+    engine: Engine
+    store: Store
+    starts: bool
+    observe: Observe
+    units: Sequence[_Unit]
+    outcomes: dict[str, Outcome]
+    notes: list[str] = field(factory=list)
+    flying: dict[str, _Task] = field(factory=dict)
+    paused: list[tuple[float, int, _Task]] = field(factory=list)
+    ready: list[tuple[int, int, _Task]] = field(factory=list)
+    waiting: dict[str, list[_Task]] = field(factory=dict)
+    ended: "queue.SimpleQueue[Any]" = field(factory=queue.SimpleQueue)
+    places: dict[str, int] = field(init=False)
+    left: int = field(init=False)
+    seconds: float = 0.0
+    timed: int = 0
+
+    def __attrs_post_init__(self) -> None:
+        self.left = len(self.units)
+        self.places = {unit.key: place for place, unit in enumerate(self.units)}
+        for unit in self.units:
+            needs = [n for n in unit.needs if n not in self.outcomes]
+            task = _Task(unit, len(needs))
+            for need in needs:
+                self.waiting.setdefault(need, []).append(task)
+            if not needs:
+                self._push(task)
+
+    def _push(self, task: _Task) -> None:
+        heapq.heappush(self.ready, (-task.unit.rank, self.places[task.unit.key], task))
+
+    def deal(self) -> None:
+        """Do all units."""
+        Thread(target=collect, args=(self.client, self.ended, self.arrivals), daemon=True).start()
+        census_at = asked_at = time.monotonic()
+        wake: Any = None
+        said = False
+        while self.left:
+            if self.client.status != "running":
+                self._give_up("its Client was closed, or the connection to the scheduler was lost")
+                return
+            now = time.monotonic()
+            if now >= census_at:
+                here = self._census()
+                census_at = now + _PATIENCE_S
+                wake = None if here else wake or self.client.submit(abs, -1, pure=False)  # adaptive clusters see it
+            if self.fleet.usable:
+                asked_at, said = now, False
+            elif now - asked_at > _SAY_AFTER_S and not said:
+                said = True
+                self._say(f"no worker for {_SAY_AFTER_S:g} s: {self.left} tasks wait")
+            limit = _setting("distributed.scheduler.no-workers-timeout", None)
+            if limit is not None and now - asked_at > parse_timedelta(limit):
+                self._give_up(f"there was no worker for {limit}")
+                return
+            self._resume(now)
+            self._submit()
+            for item in next_of(self.arrivals, _PATIENCE_S if not self.paused else _PAUSE_S / 4):
+                self._take(item)
+
+    def release(self) -> None:
+        """Let go of what is left: released, not cancelled, for another run of this Client may want some of it."""
+        self.ended.put(None)
+        with suppress(Exception):
+            for task in self.flying.values():
+                task.future.release()
+
+    def _census(self) -> frozenset[str]:
+        """See which workers are there, and give what was on those that are gone to others."""
+        try:
+            here = self.fleet.census()
+        except Exception:  # the scheduler is lost, which the Client is about to see
+            return frozenset()
+        for key, task in list(self.flying.items()):
+            if task.member is not None and task.member.address not in here:
+                self._land(key)
+                task.deaths += 1
+                if task.deaths > _setting("distributed.scheduler.allowed-failures", 3):
+                    self._fail(task, _died(task.unit, task.deaths, task.member.name), task.member.name)
+                else:
+                    self._push(task)
+        return here
+
+    def _land(self, key: str) -> _Task:
+        task = self.flying.pop(key)
+        if task.member is not None:
+            task.member.busy -= 1
+        with suppress(Exception):
+            task.future.release()
+        return task
+
+    def _resume(self, now: float) -> None:
+        while self.paused and self.paused[0][0] <= now:
+            self._push(heapq.heappop(self.paused)[2])
+
+    def _submit(self) -> None:
+        """Give ready units to workers that have room."""
+        ahead = self.timed > 0 and self.seconds / self.timed < _SHORT_S
+        resource = getattr(self.engine, "resource", "")
+        while self.ready:
+            task = self.ready[0][2]
+            skipped = _skipped(task.unit, self.outcomes)
+            if skipped:
+                heapq.heappop(self.ready)
+                self._settle(skipped)
+                continue
+            member = self.fleet.free(resource, frozenset(task.troubles), ahead)
+            if member is None:
+                return
+            heapq.heappop(self.ready)
+            self._fly(task, member, {resource: 1} if member.resources.get(resource) else None)
+
+    def _fly(self, task: _Task, member: _Member, resources: dict[str, int] | None) -> None:
+        unit = task.unit
+        key = f"{unit.key}-{task.tries}" if task.tries else unit.key
+        task.tries += 1
+        upstream = [self.outcomes[n] for n in unit.needs]
+        token = self.fleet.question.token
+        task.member = member
+        task.future = self.client.submit(
+            on_worker,
+            *(token, self.starts, key, unit.function, unit.work, self.engine, self.store, *upstream),
+            key=key,
+            workers=[member.address],
+            priority=unit.rank,
+            resources=resources,
+            pure=False,
+        )
+        member.busy += 1
+        self.flying[key] = task
+        task.future.add_done_callback(self.ended.put)
+
+    def _take(self, item: Any) -> None:
+        """Take in what has arrived: a start, answers of workers, or what came of a future."""
+        if isinstance(item, Answers):
+            said = self.fleet.take(item)
+            if said and self.left == len(self.units) and not (self.fleet.usable or self.fleet.asking):
+                raise XphotfnError(
+                    "no worker of the cluster can run this plan:" + "".join(f"\n  {text}" for text in said)
+                )
+            for text in said:
+                self._say(f"a worker is given no work: {text}")
+        elif isinstance(item, Result):
+            if item.key in self.flying:
+                self._take_result(item.key, item.value)
+        elif isinstance(item, str) and item in self.flying:
+            for step in self.flying[item].unit.steps:
+                self.observe(step.id, None)
+
+    def _take_result(self, key: str, value: Any) -> None:
+        task = self._land(key)
+        address = task.member.address if task.member else ""
+        if isinstance(value, NotAsked):
+            self.fleet.forget(address)
+            self._push(task)
+            return
+        if isinstance(value, str | BaseException):
+            self._fail(task, _reason(task.unit, value), task.member.name if task.member else "")
+            return
+        outcomes = (value,) if isinstance(value, Outcome) else tuple(value)
+        where = task.member.name if task.member else ""
+        outcomes = tuple(evolve(o, host=where) if isinstance(o, Failed) else o for o in outcomes)
+        trouble = next((o.reason for o in outcomes if isinstance(o, Failed) and o.of_machine), "")
+        if not trouble:
+            self._went_well(task, address, outcomes)
+        elif self._had_trouble(task, address, trouble):
+            return
+        self._settle(outcomes)
+
+    def _went_well(self, task: _Task, address: str, outcomes: Iterable[Outcome]) -> None:
+        self.fleet.went_well(address)
+        for other, reason in task.troubles.items():
+            text = self.fleet.was_alone(other, reason) if other != address else ""
+            if text:
+                self._say(text)
+        for outcome in outcomes:
+            if isinstance(outcome, Done) and not outcome.cached:
+                self.seconds, self.timed = self.seconds + outcome.seconds, self.timed + 1
+
+    def _had_trouble(self, task: _Task, address: str, reason: str) -> bool:
+        """Return whether a task that failed by a trouble of its machine is tried again, after a pause."""
+        self.fleet.had_trouble(address)
+        task.troubles[address] = reason
+        count = task.tries - task.deaths
+        if count >= _TRIES_ELSEWHERE:
+            return False
+        at = time.monotonic() + _PAUSE_S * 2 ** (count - 1)
+        heapq.heappush(self.paused, (at, self.places[task.unit.key], task))
+        return True
+
+    def _fail(self, task: _Task, reason: str, host: str) -> None:
+        self._settle([Failed(step=step.id, reason=reason, host=host) for step in task.unit.steps])
+
+    def _settle(self, outcomes: Iterable[Outcome]) -> None:
+        """Keep what became of a unit's steps, tell of it, and push what waited for them."""
+        self.left -= 1
+        for outcome in outcomes:
+            self.outcomes[outcome.step] = outcome
+            self.observe(outcome.step, outcome)
+            for other in self.waiting.pop(outcome.step, ()):
+                other.waits -= 1
+                if not other.waits:
+                    self._push(other)
+
+    def _give_up(self, why: str) -> None:
+        """Say of every step that is left that nobody does it."""
+        for unit in self.units:
+            for step in unit.steps:
+                if step.id not in self.outcomes:
+                    because = _because(step, self.outcomes)
+                    outcome = (
+                        Skipped(step=step.id, because=because)
+                        if because
+                        else Failed(step=step.id, reason=_reason(unit, why))
+                    )
+                    self.outcomes[step.id] = outcome
+                    self.observe(step.id, outcome)
+        self.left = 0
+
+    def _say(self, text: str) -> None:
+        self.notes.append(text)
+        warnings.warn(WorkerRefused(text), stacklevel=2)
 
 
-def _problem(answer: Any, store: str) -> str:
-    """Return why a worker cannot run tasks, or nothing."""
-    if isinstance(answer, BaseException) and "ModuleNotFoundError" in repr(answer):  # dask wraps it in an Exception
-        return f"cannot import xphotfn ({answer}): install it there, version {__version__} as here"
-    if isinstance(answer, BaseException):
-        return f"does not answer ({type(answer).__name__}: {answer})"
-    if answer.version != __version__:
-        return f"has xphotfn {answer.version}, this process {__version__}: install one version everywhere"
-    if answer.unloadable:
-        return f"cannot load the engine ({answer.unloadable}): its class must be importable on the workers"
+def _skipped(unit: _Unit, outcomes: Mapping[str, Outcome]) -> tuple[Skipped, ...]:
+    """Return the outcomes of a unit of which every step waits for one that failed; else nothing."""
+    found = [(step.id, _because(step, outcomes)) for step in unit.steps]
+    return tuple(Skipped(step=s, because=b) for s, b in found) if all(because for _, because in found) else ()
+
+
+def _because(step: Step, outcomes: Mapping[str, Outcome]) -> str:
+    """Return the step that failed first of those that a step waits for, or nothing."""
+    for need in step.needs:
+        match outcomes.get(need):
+            case Failed():
+                return need
+            case Skipped() as skipped:
+                return skipped.because
+    return ""
+
+
+def _setting(name: str, default: Any) -> Any:
+    return dask.config.get(name, default)
+
+
+def _died(unit: _Unit, times: int, where: str) -> str:
     return (
-        "" if answer.sees else f"does not see the store {store}: it has to be on a file system that all machines share"
+        f"{_tasks(unit)}: its worker died each of the {times} times that it was run, at last {where}: does it need "
+        "more memory than a worker has, or more time than its job (walltime, --lifetime), or was the job "
+        f"preempted or cancelled? See that worker's log; {_AGAIN}"
     )
 
 
-def compute_on(
-    client: Any,
-    tasks: Sequence[Any],
-    *,
-    steps: Sequence[Step],
-    keys: Mapping[str, str],
-    executed: Mapping[str, Sequence[str]],
-    observe: Observe,
-) -> dict[str, Outcome]:
-    """Compute the tasks of steps on a Client and return their outcomes, whatever happens to workers and scheduler.
-
-    Parameters
-    ----------
-    tasks
-        A Delayed for each step.
-    steps, keys
-        The steps, and their dask keys.
-    executed
-        The steps that a task executes, by its key.
-    observe
-        Called by this thread with a step's id and None when it starts, and with its outcome when it ends.
-    """
-    of_key = {key: step for step, key in keys.items()}
-    outcomes: dict[str, Outcome] = {}
-    lost: dict[str, BaseException | str] = {}
-
-    def settle(step: str, outcome: Outcome) -> None:
-        outcomes[step] = outcome
-        observe(step, outcome)
-
-    with _arrivals(client) as arrivals:
-        futures = client.compute(list(tasks), traverse=False)
-        try:
-            for future in futures:
-                future.add_done_callback(arrivals.put)
-            while len(outcomes) < len(futures):
-                started, ended = _next(arrivals, len(futures) - len(outcomes) - len(lost))
-                for key in started:
-                    for step in executed.get(key, ()):
-                        observe(step, None)
-                if not ended and client.status in ("closing", "closed"):
-                    left = [step.id for step in steps if step.id not in outcomes]
-                    lost |= dict.fromkeys(left, "its Client was closed")
-                for key, result in _results(client, ended, arrivals):
-                    if isinstance(result, Outcome):
-                        settle(of_key[key], result)
-                    else:
-                        lost[of_key[key]] = result
-                for step, outcome in _of_lost(lost, outcomes, steps).items():
-                    del lost[step]
-                    settle(step, outcome)
-        except BaseException:
-            with suppress(Exception):  # released, not cancelled: another run of this Client may want some of them
-                for future in futures:
-                    future.release()
-            raise
-    return outcomes
-
-
-@contextmanager
-def _arrivals(client: Any) -> Iterator["queue.SimpleQueue[Any]"]:
-    """Give a queue into which the keys of tasks that start on the Client's cluster come."""
-    arrivals: queue.SimpleQueue[Any] = queue.SimpleQueue()
-    listeners = _LISTENERS.setdefault(client.id, [])
-    listeners.append(arrivals)
-    if len(listeners) == 1:
-
-        def tell(event: tuple[float, str]) -> None:
-            for listener in listeners:
-                listener.put(event[1])
-
-        client.subscribe_topic(_STARTED, tell)
-    try:
-        yield arrivals
-    finally:
-        listeners.remove(arrivals)
-        if not listeners:
-            with suppress(Exception):  # its scheduler may be gone
-                client.unsubscribe_topic(_STARTED)
-
-
-def _next(arrivals: "queue.SimpleQueue[Any]", most: int) -> tuple[list[str], list[Any]]:
-    """Return the keys of tasks that have started and the futures that have ended, at least one unless nothing comes.
-
-    Parameters
-    ----------
-    most
-        How many futures are still to end.
-    """
-    started: list[str] = []
-    ended: list[Any] = []
-    stop = time.monotonic() + _PATIENCE_S
-    with suppress(queue.Empty):
-        while len(ended) < most:
-            item = arrivals.get(timeout=max(0.0, stop - time.monotonic()))
-            if not started and not ended:
-                stop = time.monotonic() + _TOGETHER_S
-            (started if isinstance(item, str) else ended).append(item)
-    return started, ended
-
-
-def _results(client: Any, futures: Sequence[Any], arrivals: "queue.SimpleQueue[Any]") -> Iterator[tuple[str, Any]]:
-    """Yield keys and what their futures hold: a result, an exception, or words where it was cancelled.
-
-    A result that was lost with its worker is being made again: that future comes into the queue once more.
-    """
-    finished = []
-    for future in futures:
-        if future.status == "finished":
-            finished.append(future)
-        elif future.status == "error":
-            yield future.key, future.exception()
-        elif future.status == "cancelled":
-            yield future.key, "cancelled, or the connection to the scheduler was lost"
-        else:
-            future.add_done_callback(arrivals.put)
-    try:
-        yield from zip([f.key for f in finished], client.gather(finished), strict=True)
-    except Exception:  # one of them is the reason, and must not be that of the others
-        for future in finished:
-            yield future.key, _result(future)
-
-
-def _result(future: Any) -> Any:
-    try:
-        return future.result()
-    except Exception as error:
-        return error
-
-
-def _of_lost(
-    lost: Mapping[str, BaseException | str], outcomes: Mapping[str, Outcome], steps: Sequence[Step]
-) -> dict[str, Outcome]:
-    """Return the outcomes of steps whose tasks gave none, as far as it is known what became of those they wait for.
-
-    Dask gives the error of a task to all that wait for it too: these were skipped.
-    """
-    if not lost:
-        return {}
-    found: dict[str, Outcome] = {}
-    run = {step.id for step in steps}
-    for step in steps:
-        ended = [outcome for n in step.needs if (outcome := found.get(n) or outcomes.get(n)) is not None]
-        if step.id not in lost or len(ended) < len(run.intersection(step.needs)):
-            continue
-        because = next((o for o in ended if isinstance(o, Failed | Skipped)), None)
-        if because is None:
-            found[step.id] = Failed(step=step.id, reason=_reason(step, lost[step.id]))
-        else:
-            first = because.step if isinstance(because, Failed) else because.because
-            found[step.id] = Skipped(step=step.id, because=first)
-    return found
-
-
-def _reason(step: Step, problem: BaseException | str) -> str:
-    again = "finished products are in the store, and running again makes what is missing"
-    task = step.command.task
+def _reason(unit: _Unit, problem: BaseException | str) -> str:
     if isinstance(problem, KilledWorker):
-        return (
-            f"{task}: its worker died each of the {problem.allowed_failures + 1} times that it was run, at last "
-            f"{problem.last_worker.address}: does it need more memory than a worker has? See that worker's log; {again}"
-        )
-    if isinstance(problem, str):
-        return f"{task}: {problem}; {again}"
-    return f"{task}: {type(problem).__name__}: {problem}"
+        return _died(unit, problem.allowed_failures + 1, problem.last_worker.address)
+    what = problem if isinstance(problem, str) else f"{type(problem).__name__}: {problem}"
+    return f"{_tasks(unit)}: {what}; {_AGAIN}"
+
+
+def _tasks(unit: _Unit) -> str:
+    return ", ".join(dict.fromkeys(step.command.task for step in unit.steps))

@@ -26,8 +26,6 @@ __all__ = ("compute", "keys_of", "priorities", "products_there", "to_delayed")
 
 Observe = Callable[[str, Outcome | None], None]
 
-_NO_WARNING = {"distributed.admin.large-graph-warning-threshold": "10GiB"}  # a plan is as large as it is
-
 
 def keys_of(plan: Plan, engine: Engine, store: Store) -> dict[str, str]:
     """Return the dask key of each step: a digest of engine, store and step, known before anything has run."""
@@ -205,8 +203,8 @@ def compute(
     observe: Observe,
     starts: bool = True,
     label: str = "",
-) -> tuple[Outcome, ...]:
-    """Run every step of a plan and return its outcomes in the order of the steps.
+) -> tuple[tuple[Outcome, ...], tuple[str, ...]]:
+    """Run every step of a plan and return its outcomes in the order of the steps, and notes.
 
     Parameters
     ----------
@@ -226,18 +224,20 @@ def compute(
     InvalidRecord
         If the scheduler is none of these.
     XphotfnError
-        If the workers of a Client cannot run it: they lack xphotfn, have another version, or do not see the store.
+        If no worker of a Client can run it: they lack xphotfn, have another version, or do not see the store.
     """
     on_client = hasattr(scheduler, "scheduler_info")
     if not on_client and scheduler not in ("threads", "synchronous", "sync"):
         raise InvalidRecord(f'scheduler must be "threads", "synchronous" or a distributed Client, got {scheduler!r}')
     known = finished((_work(step, tries) for step in plan.steps), engine, store)
+    notes: tuple[str, ...] = ()
     for step, outcome in known.items():
         observe(step, outcome)
     if len(known) < len(plan.steps):
         job = _Job(plan, engine, store, tries, known, observe, starts, label)
-        known = known | (_on_client(job, scheduler) if on_client else _here(job, scheduler, workers))
-    return tuple(known[step.id] for step in plan.steps)
+        made, notes = _on_client(job, scheduler) if on_client else (_here(job, scheduler, workers), ())
+        known = known | made
+    return tuple(known[step.id] for step in plan.steps), notes
 
 
 def products_there(plan: Plan, engine: Engine, store: Store) -> frozenset[str]:
@@ -275,24 +275,40 @@ def _here(job: _Job, scheduler: str, workers: int) -> dict[str, Outcome]:
     return dict(zip(keys, results, strict=True))
 
 
-def _on_client(job: _Job, client: Any) -> dict[str, Outcome]:
-    """Run the steps that are not known on the workers of a distributed Client."""
+def _on_client(job: _Job, client: Any) -> tuple[dict[str, Outcome], tuple[str, ...]]:
+    """Run the steps that are not known on the workers of a distributed Client; return outcomes and notes."""
     from xphotfn.graph import cluster
 
-    declared = cluster.prepare(client, job.engine, job.store)
-    keys, layer = job.keys, _layer_in_passes(job, cluster.on_worker_telling if job.starts else cluster.on_worker)
-    executed = _steps_of_tasks(layer, keys)
-    annotations = _annotations(job, executed)
-    resource = getattr(job.engine, "resource", "")
-    if resource in declared:
-        annotations["resources"] = {resource: 1}
-    with dask.config.set(_NO_WARNING):
-        tasks = _handles(layer, list(keys.values()), annotations)
-        return cluster.compute_on(
-            client,
-            tasks,
-            steps=[s for s in job.plan.steps if s.id in keys],
-            keys=keys,
-            executed=executed,
-            observe=job.observe,
+    return cluster.compute_on(
+        client,
+        _units(job, cluster.unit_of),
+        known=job.known,
+        engine=job.engine,
+        store=job.store,
+        observe=job.observe,
+        starts=job.starts,
+    )
+
+
+def _units(job: _Job, unit: Any) -> list[Any]:
+    """Return the tasks of the steps that are not known: one for each pass over an event list or single step."""
+    keys, ranks = job.keys, priorities(job.plan)
+    steps = [s for s in job.plan.steps if s.id in keys]
+    groups = _passes(steps) if hasattr(job.engine, "execute_many") else []
+    together = {s.id: tuple(group) for group in groups for s in group}
+    units: dict[tuple[Step, ...], Any] = {}
+    for step in steps:
+        of = together.get(step.id, (step,))
+        if of in units:
+            continue
+        works = tuple(_work(s, job.tries) for s in of)
+        alone = len(of) == 1
+        units[of] = unit(
+            keys[step.id] if alone else f"together-{digest_bytes(*(keys[s.id].encode() for s in of))}",
+            of,
+            make if alone else make_together,
+            works[0] if alone else works,
+            tuple(dict.fromkeys(n for s in of for n in s.needs)),
+            ranks[step.id],
         )
+    return list(units.values())

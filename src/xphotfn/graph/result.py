@@ -153,7 +153,7 @@ def _words(outcome: Outcome) -> tuple[str, str]:
         how = "was there already" if outcome.cached else f"made in {outcome.seconds:.2f} s"
         return "done", "; ".join([how, *outcome.warnings])
     if isinstance(outcome, Failed):
-        return "failed", outcome.reason
+        return "failed", f"{outcome.reason} (on {outcome.host})" if outcome.host else outcome.reason
     return "skipped", f"waited for {outcome.because}"
 
 

@@ -75,7 +75,7 @@ def run(
     InvalidRecord
         If an option has no meaning.
     XphotfnError
-        If the workers of a Client lack xphotfn, have another version of it, or do not see the store.
+        If no worker of a Client can do it: they lack xphotfn, have another version of it, or do not see the store.
 
     Notes
     -----
@@ -126,7 +126,7 @@ def run(
                     record.add(to_json(outcome), cached=isinstance(outcome, Done) and outcome.cached)
                 tell(step, outcome)
 
-            outcomes = compute(
+            outcomes, notes = compute(
                 plan,
                 engine,
                 opened,
@@ -143,10 +143,10 @@ def run(
         if ended or isinstance(error, KeyboardInterrupt):
             error.add_note(f"Finished products are in {opened.path}: the same run() again makes only what is missing.")
         raise
-    result = Run(plan=plan, outcomes=outcomes, store=opened.path, engine=engine.identity)
+    result = Run(plan=plan, outcomes=outcomes, store=opened.path, engine=engine.identity, notes=notes)
     record.end(to_json(movable(result)))
     if record.problem and not all(isinstance(o, Done) and o.cached for o in outcomes):
-        return evolve(result, notes=[f"the record of this run is not kept, its products are: {record.problem}"])
+        return evolve(result, notes=[*notes, f"the record of this run is not kept, its products are: {record.problem}"])
     return result
 
 

@@ -81,11 +81,18 @@ class Failed:
         What went wrong, in a sentence.
     log
         The last lines that the command printed.
+    host
+        On a cluster the machine and the address of the worker; empty where it was this process.
+    of_machine
+        Whether the trouble is one of a machine, such as a full disk or a file system that is not there, so that another
+        machine may do it.
     """
 
     step: str
     reason: str
     log: str = ""
+    host: str = ""
+    of_machine: bool = False
 
     def _repr_html_(self) -> str:
         return record_html(self)

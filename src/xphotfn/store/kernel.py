@@ -1,5 +1,6 @@
 """The one task body of the graph: make a step's products, or say why not. It never raises for a bad product."""
 
+import errno
 import json
 import os
 import time
@@ -23,6 +24,7 @@ from xphotfn.io.fits import check_whole
 from xphotfn.records._fields import items
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
+from xphotfn.store.digests import file_state
 from xphotfn.store.host import host
 from xphotfn.store.store import Store, digest_bytes
 
@@ -81,10 +83,11 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
         except CommandFailed as error:
             failure = Failed(step=work.step, reason=error.problem, log=error.tail)
         except InvalidFile as error:
-            error = _with_own_path(error, work)
-            failure = Failed(step=work.step, reason=f"{work.command.task}: {error}")
+            reason = f"{work.command.task}: {_with_own_path(error, work)}"
+            failure = Failed(step=work.step, reason=reason, of_machine=_is_of_machine(error))
         except (XphotfnError, OSError) as error:
-            failure = Failed(step=work.step, reason=f"{work.command.task}: {error}")
+            reason = f"{work.command.task}: {error}"
+            failure = Failed(step=work.step, reason=reason, of_machine=_is_of_machine(error))
         except Exception as error:
             failure = Failed(
                 step=work.step,
@@ -92,6 +95,22 @@ def make(work: Work, engine: Engine, store: Store, *upstream: Outcome) -> Outcom
                 log=traceback.format_exc(),
             )
     return failure
+
+
+_OF_MACHINE = frozenset(
+    (errno.ENOENT, errno.EIO, errno.ESTALE, errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTCONN,
+     errno.ETIMEDOUT, errno.EHOSTDOWN, errno.ENXIO, errno.ENODEV, errno.EMFILE, errno.ENFILE)
+)  # fmt: skip
+
+
+def _is_of_machine(error: BaseException) -> bool:
+    """Return whether an error is that of a file system or disk, or of a file that is known to exist and is not seen."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _OF_MACHINE:
+            return True
+        cause = cause.__cause__
+    return False
 
 
 def finished(works: Iterable[Work], engine: Engine, store: Store, *, reading: bool = False) -> dict[str, Outcome]:
@@ -213,6 +232,8 @@ def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...
     outcome = _cached(work, key, store)
     if outcome is not None:
         return outcome
+    for item in inputs:
+        file_state(item.path)  # an engine would say less of a file that this machine does not see
     with store.scratch(key) as folder:  # which becomes the product's own
         links = _link(inputs, folder)
         start = time.perf_counter()

@@ -155,16 +155,19 @@ class Store:
         final.parent.mkdir(parents=True, exist_ok=True)
         if self.durable:
             _to_disk(*folder.iterdir(), folder)
+        problem: OSError | None = None
         for _ in range(2):  # once more where a damaged product was in the way
-            with suppress(OSError):
+            try:
                 folder.rename(final)
+            except OSError as error:
+                problem = error
             found = self.find(key)
             if found is not None:
                 if self.durable:
                     _to_disk(final.parent, final.parent.parent)
                 return found
             self.discard(key)
-        raise InvalidFile(str(final), "could not be published: is the store's disk full or read-only?")
+        raise InvalidFile(str(final), "could not be published: is the store's disk full or read-only?") from problem
 
     def digest(self, path: str) -> str:
         """Return the content digest of a file that was found; it is kept, so that the next run need not read the file.
