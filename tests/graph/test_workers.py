@@ -209,6 +209,19 @@ def test_one_bad_node_costs_no_product(scripted, tools, tmp_path, error):
     assert os.strerror(error) in run.notes[0]
 
 
+def test_without_workers_a_run_ends_when_dask_is_told_so(scripted, tools, tmp_path):
+    import dask
+
+    with (
+        dask.config.set({"distributed.scheduler.no-workers-timeout": "200 ms"}),
+        distributed.LocalCluster(n_workers=0, dashboard_address=":0", silence_logs=50) as none,
+        distributed.Client(none, timeout=30, set_as_default=False) as client,
+    ):
+        plan = Plan(steps=[tools.made_of("evselect", 0)])
+        run = xp.run(plan, engine=scripted(), store=tmp_path / "s", scheduler=client, progress=False)
+    assert "there was no worker for 0.2 s" in run.failed[0].reason
+
+
 def test_a_failure_says_on_which_machine(scripted, tools, tmp_path, cluster):
     plan = Plan(steps=[tools.made_of("evselect", 0)])
     with distributed.Client(cluster, timeout=30, set_as_default=False) as client:

@@ -17,9 +17,7 @@ from contextlib import suppress
 from threading import Thread
 from typing import Any
 
-import dask
 from attrs import define, evolve, field, frozen
-from dask.utils import parse_timedelta
 from distributed import KilledWorker
 
 from xphotfn.engines.protocol import Engine
@@ -72,7 +70,16 @@ class _Unit:
     rank: int
 
 
-unit_of = _Unit
+def unit_of(
+    key: str,
+    steps: tuple[Step, ...],
+    function: Callable[..., Any],
+    work: Any,
+    needs: tuple[str, ...],
+    rank: int,
+) -> _Unit:
+    """Return a task; the parameters are its fields."""
+    return _Unit(key, steps, function, work, needs, rank)
 
 
 @define(eq=False)
@@ -97,6 +104,7 @@ def compute_on(
     store: Store,
     observe: Observe,
     starts: bool,
+    limits: tuple[int, float | None],
 ) -> tuple[dict[str, Outcome], tuple[str, ...]]:
     """Compute units on the workers of a Client; return outcomes and notes, whatever happens to workers and scheduler.
 
@@ -112,6 +120,8 @@ def compute_on(
         Called by this thread with a step's id and None when it starts, and with its outcome when it ends.
     starts
         Whether anybody wants to know of starts: each is a message.
+    limits
+        How many workers a task may lose, and for how many seconds there may be none, or None.
 
     Raises
     ------
@@ -127,7 +137,7 @@ def compute_on(
     with store.scratch("asked") as folder, arrivals_of(client) as arrivals:
         question = question_of(engine, store, folder, files)
         fleet = Fleet(client, question, store.path, arrivals.put)
-        dealer = _Dealer(client, fleet, arrivals, engine, store, starts, observe, units, dict(known))
+        dealer = _Dealer(client, fleet, arrivals, engine, store, starts, observe, units, dict(known), *limits)
         try:
             dealer.deal()
         finally:
@@ -144,7 +154,7 @@ class _Dealer:
     ----------
     client, fleet, arrivals
         The Client, its workers, and where everything arrives.
-    engine, store, starts, observe, units, outcomes
+    engine, store, starts, observe, units, outcomes, most_deaths, no_worker_s
         As for :func:`compute_on`.
     """
 
@@ -157,6 +167,8 @@ class _Dealer:
     observe: Observe
     units: Sequence[_Unit]
     outcomes: dict[str, Outcome]
+    most_deaths: int
+    no_worker_s: float | None
     notes: list[str] = field(factory=list)
     flying: dict[str, _Task] = field(factory=dict)
     paused: list[tuple[float, int, _Task]] = field(factory=list)
@@ -202,9 +214,8 @@ class _Dealer:
             elif now - asked_at > _SAY_AFTER_S and not said:
                 said = True
                 self._say(f"no worker for {_SAY_AFTER_S:g} s: {self.left} tasks wait")
-            limit = _setting("distributed.scheduler.no-workers-timeout", None)
-            if limit is not None and now - asked_at > parse_timedelta(limit):
-                self._give_up(f"there was no worker for {limit}")
+            if self.no_worker_s is not None and now - asked_at > self.no_worker_s:
+                self._give_up(f"there was no worker for {self.no_worker_s:g} s")
                 return
             self._resume(now)
             self._submit()
@@ -228,7 +239,7 @@ class _Dealer:
             if task.member is not None and task.member.address not in here:
                 self._land(key)
                 task.deaths += 1
-                if task.deaths > _setting("distributed.scheduler.allowed-failures", 3):
+                if task.deaths > self.most_deaths:
                     self._fail(task, _died(task.unit, task.deaths, task.member.name), task.member.name)
                 else:
                     self._push(task)
@@ -390,10 +401,6 @@ def _because(step: Step, outcomes: Mapping[str, Outcome]) -> str:
             case Skipped() as skipped:
                 return skipped.because
     return ""
-
-
-def _setting(name: str, default: Any) -> Any:
-    return dask.config.get(name, default)
 
 
 def _died(unit: _Unit, times: int, where: str) -> str:

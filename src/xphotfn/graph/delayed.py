@@ -9,6 +9,7 @@ import dask
 from dask.callbacks import Callback
 from dask.delayed import Delayed
 from dask.highlevelgraph import HighLevelGraph, MaterializedLayer
+from dask.utils import parse_timedelta
 
 try:
     from dask.task_spec import Task, TaskRef
@@ -287,7 +288,14 @@ def _on_client(job: _Job, client: Any) -> tuple[dict[str, Outcome], tuple[str, .
         store=job.store,
         observe=job.observe,
         starts=job.starts,
+        limits=(dask.config.get("distributed.scheduler.allowed-failures", 3), _no_worker_s()),
     )
+
+
+def _no_worker_s() -> float | None:
+    """Return for how long dask is told to wait for workers, in s; None for ever."""
+    said = dask.config.get("distributed.scheduler.no-workers-timeout", None)
+    return None if said is None else float(parse_timedelta(said))
 
 
 def _units(job: _Job, unit: Any) -> list[Any]:
