@@ -306,7 +306,7 @@ def test_a_warning_of_the_library_is_a_note_and_said_once(folders_root, tmp_path
 
 def test_image_spares_what_is_there_and_names_the_damaged_file(events_only, tmp_path):
     events, out = next(events_only.rglob("*pn_clean_evts.fits")), tmp_path / "image.fits"
-    out.write_bytes(b"precious")
+    out.write_bytes(b"SIMPLE  = precious")
     refused = call("image", events, "--band", "0.5-2keV", "-o", out)
     assert refused.exit_code == 1
     assert "--overwrite" in refused.stderr
@@ -315,7 +315,7 @@ def test_image_spares_what_is_there_and_names_the_damaged_file(events_only, tmp_
     for words in (("0.5-2keV",), ("2-0.5keV",)):
         wrong = call("image", cut, "--band", *words, "-o", out, "--overwrite")
         assert wrong.exit_code == 1
-        assert out.read_bytes() == b"precious"
+        assert out.read_bytes() == b"SIMPLE  = precious"
         assert "Traceback" not in wrong.output
     assert "mine_pn_evts.fits: cut short" in call("image", cut, "--band", "0.5-2keV", "-o", out, "--overwrite").stderr
 

@@ -153,9 +153,9 @@ def test_names_in_files_command_neither_terminal_nor_spreadsheet(capsys):
     shown = capsys.readouterr()
     assert shown.err == "NGC 1\\x1b[2J\\x9b2J\\x07 is left out\n\tand so on\n"
     assert shown.out == "target\n\\x1b]0;title\\x07 A907\n"
-    for text in ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"):
+    for text in ("=1+1", "+1+1", "-1+1", "@SUM(A1)", "\t=1", "\r=1"):
         assert _cell(text) == f"'{text}"
-    assert (_cell("A907"), _cell(-1.5), _cell(float("nan"))) == ("A907", -1.5, "")
+    assert (_cell("A907"), _cell("-11:03:35"), _cell(-1.5), _cell(float("nan"))) == ("A907", "-11:03:35", -1.5, "")
 
 
 @pytest.mark.parametrize("address", ["s3://bucket/x", "gs://b", "https://host/store"])
