@@ -132,3 +132,23 @@ def test_curried_mirrors_the_public_functions():
         assert isinstance(getattr(xc, name), curry)
         assert getattr(xc, name).func is getattr(xp, name)
     assert xc.xmm_sky is xp.xmm_sky
+
+
+def keys_of(tree, name):
+    """Return the texts of a dict that a module assigns to a name."""
+    (value,) = [n.value for n in tree.body if isinstance(n, ast.Assign) and n.targets[0].id == name]
+    return {key.value for key in value.keys}
+
+
+def test_every_public_function_has_a_case_in_the_test_of_values():
+    tree = ast.parse(Path(__file__).with_name("test_values.py").read_text(encoding="utf-8"))
+    functions = {name for name in xp.__all__ if inspect.isfunction(getattr(xp, name))}
+    known = keys_of(tree, "CASES") | keys_of(tree, "ELSEWHERE")
+    assert not functions - known, (
+        f"{', '.join(sorted(functions - known))}: a new public function needs a line in CASES of tests/test_values.py "
+        "that calls it on a small example (m.map, m.field, m.run, m.table(), m.sources, m.new(name) are there). What it "
+        "returns must print, have _repr_html_ (record_html of records/_html.py; Several for tuples of records, "
+        "ResultTable for tables) and, where it is a map, have grid, data, title, label, planes and cards, for view and "
+        "write_fits; what takes more than 2 s of CPU stands in SLOW, too"
+    )
+    assert not known - functions, "cases of functions that are gone"
