@@ -146,8 +146,8 @@ def test_every_public_function_has_a_case_in_the_test_of_values():
     known = keys_of(tree, "CASES") | keys_of(tree, "ELSEWHERE")
     assert not functions - known, (
         f"{', '.join(sorted(functions - known))}: a new public function needs a line in CASES of tests/test_values.py "
-        "that calls it on a small example (m.map, m.field, m.run, m.table(), m.sources, m.new(name) are there). What it "
-        "returns must print, have _repr_html_ (record_html of records/_html.py; Several for tuples of records, "
+        "that calls it on a small example (m.map, m.field, m.run, m.table(), m.sources, m.new(name) are there). What "
+        "it returns must print, have _repr_html_ (record_html of records/_html.py; Several for tuples of records, "
         "ResultTable for tables) and, where it is a map, have grid, data, title, label, planes and cards, for view and "
         "write_fits; what takes more than 2 s of CPU stands in SLOW, too"
     )

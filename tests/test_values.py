@@ -1,8 +1,8 @@
 # ruff: noqa: ARG005 - every case is given what is shared, whether it needs it or not
 """Results are values: what a public function returns prints, shows, is drawn, is written and read again, or says why.
 
-Each public function has a line in ``CASES`` that calls it on a small example; tests/test_public_api.py says what to do where
-one is missing.
+Each public function has a line in ``CASES`` that calls it on a small example; where one is
+missing, tests/test_public_api.py says what to do.
 """
 
 import pickle

@@ -90,7 +90,9 @@ def hardness_ratios(
     >>> bool(result["hardness_low"][0] < 0 < result["hardness_high"][0]), str(result["hard_band"][0])
     (True, '2-10 keV')
     """
-    from astropy.table import QTable, vstack
+    from astropy.table import vstack
+
+    from xphotfn.records.result_table import ResultTable
 
     missing = [name for name in _NEEDED if name not in getattr(table, "colnames", ())]
     if missing:
@@ -107,7 +109,7 @@ def hardness_ratios(
         columns = _columns(table, rows, measured, flags, (confidence, prior))
         shared = {**{name: table[name][first] for name in (*KEYS, "ra", "dec")},
                   "soft_band": np.full(first.size, str(soft)), "hard_band": np.full(first.size, str(hard))}  # fmt: skip
-        parts.append(QTable({**shared, **columns, **carried(table, first, group, {*shared, *columns})}))
+        parts.append(ResultTable({**shared, **columns, **carried(table, first, group, {*shared, *columns})}))
     result = vstack(parts, metadata_conflicts="silent")
     result.meta = {f"FLAG{flag.value}": str(flag.name) for flag in ApertureFlag} | {
         "CONFID": confidence,

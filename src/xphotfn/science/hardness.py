@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._html import record_html
 from xphotfn.science._numeric import Floats, over_valid, require_inside, solve_increasing
 from xphotfn.science.gamma_mixture import GammaMixture, mixture_of, weights_of
 from xphotfn.science.intervals import ONE_SIGMA
@@ -32,6 +33,9 @@ class HardnessRatio(NamedTuple):
     low: Floats
     median: Floats
     high: Floats
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def hardness_ratio(soft: OnOff, hard: OnOff, *, confidence: float = ONE_SIGMA, prior: float = 1.0) -> HardnessRatio:
