@@ -15,7 +15,7 @@ from astropy.io import fits
 from bench_evselect import FORMS, ROW
 
 from xphotfn.commands.builders import clean_expression, flarecut
-from xphotfn.engines.native.curves import read_curve
+from xphotfn.engines.native.curves import LeftOutSources, read_curve
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.native.events import chunks, open_events
 
@@ -100,7 +100,7 @@ def main():
             "read": lambda: read_columns(path),
             "chunks": lambda: read_in_chunks(path),
             "curve, all events": lambda: read_curve(folder, "events.fits", CLEAN, 26.0),
-            "curve": lambda: read_curve(folder, "events.fits", CLEAN, 26.0, cut_sources=True),
+            "curve": lambda: read_curve(folder, "events.fits", CLEAN, 26.0, without=LeftOutSources(bright=True)),
             "curve and good time": good_time,
         }
         times = best(functions, runs)

@@ -26,6 +26,7 @@ PASSED_ON = {
     "engines.tasks": "the message of the command",
     "io.regions": "what is wrong with a shape, raised below in the same file",
     "io.tables": "what is wrong with a row of the table, raised below in the same file",
+    "io.image_data": "the message of io.blocks",
     "measure.cleaning": "the message of the reader of the file",
     "measure.images": "the message of the reader of the file",
 }

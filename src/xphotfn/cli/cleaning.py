@@ -17,6 +17,23 @@ from xphotfn.errors import InvalidFile, InvalidRecord, XphotfnError
 __all__ = ("clean", "lightcurve")
 
 
+_sources = click.option(
+    "--sources",
+    type=shared.PATH,
+    metavar="FILE",
+    help="List of sources (FITS, such as the pipeline's OBSMLI) to leave out of light curves. Default: what the "
+    "pipeline's FBKTSR or OBSMLI beside the list says, else the bright ones that the events show.",
+)
+
+
+def _say_sources(path: str, sources: Path | None) -> None:
+    from xphotfn.measure.cleaning import sources_of
+
+    file = sources_of(path, sources).file
+    if file and sources is None:
+        say(f"note: the sources of {file}, beside the list, are left out of the light curve")
+
+
 @click.command(
     cls=Command,
     short_help="Make event lists without flares.",
@@ -30,13 +47,14 @@ __all__ = ("clean", "lightcurve")
     show_default=True,
     help="The best signal-to-noise of faint sources, or no flare left, for extended light.",
 )
+@_sources
 @click.option("--joint", is_flag=True, help="Judge all lists of an observation in a folder as one.")
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="DIR", help="Folder of what is made.")
 @shared.engine
 @shared.overwrite
 @shared.json_option
 @shared.quiet
-def clean(events: Path, goal: str, joint: bool, output: Path, engine: str, overwrite: bool, as_json: bool) -> None:
+def clean(events: Path, goal: str, sources: Path | None, joint: bool, output: Path, **options: Any) -> None:
     """Make lists without flares, with good flags and patterns, of one event list or of all in a folder.
 
     Beside each list its table of good time is made, with the light curve behind it, and a picture of that where
@@ -45,6 +63,7 @@ def clean(events: Path, goal: str, joint: bool, output: Path, engine: str, overw
     """
     from xphotfn.measure.cleaning import clean_events
 
+    engine, overwrite, as_json = (options[name] for name in ("engine", "overwrite", "as_json"))
     chosen, rows, failed = engine_named(engine), [], False
     draws = find_spec("matplotlib") is not None
     if not draws:
@@ -56,7 +75,8 @@ def clean(events: Path, goal: str, joint: bool, output: Path, engine: str, overw
         if joint and not others:
             say(f"note: {path}: no other list of the observation is there to judge its flares with")
         try:
-            made = clean_events(path, output, engine=chosen, **how)
+            _say_sources(path, sources)
+            made = clean_events(path, output, engine=chosen, sources=sources, **how)
             if draws:
                 _draw(path, made)
         except XphotfnError as error:
@@ -134,13 +154,14 @@ def _lists(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 @click.option("--band", metavar="LO-HI", help="Energy band; default 0.5-7.5keV, in which flares are looked for.")
 @click.option("--bin", "bin_s", type=float, metavar="S", help="Width of the bins in s; default 26, pn 10.")
 @shared.selection
-@click.option("--keep-sources", is_flag=True, help="Do not leave out the bright sources that the events show.")
+@click.option("--keep-sources", is_flag=True, help="Leave no source out.")
+@_sources
 @shared.output
 @shared.overwrite
 @shared.json_option
 @shared.quiet
 def lightcurve(
-    events: Path, band: str | None, bin_s: float | None, selection: str | None, keep_sources: bool, **options: Any
+    events: Path, band: str | None, bin_s: float | None, selection: str | None, sources: Path | None, **options: Any
 ) -> None:
     """Make the light curve of an event list: time, rate, error, counts and live time of each bin.
 
@@ -149,9 +170,14 @@ def lightcurve(
     import xphotfn as xp
 
     output, overwrite, as_json = (options[name] for name in ("output", "overwrite", "as_json"))
+    keep = options["keep_sources"]
+    if keep and sources is not None:
+        raise click.UsageError("--keep-sources leaves no source out: give it or --sources.")
+    if not keep:
+        _say_sources(str(events), sources)
     check_output(output, overwrite=overwrite)
     wanted = None if band is None else values.band(band)
-    curve = xp.light_curve(events, band=wanted, selection=selection, bin_s=bin_s, cut_sources=not keep_sources)
+    curve = xp.light_curve(events, band=wanted, selection=selection, bin_s=bin_s, cut_sources=not keep, sources=sources)
     columns: dict[str, Any] = {"time": curve.time, "rate": curve.rate, "error": curve.error}
     columns |= {"counts": curve.counts, "live": curve.live_s}
     if as_json:

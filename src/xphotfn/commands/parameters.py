@@ -243,6 +243,8 @@ _FLARECUT = (  # a task of our own: SAS has none that finds the cut and makes it
     _row("cutsources", "bool", "yes"),
     _row("withcurve", "bool", "no"),
     _row("curve", "file", "curve.ds", "withcurve", role="input"),  # of the pipeline
+    _row("withsources", "bool", "no"),
+    _row("sources", "file", "sources.ds", "withsources", role="input"),  # a list, of which all are left out
     _row("withgoodtime", "bool", "no"),
     _row("goodtime", "file", "goodtime.ds", "withgoodtime", role="input"),  # for goal=expression and goal=given
     _row("jointcurves", "list", "", role="input"),  # of the other cameras, as goal=curve makes them

@@ -255,6 +255,7 @@ def flarecut(
     smallest: float = 0.05,
     cutsources: bool = True,
     curve: str = "",
+    sources: str = "",
     goodtime: str = "",
     jointcurves: Sequence[str] = (),
 ) -> Command:
@@ -283,6 +284,8 @@ def flarecut(
         Leave bright sources out of the light curve.
     curve
         The pipeline's light curve of flares (FBKTSR): the sources of its REGION are left out; ``pipeline`` needs it.
+    sources
+        A list of sources (FITS) to leave out, beside the bright ones, where ``curve`` names none.
     goodtime
         A table of good time, for ``expression`` and ``given`` only.
     jointcurves
@@ -315,6 +318,7 @@ def flarecut(
         *((("smallest", least),) if least != "0.05" else ()),
         *(() if cutsources else (("cutsources", "no"),)),
         *((("curve", curve),) if curve else ()),
+        *((("sources", sources),) if sources else ()),
         *((("goodtime", goodtime),) if goodtime else ()),
         *((("jointcurves", " ".join(jointcurves)),) if jointcurves else ()),
     )
@@ -329,7 +333,7 @@ def flarecut(
             f"flarecut jointcurves= are for goal=optimum and goal=quiet, got goal={goal!r}: leave them out"
         )
     inputs = _inputs("flarecut", table, expression)
-    for name, value in (("curve", curve), ("goodtime", goodtime)):
+    for name, value in (("curve", curve), ("sources", sources), ("goodtime", goodtime)):
         inputs = (*inputs, *((plain_file("flarecut", name, value),) if value else ()))
     inputs = (*inputs, *(plain_file("flarecut", "jointcurves", name) for name in jointcurves))
     return build("flarecut", pairs, inputs, (output_file("flarecut", "gtiset", gtiset),))

@@ -4,6 +4,7 @@ Pure: what a list is, its record says.
 """
 
 import math
+import re
 from pathlib import PurePath
 from typing import Literal, NamedTuple, TypeAlias, assert_never, final
 
@@ -37,6 +38,7 @@ _HARD = {
     "mos2": "#XMMEA_EM && (PI > 10000) && (PATTERN == 0)",
 }
 _HARD_BIN_S = 100
+_FITS = re.compile(r"\.(?:fits?|fts|ftz)(?:\.gz)?\Z", re.IGNORECASE)
 Kind: TypeAlias = Literal["auto", "keep", "optimum", "quiet", "expression", "given"]
 _WORDS: dict[str, tuple[Kind, bool]] = {
     "auto": ("auto", False),
@@ -205,7 +207,8 @@ _GOALS = {"optimum": "for the best signal-to-noise of faint sources", "quiet": "
 
 def _cut(events: _List, goal: str) -> GoodTimePart:
     curve = events.exposure.flare_curve
-    without = "" if curve is None else f", without the sources of {PurePath(curve.path).name}"
+    listed = curve or _source_list(events.observation)
+    without = "" if listed is None else f", without the sources of {PurePath(listed.path).name}"
     return _judged(events, goal, f"flares are cut {_GOALS[goal]}{without} (flares='{goal}')")
 
 
@@ -225,8 +228,8 @@ def _cut_together(events: _List, goal: str) -> GoodTimePart:
 
 def _other(events: _List, exposure: Exposure) -> _List:
     name = f"{events.observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits"
-    gzipped = exposure.events is not None and exposure.events.path.lower().endswith((".gz", ".ftz"))
-    table = StepInput(name=f"{name}.gz" if gzipped else name, file=exposure.events)
+    ending = "" if exposure.events is None else _packed(exposure.events)
+    table = StepInput(name=f"{name}{ending}", file=exposure.events)
     return _List(events.observation, exposure, table)
 
 
@@ -261,11 +264,12 @@ def _flarecut(
 ) -> tuple[Command, tuple[StepInput, ...]]:
     """Return the command that judges a list, and what it reads."""
     camera, curve = events.exposure.instrument, events.exposure.flare_curve
-    gzipped = curve is not None and curve.path.lower().endswith((".gz", ".ftz"))
-    name = "" if curve is None else events.name("flare_curve") + (".gz" if gzipped else "")
+    name = "" if curve is None else events.name("flare_curve") + _packed(curve)
     made, joint = (
         [StepInput(name=step.command.outputs[0], step=step.id) for step in steps] for steps in (before[-1:], others)
     )
+    listed = _source_list(events.observation)
+    sources = "" if listed is None else f"{events.observation.obs_id}_sources.fits{_packed(listed)}"
     command = flarecut(
         events.table.name,
         events.name(f"{'joint_' if others else ''}{goal}_gti"),
@@ -273,11 +277,23 @@ def _flarecut(
         goal=goal,
         timebinsize=width_s,
         curve=name,
+        sources=sources,
         goodtime=made[0].name if made else "",
         jointcurves=[item.name for item in joint],
     )
-    pipeline = () if curve is None else (StepInput(name=name, file=curve),)
-    return command, (events.table, *pipeline, *made, *joint)
+    files = ((name, curve), (sources, listed))
+    beside = (StepInput(name=link, file=file) for link, file in files if file is not None)
+    return command, (events.table, *beside, *made, *joint)
+
+
+def _packed(file: FoundFile) -> str:
+    return ".gz" if file.path.lower().endswith((".gz", ".ftz")) else ""
+
+
+def _source_list(observation: Observation) -> FoundFile | None:
+    """Return the list of sources of an observation; region files of DS9 may mean anything."""
+    found = observation.regions
+    return found if found is not None and _FITS.search(found.path) else None
 
 
 def _given(events: _List, good: GoodTimes) -> GoodTimePart:

@@ -9,15 +9,18 @@ import astropy.units as u
 from attrs import evolve
 
 from xphotfn.commands.builders import clean_expression, evselect_list, selection_expression
-from xphotfn.engines.native.curves import read_curve
+from xphotfn.engines.native.curves import NOTHING, LeftOutSources, read_curve
 from xphotfn.engines.native.in_out import in_out_of_list
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData
-from xphotfn.graph.flares import FLARE_BAND
+from xphotfn.graph.flares import FLARE_BAND, GoodTimePart
+from xphotfn.io.beside import beside_list, found_file
+from xphotfn.io.flare_curves import holds_regions
 from xphotfn.io.good_time_files import read_flare_cut
 from xphotfn.io.recognise import is_filtered
+from xphotfn.io.source_lists import read_sources
 from xphotfn.io.write import check_free, publish
-from xphotfn.measure.images import event_list, good_time_of
+from xphotfn.measure.images import event_list, good_time_of, inputs_of
 from xphotfn.records._html import record_html
 from xphotfn.records.band import Band
 from xphotfn.records.facts import FileFacts
@@ -35,6 +38,7 @@ def light_curve(
     selection: str | None = None,
     bin_s: float | u.Quantity | None = None,
     cut_sources: bool = True,
+    sources: str | Path | None = None,
 ) -> LightCurve:
     """Return the light curve of an event list, with the live time of each bin.
 
@@ -49,7 +53,11 @@ def light_curve(
     bin_s
         Width of the bins, a time or a number in s; default 26 s for MOS, which are 10 frames, and 10 s for pn.
     cut_sources
-        Leave out circles of 1 arcmin around the bright sources that the events show: a variable source is no flare.
+        Leave sources out, for a variable source is no flare: those of the pipeline's light curve of flares (FBKTSR)
+        where that lies beside the list, else those of its list of sources (OBSMLI), each with 30 arcsec or more, and
+        circles of 1 arcmin around the bright ones that the events show.
+    sources
+        A list of sources (FITS) to take instead of what lies beside.
 
     Returns
     -------
@@ -87,9 +95,34 @@ def light_curve(
     limits = FLARE_BAND if band is None else (band.lo_ev, band.hi_ev)
     filtered = is_filtered(found.instrument, found.subspace)
     text = selection_expression(*limits, found.instrument, filtered=filtered, extra=selection or "")
-    path = Path(found.file.path)
-    curve = read_curve(path.parent, path.name, text, width, cut_sources=cut_sources).curve
-    return evolve(curve, source=path.name)
+    path, out = Path(found.file.path), sources_of(events, sources) if cut_sources else NO_SOURCES
+    chosen = f"({text}) && {out.condition}" if out.condition else text
+    return evolve(read_curve(path.parent, path.name, chosen, width, without=out.circles).curve, source=path.name)
+
+
+class SourcesOfList(NamedTuple):
+    """What is left out of the curve of a list: a condition or circles, and the file that says so."""
+
+    condition: str = ""
+    circles: LeftOutSources = NOTHING
+    file: str = ""
+
+
+NO_SOURCES = SourcesOfList()
+
+
+def sources_of(events: str | Path, sources: str | Path | None = None) -> SourcesOfList:
+    """Return what is left out of the light curve of a list: what a file says that is given or lies beside it."""
+    beside = beside_list(event_list(Path(events)))
+    curve = beside.flare_curve if sources is None else None
+    if curve is not None and holds_regions(Path(curve.path)):
+        name = Path(curve.path).name
+        return SourcesOfList(condition=f"region({name}:REGION,DETX,DETY)", file=name)
+    listed = sources or (None if beside.sources is None else beside.sources.path)
+    if listed is None:
+        return SourcesOfList(circles=LeftOutSources(bright=True))
+    circles = LeftOutSources(bright=True, listed=read_sources(listed))
+    return SourcesOfList(circles=circles, file=Path(listed).name)
 
 
 def in_out(events: str | Path, *, good: GoodTimes | None = None) -> InOut:
@@ -153,6 +186,7 @@ def clean_events(
     engine: Engine,
     goal: str = "optimum",
     together_with: Sequence[str | Path] = (),
+    sources: str | Path | None = None,
     overwrite: bool = False,
 ) -> Cleaned:
     """Make a list without flares of an event list, with good flags and patterns only.
@@ -169,6 +203,8 @@ def clean_events(
         ``"optimum"`` or ``"quiet"``, as :func:`flare_cut` has them.
     together_with
         Lists of other cameras of the observation that are judged with this one, as one: a flare is in all of them.
+    sources
+        A list of sources (FITS) to leave out of the light curve, as :func:`light_curve` has it.
     overwrite
         Replace what is there.
 
@@ -210,7 +246,8 @@ def clean_events(
     for path in (made, table):
         check_free(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory(dir=root) as scratch:
-        printed = _make(found, others, Path(scratch), goal, engine)
+        good = _good_time(found, others, goal, sources)
+        printed = _make(found, good, Path(scratch), engine)
         for name, path in (("clean.fits", made), ("gti.fits", table)):
             with publish(path, overwrite=overwrite) as temporary:
                 (Path(scratch) / name).replace(temporary)
@@ -222,12 +259,22 @@ def clean_events(
     return Cleaned(made, table, cut, contamination, printed)
 
 
-def _make(found: FileFacts, others: Sequence[FileFacts], folder: Path, goal: str, engine: Engine) -> str:
+def _good_time(found: FileFacts, others: Sequence[FileFacts], goal: str, sources: str | Path | None) -> GoodTimePart:
+    listed = None if sources is None else found_file(sources)
+    if listed is not None:
+        read_sources(listed.path)  # that it is one is said before the work is done
+    how = f"joint-{goal}" if others else goal
+    return good_time_of(found, _link_name(found), how, others=others, sources=listed)
+
+
+def _link_name(found: FileFacts) -> str:
+    return "events.fits.gz" if found.file.path.lower().endswith((".gz", ".ftz")) else "events.fits"
+
+
+def _make(found: FileFacts, good: GoodTimePart, folder: Path, engine: Engine) -> str:
     """Make gti.fits and clean.fits in a folder, and return what was printed."""
-    gzipped = found.file.path.lower().endswith((".gz", ".ftz"))
-    name = "events.fits.gz" if gzipped else "events.fits"
-    good = good_time_of(found, name, f"joint-{goal}" if others else goal, others=others)
-    links = {i.name: i.file.path for step in good.steps for i in step.inputs if i.file is not None}
+    name = _link_name(found)
+    links = {i.name: i.file.path for i in inputs_of(good) if i.file is not None}
     for link, path in links.items():
         (folder / link).symlink_to(path)
     filtered = is_filtered(found.instrument, found.subspace)

@@ -12,7 +12,7 @@ from xphotfn.graph.flares import Flares, GoodTimePart, flare_choice, good_time_p
 from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.plan import StepInput
 from xphotfn.graph.selection_inputs import selection_inputs
-from xphotfn.io.cache import file_key
+from xphotfn.io.beside import beside_list, found_file
 from xphotfn.io.layout import Hint
 from xphotfn.io.recognise import is_filtered, recognise
 from xphotfn.io.tree import TreeFile
@@ -88,8 +88,8 @@ def image_of_events(
     with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         folder = Path(scratch)
         (folder / table).symlink_to(found.file.path)
-        for item in chosen.inputs:
-            if item.file is not None:
+        for item in {i.name: i for i in (*chosen.inputs, *inputs_of(good))}.values():
+            if item.file is not None and item.name != table:
                 (folder / item.name).symlink_to(item.file.path)
         commands = [step.command for step in good.steps]
         commands.append(evselect_image(table, "image.fits", expression=expression, grid=grid))
@@ -103,31 +103,46 @@ def image_of_events(
     return printed
 
 
+def inputs_of(good: GoodTimePart) -> tuple[StepInput, ...]:
+    """Return all that the steps of good time read."""
+    return tuple(i for step in good.steps for i in step.inputs)
+
+
 def good_time_of(
-    found: FileFacts, table: str, flares: Flares, selection: str | None = None, others: Sequence[FileFacts] = ()
+    found: FileFacts,
+    table: str,
+    flares: Flares,
+    selection: str | None = None,
+    *,
+    others: Sequence[FileFacts] = (),
+    sources: FoundFile | None = None,
 ) -> GoodTimePart:
-    """Return what a plan would do about the flares of one event list, beside others of its observation."""
-    exposures = [_exposure(item) for item in (found, *others)]
-    observation = Observation(obs_id=found.obs_id or "0000000000", ra_deg=0.0, dec_deg=0.0, exposures=exposures)
+    """Return what a plan would do about the flares of one event list, beside others of its observation.
+
+    Without ``sources`` the pipeline's list of sources and, of each list, its light curve count that lie beside it.
+    """
+    exposures = [_exposure(item, with_curve=sources is None) for item in (found, *others)]
+    listed = sources or beside_list(found).sources
+    obs_id = found.obs_id or "0000000000"
+    observation = Observation(obs_id=obs_id, ra_deg=0.0, dec_deg=0.0, exposures=exposures, regions=listed)
     events = StepInput(name=table, file=found.file)
     return good_time_part(observation, exposures[0], events, flare_choice(flares), selection)
 
 
-def _exposure(found: FileFacts) -> Exposure:
+def _exposure(found: FileFacts, *, with_curve: bool) -> Exposure:
     return Exposure(
         instrument=found.instrument,
         exposure_id=found.exposure_id or "S000",
         events=found.file,
         filtered=is_filtered(found.instrument, found.subspace),
         cut=found.cut,
+        flare_curve=beside_list(found).flare_curve if with_curve else None,
     )
 
 
 def event_list(path: Path) -> FileFacts:
     """Return what a file says of itself that must be an event list; anything else is refused with what it is."""
-    key = file_key(str(path.absolute()))
-    file = TreeFile(path.name, FoundFile(path=key[0], size=key[3], mtime_ns=key[2]))
-    found = recognise(file, Hint())
+    found = recognise(TreeFile(path.name, found_file(path)), Hint())
     if found.reason == "unreadable":
         raise InvalidFile(str(path), found.detail)
     if found.kind != "events":

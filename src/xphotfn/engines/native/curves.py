@@ -1,6 +1,6 @@
 """The light curve of an event list with the live time of each bin, from its frames; and where bright sources are."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import ceil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,18 +15,21 @@ from xphotfn.engines.native.evselect_plan import Source, open_source
 from xphotfn.engines.native.exposure import ccd_intervals
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.errors import InvalidFile
+from xphotfn.records.grid import PixelGrid
 from xphotfn.records.light_curve import LightCurve
+from xphotfn.records.region import Region
+from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.joint_curves import common_bins
 from xphotfn.science.light_curves import events_by_bin, inside, live_per_bin
 from xphotfn.science.sources import Circle, bright_circles, pixels_within
 
-__all__ = ("Reading", "read_curve")
+__all__ = ("NOTHING", "LeftOutSources", "Reading", "read_curve")
 
 Floats = NDArray[np.float64]
 Frames = tuple[Floats, Floats, Floats]
 
 _PIXEL = 400  # of X and Y: 20 arcsec
-_SIDE = 130  # pixels: X and Y end at 51840
+_SIDE, _LAST = 130, 51840  # pixels, and where X and Y end
 
 
 class _Bins(NamedTuple):
@@ -35,6 +38,19 @@ class _Bins(NamedTuple):
     start_s: float
     width_s: float
     number: int
+
+
+class LeftOutSources(NamedTuple):
+    """Sources to leave out of a curve: circles of 1 arcmin around the bright ones that the events show, and a list.
+
+    ``listed`` are regions with sizes in fk5 or icrs, as :func:`~xphotfn.io.source_lists.read_sources` gives them.
+    """
+
+    bright: bool = False
+    listed: tuple[Region, ...] = ()
+
+
+NOTHING = LeftOutSources()
 
 
 class Reading(NamedTuple):
@@ -47,7 +63,7 @@ class Reading(NamedTuple):
 
 
 def read_curve(
-    folder: Path, table: str, expression: str, bin_s: float, *, cut_sources: bool = False, common: bool = False
+    folder: Path, table: str, expression: str, bin_s: float, *, without: LeftOutSources = NOTHING, common: bool = False
 ) -> Reading:
     """Return the light curve of the selected events of a list.
 
@@ -59,8 +75,8 @@ def read_curve(
         Which events, in SAS's language.
     bin_s
         Width of the bins in s; whole frames are best.
-    cut_sources
-        Leave out circles of 1 arcmin around bright sources that are found among the selected events themselves.
+    without
+        Which sources are left out.
     common
         Whether bins begin at whole widths, so that those of several lists fall together; else with the list.
 
@@ -87,7 +103,7 @@ def read_curve(
     tree = parse(expand_macros(expression, source.keywords))
     begin, number = common_bins(start, stop, bin_s) if common else (start, max(1, ceil((stop - start) / bin_s)))
     bins = _Bins(begin, bin_s, number)
-    counts, circles = _counts(source, tree, bins, cut_sources=cut_sources)
+    counts, circles = _counts(source, tree, bins, without)
     ccds, notes = _frames(source, start, stop)
     curve = LightCurve(
         start_s=bins.start_s,
@@ -110,13 +126,14 @@ def _number(header: Any, path: Path, key: str) -> float:
 
 
 def _counts(
-    source: Source, tree: Expression, bins: _Bins, *, cut_sources: bool
+    source: Source, tree: Expression, bins: _Bins, without: LeftOutSources
 ) -> tuple[NDArray[np.int64], tuple[Circle, ...]]:
     """Return the selected events in each bin, without those of the sources that are returned with them."""
     known = source.table.columns
     if "TIME" not in known or not known["TIME"].is_number:
         raise InvalidFile(source.table.path.name, "it has no column TIME: give the event list itself")
-    with_pixels = cut_sources and {"X", "Y"} <= set(known)
+    with_pixels = (without.bright or bool(without.listed)) and {"X", "Y"} <= set(known)
+    circles = _listed_circles(source, without.listed) if with_pixels else ()
     counts, image = np.zeros(bins.number, dtype=np.int64), np.zeros((_SIDE, _SIDE), dtype=np.int64)
     parts: list[tuple[slice, NDArray[np.intp], NDArray[np.uint16]]] = []
     for chunk, rows in _selected(source, tree):
@@ -128,12 +145,27 @@ def _counts(
             image += np.bincount(pixels, minlength=image.size).reshape(image.shape)
             parts.append((place, run.bounds, pixels))
     image[0] = image[:, 0] = 0  # positions that are not known: no source is there
-    circles = bright_circles(image, pixel=_PIXEL)
+    image[pixels_within(circles, image.shape, pixel=_PIXEL)] = 0
+    circles += bright_circles(image, pixel=_PIXEL) if without.bright else ()
     within = pixels_within(circles, image.shape, pixel=_PIXEL)
     within[0] = within[:, 0] = False
     for place, bounds, pixels in parts if circles else ():
         counts[place] -= np.diff(np.flatnonzero(within.ravel().take(pixels)).searchsorted(bounds))
     return counts, circles
+
+
+def _listed_circles(source: Source, sources: Sequence[Region]) -> tuple[Circle, ...]:
+    """Return the circles of sources in X and Y of a list, without those that lie off it."""
+    header, path = source.table.block.header, source.table.path
+    ra, dec, step_x, step_y = (_number(header, path, f"REF{n}") for n in ("XCRVL", "YCRVL", "XCDLT", "YCDLT"))
+    sky = PixelGrid(
+        nx=_LAST, ny=_LAST, crpix1=_number(header, path, "REFXCRPX"), crpix2=_number(header, path, "REFYCRPX"),
+        ra_deg=ra, dec_deg=dec, cdelt1_deg=step_x, cdelt2_deg=step_y,
+    )  # fmt: skip
+    x, y = deg_to_pix(sky, [s.x for s in sources], [s.y for s in sources])
+    radii = [max(s.size) / abs(step_x) for s in sources]
+    circles = (Circle(float(a) + 1, float(b) + 1, r) for a, b, r in zip(x, y, radii, strict=True))
+    return tuple(c for c in circles if -c.radius < c.x < _LAST + c.radius and -c.radius < c.y < _LAST + c.radius)
 
 
 def _selected(source: Source, tree: Expression) -> Iterator[tuple[Chunk, NDArray[np.intp]]]:

@@ -14,13 +14,14 @@ from attrs import evolve
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import resolved
-from xphotfn.engines.native.curves import Reading, read_curve
+from xphotfn.engines.native.curves import NOTHING, LeftOutSources, Reading, read_curve
 from xphotfn.engines.native.exposure import gti_block, table_bytes
 from xphotfn.engines.native.good_time import gti_primary
 from xphotfn.engines.native.reporting import warn
 from xphotfn.errors import CommandFailed
 from xphotfn.io.flare_curves import holds_regions, read_flare_curve
 from xphotfn.io.good_time_files import read_cut_curve, read_good_times
+from xphotfn.io.source_lists import read_sources
 from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
@@ -69,10 +70,10 @@ def flarecut(command: Command, folder: Path) -> None:
     full = resolved(command)
     expression, width = full.parameter("expression"), float(full.parameter("timebinsize"))
     regions = _regions(full, folder)
-    by_itself = full.parameter("cutsources") == "yes" and not regions
+    without = NOTHING if regions or full.parameter("cutsources") != "yes" else _without(full, folder)
     chosen = f"({expression}) && {regions}" if regions else expression
     common = full.parameter("goal") == "curve" or bool(full.parameter("jointcurves"))
-    reading = read_curve(folder, full.parameter("table"), chosen, width, cut_sources=by_itself, common=common)
+    reading = read_curve(folder, full.parameter("table"), chosen, width, without=without, common=common)
     if not reading.curve.seconds > 0:
         raise CommandFailed(command.argv, "the list has no live time: no frame lies in its good time")
     reading, cut = _cut(command, folder, reading)
@@ -114,6 +115,12 @@ def _regions(full: Command, folder: Path) -> str:
         return ""
     name = full.parameter("curve")
     return f"region({name}:REGION,DETX,DETY)" if holds_regions(folder / name) else ""
+
+
+def _without(full: Command, folder: Path) -> LeftOutSources:
+    """Return the bright sources, and those of a list where one is given."""
+    listed = read_sources(folder / full.parameter("sources")) if full.parameter("withsources") == "yes" else ()
+    return LeftOutSources(bright=True, listed=listed)
 
 
 def _of_pipeline(command: Command, path: Path, reading: Reading, smallest: float) -> tuple[Reading, FlareCut]:
