@@ -72,7 +72,12 @@ def test_every_help_shows_examples():
     assert call("--version").output.startswith("xphotfn, version 0.1.0")
 
 
-@pytest.mark.parametrize("line", [line for line in EXAMPLES if line != "xphotfn demo"])
+def _marked(line):
+    """A search for sources of the demo takes minutes; tests/test_cli_detect.py has a small one."""
+    return pytest.param(line, marks=pytest.mark.slow) if line.startswith("xphotfn detect") else line
+
+
+@pytest.mark.parametrize("line", [_marked(line) for line in EXAMPLES if line != "xphotfn demo"])
 def test_examples_of_the_help_work_as_printed(line, after_demo, monkeypatch):
     folder, made = after_demo
     assert made.exit_code == 0

@@ -55,12 +55,12 @@ CONTRACT = [
 
 SIGNATURES = {
     "find_observations": "(root, *, layout=, prefer=, progress=)",
-    "galaxy_cluster": "(name, ra, dec=, *, redshift, r200=, r500=, r2500=, cosmology=, nh=, extra=)",
+    "galaxy_cluster": "(name, ra, dec=, *, redshift, r200=, r500=, r2500=, cosmology=, extra=)",
     "match_observations": "(target_or_targets, observations, *, within=, region_image=, regions=)",
     "plan_images": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, flares=)",
     "plan_exposure_maps": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, vignetting=, flares=)",
     "plan_mosaics": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, flares=)",
-    "plan_photometry": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, flares=)",
+    "plan_photometry": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, flares=, regions=)",
     "run": "(plan, *, engine, store, workers=, scheduler=, progress=, tries=, part=)",
     "to_delayed": "(plan, *, engine, store)",
     "rate_maps": "(run, *, target=, band=)",
@@ -77,7 +77,10 @@ SIGNATURES = {
     "snr_ranking": "(maps, field, region, *, method=, background=, background_weights=)",
     "xga_method": "(*, exp_corr=, allow_negative=)",
     "info": "(field_or_fields, *, run=, method=, background_weights=)",
-    "view": "(product, *, like=, cross_hair=, mask=, field=, circles=, smooth=, stretch=, zoom_in=, figsize=, ax=)",
+    "view": (
+        "(product, *, like=, cross_hair=, mask=, field=, circles=, smooth=, stretch=, zoom_in=, figsize=, ax=, "
+        "sources=)"
+    ),
 }
 
 

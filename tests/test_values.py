@@ -22,7 +22,13 @@ from astropy.table import Table
 import xphotfn as xp
 from xphotfn.io.table_files import read_table, write_table
 from xphotfn.testing import simulate_observations
-from xphotfn.testing.examples import example_field, example_rate_map, example_run, example_source_list
+from xphotfn.testing.examples import (
+    example_detection,
+    example_field,
+    example_rate_map,
+    example_run,
+    example_source_list,
+)
 
 mpl.use("Agg")
 
@@ -130,7 +136,6 @@ CASES = {
     "background_weights": lambda m: xp.background_weights(m.map.exposure.data, m.map.exposure.data, 0.5),
     "bulk_field": lambda m: xp.bulk_field(m.field.observations),
     "clean_events": lambda m: m.cleaned(),
-    "column_density": lambda m: xp.column_density(xp.galaxy_cluster("c", 10, -5, redshift=0.1, nh=3e20 / u.cm**2)),
     "combined_rate_map": lambda m: xp.combined_rate_map(m.mosaic_run()),
     "concentration": lambda m: xp.concentration(m.profile()),
     "coord_conv": lambda m: xp.coord_conv(m.map, WHERE, "pix"),
@@ -139,6 +144,7 @@ CASES = {
     "custom_mask": lambda m: xp.custom_mask(m.map, m.field, outer=1 * u.arcmin),
     "describe": lambda m: xp.describe(m.plan),
     "detect_sources": lambda m: xp.detect_sources(m.map),
+    "detected_field": lambda m: xp.detected_field(example_detection()),
     "detection_limit": lambda m: xp.detection_limit([1.0, 2.0], false_alarm=1e-4),
     "detection_map": lambda m: xp.detection_map(m.map),
     "detection_probability": lambda m: xp.detection_probability([9.0], [1.0], false_alarm=1e-4),
@@ -189,6 +195,7 @@ CASES = {
     "out_of_time_image": lambda m: xp.out_of_time_image(m.map),
     "out_of_time_weights": lambda m: xp.out_of_time_weights(),
     "photometry": lambda m: m.table(),
+    "plan_detection": lambda m: xp.plan_detection(m.field, BAND),
     "plan_exposure_maps": lambda m: xp.plan_exposure_maps(m.field, BAND),
     "plan_images": lambda m: xp.plan_images(m.field, BAND),
     "plan_mosaics": lambda m: xp.plan_mosaics(m.field, BAND),
@@ -219,6 +226,7 @@ CASES = {
     "smoothed": lambda m: xp.smoothed(m.map, 8 * u.arcsec),
     "snr": lambda m: xp.snr(m.map, m.field, 1 * u.arcmin),
     "snr_ranking": lambda m: xp.snr_ranking([m.map], m.field, 1 * u.arcmin),
+    "source_lists": lambda m: xp.source_lists(example_detection()),
     "source_mask": lambda m: xp.source_mask(m.map, m.field, 1 * u.arcmin),
     "source_regions": lambda m: xp.source_regions(m.sources, cut=60 * u.arcsec),
     "spectrum_table": lambda m: xp.spectrum_table([0.5, 1.0] * u.keV, [1.0, 2.0] * u.keV, [1.0, 2.0] / u.cm**2 / u.s),

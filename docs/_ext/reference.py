@@ -54,6 +54,7 @@ THEMES = (
             "records.source_columns",
             "io.source_lists",
             "io.source_files",
+            "measure.source_lists",
             "science.source_regions",
             "measure.detection",
             "science.detection.maps",
@@ -128,10 +129,8 @@ THEMES = (
         "Fluxes",
         "From count rates to fluxes and luminosities: conversion factors, spectra, absorption.",
         (
-            "records.column_density",
             "records.ecf",
             "records.spectrum",
-            "measure.column_density",
             "measure.conversion",
             "measure.fluxes",
             "measure.luminosities",

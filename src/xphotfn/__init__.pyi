@@ -26,6 +26,7 @@ from xphotfn.graph.held_energies import PartOfBand as PartOfBand
 from xphotfn.graph.joined_runs import join_runs as join_runs
 from xphotfn.graph.plan import Plan as Plan, Step as Step
 from xphotfn.graph.recipes import (
+    plan_detection as plan_detection,
     plan_exposure_maps as plan_exposure_maps,
     plan_images as plan_images,
     plan_mosaics as plan_mosaics,
@@ -51,7 +52,6 @@ from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
 from xphotfn.measure.centre import find_centre as find_centre
 from xphotfn.measure.cleaning import clean_events as clean_events, in_out as in_out, light_curve as light_curve
-from xphotfn.measure.column_density import column_density as column_density
 from xphotfn.measure.conversion import ecf_from_response as ecf_from_response, power_law_ecf as power_law_ecf
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
@@ -109,13 +109,13 @@ from xphotfn.measure.sensitivity import (
 )
 from xphotfn.measure.significance import snr as snr, snr_ranking as snr_ranking
 from xphotfn.measure.smoothing import smoothed as smoothed
+from xphotfn.measure.source_lists import detected_field as detected_field, source_lists as source_lists
 from xphotfn.measure.weights import weights_by_map as weights_by_map
 from xphotfn.plot.ds9 import ds9_command as ds9_command, open_in_ds9 as open_in_ds9
 from xphotfn.plot.light_curve import save_light_curve as save_light_curve, view_light_curve as view_light_curve
 from xphotfn.plot.report import report as report
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
-from xphotfn.records.column_density import ColumnDensity as ColumnDensity
 from xphotfn.records.ecf import Ecf as Ecf
 from xphotfn.records.event import StepEvent as StepEvent
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre

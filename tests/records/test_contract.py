@@ -30,6 +30,7 @@ from xphotfn.commands.parameters import Parameter
 from xphotfn.commands.selection import nodes
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.compare import PlanDiff, StepChange
+from xphotfn.graph.detection import Search
 from xphotfn.graph.flares import FlareChoice, GoodTimePart
 from xphotfn.graph.parts import Part, Wish
 from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
@@ -37,7 +38,6 @@ from xphotfn.graph.result import Run
 from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
-from xphotfn.records.column_density import ColumnDensity
 from xphotfn.records.ecf import Ecf
 from xphotfn.records.energies import ALL_PI, NO_PI, Energies, PiRanges
 from xphotfn.records.event import StepEvent
@@ -149,7 +149,6 @@ RECORDS = (
     case(PowerLaw, xst.spectra(kind=PowerLaw), {"nh_cm2": -1.0}),
     case(Bremsstrahlung, xst.spectra(kind=Bremsstrahlung), {"kt_kev": 0.0}),
     case(SpectrumTable, xst.spectra(kind=SpectrumTable), {"photons": ()}),
-    case(ColumnDensity, xst.column_densities(), {"low_cm2": -1.0}),
     case(Ecf, xst.ecfs(), {"absorbed": None}),
     case(PiRanges, PI_RANGES, {"ranges": [(2, 1)]}),
     case(
@@ -516,6 +515,11 @@ PLANS = (
         None,
     ),
     case(FlareChoice, FLARES, None),
+    case(
+        Search,
+        st.builds(Search, threshold=st.floats(4, 20), extent=FLAGS, joint=FLAGS),
+        {"threshold": 0.0},
+    ),
     case(
         GoodTimePart,
         st.builds(

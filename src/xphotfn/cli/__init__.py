@@ -3,6 +3,7 @@
 import click
 
 from xphotfn.cli.cleaning import clean, lightcurve
+from xphotfn.cli.detecting import detect
 from xphotfn.cli.group import CONTEXT, Group
 from xphotfn.cli.looking import report, view
 from xphotfn.cli.making import find, image, plan, run, shims, task
@@ -41,6 +42,7 @@ for _command in (
     lightcurve,
     snr,
     photometry,
+    detect,
     report,
     runs,
     explain,

@@ -31,6 +31,7 @@ from xphotfn.commands.builders import (
     with_environment,
 )
 from xphotfn.commands.command import Command
+from xphotfn.commands.detection import xdetect
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version, suppressed_warnings
 from xphotfn.commands.names import (
@@ -44,6 +45,7 @@ from xphotfn.commands.names import (
     parse_pps_name,
     parse_product_name,
     product_name,
+    source_list_name,
 )
 from xphotfn.commands.parameters import Parameter, checked, parameters_of, resolved
 from xphotfn.commands.xproc import card_version, parse_xproc, to_card
@@ -84,8 +86,10 @@ __all__ = (
     "resolved",
     "sas_version",
     "selection_expression",
+    "source_list_name",
     "suppressed_warnings",
     "tabgtigen",
     "to_card",
     "with_environment",
+    "xdetect",
 )

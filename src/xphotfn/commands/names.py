@@ -27,9 +27,11 @@ __all__ = (
     "parse_pps_name",
     "parse_product_name",
     "product_name",
+    "source_list_name",
 )
 
-_KINDS = ("img", "expmap", "expmap_novig", "evts")
+_KINDS = ("img", "expmap", "expmap_novig", "evts", "bkgmap")
+_LIST_KINDS = ("srclist.fits", "sources.reg")
 _MOSAIC_KINDS = ("img", "expmap")
 _INSTRUMENTS = ("pn", "mos1", "mos2")
 
@@ -73,7 +75,7 @@ class ProductName:
     lo_ev, hi_ev
         Band in eV.
     kind
-        ``img``, ``expmap``, ``expmap_novig`` (without vignetting) or ``evts``.
+        ``img``, ``expmap``, ``expmap_novig`` (without vignetting), ``evts`` or ``bkgmap``.
 
     Examples
     --------
@@ -151,7 +153,7 @@ def product_name(obs_id: str, instrument: str, exposure_id: str, lo_ev: int, hi_
     lo_ev, hi_ev
         Band in eV.
     kind
-        ``img``, ``expmap``, ``expmap_novig`` (without vignetting) or ``evts``.
+        ``img``, ``expmap``, ``expmap_novig`` (without vignetting), ``evts`` or ``bkgmap``.
 
     Returns
     -------
@@ -266,6 +268,38 @@ def parse_mosaic_name(name: str) -> MosaicName | None:
         return None
     label, digest, lo_ev, hi_ev, kind = found.groups()
     return MosaicName(label=label, digest=digest or "", lo_ev=int(lo_ev), hi_ev=int(hi_ev), kind=kind)
+
+
+def source_list_name(obs_id: str, lo_ev: int, hi_ev: int, kind: str, *, members: Iterable[str] = ()) -> str:
+    """Return the name of the list of sources of an observation, or of several together, or of its regions.
+
+    Parameters
+    ----------
+    obs_id
+        ObsID, ten digits, or ``combined``.
+    lo_ev, hi_ev
+        Band in eV.
+    kind
+        ``srclist.fits`` or ``sources.reg``.
+    members
+        Names of the images of a list of several observations, which tell such lists apart.
+
+    Raises
+    ------
+    InvalidRecord
+        For an argument of another form.
+
+    Examples
+    --------
+    >>> source_list_name("0404910601", 500, 2000, "srclist.fits")
+    '0404910601_epic_500-2000_srclist.fits'
+    """
+    if kind not in _LIST_KINDS or not 0 <= _whole(lo_ev) < _whole(hi_ev):
+        raise InvalidRecord(f"a list of sources has a band and one of {', '.join(_LIST_KINDS)}, got {kind!r}")
+    names = strings(members)
+    digest = hashlib.blake2b(json.dumps(names).encode("ascii"), digest_size=8).hexdigest()
+    ending = f"epic_{lo_ev}-{hi_ev}_{kind}"
+    return f"combined_{digest}_{ending}" if names else _of_observation(obs_id, ending)
 
 
 def _of_observation(obs_id: str, ending: str) -> str:

@@ -20,7 +20,7 @@ from xphotfn.commands.command import Command
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import non_empty, one_of, strings
 
-__all__ = ("BOOLEANS", "OWN_TASKS", "TASKS", "Parameter", "checked", "parameters_of", "resolved")
+__all__ = ("BOOLEANS", "NATIVE_TASKS", "OWN_TASKS", "TASKS", "Parameter", "checked", "parameters_of", "resolved")
 
 BOOLEANS: Mapping[str, str] = MappingProxyType(  # the spellings that SAS takes, and how it echoes them
     dict.fromkeys(("yes", "y", "true", "t", "1"), "yes") | dict.fromkeys(("no", "n", "false", "f", "0"), "no")
@@ -256,6 +256,18 @@ _GTIWRITE = (  # a task of our own: good time that is known already
     _row("origin", "str", ""),
 )
 
+_XDETECT = (  # a task of our own, of the native interpreter alone
+    _row("imagesets", "list", role="input"),
+    _row("exposuresets", "list", role="input"),
+    _row("sourceset", "file", role="output"),
+    _row("withregions", "bool", "no"),
+    _row("regionset", "file", "sources.reg", "withregions", role="output"),
+    _row("withbackgrounds", "bool", "no"),
+    _row("backgroundsets", "list", "background.ds", "withbackgrounds", role="output"),
+    _row("threshold", "real", "10"),
+    _row("extent", "bool", "yes"),
+)
+
 TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
     {
         "evselect": _EVSELECT,
@@ -268,12 +280,16 @@ TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
         "gtibuild": _GTIBUILD,
         "flarecut": _FLARECUT,
         "gtiwrite": _GTIWRITE,
+        "xdetect": _XDETECT,
         "sasversion": (),
     }
 )
 
 OWN_TASKS = ("flarecut", "gtiwrite")
 """Tasks that SAS does not have: every engine leaves them to the native interpreter."""
+
+NATIVE_TASKS = ("xdetect",)
+"""Tasks of the native engine alone: SAS has its own chain for them (edetect_chain), which no engine calls."""
 
 
 def parameters_of(task: str) -> tuple[Parameter, ...]:

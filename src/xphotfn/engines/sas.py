@@ -20,7 +20,7 @@ from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version
-from xphotfn.commands.parameters import OWN_TASKS
+from xphotfn.commands.parameters import NATIVE_TASKS, OWN_TASKS
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.printed import printed
 from xphotfn.engines.processes import run_process
@@ -98,6 +98,12 @@ class SasEngine:
         """
         if command.task in OWN_TASKS:
             return native_engine().execute(command, folder)
+        if command.task in NATIVE_TASKS:
+            raise CommandFailed(
+                command.argv,
+                f"{command.task} is of the native engine alone, and the SAS engine does not call edetect_chain: run "
+                "the plan with native_engine(), or give detect_sources the rate maps that SAS made",
+            )
         before = {item.name for item in folder.iterdir()}
         _refuse_what_is_there(command, before)
         private = Path(tempfile.mkdtemp(prefix=".sas-", dir=folder))

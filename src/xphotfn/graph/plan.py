@@ -17,9 +17,13 @@ from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import FoundFile
 
-__all__ = ("Plan", "PlannedProduct", "Step", "StepInput", "steps_leading_to")
+__all__ = ("KINDS", "MAP_KINDS", "Plan", "PlannedProduct", "Step", "StepInput", "steps_leading_to")
 
 ID_VERSION = 1
+KINDS = ("image", "exposure_map", "source_list", "regions", "background_map")
+"""The kinds of products of a plan."""
+MAP_KINDS = KINDS[:2]
+"""Those of which rate maps are made."""
 
 
 @final
@@ -114,7 +118,7 @@ class PlannedProduct:
     Parameters
     ----------
     kind
-        ``image`` or ``exposure_map``.
+        One of :data:`KINDS`; ``source_list`` and ``regions`` are of all cameras (instrument ``epic``).
     field_name
         Name of the field it belongs to.
     obs_id, exposure_id, instrument
@@ -129,7 +133,7 @@ class PlannedProduct:
         Id of the step that makes it, or empty.
     """
 
-    kind: str = field(validator=one_of("image", "exposure_map"))
+    kind: str = field(validator=one_of(*KINDS))
     field_name: str
     obs_id: str
     exposure_id: str = ""

@@ -5,12 +5,15 @@ Pure, and no disk is looked at, but for the files that a selection names.
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from functools import partial
 from itertools import chain
+from typing import Literal
 
 from attrs import evolve
 
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import PlanError
+from xphotfn.graph.detection import Search, detection_part
 from xphotfn.graph.flares import Flares, flare_choice
 from xphotfn.graph.parts import Part, Wish, exposure_map_part, exposures_of, image_part, join, mosaic_part
 from xphotfn.graph.plan import Plan
@@ -18,7 +21,7 @@ from xphotfn.records._fields import one_or_several
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 
-__all__ = ("plan_exposure_maps", "plan_images", "plan_mosaics", "plan_photometry")
+__all__ = ("plan_detection", "plan_exposure_maps", "plan_images", "plan_mosaics", "plan_photometry")
 
 Fields = Field | Iterable[Field]
 Bands = Band | Iterable[Band]
@@ -173,10 +176,17 @@ def plan_photometry(
     selection: str | None = None,
     reference: str | None = None,
     flares: Flares = "auto",
+    regions: Literal["detect"] | None = None,
 ) -> Plan:
     """Return the plan of everything that photometry needs: images, exposure maps and their mosaics.
 
-    Parameters and errors are those of :func:`plan_mosaics`; a field without a target gets no mosaic here.
+    Parameters
+    ----------
+    field_or_fields, band_or_bands, grid, selection, reference, flares
+        As :func:`plan_mosaics`, with its errors; a field without a target gets no mosaic here.
+    regions
+        ``"detect"``: also the sources of each observation, as :func:`plan_detection` finds them by default;
+        :func:`detected_field` gives the field with their regions in place of those of files.
 
     Examples
     --------
@@ -186,8 +196,60 @@ def plan_photometry(
     >>> len(plan.products)
     4
     """
+    if regions not in (None, "detect"):
+        raise PlanError(f'regions must be "detect", or None for those of files, got {regions!r}')
     wish = _wish(band_or_bands, grid, selection, reference, flares)
-    return _plan(field_or_fields, wish, _photometry)
+    return _plan(field_or_fields, wish, _photometry if regions is None else _photometry_with_sources)
+
+
+def plan_detection(
+    field_or_fields: Fields,
+    band_or_bands: Bands,
+    *,
+    grid: ImageGrid | None = None,
+    selection: str | None = None,
+    flares: Flares = "auto",
+    threshold: float = 10.0,
+    extent: bool = True,
+    joint: bool = False,
+) -> Plan:
+    """Return the plan of a list of sources per observation and band, with what it is made of.
+
+    Parameters
+    ----------
+    field_or_fields, band_or_bands, grid, selection, flares
+        As :func:`plan_images`, with its errors.
+    threshold, extent
+        As :func:`detect_sources`: least DET_ML, and whether extended sources are looked for.
+    joint
+        One list of all observations of a field, searched together, instead of one of each.
+
+    Returns
+    -------
+    Plan
+        Images, exposure maps, and for each list one step for all its cameras, which makes the list (FITS), its regions
+        (DS9) and a background map for each image. :func:`source_lists` reads the lists of a run.
+
+    Raises
+    ------
+    PlanError
+        If no exposure of a field has both an image and an exposure map.
+
+    Notes
+    -----
+    Only the native engine finds sources. A joint search holds all maps of a field in memory.
+
+    Examples
+    --------
+    >>> from xphotfn.records import energy_band
+    >>> from xphotfn.testing.examples import example_field
+    >>> plan = plan_detection(example_field(), energy_band("0.5 keV", "2 keV"))
+    >>> [p.kind for p in plan.products]
+    ['image', 'exposure_map', 'source_list', 'regions', 'background_map']
+    """
+    wish = _wish(band_or_bands, grid, selection, None, flares)
+    search = Search(threshold=threshold, extent=extent, joint=joint)
+    return _plan(field_or_fields, wish, partial(_detection, search=search))
 
 
 def _wish(bands: Bands, grid: ImageGrid | None, selection: str | None, reference: str | None, flares: Flares) -> Wish:
@@ -262,6 +324,16 @@ def _mosaics(target: Field, wish: Wish) -> Part:
         )
     maps = _exposure_maps(target, wish)
     return join([maps, *(mosaic_part(target, maps, band, wish.reference) for band in wish.bands)])
+
+
+def _detection(target: Field, wish: Wish, *, search: Search) -> Part:
+    maps = _exposure_maps(target, wish)
+    return join([maps, detection_part(target, maps, wish.bands, search)])
+
+
+def _photometry_with_sources(target: Field, wish: Wish) -> Part:
+    maps = _photometry(target, wish)
+    return join([maps, detection_part(target, maps, wish.bands, Search())])
 
 
 def _photometry(target: Field, wish: Wish) -> Part:

@@ -7,7 +7,7 @@ from toolz import groupby
 
 from xphotfn.errors import PlanError
 from xphotfn.graph.parts import Part, join, mosaic_part
-from xphotfn.graph.plan import Plan, PlannedProduct, Step, steps_leading_to
+from xphotfn.graph.plan import MAP_KINDS, Plan, PlannedProduct, Step, steps_leading_to
 from xphotfn.graph.result import Run
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
@@ -75,7 +75,8 @@ def _mosaic(
 ) -> Part:
     """Return the mosaics of a field in a band, of the exposures that are there; a note where there is none."""
     there = {(p.what, p.name) for p in here}
-    gone = [p for p in wanted if (p.what, p.name) not in there]
+    maps = [p for p in wanted if p.kind in MAP_KINDS]
+    gone = [p for p in maps if (p.what, p.name) not in there]
     lost = [f"{p.obs_id} {p.instrument} {p.exposure_id} {p.kind}" for p in gone]
     notes = [f"{target.name}, {mosaic.band}: the mosaic is without {', '.join(lost)}, which failed"] if lost else []
     try:

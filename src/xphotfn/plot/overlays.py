@@ -1,7 +1,7 @@
 """What is drawn over a picture of a field: regions, circles around the centre, and a scale bar."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,7 @@ from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import kpc_to_deg, radius_deg
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes
+from xphotfn.science.source_regions import source_regions
 from xphotfn.units import quantities
 
 __all__ = ("Circle", "DrawnRegion", "Overlay", "draw_overlay", "overlay", "scale_bar_arcmin")
@@ -25,7 +26,9 @@ DS9_COLOURS = {
     "yellow": "#ffff00", "white": "#ffffff", "black": "#000000",
 }  # fmt: skip
 _CIRCLE_COLOUR = "#ffffff"
-_STYLES = {"match": (2.4, "-"), "alternate": (1.6, "--"), "kept": (1.2, "--"), "interloper": (1.0, "-")}
+_STYLES = {
+    "match": (2.4, "-"), "alternate": (1.6, "--"), "kept": (1.2, "--"), "interloper": (1.0, "-"), "source": (1.0, "-"),
+}  # fmt: skip
 _LABEL_ANGLES = (45.0, 135.0, 225.0, 315.0, 90.0, 180.0, 270.0, 0.0)
 _STEPS_ARCMIN = tuple(m * 10.0**e for e in range(-2, 3) for m in (1, 2, 5))
 _BAR_SHARE = 0.25
@@ -57,7 +60,9 @@ class Overlay(NamedTuple):
     kpc_per_arcmin: float | None = None
 
 
-def overlay(grid: PixelGrid, field: Field | None, circles: Any, crosses: NDArray[np.float64]) -> Overlay:
+def overlay(
+    grid: PixelGrid, field: Field | None, circles: Any, crosses: NDArray[np.float64], sources: Any = None
+) -> Overlay:
     """Return what lies over a picture of a grid; without a field, circles lie around the first cross hair."""
     if field is not None and not isinstance(field, Field):
         raise InvalidRecord(f"field= takes a Field, as match_observations returns it, got {type(field).__name__}")
@@ -68,7 +73,10 @@ def overlay(grid: PixelGrid, field: Field | None, circles: Any, crosses: NDArray
     centre = _centre(grid, field, crosses, needed=bool(wanted))
     redshift = None if target is None else target.redshift
     return Overlay(
-        regions=() if field is None else tuple(r for m in field.members for r in _drawn(m, grid)),
+        regions=(
+            *(() if field is None else (r for m in field.members for r in _drawn(m, grid))),
+            *_of_sources(sources, grid),
+        ),
         circles=tuple(Circle(*centre, radius_deg(r, target) / grid.pixel_deg, label) for label, r in wanted),
         pixel_arcmin=None if field is None else grid.pixel_deg * 60,
         kpc_per_arcmin=None if target is None or redshift is None else 1 / (kpc_to_deg(1.0, target) * 60),
@@ -120,6 +128,16 @@ def _drawn(member: FieldObservation, grid: PixelGrid) -> Iterator[DrawnRegion]:
     for role, regions in roles.items():
         shapes = pixel_shapes(regions, member.region_grid, grid)
         yield from (DrawnRegion(s, _colour(r), role) for r, s in zip(regions, shapes, strict=True))
+
+
+def _of_sources(sources: Any, grid: PixelGrid) -> Iterator[DrawnRegion]:
+    """Yield the sources of a list, or of one for each observation, as regions."""
+    if sources is None:
+        return
+    lists = tuple(sources.values()) if isinstance(sources, Mapping) else (sources,)
+    regions = [region for item in lists for region in source_regions(item)]
+    shapes = pixel_shapes(regions, grid, grid)
+    yield from (DrawnRegion(s, _colour(r), "source") for r, s in zip(regions, shapes, strict=True))
 
 
 def _colour(region: Region) -> str:

@@ -37,6 +37,7 @@ class Look(NamedTuple):
     smooth: Any = None
     stretch: Any = "log"
     zoom_in: bool = False
+    sources: Any = None
 
 
 Shown = Product | HasPlanes
@@ -81,7 +82,7 @@ def picture(product: Shown, look: Look) -> Picture:
         kept=kept,
         crosses=crosses,
         limits=_limits(wanted, margin=_MARGIN_PIX if look.zoom_in else 0.0),
-        overlay=overlay(product.grid, look.field, look.circles, crosses),
+        overlay=overlay(product.grid, look.field, look.circles, crosses, look.sources),
         title=_title(product),
         label=_label(product, look.smooth),
         empty=empty if empty.any() else None,

@@ -28,6 +28,7 @@ from xphotfn.plot.report_folder import published_folder, slugs
 from xphotfn.plot.report_index import index_page
 from xphotfn.plot.report_pictures import BandPictures, band_pictures
 from xphotfn.plot.report_records import RunReport, StepReport, TargetReport
+from xphotfn.plot.report_sources import residuals
 from xphotfn.plot.report_steps import parts_of
 from xphotfn.plot.report_target import target_page
 from xphotfn.plot.view import MatplotlibMissing
@@ -170,7 +171,9 @@ def _write_target(folder: Path, asked: Asked, part: Run, slug: str, around: tupl
         for band in target.bands
     )
     script = _write_script(folder / "targets" / f"{slug}.sh", part)
-    text = target_page(target, pics, before=around[0], after=around[1], script=script)
+    bands = [band for _, found in target.lists[:1] for band in found.bands]
+    left = [picture for band in bands for picture in residuals(folder / "pictures", slug, part, band)]
+    text = target_page(target, pics, before=around[0], after=around[1], script=script, residuals=left)
     _write(folder / "targets" / f"{slug}.html", text)
     return target, pics
 

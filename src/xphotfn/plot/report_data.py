@@ -10,7 +10,7 @@ import numpy as np
 from attrs import evolve, frozen
 
 from xphotfn.errors import InvalidFile, XphotfnError
-from xphotfn.graph.plan import Plan, PlannedProduct
+from xphotfn.graph.plan import MAP_KINDS, Plan, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.io.good_time_files import read_flare_cut
 from xphotfn.io.products import RateMap
@@ -18,6 +18,7 @@ from xphotfn.measure.centre import default_region, find_centre, region_radius_de
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.masks import interloper_mask, sensor_mask, source_mask
 from xphotfn.measure.significance import snr
+from xphotfn.measure.source_lists import detected_field, source_lists
 from xphotfn.plot.report_records import (
     FEW_COUNTS,
     FLAGS,
@@ -34,6 +35,7 @@ from xphotfn.records.field import Field, with_centre
 from xphotfn.records.light_curve import FlareCut
 from xphotfn.records.measurement import Centre, Peak
 from xphotfn.records.outcome import Done, Failed
+from xphotfn.records.source import SourceList
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import kpc_to_deg
 
@@ -93,7 +95,7 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
     >>> shown.region, [b.combined.measurement.value > 10 for b in shown.bands], shown.bands[0].flags
     ('R500 = 1200 kpc', [True], ())
     """
-    (field,) = part.plan.fields
+    lists, field = _detected(part)
     wanted = default_region(field) if asked.region is None else asked.region
     steps = step_reports(part)
     bands = sorted({p.band for p in part.plan.products}, key=lambda b: (b.lo_ev, b.hi_ev))
@@ -112,7 +114,17 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
         steps=steps,
         notes=dict.fromkeys([*part.plan.notes, *_left_out(field), *found]),
         cuts=_cuts(part),
+        lists=lists.items(),
     )
+
+
+def _detected(part: Run) -> tuple[dict[str, SourceList], Field]:
+    """Return the lists of sources of the first band that has some, and the field with their regions."""
+    (field,) = part.plan.fields
+    bands = sorted({p.band for p, _, _ in part.products() if p.kind == "source_list"}, key=lambda b: (b.lo_ev, b.hi_ev))
+    if not bands:
+        return {}, field
+    return source_lists(part, band=bands[0]), detected_field(part, band=bands[0])
 
 
 def _cuts(part: Run) -> list[FlareCut]:
@@ -165,14 +177,14 @@ def _pairs(plan: Plan, band: Band) -> list[tuple[PlannedProduct, ...]]:
     """Return the image and the exposure map of each exposure of a band."""
     pairs: dict[Any, list[PlannedProduct]] = {}
     for product in plan.products:
-        if product.band == band and product.obs_id != "combined":
+        if product.band == band and product.obs_id != "combined" and product.kind in MAP_KINDS:
             pairs.setdefault(product.what, []).append(product)
     return [tuple(pair) for pair in pairs.values()]
 
 
 def _combined(part: Run, field: Field, band: Band) -> MapReport:
     empty = MapReport(obs_id="combined", instrument="combined", band=band)
-    own = [p for p in part.plan.products if p.band == band and p.obs_id == "combined"]
+    own = [p for p in part.plan.products if p.band == band and p.obs_id == "combined" and p.kind in MAP_KINDS]
     alone = evolve(part, plan=Plan(fields=(field,), products=own))  # so that no other header is read
     try:
         rate_map = combined_rate_map(alone, band=band if own else None)

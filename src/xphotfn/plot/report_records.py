@@ -11,6 +11,7 @@ from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.light_curve import FlareCut
 from xphotfn.records.measurement import Centre, Measurement, Peak
+from xphotfn.records.source import SourceList
 
 __all__ = ("FLAGS", "BandReport", "MapReport", "RunReport", "StepReport", "TargetReport")
 
@@ -195,6 +196,8 @@ class TargetReport:
         What could not be made or was left out, and why.
     cuts
         The cuts of flares that were made for it, one for each raw event list.
+    lists
+        Pairs of ObsID (or ``combined``) and the list of sources that was found there.
     """
 
     slug: str
@@ -205,6 +208,7 @@ class TargetReport:
     steps: tuple[StepReport, ...] = value(default=(), converter=items)
     notes: tuple[str, ...] = value(default=(), converter=strings)
     cuts: tuple[FlareCut, ...] = value(default=(), converter=items)
+    lists: tuple[tuple[str, SourceList], ...] = value(default=(), converter=pairs)
 
     @property
     def kept(self) -> float:

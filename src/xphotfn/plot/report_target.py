@@ -9,6 +9,7 @@ from xphotfn.plot.report_html import DASH, Html, element, number, page, with_err
 from xphotfn.plot.report_index import failure, flag_words, sky
 from xphotfn.plot.report_pictures import BandPictures, Picture
 from xphotfn.plot.report_records import BandReport, MapReport, StepReport, TargetReport
+from xphotfn.plot.report_sources import Residual, sources_section
 from xphotfn.plot.thumbnails import colours
 
 __all__ = ("target_page",)
@@ -21,6 +22,7 @@ def target_page(
     before: tuple[str, str] | None,
     after: tuple[str, str] | None,
     script: str = "",
+    residuals: Sequence[Residual] = (),
 ) -> str:
     """Return the page of a target.
 
@@ -34,6 +36,8 @@ def target_page(
         Name and path-safe name of the neighbours, or None.
     script
         Name of a shell script with its commands beside the page; empty where there is none.
+    residuals
+        Pictures of what the fits of its sources leave.
     """
     failures = [failure(s) for s in target.steps if not s.is_good]
     several = len(target.bands) > 1
@@ -45,6 +49,7 @@ def target_page(
             "main",
             element("section", element("h2", "Failures"), *failures, id="failures") if failures else None,
             *bands,
+            sources_section(target.lists, residuals),
             _about(target),
             _steps(target, script),
         ),

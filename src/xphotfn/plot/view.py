@@ -26,7 +26,7 @@ class MatplotlibMissing(XphotfnError, ImportError):
 def view(
     product: Any, *, like: Any = None, cross_hair: Any = None, mask: Any = None, field: Field | None = None,
     circles: Any = (), smooth: Any = None, stretch: Any = "log", zoom_in: bool = False,
-    figsize: tuple[float, float] | None = None, ax: Any = None,
+    figsize: tuple[float, float] | None = None, ax: Any = None, sources: Any = None,
 ) -> Any:  # fmt: skip
     r"""Draw a product on the sky, or several side by side.
 
@@ -62,6 +62,9 @@ def view(
         Width and height in inches; default 8 x 6.8, or 4 x 3.1 for each panel.
     ax
         Axes to draw into; default new ones. Not with several products, which need several.
+    sources
+        A list of sources, or a dict of lists by ObsID, drawn as :func:`source_regions` makes them: points are red
+        circles, extended objects green ellipses.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def view(
     >>> plt.close("all")
     """
     need_matplotlib()
-    look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in)
+    look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in, sources)
     product = product if like is None else on_grid(product, like)
     several = _several(product)
     if ax is not None and (figsize is not None or several):
@@ -132,13 +135,13 @@ def view(
 def save_view(
     product: Any, path: str | Path, *, like: Any = None, cross_hair: Any = None, mask: Any = None,
     field: Field | None = None, circles: Any = (), smooth: Any = None, stretch: Any = "log", zoom_in: bool = False,
-    figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = False,
+    figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = False, sources: Any = None,
 ) -> Path:  # fmt: skip
     """Draw a product, or several side by side, into a file.
 
     Parameters
     ----------
-    product, like, cross_hair, mask, field, circles, smooth, stretch, zoom_in, figsize
+    product, like, cross_hair, mask, field, circles, smooth, stretch, zoom_in, figsize, sources
         As :func:`view`.
     path
         The picture; its suffix, ``.png``, ``.pdf`` or ``.svg``, says which kind.
@@ -177,7 +180,7 @@ def save_view(
     kind = Path(path).suffix.lower()
     if kind not in SUFFIXES:
         raise InvalidFile(str(path), f"a picture is saved as {', '.join(SUFFIXES)}, not as {kind or 'no suffix'}")
-    look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in)
+    look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in, sources)
     product = product if like is None else on_grid(product, like)
     several = _several(product)
     pictures = panel_pictures(product, look) if several else (picture(product, look),)

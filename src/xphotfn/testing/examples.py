@@ -31,7 +31,7 @@ from xphotfn.science.coords import deg_to_pix
 from xphotfn.testing.files import exposure_cards, image_cards, product_name
 from xphotfn.testing.scene import SOFT, CameraExposure, Pointing
 
-__all__ = ("example_field", "example_rate_map", "example_run", "example_source_list")
+__all__ = ("example_detection", "example_field", "example_rate_map", "example_run", "example_source_list")
 
 _CAMERA = CameraExposure(instrument="pn", exposure_id="S003", ontime_s=1000.0)
 _POINTING = Pointing(obs_id="0999990101", ra_deg=149.591375, dec_deg=-11.0887222222222, exposures=[_CAMERA])
@@ -143,11 +143,22 @@ def _example_source(number: int, row: tuple[float, ...]) -> DetectedSource:
     )  # fmt: skip
 
 
+def example_detection() -> Run:
+    """Return the run of :func:`plan_photometry` with ``regions="detect"`` on :func:`example_field`.
+
+    Examples
+    --------
+    >>> [product.kind for product, _, _ in example_detection().products() if product.instrument == "epic"]
+    ['source_list', 'regions']
+    """
+    return _run(os.getpid(), detects=True)
+
+
 @cache
-def _run(process: int) -> Run:
+def _run(process: int, *, detects: bool = False) -> Run:
     folder = tempfile.mkdtemp(prefix="xphotfn-example-")
     atexit.register(_remove, folder, process)
-    plan = plan_photometry(example_field(), SOFT)
+    plan = plan_photometry(example_field(), SOFT, regions="detect" if detects else None)
     return run(plan, engine=native_engine(), store=folder, scheduler="synchronous", progress=False)
 
 

@@ -27,6 +27,7 @@ _TASKS = {
     "gtibuild": "xphotfn.engines.native.good_time:gtibuild",
     "flarecut": "xphotfn.engines.native.flarecut:flarecut",
     "gtiwrite": "xphotfn.engines.native.flarecut:gtiwrite",
+    "xdetect": "xphotfn.engines.native.xdetect:xdetect",
 }
 _TOGETHER = {
     "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap_many",
@@ -135,7 +136,7 @@ def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEng
     Examples
     --------
     >>> native_engine().tasks
-    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'tabgtigen')
+    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'tabgtigen', 'xdetect')
     """
     if ccf is None:
         return NativeEngine(sampling=sampling)

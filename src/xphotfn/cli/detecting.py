@@ -1,0 +1,123 @@
+"""The command that finds sources: ``detect``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+
+from xphotfn.cli import options as shared, values
+from xphotfn.cli.group import Command
+from xphotfn.cli.output import print_json, print_rows, say
+from xphotfn.cli.places import maps_of, unique
+from xphotfn.errors import InvalidRecord
+
+__all__ = ("detect",)
+
+_SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_ERR", "DET_ML", "EXT", "EXT_ML",
+          "ID_CLUSTER", "FLAGS")  # fmt: skip
+
+
+@click.command(
+    cls=Command,
+    short_help="Find the sources of images and exposure maps.",
+    examples=(
+        "xphotfn detect xphotfn-demo/store --band 0.5-2.0keV -o sources.reg",
+        "xphotfn detect xphotfn-demo/store --band 0.5-2.0keV --joint --threshold 6 -o sources.ecsv",
+    ),
+)
+@click.argument("place", type=shared.PATH)
+@click.option("--band", default="0.5-2.0keV", show_default=True, metavar="LO-HI", help="Energy band of the maps.")
+@click.option("--joint", is_flag=True, help="One list of all observations, searched together; else one of each.")
+@click.option(
+    "--threshold",
+    type=click.FloatRange(min=4),
+    default=10.0,
+    show_default=True,
+    metavar="ML",
+    help="Least likelihood of detection: by chance about 0.1 source a field reach 10, and some 6 reach 6.",
+)
+@click.option("--extent/--no-extent", default=True, show_default=True, help="Whether extended sources are looked for.")
+@click.option("--obs-id", "obs_ids", multiple=True, metavar="OBSID", help="Only this observation; may be repeated.")
+@click.option(
+    "-o",
+    "--output",
+    type=shared.PATH,
+    metavar="LIST",
+    help="Write DS9 regions (.reg), a list (.fits) or a table (.ecsv, .csv, .vot). Of several observations each has "
+    "a file of its own, with its ObsID in the name.",
+)
+@shared.json_option
+@shared.run
+@shared.overwrite
+@shared.which_files
+@shared.quiet
+def detect(
+    place: Path, band: str, joint: bool, threshold: float, extent: bool, obs_ids: tuple[str, ...], output: Path | None,
+    as_json: bool, run: str | None, overwrite: bool,
+) -> None:  # fmt: skip
+    """Find the sources of the images and exposure maps in a store or a folder, over all cameras together.
+
+    Each list tells how many of its sources are expected to be chance.
+    """
+    import xphotfn as xp
+
+    maps = unique(maps_of(place, [values.band(band)], run=run))
+    groups = _groups(maps, obs_ids, joint)
+    paths = {} if output is None else _paths(output, tuple(groups))
+    for path in paths.values():
+        _refuse_early(path, overwrite)
+    lists = {}
+    for name, members in groups.items():
+        lists[name] = xp.detect_sources(members, threshold=threshold, extent=extent)
+        say(f"{name}: {lists[name]}")
+        if paths:
+            xp.write_source_list(lists[name], paths[name], overwrite=overwrite)
+            click.echo(f"{paths[name]}: {len(lists[name])} sources")
+    if as_json:
+        print_json([row for name, found in lists.items() for row in _rows(name, found)])
+    elif not paths:
+        rows = [row for name, found in lists.items() for row in _rows(name, found)]
+        print_rows(("obs_id", *_SHOWN), [[_text(cell) for cell in row.values()] for row in rows])
+
+
+def _groups(maps: Sequence[Any], obs_ids: Sequence[str], joint: bool) -> dict[str, list[Any]]:
+    """Return the maps that are searched together, by the name of the list; a map of several targets is of none."""
+    from attrs import evolve
+
+    alone = [evolve(m, image=evolve(m.image, target=None), exposure=evolve(m.exposure, target=None)) for m in maps]
+    there = sorted({m.obs_id for m in alone})
+    strange = sorted(set(obs_ids) - set(there))
+    if strange:
+        raise InvalidRecord(f"--obs-id {', '.join(strange)} is not among {', '.join(there)}")
+    chosen = [m for m in alone if not obs_ids or m.obs_id in obs_ids]
+    if joint:
+        return {"combined": chosen}
+    return {obs_id: [m for m in chosen if m.obs_id == obs_id] for obs_id in there if not obs_ids or obs_id in obs_ids}
+
+
+def _paths(output: Path, names: Sequence[str]) -> dict[str, Path]:
+    if len(names) == 1:
+        return {names[0]: output}
+    return {name: output.with_name(f"{output.stem}_{name}{output.suffix}") for name in names}
+
+
+def _refuse_early(path: Path, overwrite: bool) -> None:
+    """Refuse a name that cannot be written before anything is searched."""
+    from xphotfn.io.table_files import table_format
+    from xphotfn.io.write import check_free
+
+    if path.suffix.lower() != ".reg":
+        table_format(path, ".reg")
+    check_free(path, overwrite=overwrite)
+
+
+def _rows(name: str, found: Any) -> list[dict[str, Any]]:
+    from xphotfn.records.source_columns import source_columns
+
+    columns = source_columns(found)
+    return [{"obs_id": name, **{c: columns[c].values[n] for c in _SHOWN}} for n in range(len(found))]
+
+
+def _text(cell: Any) -> str:
+    return f"{cell:.6g}" if hasattr(cell, "dtype") and cell.dtype.kind == "f" else str(cell)

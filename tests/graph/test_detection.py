@@ -1,0 +1,112 @@
+"""Sources in a plan: one step for all cameras of an observation, whose products are those of any other step."""
+
+import numpy as np
+import pytest
+from astropy.io import fits
+from attrs import evolve
+
+import xphotfn as xp
+from xphotfn.commands import xdetect
+from xphotfn.engines.sas import SasEngine
+from xphotfn.errors import CommandFailed, InvalidRecord, PlanError, ProductMissing
+from xphotfn.graph.plan import Plan
+from xphotfn.records.observation import FoundFile
+from xphotfn.testing.examples import example_detection, example_field, example_rate_map
+
+BAND = xp.Band(lo_ev=500, hi_ev=2000)
+OTHER = xp.Band(lo_ev=2000, hi_ev=10000)
+
+
+def run(plan, store, **options):
+    return xp.run(plan, engine=xp.native_engine(), store=store, progress=False, **options)
+
+
+@pytest.fixture(scope="module")
+def done():
+    return example_detection()
+
+
+def product(run, kind):
+    return next(path for p, path, _ in run.products() if p.kind == kind)
+
+
+def test_the_list_is_that_of_the_maps_themselves(done):
+    found = xp.source_lists(done)["0999990101"]
+    direct = xp.detect_sources(xp.rate_maps(done))
+    assert [s.number for s in found] == [s.number for s in direct]
+    for one, other in zip(found, direct, strict=True):
+        assert (one.ra_deg, one.dec_deg, one.det_ml) == pytest.approx((other.ra_deg, other.dec_deg, other.det_ml))
+        assert (one.rates[0].counts, one.flags) == (pytest.approx(other.rates[0].counts), other.flags)
+    assert found.target == "example"
+
+
+def test_regions_and_backgrounds_are_products_of_the_same_step(done):
+    regions = xp.source_regions(xp.source_lists(done)["0999990101"])
+    assert [r.colour for r in xp.read_regions(product(done, "regions"))] == [r.colour for r in regions]
+    pair = example_rate_map()
+    with fits.open(product(done, "background_map")) as hdus:
+        background, header = hdus[0].data, hdus[0].header
+    live = pair.exposure.data > 0
+    assert background.shape == pair.data.shape
+    assert not background[~live].any()
+    assert background[live].mean() == pytest.approx(0.05, rel=0.015)  # what the example is drawn with
+    assert (header["CONTENT"], header["BUNIT"], header["MLMIN"]) == ("BACKGROUND MAP", "ct", 10)
+    searched = xp.source_lists(done)["0999990101"].maps[0]
+    assert (header["BGVIG"], header["BGEXCL"]) == (pytest.approx(searched.vignetted), searched.excised_pix)
+
+
+def test_the_field_takes_the_detected_regions(done):
+    field = xp.detected_field(done)
+    assert field.members[0].match.is_extended
+    positions = [(s.x, s.y) for s in example_field().members[0].interlopers]
+    kept = xp.interloper_mask(xp.rate_maps(done)[0], field)
+    assert not any(kept[round(y), round(x)] for x, y in positions)
+    assert kept.mean() > 0.95
+    assert float(xp.snr(xp.rate_maps(done)[0], field, "r500")) == pytest.approx(
+        float(xp.snr(xp.rate_maps(done)[0], example_field(), "r500")), rel=0.03
+    )
+
+
+def test_nothing_is_detected_twice_and_a_key_has_what_matters_in_it(done):
+    again = run(xp.plan_detection(example_field(), BAND), done.store)
+    assert all(outcome.cached for outcome in again.done)
+    keys = {step.id for t in (10, 6) for step in xp.plan_detection(example_field(), BAND, threshold=t).steps}
+    keys |= {step.id for step in xp.plan_detection(example_field(), BAND, extent=False).steps}
+    assert len(keys) == 3
+    assert xp.load_run(done.store).outputs().keys() >= again.outputs().keys()
+
+
+def test_one_step_for_each_observation_or_one_for_all(field):
+    apart, joint = (xp.plan_detection(field, BAND, joint=joint) for joint in (False, True))
+    found = [s for s in apart.steps if s.command.task == "xdetect"]
+    assert [(s.obs_id, len(s.inputs)) for s in found] == [(obs_id, 6) for obs_id in field.obs_ids]
+    (one,) = [s for s in joint.steps if s.command.task == "xdetect"]
+    assert (one.obs_id, len(one.inputs)) == ("combined", 12)
+    assert len({o for s in (*found, one) for o in s.command.outputs}) == 2 * (2 + 3) + 2 + 6
+
+
+def test_what_does_not_go_is_said(done, tmp_path):
+    with pytest.raises(PlanError, match='regions must be "detect"'):
+        xp.plan_photometry(example_field(), BAND, regions="xapa")
+    with pytest.raises(ProductMissing, match="no list of sources of example in 2-10 keV: use plan_detection"):
+        xp.source_lists(done, band=OTHER)
+    with pytest.raises(ProductMissing, match="has the fields example: name one"):
+        xp.source_lists(done, target="A907")
+    with pytest.raises(InvalidRecord, match="an exposure map, and a background map or none, for each image"):
+        xdetect(["a.fits", "b.fits"], ["c.fits"], "list.fits")
+    with pytest.raises(CommandFailed, match="of the native engine alone.*run the plan with native_engine"):
+        SasEngine(version="20.0.0").execute(xdetect(["a.fits"], ["b.fits"], "list.fits"), tmp_path)
+
+
+def test_a_map_without_counts_fails_as_a_value(tmp_path):
+    plan = xp.plan_detection(example_field(), BAND)
+    empty = tmp_path / "empty.fits"
+    with fits.open(example_rate_map().path) as hdus:
+        hdus[0].data = np.zeros_like(hdus[0].data)
+        hdus.writeto(empty)
+    stat = empty.stat()
+    found = FoundFile(path=str(empty), size=stat.st_size, mtime_ns=stat.st_mtime_ns)
+    step = plan.steps[0]
+    step = evolve(step, inputs=[evolve(step.inputs[0], file=found), *step.inputs[1:]])
+    failed = run(Plan(steps=[step], fields=plan.fields), tmp_path / "store").failed
+    assert "has no count" in failed[0].reason

@@ -1,0 +1,77 @@
+"""``xphotfn detect`` on a small folder: two observations of one camera, a bright source in each."""
+
+import json
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import xphotfn as xp
+from xphotfn.cli import main
+from xphotfn.io.write import write_image
+
+SIDE, POSITION = 64, (40.0, 25.0)
+
+
+def call(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def write(path, grid, data, kind, obs_id):
+    cards = [("TELESCOP", "XMM", ""), ("INSTRUME", "EMOS1", ""), ("OBS_ID", obs_id, ""), ("EXPIDSTR", "S001", ""),
+             ("FILTER", "Thin1", ""), ("DATAMODE", "IMAGING", ""), ("RA_PNT", grid.ra_deg, ""),
+             ("DEC_PNT", grid.dec_deg, ""), ("PA_PNT", 0.0, ""), ("DATE-OBS", "2004-05-09T16:07:05", ""),
+             ("SLCTEXPR", "(PI in [500:2000])", ""), ("EXPOSURE", 500.0, ""), ("HDUCLAS1", "IMAGE", "")]  # fmt: skip
+    if kind == "expmap":
+        cards += [("CREATOR", "eexpmap (test)", ""), ("CONTENT", "EPIC EXPOSURE MAP", "")]
+    write_image(path, data, grid, cards)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("maps")
+    grid = xp.PixelGrid.from_sky_range(10.0, 20.0, low=22000, high=22000 + SIDE * 80 - 1, bin_size=80)
+    y, x = np.mgrid[:SIDE, :SIDE]
+    squared = (x - POSITION[0]) ** 2 + (y - POSITION[1]) ** 2
+    mean = 0.1 + 300 * 0.44 / (np.pi * 1.3**2) * (1 + squared / 1.3**2) ** -1.44
+    for seed, obs_id in enumerate(("0000000101", "0000000202")):
+        counts = np.random.default_rng(seed).poisson(mean).astype("i4")
+        write(root / f"{obs_id}_img.fits", grid, counts, "img", obs_id)
+        write(root / f"{obs_id}_expmap.fits", grid, np.full(grid.shape, 500, dtype="f4"), "expmap", obs_id)
+    return root
+
+
+def test_each_observation_has_a_list_and_a_joint_one_is_one(folder, tmp_path):
+    apart = call("detect", folder, "-o", tmp_path / "sources.reg")
+    assert apart.exit_code == 0, apart.output
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["sources_0000000101.reg", "sources_0000000202.reg"]
+    assert "expected to be false" in apart.output
+    joint = call("detect", folder, "--joint", "-o", tmp_path / "joint.fits", "--no-extent")
+    assert joint.exit_code == 0, joint.output
+    found = xp.read_source_list(tmp_path / "joint.fits")
+    assert len(found.maps) == 2
+    assert (found[0].x, found[0].y) == (pytest.approx(POSITION[0], abs=0.3), pytest.approx(POSITION[1], abs=0.3))
+    assert found[0].counts == pytest.approx(600, rel=0.15)
+    again = call("detect", folder, "--joint", "-o", tmp_path / "joint.fits")
+    assert again.exit_code == 1
+    assert "--overwrite" in again.output
+
+
+def test_a_list_is_printed_as_a_table_or_json(folder):
+    printed = call("detect", folder, "--obs-id", "0000000101", "--json", "--quiet", "--no-extent")
+    rows = json.loads(printed.output)
+    assert rows[0]["obs_id"] == "0000000101"
+    assert rows[0]["DET_ML"] > 100
+    table = call("detect", folder, "--obs-id", "0000000101", "--quiet", "--no-extent").output
+    assert table.splitlines()[0].split() == list(rows[0])
+    assert len(table.splitlines()) == len(rows) + 1
+
+
+def test_mistakes_are_told(folder, tmp_path):
+    assert "is not among 0000000101, 0000000202" in call("detect", folder, "--obs-id", "1").output
+    assert "a table ends with" in call("detect", folder, "-o", tmp_path / "a.txt").output
+    assert "4" in call("detect", folder, "--threshold", "1").output
+    assert (
+        "no map of 2-10 keV" in call("detect", folder, "--band", "2-10keV").output
+        or "maps of 0.5-2 keV only" in call("detect", folder, "--band", "2-10keV").output
+    )
