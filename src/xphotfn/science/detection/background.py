@@ -93,8 +93,8 @@ def _components(counts: Floats, shapes: Floats, sources: Floats) -> tuple[Floats
         return np.zeros(len(shapes)), np.full(len(shapes), np.inf)
     rates = np.maximum(float((counts - sources).sum()), 1.0) / len(shapes) / total
     for _ in range(_ROUNDS):
-        model = rates @ shapes + sources
-        gradient, fisher = shapes @ (counts / model - 1), (shapes / model) @ shapes.T
+        model = np.einsum("k,kp->p", rates, shapes) + sources
+        gradient, fisher = _products(shapes, (counts / model - 1)[None])[:, 0], _products(shapes / model, shapes)
         free = (rates > 0) | (gradient > 0)
         matrix = fisher * np.outer(free, free) + np.diag(np.where(free, 1e-12 * np.diag(fisher), 1.0))
         step = np.linalg.solve(matrix, gradient * free)
@@ -104,9 +104,14 @@ def _components(counts: Floats, shapes: Floats, sources: Floats) -> tuple[Floats
         moved, rates = np.abs(new - rates), np.maximum(new, 0.0)
         if np.all(moved <= 1e-7 * rates.sum()):
             break
-    model = np.maximum(rates @ shapes + sources, 1e-300)
-    covariance = np.linalg.pinv((shapes / model) @ shapes.T)
+    model = np.maximum(np.einsum("k,kp->p", rates, shapes) + sources, 1e-300)
+    covariance = np.linalg.pinv(_products(shapes / model, shapes))
     return rates, np.sqrt(np.maximum(np.diag(covariance), 0.0))
+
+
+def _products(one: Floats, other: Floats) -> Floats:
+    """Return sums of products over pixels; not by BLAS, whose last digits depend on its threads."""
+    return np.asarray(np.einsum("kp,lp->kl", one, other))
 
 
 def _slow(excess: Floats, background: Floats, sigma: float) -> Floats:

@@ -115,12 +115,13 @@ def _profiles(density: Callable[[Floats], Floats], pixel_arcsec: float) -> Profi
     s = (place + 1) / 2
     r = outer * s**2
     light = density(r * pixel_arcsec) * 2 * np.pi * r * outer * s * weight
-    transform = special.j0(2 * np.pi * np.outer(k, r)) @ (light / light.sum()) * _pixel()
+    transform = np.einsum("kr,r->k", special.j0(2 * np.pi * np.outer(k, r)), light / light.sum()) * _pixel()
     extents = _BEND * np.sinh(np.linspace(0, _U_LAST, EXTENTS)) / pixel_arcsec
     both = np.exp(-2 * np.pi * np.outer(extents, k)) * transform
     back, slope = _back()
-    found = np.asarray(read_only(np.maximum(both @ back, 1e-12))), np.asarray(read_only(both @ slope))
-    return Profiles(*found, pixel_arcsec)
+    tables = (np.einsum("uk,kr->ur", both, matrix) for matrix in (back, slope))  # not by BLAS: the same on any machine
+    found = [np.asarray(read_only(table)) for table in tables]
+    return Profiles(np.asarray(read_only(np.maximum(found[0], 1e-12))), found[1], pixel_arcsec)
 
 
 @lru_cache(maxsize=64)

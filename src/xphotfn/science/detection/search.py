@@ -9,7 +9,7 @@ from scipy import ndimage, special
 
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg
-from xphotfn.science.detection.fit import Source, Window, errors_of, fit_sources, light_of_source
+from xphotfn.science.detection.fit import Source, Window, errors_of, fit_sources, light_of_source, statistic
 from xphotfn.science.detection.likelihood import detection_likelihood, extent_likelihood
 from xphotfn.science.detection.maps import MARGIN, SearchMap, profiles_at, shape_at
 from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_of
@@ -36,6 +36,7 @@ BRIGHT = 8.0  # DET_ML from which a source counts in the fit of the background
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
 _SAME_PIX, _NEAR_PIX, _TOGETHER = 1.5, 8.0, 8
 _PSF_ERROR, _EXTENDED_ERROR = 0.10, 0.20  # by which the light of neighbours may be wrong
+Places = tuple[tuple[float, float, float | None], ...]
 Inside = Callable[[Floats, Floats], NDArray[np.bool_]]
 
 
@@ -52,6 +53,13 @@ class Fitted(NamedTuple):
     det_ml: float
     ext_ml: float
     errors: tuple[Floats, Floats]
+
+
+class _Options(NamedTuple):
+    """Least DET_ML of what is kept on the way, and whether extents are looked for."""
+
+    keep: float
+    extent: bool
 
 
 class Found(NamedTuple):
@@ -73,7 +81,7 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     extent
         Whether extended sources are looked for.
     inside
-        Says for RA and Dec in degrees whether a source there is wanted.
+        Says for RA and Dec in degrees whether a source there is wanted; all are searched, as neighbours count.
 
     Notes
     -----
@@ -84,15 +92,18 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     sky = Sky(maps)
     first_backgrounds(sky)
     keep = max(threshold - 1.0, 3.0)
+    options = _Options(keep, extent)
     found: tuple[Fitted, ...] = ()
+    failed: Places = ()
     for _ in range(2):
-        found = _with_candidates(sky, found, keep, extent, inside)
+        found, failed = _with_candidates(sky, found, failed, options)
         _backgrounds(sky, found)
     for least in (keep, threshold):
         found = _refined(sky, found, least)
         if least != threshold:
             _backgrounds(sky, found)
-    ordered = tuple(sorted(found, key=lambda f: (-f.det_ml, f.source.x, f.source.y)))
+    wanted = (f for f in found if _wanted(sky, f.source.x, f.source.y, inside))
+    ordered = tuple(sorted(wanted, key=lambda f: (-f.det_ml, f.source.x, f.source.y)))
     return Found(ordered, sky)
 
 
@@ -143,26 +154,30 @@ def _fit_under(sky: Sky) -> None:
 
 
 def _with_candidates(
-    sky: Sky, found: tuple[Fitted, ...], keep: float, extent: bool, inside: Inside | None
-) -> tuple[Fitted, ...]:
-    """Return the sources with those that the significance maps add, the most significant first."""
-    new, x0, y0 = list(found), *sky.frame[:2]
-    for _, start, i, j in _candidates(sky, keep, extent):
+    sky: Sky, found: tuple[Fitted, ...], failed: Places, options: _Options
+) -> tuple[tuple[Fitted, ...], Places]:
+    """Return the sources with those that the significance maps add, the most significant first, and what failed."""
+    new, gone, (x0, y0) = list(found), list(failed), sky.frame[:2]
+    for _, start, i, j in _candidates(sky, options):
         x, y = i + x0, j + y0
-        if _taken(new, x, y, 0.0 if start is None else start / sky.pixel) or not _wanted(sky, x, y, inside):
+        if _taken(new, x, y, 0.0 if start is None else start / sky.pixel):
             continue
-        fitted = _tried(sky, x, y, start)
-        if fitted is not None and fitted.det_ml >= keep and not _taken(new, fitted.source.x, fitted.source.y, 0.0):
+        if any(np.hypot(x - a, y - b) < _SAME_PIX and scale == start for a, b, scale in failed):
+            continue
+        fitted = _tried(sky, x, y, start, options.keep)
+        if fitted is None or fitted.det_ml < options.keep or _taken(new, fitted.source.x, fitted.source.y, 0.0):
+            gone.append((x, y, start))
+        else:
             sky.draw(fitted.source)
             new.append(fitted)
-    return tuple(new)
+    return tuple(new), tuple(gone)
 
 
-def _candidates(sky: Sky, keep: float, extent: bool) -> list[tuple[float, float | None, float, float]]:
+def _candidates(sky: Sky, options: _Options) -> list[tuple[float, float | None, float, float]]:
     """Return significance, extent at which it is highest (None: that of a point), column and row of maxima."""
-    scales = _SCALES if extent else _SCALES[:1]
+    scales = _SCALES if options.extent else _SCALES[:1]
     maps = sky.significances(scales)
-    needed = 2 * special.gammainccinv((2 + len(sky.maps)) / 2, np.exp(-keep))
+    needed = 2 * special.gammainccinv((2 + len(sky.maps)) / 2, np.exp(-options.keep))
     least = np.sqrt(max(needed - _SLACK, _LEAST_Z**2))
     whole = np.maximum(np.array(maps), 0.0) ** 2
     point = ndimage.maximum_filter(whole[0], 3)
@@ -208,7 +223,7 @@ def _start(sky: Sky, x: float, y: float, u: float) -> tuple[Source, Window]:
     return source._replace(rates=np.maximum(rates, least)), window
 
 
-def _tried(sky: Sky, x: float, y: float, start: float | None) -> Fitted | None:
+def _tried(sky: Sky, x: float, y: float, start: float | None, keep: float) -> Fitted | None:
     """Return a candidate as a point or, from an extent in arcsec on, as an extended source; None for neither."""
     source, window = _start(sky, x, y, 0.0)
     if not np.any(window.exposure > 0):
@@ -216,6 +231,8 @@ def _tried(sky: Sky, x: float, y: float, start: float | None) -> Fitted | None:
     if start is not None:
         wide, window = _start(sky, x, y, step_of(start))
         (wide,), best = fit_sources(window, (wide,), last_u=_LAST_U)
+        if float(detection_likelihood(max(statistic(window, window.background) - best, 0.0), 3)) < keep:
+            return None
         (source,), point = fit_sources(window, (source,), last_u=_LAST_U)
         gain = max(point - best, 0.0)
         if extent_at(wide.u) >= EXTENT_LEAST and float(extent_likelihood(gain)) >= EXTENT_ML_LEAST:

@@ -28,7 +28,7 @@ _MODEL_ERROR = {False: 0.05, True: 0.10}  # of the light of points and of extend
 
 def fit_radius(source: Source, pixel_arcsec: float) -> int:
     """Return the radius in pixels of the window in which a source is fitted."""
-    return int(min((_POINT_ARCSEC + 3.0 * extent_at(source.u)) / pixel_arcsec, _LARGEST_RADIUS))
+    return int(min((_POINT_ARCSEC + 2.2 * extent_at(source.u)) / pixel_arcsec, _LARGEST_RADIUS))
 
 
 @final
