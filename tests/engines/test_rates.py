@@ -39,7 +39,7 @@ def test_curves_are_those_of_sas(name, folders_root, tmp_path):
 
 def _same_cards(ours, theirs):
     """Compare all but who made the file, the data subspace where regions are in it, and card by card the rest."""
-    left_out = {"SLCTEXPR", "EXPOSURE", "MTYPE1", "MFORM1"}
+    left_out = {"SLCTEXPR", "EXPOSURE"}
     with_regions = "POS" in str(theirs.get("DSTYP7")) or "DET" in str(theirs.get("DSTYP7"))
     for key in theirs:
         if key in OURS | left_out or (with_regions and key.lstrip("0123456789").startswith("DS")):

@@ -124,3 +124,14 @@ def test_what_is_no_list_of_sources_is_refused(raw, tmp_path):
         assert "nowhere.fits" in cli(*command, "--sources", "nowhere.fits", status=1).stderr
     both = cli("lightcurve", path, "--keep-sources", "--sources", path, status=1)
     assert "give it or --sources" in both.stderr
+
+
+def test_a_list_without_a_reference_point_needs_none_for_its_bright_sources(raw, tmp_path):
+    _, path, sources, _ = raw
+    with fits.open(path) as hdus:
+        for name in [key for key in hdus["EVENTS"].header if key.startswith(("REFX", "REFY"))]:
+            del hdus["EVENTS"].header[name]
+        hdus.writeto(tmp_path / "plain.fits")
+    np.testing.assert_array_equal(xp.light_curve(tmp_path / "plain.fits").counts, xp.light_curve(path).counts)
+    with pytest.raises(xp.InvalidFile, match="has no REFXCRVL"):
+        xp.light_curve(tmp_path / "plain.fits", sources=sources)

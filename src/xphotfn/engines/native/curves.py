@@ -133,7 +133,7 @@ def _counts(
     if "TIME" not in known or not known["TIME"].is_number:
         raise InvalidFile(source.table.path.name, "it has no column TIME: give the event list itself")
     with_pixels = (without.bright or bool(without.listed)) and {"X", "Y"} <= set(known)
-    circles = _listed_circles(source, without.listed) if with_pixels else ()
+    circles = _listed_circles(source, without.listed) if with_pixels and without.listed else ()
     counts, image = np.zeros(bins.number, dtype=np.int64), np.zeros((_SIDE, _SIDE), dtype=np.int64)
     parts: list[tuple[slice, NDArray[np.intp], NDArray[np.uint16]]] = []
     for chunk, rows in _selected(source, tree):

@@ -13,7 +13,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from xphotfn.commands.command import Command
-from xphotfn.commands.dss import Subspace, dss_cards, ranges_of_text
+from xphotfn.commands.dss import Subspace, dss_cards, place_columns, ranges_of_text
 from xphotfn.commands.xproc import to_card
 from xphotfn.engines.native.events import Chunk, EventFile, EventTable
 from xphotfn.engines.native.evselect_cards import CREATOR, copied_cards, selection_card, step_version
@@ -199,11 +199,21 @@ def _table_cards(
     ]
     cards += _channel_cards(command.parameter("energycolumn"), file.table, subspace)
     if command.parameter("writedss") == "yes":
-        cards += dss_cards(subspace)
+        cards += dss_cards(subspace) + _place_cards(subspace)
     exposure = _exposure(file, subspace, counter)
     if exposure is not None:
         cards.append(("EXPOSURE", exposure, "Weighted live time of CCDs in the extraction re"))
     return cards
+
+
+def _place_cards(subspace: Subspace) -> list[Card]:
+    """Return the name of a filter on positions and its columns, as SAS gives them: ``POS`` and ``X,Y``."""
+    axes = (f.axis for f in (subspace[0] if subspace else ()) if len(place_columns(f.axis)) == 2)
+    axis = next(axes, None)
+    if axis is None:
+        return []
+    name, columns = axis.partition("(")[0], ",".join(place_columns(axis))
+    return [("MTYPE1", name, "DM Keyword: Descriptor name"), ("MFORM1", columns, "")]
 
 
 def _inherited(header: Any, *names: str) -> list[Card]:
