@@ -16,6 +16,8 @@ try:
 except ImportError:  # dask before 2026 keeps them in a private module
     from dask._task_spec import Task, TaskRef
 
+from toolz import partition_all
+
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan, Step
@@ -27,8 +29,10 @@ __all__ = ("compute", "keys_of", "priorities", "products_there", "to_delayed")
 
 Observe = Callable[[str, Outcome | None], None]
 
+_AT_ONCE = 10_000  # steps of a graph: dask holds some kB of each until all are done
 
-def keys_of(plan: Plan, engine: Engine, store: Store) -> dict[str, str]:
+
+def keys_of(plan: "Plan | _Steps", engine: Engine, store: Store) -> dict[str, str]:
     """Return the dask key of each step: a digest of engine, store and step, known before anything has run."""
     base = f"{engine.identity}\0{store.path}\0".encode()
     return {s.id: f"{s.command.task}-{digest_bytes(base, s.id.encode())}" for s in plan.steps}
@@ -44,7 +48,7 @@ def _work(step: Step, tries: int) -> Work:
     )
 
 
-def priorities(plan: Plan) -> dict[str, int]:
+def priorities(plan: "Plan | _Steps") -> dict[str, int]:
     """Return the priority of each step, by id: an observation's steps come before those of later observations.
 
     So its files are read while they are warm, its products exist early, and what joins observations runs as soon as
@@ -60,7 +64,7 @@ def priorities(plan: Plan) -> dict[str, int]:
 class _Job(NamedTuple):
     """What is to be run: a plan but for the steps whose outcomes are known, and whom to tell."""
 
-    plan: Plan
+    plan: "Plan | _Steps"
     engine: Engine
     store: Store
     tries: int
@@ -252,7 +256,21 @@ def _as_part_of(label: str, _key: str, function: Callable[..., Any], *arguments:
 
 
 def _here(job: _Job, scheduler: str, workers: int) -> dict[str, Outcome]:
-    """Run the steps that are not known on a scheduler of this process."""
+    """Run the steps that are not known on a scheduler of this process, of a very long plan some after the others."""
+    outcomes = dict(job.known)
+    left = [step for step in job.plan.steps if step.id not in outcomes]
+    for some in partition_all(_AT_ONCE, left):
+        outcomes |= _some_here(job._replace(plan=_Steps(some), known=outcomes), scheduler, workers)
+    return outcomes
+
+
+class _Steps(NamedTuple):
+    """Some steps of a plan, of which others may be missing."""
+
+    steps: tuple[Step, ...]
+
+
+def _some_here(job: _Job, scheduler: str, workers: int) -> dict[str, Outcome]:
     from dask.local import get_sync
     from dask.threaded import get
 

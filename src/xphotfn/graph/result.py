@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
-from pathlib import PurePath
 from typing import Any, final
 
 from attrs import evolve, field, frozen
@@ -15,9 +14,10 @@ from xphotfn.records._fields import items, strings
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
+from xphotfn.store.codec import json_chunks
 from xphotfn.store.store import Store, product_folder
 
-__all__ = ("Run", "movable", "placed", "raise_for_failures")
+__all__ = ("Run", "placed", "raise_for_failures", "record_chunks")
 
 
 @final
@@ -128,9 +128,10 @@ def _field_name(found: tuple[PlannedProduct, str, str]) -> str:
     return found[0].field_name
 
 
-def movable(run: Run) -> Run:
-    """Return a run that names its products relative to its store, as its record does."""
-    return evolve(run, store=".", outcomes=[_in_store(outcome, "") for outcome in run.outcomes])
+def record_chunks(run: Run) -> Iterator[str]:
+    """Yield the record of a run in pieces; it names products relative to the store."""
+    outcomes = (_in_store(outcome, "") for outcome in run.outcomes)
+    yield from json_chunks(evolve(run, store=".", outcomes=()), outcomes=outcomes)
 
 
 def placed(run: Run, store: Store) -> Run:
@@ -143,9 +144,21 @@ def _in_store(outcome: Outcome, store: str) -> Outcome:
         return outcome
     if not re.fullmatch(r"[0-9a-f]+", outcome.key):
         raise InvalidRecord(f"a step has the key {outcome.key!r}, which names no product of a store")
-    folder = PurePath(store, product_folder(outcome.key))
-    outputs = [evolve(output, path=str(folder / PurePath(output.path).name)) for output in outcome.outputs]
-    return evolve(outcome, outputs=outputs, log=str(folder / PurePath(outcome.log).name) if outcome.log else "")
+    folder = f"{store}/{product_folder(outcome.key)}" if store else product_folder(outcome.key)
+    return Done(
+        step=outcome.step,
+        key=outcome.key,
+        outputs=[Output(name=o.name, path=f"{folder}/{_file(o.path)}", digest=o.digest) for o in outcome.outputs],
+        cached=outcome.cached,
+        seconds=outcome.seconds,
+        log=f"{folder}/{_file(outcome.log)}" if outcome.log else "",
+        warnings=outcome.warnings,
+    )
+
+
+def _file(path: str) -> str:
+    """Return the name of a file; PurePath would take most of the time of a large run."""
+    return path.rpartition("/")[2]
 
 
 def _words(outcome: Outcome) -> tuple[str, str]:

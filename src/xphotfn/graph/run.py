@@ -1,6 +1,7 @@
 """Running a plan, and reading a run again."""
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnEr
 from xphotfn.graph.joined_runs import join_runs
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.progress import Progress, telling
-from xphotfn.graph.result import Run, movable, placed
+from xphotfn.graph.result import Run, placed, record_chunks
 from xphotfn.graph.shares import check_part, joint_plan, part_of
 from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.records.several import Several
-from xphotfn.store.codec import from_plain, to_json
+from xphotfn.store.codec import from_plain
 from xphotfn.store.run_record import RunRecord, read_run, run_files
 from xphotfn.store.store import MARKER, Store, digest_bytes, open_store
 
@@ -109,21 +110,24 @@ def run(
     if (workers is not None and workers < 1) or tries < 1:
         raise InvalidRecord(f"workers and tries must be at least 1, got workers={workers}, tries={tries}")
     opened = open_store(store)
-    record = RunRecord(opened.path, f"{plan.id}-{digest_bytes(engine.identity.encode())[:8]}")
+    record = RunRecord(opened.path, f"{plan.id}-{digest_bytes(engine.identity.encode())[:8]}", len(plan.steps))
     ended: dict[str, Outcome] = {}
 
     def so_far() -> Run:
         left = [ended.get(s.id) or Failed(step=s.id, reason=_INTERRUPTED) for s in plan.steps]
         return Run(plan=plan, outcomes=left, store=opened.path, engine=engine.identity)
 
-    record.begin(to_json(movable(so_far())))
+    def kept() -> Iterator[str]:
+        yield from record_chunks(so_far())
+
+    record.begin(kept())
     try:
         with stopping_at_the_end() as label, telling(plan, progress) as tell:
 
             def observe(step: str, outcome: Outcome | None) -> None:
                 if outcome is not None:
                     ended[step] = outcome
-                    record.add(to_json(outcome), cached=isinstance(outcome, Done) and outcome.cached)
+                    record.add(outcome)
                 tell(step, outcome)
 
             outcomes, notes = compute(
@@ -139,12 +143,12 @@ def run(
             )
     except BaseException as error:
         if ended:
-            record.end(to_json(movable(so_far())))
+            record.end(kept())
         if ended or isinstance(error, KeyboardInterrupt):
             error.add_note(f"Finished products are in {opened.path}: the same run() again makes only what is missing.")
         raise
     result = Run(plan=plan, outcomes=outcomes, store=opened.path, engine=engine.identity, notes=notes)
-    record.end(to_json(movable(result)))
+    record.end(record_chunks(result))
     if record.problem and not all(isinstance(o, Done) and o.cached for o in outcomes):
         return evolve(result, notes=[*notes, f"the record of this run is not kept, its products are: {record.problem}"])
     return result

@@ -1,16 +1,19 @@
 """Records as JSON and back: the form in which a store keeps runs."""
 
 import json
+from collections.abc import Iterable, Iterator
 from functools import cache
 from importlib import import_module
 from typing import Any
 
 import attrs
+from toolz import partition_all
 
 from xphotfn.errors import InvalidRecord
 
-__all__ = ("from_plain", "to_json", "to_plain")
+__all__ = ("from_plain", "json_chunks", "to_json", "to_plain")
 
+_AT_ONCE = 500  # items of a tuple, as one text
 _ROOMS = ("records", "commands", "graph", "science", "io")
 
 
@@ -28,7 +31,45 @@ def to_json(value: Any) -> str:
     >>> to_json((Band(lo_ev=500, hi_ev=2000), 1))
     '[{"#": "xphotfn.records.band:Band", "lo_ev": 500, "hi_ev": 2000}, 1]'
     """
-    return json.dumps(value, default=_shallow)
+    return _ENCODER.encode(value)
+
+
+def json_chunks(record: Any, **others: Iterable[Any]) -> Iterator[str]:
+    """Yield pieces of :func:`to_json` of a record whose tuples are too long to be held as text, or at all.
+
+    Parameters
+    ----------
+    record
+        A record, perhaps with records that hold long tuples.
+    **others
+        What stands in fields of that name instead of what the record holds.
+
+    Examples
+    --------
+    >>> from xphotfn.records.outcome import Done, Skipped
+    >>> done = Done(step="a", key="b", outputs=(), warnings=("odd", "even"))
+    >>> "".join(json_chunks(done)) == to_json(done)
+    True
+    """
+    start = "{"
+    for name, value in _shallow(record).items():
+        yield f'{start}"{name}": '
+        start = ", "
+        if name in others or isinstance(value, tuple):
+            yield from _list_chunks(others.get(name, value))
+        elif attrs.has(type(value)):
+            yield from json_chunks(value)
+        else:
+            yield to_json(value)
+    yield "}"
+
+
+def _list_chunks(items: Iterable[Any]) -> Iterator[str]:
+    start = "["
+    for some in partition_all(_AT_ONCE, items):
+        yield start + to_json(some)[1:-1]
+        start = ", "
+    yield "[]" if start == "[" else "]"
 
 
 def to_plain(value: Any) -> Any:
@@ -50,6 +91,9 @@ def _shallow(value: Any) -> dict[str, Any]:
     if fields is None:
         raise InvalidRecord(f"a {type(value).__name__} cannot be kept as JSON: {value!r}")
     return {**fields[0], **{alias: getattr(value, name) for alias, name in fields[1]}}
+
+
+_ENCODER = json.JSONEncoder(default=_shallow)
 
 
 @cache

@@ -1,22 +1,31 @@
 """The record of a run: there from its first moment, growing with each outcome, whole at its end.
 
-``<store>/runs/<name>.json`` holds the run; while it goes on ``<name>.outcomes.jsonl`` beside it gets a line for each
-step that ends, so that a process that is killed leaves what it made known: the lines count over the record.
+``<store>/runs/<name>.json`` holds the run, ``<name>.json.gz`` where it has very many steps; while it goes on
+``<name>.outcomes.jsonl`` beside it gets a line for each step that ends, so that a process that is killed leaves what it
+made known: the lines count over the record.
 """
 
+import gzip
 import json
 import os
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.write import publish
+from xphotfn.records.outcome import Done, Outcome
+from xphotfn.store.codec import to_json
 
 __all__ = ("RunRecord", "read_run", "run_files")
 
 _LINES = ".outcomes.jsonl"
+_GZIP = ".gz"
+_MANY_STEPS = 2000  # of these the record is a megabyte or two, and packed a tenth of it
+_LEVEL = 5
+_MOST_TEXT = 2**33  # bytes: some million steps
 
 
 class RunRecord:
@@ -28,6 +37,8 @@ class RunRecord:
         Path of the store.
     name
         Its name: the plan's and the engine's digests.
+    steps
+        How many it has.
 
     Attributes
     ----------
@@ -35,49 +46,57 @@ class RunRecord:
         Why the record is not kept, or empty. A run goes on without: its products are worth more.
     """
 
-    def __init__(self, store: str, name: str) -> None:
-        self.path = Path(store, "runs", f"{name}.json")
-        self.lines = self.path.with_name(f"{name}{_LINES}")
+    def __init__(self, store: str, name: str, steps: int) -> None:
+        self.path = Path(store, "runs", f"{name}.json{_GZIP if steps > _MANY_STEPS else ''}")
+        self.lines = _lines_of(self.path)
         self.problem = ""
         self._is_new = not self.path.exists()
 
-    def begin(self, content: str) -> None:
+    def begin(self, content: Iterable[str]) -> None:
         """Write the record of a run of which nothing is done; one that is there from before is kept until the end."""
         if self._is_new:
             self._write(content)
 
-    def add(self, outcome: str, *, cached: bool) -> None:
+    def add(self, outcome: Outcome) -> None:
         """Add one outcome as a line of JSON; what an earlier record already tells is not repeated."""
-        if self.problem or (cached and not self._is_new):
+        if self.problem or (not self._is_new and isinstance(outcome, Done) and outcome.cached):
             return
         try:
             descriptor = os.open(self.lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
             try:
-                os.write(descriptor, f"{outcome}\n".encode())
+                os.write(descriptor, f"{to_json(outcome)}\n".encode())
             finally:
                 os.close(descriptor)
         except OSError as error:
             self.problem = f"{self.lines} cannot be written: {error.strerror or error}"
 
-    def end(self, content: str) -> None:
-        """Write the record whole."""
+    def end(self, content: Iterable[str]) -> None:
+        """Write the record whole, from pieces of its text."""
         self.problem = ""
         self._write(content)
         if not self.problem:
             with suppress(OSError):
                 self.lines.unlink()
 
-    def _write(self, content: str) -> None:
+    def _write(self, content: Iterable[str]) -> None:
         try:
-            with publish(self.path, own=True) as temporary:
-                temporary.write_text(f"{content}\n")
+            with publish(self.path, overwrite=True) as temporary, _opened(temporary, self.path.suffix) as stream:
+                for text in content:
+                    stream.write(text.encode())
+                stream.write(b"\n")
         except InvalidFile as error:
             self.problem = str(error)
 
 
+def _opened(path: Path, suffix: str) -> Any:
+    """Return a file to write to; one of the same content is the same, byte for byte."""
+    return gzip.GzipFile(path, "wb", compresslevel=_LEVEL, mtime=0) if suffix == _GZIP else path.open("wb")
+
+
 def run_files(store: str, start: str = "") -> list[Path]:
     """Return the records of a store whose names begin with ``start``, the one that was written last first."""
-    found = Path(store, "runs").glob(f"{start}*.json" if start else "[!.]*.json")  # dots: being written
+    names = f"{start}*.json" if start else "[!.]*.json"  # dots: being written
+    found = [path for ending in ("", _GZIP) for path in Path(store, "runs").glob(f"{names}{ending}")]
     return sorted(found, key=_written, reverse=True)
 
 
@@ -90,20 +109,31 @@ def read_run(path: Path) -> dict[str, Any]:
         If it is damaged.
     """
     try:
-        content = json.loads(path.read_bytes())
+        content = json.loads(_text(path))
         later = {outcome["step"]: outcome for outcome in _added(path)}
         content["outcomes"] = [later.get(outcome["step"], outcome) for outcome in content["outcomes"]]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, EOFError, zlib.error, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidFile(
             str(path), f"is no record of a run ({error!r}): delete it; the same run() finds all that was made"
         ) from error
     return dict(content)
 
 
+def _text(path: Path) -> bytes:
+    """Return the text of a record; a store is read whole, and so is a record, but not one that never ends."""
+    if path.suffix != _GZIP:
+        return path.read_bytes()
+    with gzip.open(path) as stream:
+        text = stream.read(_MOST_TEXT + 1)
+    if len(text) > _MOST_TEXT:
+        raise ValueError(f"it holds more than {_MOST_TEXT} bytes")
+    return text
+
+
 def _added(path: Path) -> Iterator[Any]:
     """Yield the outcomes that were added since; a line that was cut short by the end of a process is passed over."""
     try:
-        lines = path.with_name(f"{path.stem}{_LINES}").read_bytes().splitlines()
+        lines = _lines_of(path).read_bytes().splitlines()
     except OSError:
         return
     for line in lines:
@@ -111,8 +141,12 @@ def _added(path: Path) -> Iterator[Any]:
             yield json.loads(line)
 
 
+def _lines_of(path: Path) -> Path:
+    return path.with_name(f"{path.name.partition('.')[0]}{_LINES}")
+
+
 def _written(path: Path) -> int:
-    return max(_mtime(path), _mtime(path.with_name(f"{path.stem}{_LINES}")))
+    return max(_mtime(path), _mtime(_lines_of(path)))
 
 
 def _mtime(path: Path) -> int:

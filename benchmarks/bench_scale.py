@@ -1,0 +1,191 @@
+"""Large runs with a cheap engine: what a step costs this process, the record and a resume, and whether that is linear.
+
+A plan of 100,000 steps (2,000 with ``--small``), twenty images and exposure maps and their four mosaics for each
+observation, is run with an engine that writes 2880 bytes: on threads, and with ``--client`` on a LocalCluster. Each run
+is a process of its own, whose memory is compared with what it was when the plan had been made. Limits (``--check``):
+
+- memory: at most 4 kB a step more than the plan;
+- record of the run: at most 0.3 kB a step;
+- a resume, where all is there: at most as long as 10 ``os.stat`` of a product, a step;
+- ``surviving_plan`` and ``rate_maps`` from 1 to 100 hundredths of the plan: an exponent of at most 1.1.
+"""
+
+import argparse
+import json
+import math
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from astropy.io import fits
+from attrs import frozen
+
+import xphotfn as xp
+from xphotfn.commands.command import Command
+from xphotfn.graph.plan import Plan, Step, StepInput
+
+OF_OBSERVATION = 24  # steps: 20 that wait for nothing, 4 that wait for five of them each
+KB_A_STEP, RECORD_KB_A_STEP, STATS_A_STEP, EXPONENT = 4.0, 0.3, 10.0, 1.1
+
+
+@frozen
+class Cheap:
+    """Copies one small FITS file for every command."""
+
+    content: bytes
+    identity: str = "cheap"
+
+    def execute(self, command, folder):
+        for name in command.outputs:
+            (folder / name).write_bytes(self.content)
+        return ""
+
+
+def step(task, name, obs_id, made=()):
+    parameter = {"evselect": "imageset", "emosaic": "mosaicedset"}[task]
+    command = Command(
+        task=task, parameters=((parameter, name),), outputs=(name,), inputs=[s.command.outputs[0] for s in made]
+    )
+    return Step(command=command, inputs=[StepInput(name=s.command.outputs[0], step=s.id) for s in made], obs_id=obs_id)
+
+
+def plan_of(count):
+    """Return a plan of about so many steps."""
+    steps = []
+    for number in range(max(1, count // OF_OBSERVATION)):
+        obs_id = f"{number + 1:010d}"
+        single = [step("evselect", f"{obs_id}_{n}.fits", obs_id) for n in range(20)]
+        steps += single
+        steps += [step("emosaic", f"{obs_id}_m{n}.fits", "combined", single[5 * n : 5 * n + 5]) for n in range(4)]
+    return Plan(steps=steps)
+
+
+def resident():
+    """Return how much memory this process has, in kB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def peak():
+    """Return the most memory that this process has had, in kB."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("VmHWM"):
+            return int(line.split()[1])
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def engine():
+    hdu = fits.PrimaryHDU(np.zeros((4, 4), dtype="i2"))
+    with tempfile.TemporaryDirectory() as folder:
+        hdu.writeto(Path(folder, "a.fits"))
+        return Cheap(Path(folder, "a.fits").read_bytes())
+
+
+def one_run(count, store, where):
+    """Run in this process and print what it cost, as JSON."""
+    plan = plan_of(count)
+    steps = len(plan.steps)
+    xp.run(Plan(steps=plan.steps[:1]), engine=engine(), store=f"{store}-first", progress=False)  # imports
+    client = None
+    if where == "client":
+        from distributed import Client, LocalCluster
+
+        cluster = LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0")
+        client = Client(cluster)
+        xp.run(Plan(steps=plan.steps[:1]), engine=engine(), store=f"{store}-second", progress=False, scheduler=client)
+    before, start = resident(), time.perf_counter()
+    run = xp.run(plan, engine=engine(), store=store, workers=2, progress=False, scheduler=client or "threads")
+    seconds = time.perf_counter() - start
+    assert len(run.done) == steps, run.failed[:1]
+    print(json.dumps({"steps": steps, "kb": (peak() - before) / steps, "ms": seconds / steps * 1e3}))
+    if client is not None:
+        client.close()
+        cluster.close()
+
+
+def resume(store, count):
+    """Print what finding everything costs in this process, in units of one os.stat of a product."""
+    plan = plan_of(count)
+    steps = len(plan.steps)
+    before, start = resident(), time.process_time()
+    run = xp.run(plan, engine=engine(), store=store, progress=False)
+    seconds = time.process_time() - start
+    assert all(d.cached for d in run.done)
+    paths = [d.outputs[0].path for d in run.done]
+    start = time.process_time()
+    for path in paths:
+        os.stat(path)  # noqa: PTH116 - the unit
+    unit = time.process_time() - start
+    kb = (peak() - before) / steps
+    print(json.dumps({"steps": steps, "stats": seconds / unit, "ms": seconds / steps * 1e3, "kb": kb}))
+
+
+def in_a_process(*words):
+    got = subprocess.run([sys.executable, __file__, *map(str, words)], capture_output=True, text=True, check=False)  # noqa: S603
+    if got.returncode:
+        sys.exit(got.stderr)
+    return json.loads(got.stdout.splitlines()[-1])
+
+
+def record_kb(store, steps):
+    return sum(path.stat().st_size for path in Path(store, "runs").iterdir()) / 1024 / steps
+
+
+def exponent(function, runs):
+    """Return the exponent with which a function's time grows over runs of different size."""
+    times = []
+    for run in runs:
+        start = time.process_time()
+        function(run)
+        times.append(time.process_time() - start)
+    sizes = [len(run.plan.steps) for run in runs]
+    return math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0]), times
+
+
+def missed(what, value, limit, unit, check):
+    print(f"{what:58s} {value:8.3f} {unit} (limit {limit:g})")
+    if check and value > limit:
+        sys.exit(f"{what}: {value:.3f} {unit} is above the limit of {limit}")
+
+
+def whole(options):
+    count = 2_000 if options.small else 100_000
+    with tempfile.TemporaryDirectory() as top:
+        for where in ("threads", *(["client"] if options.client else [])):
+            store = f"{top}/{where}"
+            found = in_a_process("--one", where, store, count)
+            said = f"{found['steps']} steps on {where}"
+            print(f"{said}: {found['ms']:.2f} ms a step")
+            check = options.check and not options.small  # of few steps the fixed costs count
+            missed(f"memory of {said}", found["kb"], KB_A_STEP, "kB a step", check)
+            missed(f"record of {said}", record_kb(store, found["steps"]), RECORD_KB_A_STEP, "kB a step", check)
+            again = in_a_process("--resume", where, store, count)
+            print(f"resume of {said}: {again['ms']:.3f} ms and {again['kb']:.2f} kB a step")
+            missed(f"resume of {said}", again["stats"], STATS_A_STEP, "os.stat a step", check)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--small", action="store_true", help="few steps, to see that it runs")
+    parser.add_argument("--check", action="store_true", help="exit with status 1 if a limit is missed")
+    parser.add_argument("--client", action="store_true", help="on a LocalCluster too")
+    parser.add_argument("--one", nargs=3, metavar=("WHERE", "STORE", "COUNT"), help=argparse.SUPPRESS)
+    parser.add_argument("--resume", nargs=3, metavar=("WHERE", "STORE", "COUNT"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.one:
+        one_run(int(options.one[2]), options.one[1], options.one[0])
+    elif options.resume:
+        resume(options.resume[1], int(options.resume[2]))
+    else:
+        whole(options)
+
+
+if __name__ == "__main__":
+    main()
