@@ -55,7 +55,7 @@ CONTRACT = [
 
 SIGNATURES = {
     "find_observations": "(root, *, layout=, prefer=, progress=)",
-    "galaxy_cluster": "(name, ra, dec=, *, redshift, r200=, r500=, r2500=, cosmology=, extra=)",
+    "galaxy_cluster": "(name, ra, dec=, *, redshift, r200=, r500=, r2500=, cosmology=, nh=, extra=)",
     "match_observations": "(target_or_targets, observations, *, within=, region_image=, regions=)",
     "plan_images": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, flares=)",
     "plan_exposure_maps": "(field_or_fields, band_or_bands, *, grid=, selection=, reference=, vignetting=, flares=)",

@@ -136,6 +136,7 @@ CASES = {
     "background_weights": lambda m: xp.background_weights(m.map.exposure.data, m.map.exposure.data, 0.5),
     "bulk_field": lambda m: xp.bulk_field(m.field.observations),
     "clean_events": lambda m: m.cleaned(),
+    "column_density": lambda m: xp.column_density(xp.galaxy_cluster("c", 10, -5, redshift=0.1, nh=3e20 / u.cm**2)),
     "combined_rate_map": lambda m: xp.combined_rate_map(m.mosaic_run()),
     "concentration": lambda m: xp.concentration(m.profile()),
     "coord_conv": lambda m: xp.coord_conv(m.map, WHERE, "pix"),

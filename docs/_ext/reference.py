@@ -129,8 +129,10 @@ THEMES = (
         "Fluxes",
         "From count rates to fluxes and luminosities: conversion factors, spectra, absorption.",
         (
+            "records.column_density",
             "records.ecf",
             "records.spectrum",
+            "measure.column_density",
             "measure.conversion",
             "measure.fluxes",
             "measure.luminosities",

@@ -52,6 +52,7 @@ from xphotfn.io.write import write_fits as write_fits
 from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry as photometry
 from xphotfn.measure.centre import find_centre as find_centre
 from xphotfn.measure.cleaning import clean_events as clean_events, in_out as in_out, light_curve as light_curve
+from xphotfn.measure.column_density import column_density as column_density
 from xphotfn.measure.conversion import ecf_from_response as ecf_from_response, power_law_ecf as power_law_ecf
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
@@ -116,6 +117,7 @@ from xphotfn.plot.light_curve import save_light_curve as save_light_curve, view_
 from xphotfn.plot.report import report as report
 from xphotfn.plot.view import save_view as save_view, view as view
 from xphotfn.records.band import Band as Band, energy_band as energy_band
+from xphotfn.records.column_density import ColumnDensity as ColumnDensity
 from xphotfn.records.ecf import Ecf as Ecf
 from xphotfn.records.event import StepEvent as StepEvent
 from xphotfn.records.field import Field as Field, FieldObservation as FieldObservation, with_centre as with_centre

@@ -38,6 +38,7 @@ from xphotfn.graph.result import Run
 from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.band import Band
+from xphotfn.records.column_density import ColumnDensity
 from xphotfn.records.ecf import Ecf
 from xphotfn.records.energies import ALL_PI, NO_PI, Energies, PiRanges
 from xphotfn.records.event import StepEvent
@@ -149,6 +150,7 @@ RECORDS = (
     case(PowerLaw, xst.spectra(kind=PowerLaw), {"nh_cm2": -1.0}),
     case(Bremsstrahlung, xst.spectra(kind=Bremsstrahlung), {"kt_kev": 0.0}),
     case(SpectrumTable, xst.spectra(kind=SpectrumTable), {"photons": ()}),
+    case(ColumnDensity, xst.column_densities(), {"low_cm2": -1.0}),
     case(Ecf, xst.ecfs(), {"absorbed": None}),
     case(PiRanges, PI_RANGES, {"ranges": [(2, 1)]}),
     case(

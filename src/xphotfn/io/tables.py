@@ -10,7 +10,7 @@ from xphotfn.errors import InvalidRecord, UnitMismatch, XphotfnError
 from xphotfn.io.sky_columns import DEC_NAMES, RA_NAMES, cell_deg, unit_of
 from xphotfn.records.several import Several
 from xphotfn.records.target import Target
-from xphotfn.units import quantity
+from xphotfn.units import column_density_cm2, quantity
 
 __all__ = ("target_rows", "targets_from_table")
 
@@ -31,8 +31,9 @@ def targets_from_table(table: Any) -> tuple[Target, ...]:
         in any case: ``name``, ``ra``, ``dec`` (``RAJ2000``, ``DEJ2000``; numbers are degrees unless they have a unit;
         texts ``9h58m22s``, ``-11d03m35s`` or ``09:58:22``, which is hours for RA, ``-11:03:35``), and where known
         ``redshift`` (``z``), ``r200``, ``r500``, ``r2500``, ``radius`` (kpc for clusters and arcsec for others unless
-        they have a unit), ``kind`` (``cluster``, ``extended``, ``point``, ``position``) and ``cosmology``. All other
-        columns go to ``extra``. One column of SkyCoords does for ``ra`` and ``dec``.
+        they have a unit), ``kind`` (``cluster``, ``extended``, ``point``, ``position``), ``cosmology``, and ``nh``
+        in a unit such as 1/cm2. All other columns go to ``extra``, an ``nh`` without a unit too. One column of
+        SkyCoords does for ``ra`` and ``dec``.
 
     Returns
     -------
@@ -115,7 +116,11 @@ def _target(number: int, row: Any, names: Mapping[str, str], units: Mapping[str,
                 known[new] = cell_deg(known[new], new, old, units[old])
     except UnitMismatch as error:
         raise UnitMismatch(f"row {number} of the table: {error}") from error
-    extra = {old: cells[new] for old, new in names.items() if new not in _KNOWN and cells[new] is not None}
+    taken = {*_KNOWN}
+    if isinstance(nh := cells.get("nh"), u.Quantity) and nh.unit.is_equivalent(u.cm**-2):
+        known["nh_cm2"] = column_density_cm2(nh)
+        taken.add("nh")
+    extra = {old: cells[new] for old, new in names.items() if new not in taken and cells[new] is not None}
     try:
         return Target(
             name=known.pop("name", ""),

@@ -7,6 +7,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.result import Run
+from xphotfn.measure.column_density import nh_row
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.significance import snr
 from xphotfn.measure.weights import function_of_maps
@@ -113,7 +114,7 @@ def _target_rows(target_field: Field) -> list[tuple[str, str]]:
     if target.redshift is not None:
         cosmology = target.cosmology if isinstance(target.cosmology, str) else target.cosmology.kind
         rows += [("Redshift", f"{target.redshift:g}"), ("Cosmology", cosmology)]
-    return rows + [(name, str(value)) for name, value in target.extra]
+    return [*rows, *nh_row(target), *((name, str(value)) for name, value in target.extra)]
 
 
 def _observation_rows(target_field: Field) -> list[tuple[str, str]]:

@@ -6,11 +6,12 @@ from typing import Any, final
 
 import astropy.units as u
 from attrs import field, frozen
+from attrs.converters import optional
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records._fields import non_empty, one_of, pairs
 from xphotfn.records._html import Html, block, facts, record_html
-from xphotfn.units import dec_deg, position_deg, quantity, ra_deg
+from xphotfn.units import column_density_cm2, dec_deg, position_deg, quantity, ra_deg
 
 __all__ = (
     "CosmologyParameters",
@@ -136,6 +137,15 @@ def _redshift(_record: object, _attribute: object, value: float | None) -> None:
         raise InvalidRecord(f"redshift must be above 0, got {value!r}")
 
 
+def _column(_record: object, _attribute: object, value: float | None) -> None:
+    if value is not None and not (math.isfinite(value) and value > 0):
+        raise InvalidRecord(f"nh must be above 0, got {value!r} cm-2: leave it out where it is not known")
+
+
+def _nh(value: Any) -> float | None:
+    return None if value is None else column_density_cm2(value)
+
+
 @final
 @frozen(kw_only=True)
 class Target:
@@ -158,8 +168,10 @@ class Target:
         Radius of an extended or point source.
     cosmology
         Name of an astropy cosmology, or its parameters.
+    nh_cm2
+        Column density of neutral hydrogen in front of it, in 1/cm2.
     extra
-        Anything else known of it (richness, nH): pairs kept through to the result tables.
+        Anything else known of it (richness): pairs kept through to the result tables.
     """
 
     name: str = field(converter=str, validator=non_empty)
@@ -172,6 +184,7 @@ class Target:
     _r2500: Radius | None = field(default=None, converter=_radius)
     _radius: Radius | None = field(default=None, converter=_radius)
     cosmology: str | CosmologyParameters = field(default="Planck15", converter=cosmology_of)
+    nh_cm2: float | None = field(default=None, converter=optional(float), validator=_column)
     extra: tuple[tuple[str, Scalar], ...] = field(default=(), converter=_extra)
 
     def __attrs_post_init__(self) -> None:
@@ -212,6 +225,11 @@ class Target:
         return None if self._radius is None else self._radius.quantity
 
     @property
+    def nh(self) -> u.Quantity | None:
+        """Column density in 1/cm2 as a Quantity; None where none was given."""
+        return None if self.nh_cm2 is None else u.Quantity(self.nh_cm2, u.cm**-2)
+
+    @property
     def radii(self) -> tuple[tuple[str, u.Quantity], ...]:
         """The radii that are known, as pairs ``(name, Quantity)``, largest overdensity radius first."""
         known = (("r200", self.r200), ("r500", self.r500), ("r2500", self.r2500), (self.kind, self.radius))
@@ -225,6 +243,8 @@ class Target:
         shown += [f"{'radius' if name == self.kind else name}={value}" for name, value in self.radii]
         if self.redshift is not None:
             shown.append(f"cosmology={self.cosmology!r}")
+        if self.nh_cm2 is not None:
+            shown.append(f"nh_cm2={self.nh_cm2!r}")
         if self.extra:
             shown.append(f"extra={dict(self.extra)}")
         return f"Target({', '.join(shown)})"
@@ -258,6 +278,7 @@ def galaxy_cluster(
     r500: Any = None,
     r2500: Any = None,
     cosmology: Any = "Planck15",
+    nh: Any = None,
     extra: Any = (),
 ) -> Target:
     """Return a galaxy cluster.
@@ -275,6 +296,9 @@ def galaxy_cluster(
         Overdensity radii as Quantity, in kpc or as angles; leave out what is not known.
     cosmology
         Name of an astropy cosmology or a FLRW instance.
+    nh
+        Column density of neutral hydrogen in front of it, a Quantity such as ``5.34e20/u.cm**2``. It wins over that of
+        a map.
     extra
         Mapping or pairs of anything else, kept to the result tables.
 
@@ -307,16 +331,17 @@ def galaxy_cluster(
         r500=r500,
         r2500=r2500,
         cosmology=cosmology,
+        nh_cm2=_nh(nh),
         extra=extra,
     )
 
 
 def extended_source(
-    name: str, ra: Any, dec: Any = None, *, radius: Any, redshift: float | None = None, extra: Any = ()
+    name: str, ra: Any, dec: Any = None, *, radius: Any, redshift: float | None = None, nh: Any = None, extra: Any = ()
 ) -> Target:
     """Return an extended source with one radius (an angle, or a length where there is a redshift).
 
-    The position is as in :func:`galaxy_cluster`: RA and Dec, or both in one such as a SkyCoord.
+    The position and ``nh`` are as in :func:`galaxy_cluster`.
 
     Examples
     --------
@@ -325,13 +350,22 @@ def extended_source(
     <Quantity 3. arcmin>
     """
     ra, dec = _place(name, ra, dec)
-    return Target(name=name, kind="extended", ra_deg=ra, dec_deg=dec, redshift=redshift, radius=radius, extra=extra)
+    return Target(
+        name=name,
+        kind="extended",
+        ra_deg=ra,
+        dec_deg=dec,
+        redshift=redshift,
+        radius=radius,
+        nh_cm2=_nh(nh),
+        extra=extra,
+    )
 
 
-def point_source(name: str, ra: Any, dec: Any = None, *, radius: Any, extra: Any = ()) -> Target:
+def point_source(name: str, ra: Any, dec: Any = None, *, radius: Any, nh: Any = None, extra: Any = ()) -> Target:
     """Return a point source with the radius of the aperture to use for it.
 
-    The position is as in :func:`galaxy_cluster`: RA and Dec, or both in one such as a SkyCoord.
+    The position and ``nh`` are as in :func:`galaxy_cluster`.
 
     Examples
     --------
@@ -340,4 +374,4 @@ def point_source(name: str, ra: Any, dec: Any = None, *, radius: Any, extra: Any
     'point'
     """
     ra, dec = _place(name, ra, dec)
-    return Target(name=name, kind="point", ra_deg=ra, dec_deg=dec, radius=radius, extra=extra)
+    return Target(name=name, kind="point", ra_deg=ra, dec_deg=dec, radius=radius, nh_cm2=_nh(nh), extra=extra)

@@ -14,7 +14,7 @@ from xphotfn.testing.strategies.arrays import (
     exposure_maps,
     masks,
 )
-from xphotfn.testing.strategies.fluxes import ecfs, spectra
+from xphotfn.testing.strategies.fluxes import column_densities, ecfs, spectra
 from xphotfn.testing.strategies.folders import folders
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
 from xphotfn.testing.strategies.identity import energies, field_notes, file_facts, left_outs, subspaces
@@ -31,6 +31,7 @@ from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, li
 __all__ = (
     "bands",
     "centres",
+    "column_densities",
     "commands",
     "count_maps",
     "detected_sources",

@@ -2,12 +2,13 @@
 
 from hypothesis import strategies as st
 
+from xphotfn.records.column_density import ColumnDensity
 from xphotfn.records.ecf import ARF_PARTS, Ecf
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, Spectrum, SpectrumTable
 from xphotfn.testing.strategies.parts import CAMERAS, NAME
 from xphotfn.testing.strategies.sky import bands
 
-__all__ = ("ecfs", "spectra")
+__all__ = ("column_densities", "ecfs", "spectra")
 
 _COLUMNS = st.just(0.0) | st.floats(1e19, 1e23)
 
@@ -71,3 +72,17 @@ def ecfs() -> st.SearchStrategy[Ecf]:
         source=NAME.filter(str.strip),
         arf_includes=st.lists(st.sampled_from(ARF_PARTS), unique=True),
     )
+
+
+@st.composite
+def column_densities(draw: st.DrawFn) -> ColumnDensity:
+    """Return a strategy for column densities of neutral gas, within the spread around them.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(column_densities(), lambda nh: nh.high_cm2 > nh.low_cm2).nh_cm2 > 0
+    True
+    """
+    low, value, high = sorted(draw(st.lists(st.floats(1e18, 1e23), min_size=3, max_size=3)))
+    return ColumnDensity(nh_cm2=value, low_cm2=low, high_cm2=high, source=draw(NAME.filter(str.strip)))

@@ -15,6 +15,7 @@ from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.measure.event_mosaics import EventMosaic
 from xphotfn.records.band import Band
+from xphotfn.records.column_density import ColumnDensity
 from xphotfn.records.ecf import Ecf
 from xphotfn.records.event import StepEvent
 from xphotfn.records.field import Field, FieldObservation
@@ -34,7 +35,7 @@ from xphotfn.records.target import Target
 from xphotfn.science.detection.maps import EllipticalSpread
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.testing.strategies.arrays import elliptical_spreads, encircled_energy_tables, event_mosaics
-from xphotfn.testing.strategies.fluxes import ecfs, spectra
+from xphotfn.testing.strategies.fluxes import column_densities, ecfs, spectra
 from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
 from xphotfn.testing.strategies.identity import field_notes, left_outs, subspaces
 from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
@@ -52,6 +53,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Band: bands,
     Bremsstrahlung: lambda: spectra(kind=Bremsstrahlung),
     Centre: centres,
+    ColumnDensity: column_densities,
     Command: commands,
     DetectedObject: lambda: source_parts(kind="object"),
     DetectedSource: detected_sources,

@@ -115,7 +115,7 @@ def targets(draw: st.DrawFn, *, kind: str | None = None) -> Target:
     r200, r500, r2500 = (draw(_ALL_RADII) if draw(st.booleans()) else None for _ in range(3))
     return galaxy_cluster(
         name, ra, dec, redshift=redshift, r200=r200, r500=r500, r2500=r2500,
-        cosmology=draw(_cosmologies()), extra=extra,
+        cosmology=draw(_cosmologies()), nh=draw(st.none() | st.just(3e20 / u.cm**2)), extra=extra,
     )  # fmt: skip
 
 
