@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
+from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
 from xphotfn.cli.group import Command, as_options
 from xphotfn.cli.output import check_output, say, show, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
@@ -19,7 +20,8 @@ from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 __all__ = ("photometry", "snr")
 
 _SHOWN = ("name", "ra", "dec", "obs_id", "exposure_id", "instrument", "band", "counts", "net_counts", "rate",
-          "rate_low", "rate_high", "significance", "upper_limit", "flags")  # fmt: skip
+          "rate_low", "rate_high", "significance", "upper_limit", "flux", "flux_low", "flux_high", "flux_limit",
+          "flux_systematic", "flux_kind", "observations", "consistency", "flags", "aperture_flags")  # fmt: skip
 
 
 @click.command(
@@ -174,6 +176,8 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     examples=(
         "xphotfn photometry xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec",
         "xphotfn photometry xphotfn-demo/store --positions xphotfn-demo/positions.csv --radius 20arcsec -o psrc.ecsv",
+        "xphotfn photometry xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec --psf epic "
+        "--flux powerlaw:1.7 --nh 3e20 --absorbed --joint",
     ),
 )
 @click.argument("place", type=shared.PATH)
@@ -197,6 +201,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 )  # fmt: skip
 @weights_options
 @out_of_time_option
+@flux_options
 @click.option(
     "--psf", metavar="MODEL", help="Rates of whole point sources by a profile, such as epic; else of the circle."
 )
@@ -214,7 +219,7 @@ def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,
     bands: tuple[str, ...], background: str | None, run: str | None, as_json: bool, output: Path | None,
     overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, out_of_time: bool,
-    **how: Any,
+    flux: str | None, nh: str | None, absorbed: bool | None, joint: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 
@@ -233,7 +238,10 @@ def photometry(
     given["background_weights"] = weights_of_files(weight_files, vignetted)
     if out_of_time:
         given["background_weights"] = xp.out_of_time_weights(maps, rest=given["background_weights"])
+    asked = {"flux": flux, "nh": nh, "absorbed": absorbed, "joint": joint}
+    require_said(asked)
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
+    table = fluxes_of(table, maps, asked)
     if names is not None:
         table.add_column([names[i] for i in table["position"]], name="name", index=0)
     if output is not None:
@@ -241,14 +249,16 @@ def photometry(
         click.echo(f"{output}: {len(table)} rows")
         return
     shown = table.colnames if as_json else [n for n in _SHOWN if n in table.colnames]
-    show([{n: _cell(n, row[n]) for n in shown} for row in table], as_json=as_json)
+    show([{n: _cell(n, row[n], joint) for n in shown} for row in table], as_json=as_json)
 
 
-def _cell(name: str, value: Any) -> Any:
+def _cell(name: str, value: Any, joint: bool) -> Any:
     from xphotfn.measure.apertures import ApertureFlag
+    from xphotfn.measure.joint import JointFlag
 
-    if name == "flags":
-        return "+".join(str(flag.name) for flag in ApertureFlag(int(value))) or "none"
+    flags = {"flags": JointFlag if joint else ApertureFlag, "aperture_flags": ApertureFlag}.get(name)
+    if flags is not None:
+        return "+".join(str(flag.name) for flag in flags(int(value))) or "none"
     return getattr(value, "value", value)
 
 

@@ -1,0 +1,98 @@
+"""Fluxes on the command line: which spectrum, behind which gas, and several cameras joined."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import click
+
+from xphotfn.cli.output import say
+from xphotfn.errors import InvalidRecord
+
+__all__ = ("flux_options", "fluxes_of", "require_said")
+
+Function = Callable[..., Any]
+WIDEST_DEG = 1.0  # cells of the map of hydrogen: beyond it positions have their own
+
+
+def flux_options(command: Function) -> Function:
+    """Add the options that make fluxes of rates."""
+    spectrum = click.option(
+        "--flux", metavar="MODEL", help="Add fluxes in erg/cm2/s, of powerlaw:GAMMA such as powerlaw:1.7."
+    )
+    gas = click.option(
+        "--nh", metavar="NH", help="With --flux: column density in 1/cm2, such as 3e20; auto takes that of HI4PI."
+    )
+    kind = click.option(
+        "--absorbed/--unabsorbed", "absorbed", default=None,
+        help="With --flux, which needs one of the two: the flux that arrives, or that before the gas.",
+    )  # fmt: skip
+    joint = click.option(
+        "--joint", is_flag=True, help="One row for each position and band: of all cameras with --flux, else of each."
+    )
+    return spectrum(gas(kind(joint(command))))
+
+
+def require_said(options: Mapping[str, Any]) -> None:
+    """Refuse --flux without what a flux hangs on, and that without --flux, before anything is measured."""
+    model, nh, absorbed = (options[name] for name in ("flux", "nh", "absorbed"))
+    if model is None and (nh is not None or absorbed is not None):
+        raise click.UsageError("--nh, --absorbed and --unabsorbed need --flux, such as --flux powerlaw:1.7.")
+    if model is not None and nh is None:
+        raise click.UsageError("--flux needs --nh: a column density in 1/cm2 such as 3e20, or auto.")
+    if model is not None and absorbed is None:
+        raise click.UsageError("--flux needs --absorbed (the flux that arrives) or --unabsorbed (that before the gas).")
+
+
+def fluxes_of(table: Any, maps: Sequence[Any], options: Mapping[str, Any]) -> Any:
+    """Return a table of rates with fluxes, joined where that is asked for; as it is without either."""
+    import xphotfn as xp
+
+    joint = options["joint"]
+    if options["flux"] is None:
+        return xp.joint_photometry(table) if joint else table
+    given = {"gamma": _gamma(options["flux"]), "nh": _nh(options["nh"], table), "absorbed": options["absorbed"]}
+    ecfs = [
+        xp.power_law_ecf(camera, filter=chosen, band=band, **given)
+        for camera, chosen, band in dict.fromkeys((m.instrument, m.filter, m.band) for m in maps)
+    ]
+    return xp.joint_photometry(table, response=ecfs) if joint else xp.fluxes(table, ecf=ecfs)
+
+
+def _gamma(text: str) -> float:
+    name, _, gamma = text.partition(":")
+    try:
+        if name.strip().lower() == "powerlaw":
+            return float(gamma)
+    except ValueError:
+        pass
+    raise InvalidRecord(f"--flux takes powerlaw: and the photon index, such as powerlaw:1.7, got {text!r}")
+
+
+def _nh(text: str, table: Any) -> Any:
+    """Return a column density; auto is that of the middle of the positions."""
+    import astropy.units as u
+
+    import xphotfn as xp
+
+    if text.strip().lower() != "auto":
+        try:
+            return float(text) / u.cm**2
+        except ValueError as error:
+            raise InvalidRecord(f"--nh takes a number in 1/cm2 such as 3e20, or auto, got {text!r}") from error
+    found = xp.column_density(_middle(table))
+    say(f"note: nH {found}")
+    return found
+
+
+def _middle(table: Any) -> Any:
+    from astropy.coordinates import SkyCoord
+
+    places = SkyCoord(table["ra"], table["dec"])
+    middle = SkyCoord(places.cartesian.mean(), frame=places.frame).spherical
+    centre = SkyCoord(middle.lon, middle.lat)
+    if centre.separation(places).max().deg > WIDEST_DEG:
+        raise InvalidRecord(
+            f"--nh auto takes one column density, and the positions lie more than {WIDEST_DEG:g} deg from their "
+            "middle: give them in parts, or --nh as a number"
+        )
+    return centre

@@ -1,0 +1,80 @@
+"""``xphotfn photometry --flux``: what it says is what the library says, and what it refuses."""
+
+import json
+
+import astropy.units as u
+import attrs
+import pytest
+from click.testing import CliRunner
+
+import xphotfn as xp
+from xphotfn.cli import main
+from xphotfn.io import hydrogen_map
+from xphotfn.testing.scene import default_scene
+from xphotfn.testing.simulate import simulate_observations
+
+WHERE = ["--ra", "52.31", "--dec", "-33.72", "--radius", "20arcsec", "--psf", "epic"]
+FLUX = ["--flux", "powerlaw:1.7", "--nh", "3e20", "--absorbed"]
+
+
+def call(*words):
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    scene = default_scene()
+    simulate_observations(root / "data", scene=attrs.evolve(scene, pointings=scene.pointings[:1]))
+    return root / "data"
+
+
+def rows_of(result):
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_fluxes_and_joint_fluxes_are_those_of_the_library(data):
+    rows = rows_of(call("photometry", data, *WHERE, *FLUX, "--json"))
+    for row in rows:
+        ecf = xp.power_law_ecf(
+            row["instrument"], filter=row["filter"], band=xp.Band(lo_ev=500, hi_ev=2000), gamma=1.7, nh=3e20 / u.cm**2,
+            absorbed=True,
+        )  # fmt: skip
+        assert row["flux"] * ecf.ct_cm2_per_erg == pytest.approx(row["rate"], rel=1e-12)
+        assert row["flux_kind"] == "absorbed"
+    [joint] = rows_of(call("photometry", data, *WHERE, *FLUX, "--joint", "--json"))
+    assert joint["observations"] == len(rows) == 3
+    assert joint["flags"] == "none" or joint["flags"].isupper()
+    weights = [row["flux"] for row in rows]
+    assert min(weights) < joint["flux"] < max(weights)
+    apart = rows_of(call("photometry", data, *WHERE, "--joint", "--json"))
+    assert [row["instrument"] for row in apart] == ["pn", "mos1", "mos2"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--flux", "powerlaw:1.7", "--absorbed"], "--flux needs --nh"),
+        (["--flux", "powerlaw:1.7", "--nh", "3e20"], "--flux needs --absorbed"),
+        (["--nh", "3e20"], "need --flux"),
+        (["--unabsorbed"], "need --flux"),
+        (["--flux", "apec:5", "--nh", "3e20", "--absorbed"], "takes powerlaw:"),
+        (["--flux", "powerlaw:steep", "--nh", "3e20", "--absorbed"], "takes powerlaw:"),
+        (["--flux", "powerlaw:9", "--nh", "3e20", "--absorbed"], "between 1.4 and 2.2"),
+        (["--flux", "powerlaw:1.7", "--nh", "0.03", "--absorbed"], "1e22"),
+        (["--flux", "powerlaw:1.7", "--nh", "much", "--absorbed"], "--nh takes a number"),
+    ],
+)
+def test_what_a_flux_lacks_is_said(data, words, said):
+    result = call("photometry", data, *WHERE, *words)
+    assert result.exit_code == 1, result.output
+    assert said in result.stderr
+
+
+def test_nh_auto_takes_the_map_or_says_what_to_install(data):
+    result = call("photometry", data, *WHERE, "--flux", "powerlaw:1.7", "--nh", "auto", "--unabsorbed", "--json")
+    if hydrogen_map.has_map():
+        assert "HI4PI" in result.stderr
+    else:
+        assert "xphotfn[nh]" in result.stderr
