@@ -31,9 +31,7 @@ def seconds_of(source, root, count):
     """Return the CPU time that a version takes to find the observations of a tree."""
     environment = os.environ | {"PYTHONPATH": str(source)}
     words = [sys.executable, "-c", FIND, str(root)]
-    printed = subprocess.run(  # noqa: S603 - our own interpreter, a list of words
-        words, env=environment, capture_output=True, text=True, check=True
-    ).stdout.split()
+    printed = subprocess.run(words, env=environment, capture_output=True, text=True, check=True).stdout.split()
     assert int(printed[1]) == count, printed
     return float(printed[0])
 

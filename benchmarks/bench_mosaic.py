@@ -1,7 +1,8 @@
-"""Mosaics of 50 images of 512 x 512: time in units of reading them, and peak memory.
+"""Mosaics of 50 images of 512 x 512: CPU time in units of what astropy and numpy need, and peak memory.
 
-Run ``python benchmarks/bench_mosaic.py`` or with ``--small``. The images lie beside each other and overlap; "reading"
-is what emosaic must do at least: every header and every array once. Times are the best of some runs, in turn.
+Run ``python benchmarks/bench_mosaic.py`` or with ``--small``. The images lie beside each other and overlap. The floor
+is no code of ours: astropy reads every file once, header and data, and numpy adds each array to a part of the sum.
+CPU times are the best of some runs, in turn.
 """
 
 import argparse
@@ -11,10 +12,11 @@ import tracemalloc
 from pathlib import Path
 
 import numpy as np
+from astropy.io import fits
 
 from xphotfn.commands import Command
 from xphotfn.engines.native.emosaic import emosaic
-from xphotfn.io.fits import read_array, read_header
+from xphotfn.io.fits import read_array
 from xphotfn.io.write import write_image
 from xphotfn.records.grid import PixelGrid
 
@@ -36,26 +38,30 @@ def write_inputs(folder, count, side, step):
     return names
 
 
-def read(folder, names):
+def floor(folder, names):
+    total = None
     for name in names:
-        read_header(folder / name)
-        read_array(folder / name)
+        data, header = fits.getdata(folder / name, header=True)
+        header["CRPIX1"], header["CRPIX2"], header["CRVAL1"], header["CRVAL2"]
+        total = np.zeros(data.shape) if total is None else total
+        total += data
+    return total
 
 
 def timed(function, *arguments):
-    start = time.perf_counter()
+    start = time.process_time()
     function(*arguments)
-    return time.perf_counter() - start
+    return time.process_time() - start
 
 
 def measured(folder, names, runs):
-    """Return best time of reading, of emosaic, and the peak memory of emosaic in MB."""
+    """Return best CPU time of the floor, of emosaic, and the peak memory of emosaic in MB."""
     output = folder / "mosaic.fits"
     command = Command(task="emosaic", parameters=(("imagesets", " ".join(names)), ("mosaicedset", output.name)))
     best = [np.inf, np.inf]
     for _ in range(runs):
         output.unlink(missing_ok=True)
-        best = [min(best[0], timed(read, folder, names)), min(best[1], timed(emosaic, command, folder))]
+        best = [min(best[0], timed(floor, folder, names)), min(best[1], timed(emosaic, command, folder))]
     shape = read_array(output)[0].shape
     output.unlink()
     tracemalloc.start()
@@ -79,8 +85,8 @@ def main():
             reading, adding, peak, shape = measured(folder, names, runs)
         worst = max(worst, peak)
         print(
-            f"{title:17s} {count} images of {side} x {side} onto {shape[1]} x {shape[0]}: reading {reading:.3f} s, "
-            f"emosaic {adding:.3f} s, {adding / reading:.2f} x reading; peak {peak:.0f} MB"
+            f"{title:17s} {count} images of {side} x {side} onto {shape[1]} x {shape[0]}: astropy and numpy "
+            f"{reading:.3f} s, emosaic {adding:.3f} s, {adding / reading:.2f} x; peak {peak:.0f} MB"
         )
     if options.check and worst > LIMIT_MB:
         raise SystemExit(f"peak memory {worst:.0f} MB is above the limit of {LIMIT_MB} MB")

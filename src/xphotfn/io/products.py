@@ -85,13 +85,16 @@ def window_data(product: "Image | ExposureMap", window: Window) -> NDArray[Any]:
 
     Of a large plain file only the rows of a small window are read, and nothing is kept.
     """
-    head, key = _head(product.path, product.hdu), file_key(product.path, product.hdu)
-    few = (window[0].stop - window[0].start) * _FEW <= head.shape[0]
-    if few and head.rows_apart and head.nbytes >= _LARGE and _CACHE.peek(key) is None:
+    array = _CACHE.peek(file_key(product.path, product.hdu))
+    head = _head(product.path, product.hdu) if array is None else None
+    few = head is not None and (window[0].stop - window[0].start) * _FEW <= head.shape[0]
+    if head is not None and few and head.rows_apart and head.nbytes >= _LARGE:
         _check_shape(product, head.shape)
         part = read_rows(product.path, head, window[0])[:, window[1]]
     else:
-        part = _checked(product)[window]
+        array = _array(product.path, product.hdu) if array is None else array
+        _check_shape(product, array.shape)
+        part = array[window]
     return np.asarray(read_only(_looked_at(product, part, window) if isinstance(product, ExposureMap) else part))
 
 
@@ -207,7 +210,8 @@ class ExposureMap:
     @property
     def unit(self) -> Any:
         """Unit of the exposure, as BUNIT says it: s (also without BUNIT) or cm2 s."""
-        return exposure_unit(cards_of(self), self.path)
+        key = ("unit", file_key(self.path, self.hdu))
+        return _CACHE.get(key, lambda: (exposure_unit(cards_of(self), self.path), 1))
 
     @property
     def header(self) -> Any:
@@ -288,6 +292,28 @@ def _times_apart(image: Image, exposure: ExposureMap) -> str:
     return "the image keeps {}, the map {}".format(*said)
 
 
+def _no_counts(item: "RateMap") -> str:
+    """Say why the counts of a map cannot be measured with its exposure; empty where they can."""
+    image, exposure = item.image, item.exposure
+    if exposure.looked_at is None and _is_cut(image, exposure):
+        return (
+            f"{image.path} was cut by regions, of which its exposure map does not know: there would be exposure and "
+            "no count; take the pair from rate_maps(...), or join it with xp.joined(image, exposure)"
+        )
+    apart = _times_apart(image, exposure)
+    if apart:
+        return (
+            f"image {image.path} and exposure map {exposure.path} hold different times, and the rate would be "
+            f"wrong: {apart}; make the exposure map from this image, or from the event list with the same good time"
+        )
+    if not _holds_whole_counts(item):
+        return (
+            f"{image.path} does not hold whole counts: an image that was resampled, smoothed or "
+            "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry"
+        )
+    return ""
+
+
 def _holds_whole_counts(item: "RateMap") -> bool:
     """Whether an image holds whole counts of at least 0 where the detector looked, some rows at a time."""
     rows, columns = item.grid.shape
@@ -358,23 +384,11 @@ class RateMap:
         return self.image.data
 
     def _check_counts(self) -> None:
-        if self.exposure.looked_at is None and _is_cut(self.image, self.exposure):
-            raise InvalidRecord(
-                f"{self.path} was cut by regions, of which its exposure map does not know: there would be exposure and "
-                "no count; take the pair from rate_maps(...), or join it with xp.joined(image, exposure)"
-            )
-        keys = _keys(self)
-        apart = _CACHE.get(("times", *keys), lambda: (_times_apart(self.image, self.exposure), 1))
-        if apart:
-            raise InvalidRecord(
-                f"image {self.path} and exposure map {self.exposure.path} hold different times, and the rate would be "
-                f"wrong: {apart}; make the exposure map from this image, or from the event list with the same good time"
-            )
-        if not _CACHE.get(("whole", *keys), lambda: (_holds_whole_counts(self), 1)):
-            raise InvalidRecord(
-                f"{self.path} does not hold whole counts: an image that was resampled, smoothed or "
-                "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry"
-            )
+        whole = self.exposure.looked_at is None
+        key = ("counts", *_keys(self), self.image.obs_id, self.image.instrument, whole)
+        problem = _CACHE.get(key, lambda: (_no_counts(self), 1))
+        if problem:
+            raise InvalidRecord(problem)
 
     def window(self, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return counts and exposure of a part of the map, as :attr:`counts` and its exposure map have them; read-only.

@@ -4,7 +4,8 @@ Every definition is signed: a deficit is negative.
 """
 
 import math
-from typing import Any, final
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from attrs import frozen
@@ -196,24 +197,24 @@ def signal_to_noise(
     definition = method_of(method)
     if weights is not None and isinstance(definition, XGAMethod):
         raise InvalidRecord("the method xga scales the background by exposure or area: it takes no background_weights")
-    with np.errstate(invalid="ignore"):
-        on_source, on_background = source & (exposure > 0), background & (exposure > 0)
-    areas = int(np.count_nonzero(on_source)), int(np.count_nonzero(on_background))
+    images = [np.ravel(image) for image in (counts, exposure, exposure if weights is None else weights)]
+    around, ring = (_Region.under(mask, images) for mask in (source, background))
+    regions = around, ring
+    areas = [int(np.count_nonzero(region.on)) for region in regions]
     for area, what in zip(areas, ("source", "background"), strict=True):
         if area == 0:
             raise NoData(
                 f"the {what} region has no pixel on the detector: it lies in a gap, off the image or under masked "
                 "sources, or is smaller than a pixel; use another radius or centre, or a map that covers it"
             )
-    sums = [float(np.sum(a[m], dtype=np.float64)) for a in (counts, exposure) for m in (on_source, on_background)]
+    sums = [region.total(values) for values in ("counts", "exposure") for region in regions]
     if not all(math.isfinite(v) for v in sums):
         raise NoData("counts or exposure under a region are not finite: mend the image, or mask those pixels")
     n, b, exposure_source, exposure_background = sums
-    alpha = exposure_source / exposure_background if weights is None else _alpha(weights, on_source, on_background)
-    if isinstance(definition, XGAMethod):
-        value = _xga(counts, exposure, (source, background), definition)
-    else:
-        value = _significance(definition, n, b, alpha)
+    alpha = exposure_source / exposure_background if weights is None else _alpha(around, ring)
+    value = (
+        _xga(around, ring, definition) if isinstance(definition, XGAMethod) else _significance(definition, n, b, alpha)
+    )
     return Measurement(
         value=value,
         method=definition.name,
@@ -234,8 +235,29 @@ def _scale(definition: Method, weighted: bool) -> str:
     return "weights" if weighted else "exposure"
 
 
-def _alpha(weights: NDArray[Any], source: NDArray[np.bool_], background: NDArray[np.bool_]) -> float:
-    over, under = (float(np.sum(weights[m], dtype=np.float64)) for m in (source, background))
+class _Region(NamedTuple):
+    """The pixels under a mask, in row order: counts, exposure, weights, and which are on the detector."""
+
+    counts: NDArray[Any]
+    exposure: NDArray[Any]
+    weights: NDArray[Any]
+    on: NDArray[np.bool_]
+
+    @classmethod
+    def under(cls, mask: NDArray[np.bool_], images: Sequence[NDArray[Any]]) -> "_Region":
+        """Return the pixels of flat images under a mask."""
+        number = np.flatnonzero(mask)
+        counts, exposure, weights = (image[number] for image in images)
+        with np.errstate(invalid="ignore"):
+            return cls(counts, exposure, weights, exposure > 0)
+
+    def total(self, values: str) -> float:
+        """Return the sum of some values over the pixels on the detector."""
+        return float(np.sum(getattr(self, values)[self.on], dtype=np.float64))
+
+
+def _alpha(source: _Region, background: _Region) -> float:
+    over, under = source.total("weights"), background.total("weights")
     if not under > 0:
         raise NoData("the background weights are 0 in the whole background region: no background can be scaled from it")
     return over / under
@@ -252,24 +274,16 @@ def _significance(method: Method, n: float, b: float, alpha: float) -> float:
     return float(mid_p_significance(n, b, alpha))
 
 
-def _xga(
-    counts: NDArray[Any],
-    exposure: NDArray[Any],
-    masks: tuple[NDArray[np.bool_], NDArray[np.bool_]],
-    method: XGAMethod,
-) -> float:
+def _xga(source: _Region, background: _Region, method: XGAMethod) -> float:
     """XGA ``products/phot.py``, ``signal_to_noise``: the background's own variance is left out."""
-    source, background = masks
-    total = float(np.sum(counts[source], dtype=np.float64))
+    total = float(np.sum(source.counts, dtype=np.float64))
     if total == 0:
         return 0.0
-    with np.errstate(invalid="ignore"):
-        on_chip = exposure > 0
     if method.exp_corr:
-        used = background & on_chip
-        per_second = np.sum(counts[used] / exposure[used].astype(np.float64)) / np.count_nonzero(used)
-        net = counts[source] - exposure[source].astype(np.float64) * per_second
+        counts, exposure = (values[background.on] for values in (background.counts, background.exposure))
+        per_second = np.sum(counts / exposure.astype(np.float64)) / counts.size
+        net = source.counts - source.exposure.astype(np.float64) * per_second
         return float(np.sum(net if method.allow_negative else np.maximum(net, 0.0))) / math.sqrt(total)
-    areas = np.count_nonzero(source & on_chip), np.count_nonzero(background & on_chip)
-    other = float(np.sum(counts[background], dtype=np.float64))
+    areas = np.count_nonzero(source.on), np.count_nonzero(background.on)
+    other = float(np.sum(background.counts, dtype=np.float64))
     return (total - other * areas[0] / areas[1]) / math.sqrt(total)

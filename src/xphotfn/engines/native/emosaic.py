@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from xphotfn.commands.command import Command
 from xphotfn.errors import CommandFailed, InvalidFile, ShapeMismatch
 from xphotfn.io.exposure_units import exposure_unit, one_unit
-from xphotfn.io.fits import read_array, read_header
 from xphotfn.io.headers import grid_of, is_exposure_map
+from xphotfn.io.image_data import image_head, read_image
 from xphotfn.io.write import write_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.mosaic import mosaic
@@ -117,8 +117,8 @@ def emosaic(command: Command, folder: Path) -> None:
 
 
 def _read(folder: Path, name: str) -> _Input:
-    header = read_header(str(folder / name))
-    shared = tuple((keyword, header[keyword]) for keyword in _SHARED if keyword in header)
+    header = image_head(folder / name).cards
+    shared = tuple((keyword, header.get(keyword)) for keyword in _SHARED if header.get(keyword) is not None)
     is_map = is_exposure_map(header)
     unit = str(header.get("BUNIT", "")).strip() if is_map else ""
     return _Input(name, grid_of(header, name, measured=False), is_map, unit, shared, tuple(_members(header, name)))
@@ -134,13 +134,13 @@ def _members(header: Any, name: str) -> Iterator[Values]:
         if number > _MOST:
             raise InvalidFile(name, f"names more than {_MOST} inputs ({file}): it is no mosaic of ours")
     if number == 1:
-        own = {**{k: header[k] for _, k, _ in _PER_INPUT if k in header}, "": name}
+        own = {**{k: header.get(k) for _, k, _ in _PER_INPUT if header.get(k) is not None}, "": name}
         own.setdefault("DURATION", "??")
         yield tuple((stem, own[keyword]) for stem, keyword, _ in _PER_INPUT if keyword in own)
 
 
 def _arrays(folder: Path, names: Sequence[str]) -> Iterator[NDArray[Any]]:
-    return (read_array(str(folder / name))[0] for name in names)
+    return (read_image(folder / name, image_head(folder / name)) for name in names)
 
 
 def _exposure(command: Command, folder: Path, inputs: Sequence[_Input], grid: PixelGrid) -> NDArray[Any]:
@@ -151,7 +151,7 @@ def _exposure(command: Command, folder: Path, inputs: Sequence[_Input], grid: Pi
         raise CommandFailed(command.argv, problem)
     grids = []
     for image, name in zip(inputs, names, strict=True):
-        found = grid_of(read_header(str(folder / name)), name, measured=False)
+        found = grid_of(image_head(folder / name).cards, name, measured=False)
         difference = image.grid.difference(found)
         if difference:
             raise ShapeMismatch(
