@@ -19,7 +19,17 @@ from xphotfn.science.on_off import of_on_off
 from xphotfn.science.significance import exact_significance, li_ma_significance, mid_p_significance
 from xphotfn.units import rate_unit
 
-__all__ = ("COLUMNS", "RATE_OF", "SIGNIFICANCES", "ApertureFlag", "Rules", "columns_of", "needs_weights", "units_of")
+__all__ = (
+    "COLUMNS",
+    "RATE_OF",
+    "SIGNIFICANCES",
+    "ApertureFlag",
+    "Rules",
+    "columns_of",
+    "interval_columns",
+    "needs_weights",
+    "units_of",
+)
 
 Floats = NDArray[np.float64]
 CORE = 0.9  # live part of a core below which a peak there may be lost
@@ -32,7 +42,7 @@ _UNITS = {
     "rate_low": _RATE, "rate_high": _RATE, "upper_limit": _RATE, "area": _AREA, "live_area": _AREA,
     "background_area": _AREA, "exposure_mean": u.s, "exposure_min": u.s, "centre_counts": _COUNTS,
     "centre_background": _COUNTS, "exposure": u.s, "off_axis": u.arcmin, "effective_exposure": u.s,
-    "centre_rate": _RATE, "centre_effective_exposure": u.s,
+    "neighbour_counts": _COUNTS, "centre_rate": _RATE, "centre_effective_exposure": u.s,
 }  # fmt: skip
 
 _PLAIN = (
@@ -261,6 +271,18 @@ def _statistics(s: ApertureSums, rules: Rules, light: _Light) -> dict[str, Float
         for name, value in zip(result, (low, high, significance, limit), strict=True):
             result[name][good] = value
     return result
+
+
+def interval_columns(
+    measured: tuple[Floats, Floats, Floats], effective: Floats, dispersion: Floats, rules: Rules
+) -> dict[str, Floats]:
+    """Return interval, significance and limit of counts, background and alpha, as rates over an exposure."""
+    n, b, alpha = measured
+    exposure, one, none = effective / dispersion, np.ones_like(effective), np.zeros_like(effective)
+    single = n / dispersion, b / dispersion, alpha, one, none
+    low, high, limit = of_on_off(partial(_ends, rules), 3, single, np.asarray(0.5))
+    return {"rate_low": low / exposure, "rate_high": high / exposure, "upper_limit": limit / exposure,
+            "significance": SIGNIFICANCES[rules.method](*measured)}  # fmt: skip
 
 
 def _ends(rules: Rules, mixture: GammaMixture, _: Floats) -> tuple[Floats, Floats, Floats]:

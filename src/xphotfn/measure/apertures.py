@@ -24,6 +24,7 @@ from xphotfn.measure.aperture_table import (
     needs_weights,
     units_of,
 )
+from xphotfn.measure.aperture_together import solved_together
 from xphotfn.measure.weights import weights_of_maps
 from xphotfn.records.field import Field
 from xphotfn.records.region import Region
@@ -45,6 +46,7 @@ class _Request(NamedTuple):
     circles: tuple[Region, ...]
     psf: Any
     rules: Rules
+    together: bool
 
 
 def photometry(
@@ -87,6 +89,8 @@ def photometry(
     neighbours
         Further sources to remove in the same way: ``"positions"``, the circles of all other positions; a radius (one,
         or one for each position) of circles around them, such as one that holds their wings; or regions in degrees.
+        ``"together"`` removes nothing: with ``psf`` the rates of positions whose light reaches into each other's
+        circles and rings are solved together.
     overlap
         ``centre``: a pixel belongs when its centre does, as in :func:`source_mask`. ``exact``: sums by the area inside.
     psf
@@ -179,7 +183,10 @@ def photometry(
     if psf is not None and np.any(sky.radius > WIDEST_POINT_DEG):
         raise InvalidRecord(f"psf= takes radii of at most {WIDEST_POINT_DEG:g} deg, got {radius}: leave out psf")
     near, tables, words = crowded(sky), {}, np.full(sky.ra.size, str(unit))
-    request = _Request(sky, field, circles_of(neighbours, sky), psf, rules)
+    together = isinstance(neighbours, str) and neighbours == "together"
+    if together and (psf is None or overlap != "centre"):
+        raise InvalidRecord('neighbours="together" needs psf=, which says how light spreads, and overlap="centre"')
+    request = _Request(sky, field, circles_of(None if together else neighbours, sky), psf, rules, together)
     with _progress(sky.ra.size * len(maps)) as tell:
         for group in _groups(maps):
             found = _columns_of_group([maps[n] for n in group], [weights[n] for n in group], request, tell)
@@ -265,13 +272,16 @@ def _columns_of_group(
     parts = [_sums_of_patch((maps, weights), patch, request, tell) for patch in found]
     for item, of_patches in zip(maps, zip(*parts, strict=True), strict=True):
         light = light_of(request.psf, item, sky.ra, sky.dec)
-        columns = columns_of(joined(of_patches, order), rules, grid, light)
+        measured = joined(of_patches, order)
+        columns = columns_of(measured, rules, grid, light)
         columns["flags"] += ring * np.int32(ApertureFlag.RING_NEIGHBOURS)
         if others is not None:
             columns["flags"] += others.shared * np.int32(ApertureFlag.NEIGHBOURS)
         shine = light_of("epic", item, sky.ra, sky.dec) if light is None and item.instrument in EPIC_KING else light
         if shine is not None:
             columns["flags"] += under_wings(columns, sky, shine, others) * np.int32(ApertureFlag.WINGS)
+        if request.together and light is not None:
+            columns = solved_together(columns, measured.shown, (item, sky), light, rules)
         yield columns
 
 

@@ -169,13 +169,13 @@ def _on_off(table: Any) -> tuple[Floats, ...]:
     require_possible(table, (*names, f"{prefix}alpha", "exposure_mean", "effective_exposure", "dispersion"))
     n, b = (values_of(table, name) for name in names)
     alpha = values_of(table, f"{prefix}alpha")
-    if "ring_fraction" in table.colnames:
-        mean = values_of(table, "exposure_mean")
-        circle, ring = (mean * values_of(table, f"{prefix}{name}") for name in ("enclosed_fraction", "ring_fraction"))
-        return n, b, alpha, circle, ring
     rate, effective, each = (values_of(table, f"{prefix}{v}") for v in ("rate", "effective_exposure", "dispersion"))
     on = single_counts(n, alpha * b, rate * effective, each)
-    return on, b / each, alpha, effective / each, np.zeros(n.size)
+    if "ring_fraction" not in table.colnames:
+        return on, b / each, alpha, effective / each, np.zeros(n.size)
+    mean = values_of(table, "exposure_mean") / each
+    circle, ring = (mean * values_of(table, f"{prefix}{name}") for name in ("enclosed_fraction", "ring_fraction"))
+    return on, b / each, alpha, circle, ring
 
 
 def _flags(table: Any) -> NDArray[np.int64]:

@@ -283,8 +283,8 @@ def _of_lone_rows(
     f, g, effective = (
         values_of(table, f"{prefix}{n}")[rows] for n in ("enclosed_fraction", "ring_fraction", "effective_exposure")
     )
-    exposure = data.exposure[rows] * values_of(table, "exposure_mean")[rows] / effective
-    measured = data.counts[rows], data.background[rows], data.alpha[rows], f, g
+    exposure = data.single_exposure[rows] * values_of(table, "exposure_mean")[rows] / effective
+    measured = data.single_counts[rows], data.single_background[rows], data.alpha[rows], f, g
 
     def ends(mixture: GammaMixture, _: Floats) -> tuple[Floats, Floats, Floats]:
         level, limit = (np.full(mixture.first.shape, v) for v in (rules.confidence, rules.limit_confidence))
