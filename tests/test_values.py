@@ -142,6 +142,7 @@ CASES = {
     "coord_conv": lambda m: xp.coord_conv(m.map, WHERE, "pix"),
     "counts_at": lambda m: xp.counts_at(m.map, WHERE),
     "curve_of_growth": lambda m: xp.curve_of_growth(m.map, m.field, RINGS[1:]),
+    "crowded_rates": lambda m: xp.crowded_rates([9], [[1.0]], background=[1.0], alpha=[0.1]),
     "custom_mask": lambda m: xp.custom_mask(m.map, m.field, outer=1 * u.arcmin),
     "describe": lambda m: xp.describe(m.plan),
     "detect_sources": lambda m: xp.detect_sources(m.map),

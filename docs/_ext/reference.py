@@ -148,6 +148,7 @@ THEMES = (
             "science.intervals",
             "science.limits",
             "science.hardness",
+            "science.crowded",
             "science.joint",
             "science.joint_weights",
             "science.consistency",

@@ -95,6 +95,7 @@ _WHERE = {
     "science.limits": "detection_limit detection_probability upper_limit upper_limit_on_off",
     "science.background": "background_weights",
     "science.spectra": "k_correction",
+    "science.crowded": "crowded_rates",
     "science.hardness": "hardness_ratio",
     "science.encircled_energy": "EncircledEnergyTable encircled_energy radius_of_fraction",
     "science.detection.maps": "EllipticalSpread",

@@ -154,6 +154,7 @@ from xphotfn.records.target import (
     point_source as point_source,
 )
 from xphotfn.science.background import background_weights as background_weights
+from xphotfn.science.crowded import crowded_rates as crowded_rates
 from xphotfn.science.detection.maps import EllipticalSpread as EllipticalSpread
 from xphotfn.science.encircled_energy import (
     EncircledEnergyTable as EncircledEnergyTable,

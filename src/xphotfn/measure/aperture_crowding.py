@@ -1,6 +1,6 @@
 """Which positions are spoilt by others nearby: by sources in their ring, or by the wings of brighter ones."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ Floats = NDArray[np.float64]
 NEAREST = (8, 2)  # positions that are looked at, around each position first, then around places in its ring
 AZIMUTHS = 12  # places in the ring that are looked at next
 LEAST_NET = 20.0  # counts of a source whose wings may matter
+SHARE = 0.1  # of the net counts, or of their error where that is more: a neighbour's light that is worth a word
 HALF = 0.5  # of the error of the net counts: wings that are worth a word
 CLOSE_ARCSEC = 60.0  # how far the light is looked at of positions that overlap brighter ones
 RINGS = 8  # into which the light of a source is cut
@@ -79,8 +80,15 @@ def _places(points: Floats, middle: Floats) -> Any:
         yield np.cos(middle)[:, None] * points + np.sin(middle)[:, None] * way
 
 
-def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight, others: OtherSources | None) -> NDArray[np.bool_]:
-    """Return where the light of brighter positions gives more than half the error of the net counts.
+class Wings(NamedTuple):
+    """Where the light of brighter positions is more than half the error, and more than a tenth, of the net counts."""
+
+    beyond_error: NDArray[np.bool_]
+    beyond_share: NDArray[np.bool_]
+
+
+def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight, others: OtherSources | None) -> Wings:
+    """Return where the light of brighter positions matters to the net counts, of faint ones to their error.
 
     A source of net counts n, of which its own circle holds the part F(r), gives a circle of radius r at a distance d
     ``n / F(r)`` times the part of its light in that circle, without what lies under the mask of its own region. Of
@@ -92,9 +100,9 @@ def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight, others: Othe
     net = np.nan_to_num(columns["net_counts"])
     n, b, alpha = (np.nan_to_num(columns[name]) for name in ("counts", "background_counts", "alpha"))
     matters, wings = HALF * np.sqrt(np.maximum(n, 1.0) + alpha**2 * b), np.zeros(net.size)
-    known, found = np.flatnonzero(np.isfinite(sky.ra + sky.dec)), np.zeros(net.size, dtype=bool)
+    known, found, shared = np.flatnonzero(np.isfinite(sky.ra + sky.dec)), *np.zeros((2, net.size), dtype=bool)
     if known.size < 2:
-        return found
+        return Wings(found, shared)
     points = unit_vectors(sky.ra[known], sky.dec[known])
     tree, radius = cKDTree(points), sky.radius * 3600
     bright = np.flatnonzero(net[known] > LEAST_NET)
@@ -105,13 +113,15 @@ def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight, others: Othe
         alone = not np.any(net[close[apart < radius[source] + radius[close]]] > net[source])
         reach = OUTER_ARCSEC if alone else CLOSE_ARCSEC
         other = known[tree.query_ball_point(points[place], _chord(reach + radius.max()))]
-        other = other[(net[other] < net[source]) & ~found[other]]
+        other = other[(net[other] < net[source]) & ~(found & shared)[other]]
         apart, mine = _apart(sky, source, other), light._replace(angle_arcmin=light.angle_arcmin[[source]])
         hidden = _hidden(others, source, other, apart - radius[other])
         share = light_in_circles(mine, apart, radius[other], hidden) / mine.fraction(radius[[source]], 1.0, 0)
         wings[other] += net[source] * share if alone else 0.0
-        found[other] = np.maximum(wings[other], net[source] * share) > matters[other]
-    return found
+        most = np.maximum(wings[other], net[source] * share)
+        found[other] |= most > matters[other]
+        shared[other] |= most > SHARE * np.maximum(net[other], matters[other] / HALF)
+    return Wings(found, shared)
 
 
 def _chord(arcsec: float) -> float:

@@ -101,6 +101,8 @@ class ApertureFlag(enum.IntFlag):
     """Less than nine tenths of the innermost 12 arcsec are live: rings cannot tell what a peak there has."""
     PIXELS = 4096
     """With ``overlap="exact"``: the interval, of whole pixels, was stretched to hold the rate of the exact circle."""
+    SHARED = 8192
+    """The light of brighter positions is expected to give a tenth of the net counts (of faint ones, of their error)."""
 
 
 class Rules(NamedTuple):

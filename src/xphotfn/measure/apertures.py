@@ -279,7 +279,9 @@ def _columns_of_group(
             columns["flags"] += others.shared * np.int32(ApertureFlag.NEIGHBOURS)
         shine = light_of("epic", item, sky.ra, sky.dec) if light is None and item.instrument in EPIC_KING else light
         if shine is not None:
-            columns["flags"] += under_wings(columns, sky, shine, others) * np.int32(ApertureFlag.WINGS)
+            wings = under_wings(columns, sky, shine, others)
+            columns["flags"] += wings.beyond_error * np.int32(ApertureFlag.WINGS)
+            columns["flags"] += wings.beyond_share * np.int32(ApertureFlag.SHARED)
         if request.together and light is not None:
             columns = solved_together(columns, measured.shown, (item, sky), light, rules)
         yield columns

@@ -110,7 +110,7 @@ def hardness_ratios(
         shared = {**{name: table[name][first] for name in (*KEYS, "ra", "dec")},
                   "soft_band": np.full(first.size, str(soft)), "hard_band": np.full(first.size, str(hard))}  # fmt: skip
         parts.append(ResultTable({**shared, **columns, **carried(table, first, group, {*shared, *columns})}))
-    result = vstack(parts, metadata_conflicts="silent")
+    result = ResultTable(vstack(parts, metadata_conflicts="silent"), copy=False)
     result.meta = {f"FLAG{flag.value}": str(flag.name) for flag in ApertureFlag} | {
         "CONFID": confidence,
         "PRIOR": prior,

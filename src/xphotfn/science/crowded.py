@@ -11,12 +11,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
+from xphotfn.records._html import record_html
 from xphotfn.science._numeric import Floats, require_above_zero, require_not_negative
 
 __all__ = ("CrowdedRates", "crowded_rates")
 
 LEAST_DISPERSION = 0.05
-WORST = 1e6  # condition of a system whose solution would be noise
+WORST = 50.0  # condition of a system: two circles that hold 96 % of each other's light
 
 
 class CrowdedRates(NamedTuple):
@@ -31,6 +32,9 @@ class CrowdedRates(NamedTuple):
     alpha: Floats
     exposure: Floats
     dispersion: Floats
+
+    def _repr_html_(self) -> str:
+        return record_html(self)
 
 
 def crowded_rates(
@@ -99,7 +103,10 @@ def crowded_rates(
         raise ShapeMismatch(f"{n.size} circles need as many rings and ratios, and square matrices, got {circle.shape}")
     system = circle - ratio[:, None] * ring
     if n.size and not np.linalg.cond(system / np.max(np.abs(system), axis=0)) < WORST:
-        raise InvalidRecord("the circles do not tell the sources apart: two lie at one place; give each source once")
+        raise InvalidRecord(
+            "the circles do not tell the sources apart: two lie at one place, or too close for circles so wide; give "
+            "each source once, or smaller radii"
+        )
     inverse = np.asarray(np.linalg.inv(system), dtype=np.float64)
     return _as_on_off(n, b, ratio, inverse, _covariance(n, shared))
 
