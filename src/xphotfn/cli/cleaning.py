@@ -10,7 +10,7 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import DONE_IN_PART, Command
 from xphotfn.cli.observations import say_left_out
-from xphotfn.cli.output import check_output, print_json, say, wants_progress, write_table
+from xphotfn.cli.output import check_output, print_json, say, tell, wants_progress, write_table
 from xphotfn.cli.running import engine_named
 from xphotfn.errors import InvalidFile, InvalidRecord, XphotfnError
 
@@ -88,7 +88,7 @@ def clean(events: Path, goal: str, sources: Path | None, joint: bool, output: Pa
         stem = made.good_times.name.removesuffix(f"_{goal}_gti.fits").replace("_", " ")
         rows.append(_row(stem, made))
         if not as_json:
-            click.echo(f"{stem}: {made.cut}, {made.contamination}")
+            tell(f"{stem}: {made.cut}, {made.contamination}")
     if as_json:
         print_json(rows)
     if failed:
@@ -183,9 +183,9 @@ def lightcurve(
     if as_json:
         print_json({name: values.tolist() for name, values in columns.items()})
     else:
-        click.echo(f"{curve.source}: {curve.counts.size} bins of {curve.bin_s:g} s, {curve.seconds / 1000:.1f} ks")
+        tell(f"{curve.source}: {curve.counts.size} bins of {curve.bin_s:g} s, {curve.seconds / 1000:.1f} ks")
         for goal in ("optimum", "quiet"):
-            click.echo(f"  {goal}: {xp.flare_cut(curve, goal)}")
+            tell(f"  {goal}: {xp.flare_cut(curve, goal)}")
     if output is not None:
         from astropy.table import Table
 

@@ -1,6 +1,7 @@
 """The group of all commands: mistakes in one sentence, nearest names for typos, examples at the end of the help."""
 
 import difflib
+import errno
 import re
 import warnings
 from collections.abc import Iterator, Sequence
@@ -111,6 +112,12 @@ class Group(click.Group):
                 return super().invoke(ctx)
         except XphotfnError as error:
             click.echo(printable(f"xphotfn: {as_options(str(error))}"), err=True)
+            ctx.exit(MISTAKE)
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # who reads has ended, as `head` does: click ends in silence
+                raise
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(printable(f"xphotfn: {where}{error.strerror or error}"), err=True)
             ctx.exit(MISTAKE)
         except KeyboardInterrupt as stop:
             kept = "; ".join(getattr(stop, "__notes__", ())).replace("the same run() again", "the same command again")

@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
-from xphotfn.cli.output import wants_progress
+from xphotfn.cli.output import tell, wants_progress
 from xphotfn.cli.places import maps_of, product_of, run_of, unique
 from xphotfn.cli.positions import pair_of
 from xphotfn.errors import InvalidRecord, ProductMissing
@@ -76,7 +76,7 @@ def view(
             product, output, cross_hair=marks, stretch=stretch, smooth=sigma, zoom_in=zoom, overwrite=overwrite
         )
     who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
-    click.echo(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
+    tell(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
 
 
 def _chosen(folder: Path, which: dict[str, str | None], run: str | None) -> Any:
@@ -122,4 +122,4 @@ def report(
     path = xp.report(
         run_of(store, run), output, region=chosen, method=method, title=title, peak=peak, progress=wants_progress()
     )
-    click.echo(str(path))
+    tell(str(path))

@@ -9,7 +9,7 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import DONE_IN_PART, Command
 from xphotfn.cli.observations import file_rows, say_left_out, searched
-from xphotfn.cli.output import print_json, print_rows, printable, say, show
+from xphotfn.cli.output import print_json, print_rows, say, show, tell
 from xphotfn.cli.running import engine_named, run_plan
 from xphotfn.cli.sample import end, sample_of
 from xphotfn.errors import InvalidFile
@@ -113,7 +113,7 @@ def plan(root: Path, as_json: bool, script: bool, **options: Any) -> None:
         for note in sample.plan.notes:
             say(f"note: {note}")
     else:
-        click.echo(printable(describe(sample.plan)))
+        tell(describe(sample.plan))
         for step in sample.plan.steps:
             click.echo(shlex.join(step.command.argv))
     end(sample.failures)
@@ -186,7 +186,7 @@ def image(events: Path, band: str, output: Path, bin_size: int, engine: str, ove
     for line in printed.splitlines():
         if line.startswith("**"):
             say(line)
-    click.echo(f"{output}: {grid.shape[1]} x {grid.shape[0]} pixels, {wanted}")
+    tell(f"{output}: {grid.shape[1]} x {grid.shape[0]} pixels, {wanted}")
 
 
 @click.command(

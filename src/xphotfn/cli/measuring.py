@@ -9,7 +9,7 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
 from xphotfn.cli.group import Command, as_options
-from xphotfn.cli.output import check_output, say, show, wants_progress, write_table
+from xphotfn.cli.output import check_output, say, show, tell, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import asked_position, is_asked
 from xphotfn.cli.running import run_plan
@@ -246,7 +246,7 @@ def photometry(
         table.add_column([names[i] for i in table["position"]], name="name", index=0)
     if output is not None:
         write_table(table, output, overwrite=overwrite)
-        click.echo(f"{output}: {len(table)} rows")
+        tell(f"{output}: {len(table)} rows")
         return
     shown = table.colnames if as_json else [n for n in _SHOWN if n in table.colnames]
     show([{n: _cell(n, row[n], joint) for n in shown} for row in table], as_json=as_json)

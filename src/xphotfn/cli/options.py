@@ -1,5 +1,6 @@
 """Options that several commands share."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,23 @@ __all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "en
            "run_options", "selection", "store", "target_options", "together", "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-PATH = click.Path(path_type=Path)
+
+
+class _FilePath(click.Path):
+    """A path that a file system can hold."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        text = os.fsdecode(value)
+        if "\0" in text:
+            self.fail("a path cannot hold the zero byte", param, ctx)
+        if any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(text).parts) or len(text) > _LONGEST_PATH:
+            self.fail(f"{text[:40]}... is longer than the name of a file can be", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+_LONGEST_NAME, _LONGEST_PATH = 255, 4096
+PATH = _FilePath(path_type=Path)
 DEFINITIONS = ("mid-p", "exact", "li-ma", "gaussian", "gaussian-known-background", "xga")  # those of science.snr
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 __all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "printable", "say",
-           "show", "wants_progress", "write_table")  # fmt: skip
+           "show", "tell", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
 _SAID = "xphotfn.said"
@@ -27,14 +27,14 @@ def _is_set(name: str) -> bool:
 
 
 def printable(text: str) -> str:
-    r"""Return a text whose control characters are written out: names of files and targets may hold some.
+    r"""Return a text whose control characters, and bytes that are no text, are written out: names may hold some.
 
     Examples
     --------
     >>> print(printable("NGC 1\x1b[2J"))
     NGC 1\x1b[2J
     """
-    return "".join(repr(c)[1:-1] if unicodedata.category(c) == "Cc" and c not in "\n\t" else c for c in text)
+    return "".join(repr(c)[1:-1] if unicodedata.category(c) in ("Cc", "Cs") and c not in "\n\t" else c for c in text)
 
 
 def say(text: str, context: click.Context | None = None) -> None:
@@ -49,6 +49,11 @@ def say(text: str, context: click.Context | None = None) -> None:
 def wants_progress() -> bool:
     """Whether bars may be shown; they appear on a terminal only."""
     return not (_is_set(QUIET) or _is_set(NO_PROGRESS))
+
+
+def tell(text: str) -> None:
+    """Print a line of a command's answer."""
+    click.echo(printable(text))
 
 
 def print_json(value: Any) -> None:
@@ -71,7 +76,7 @@ def show(rows: Sequence[Row], *, as_json: bool = False, output: Path | None = No
     """Print rows as a table or as JSON, or write them to a file."""
     if output is not None:
         write_table(as_table(rows), output, overwrite=overwrite)
-        click.echo(f"{output}: {len(rows)} rows")
+        tell(f"{output}: {len(rows)} rows")
     elif as_json:
         print_json(rows)
     elif rows:

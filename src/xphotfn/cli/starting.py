@@ -7,7 +7,7 @@ import click
 
 from xphotfn.cli import options as shared
 from xphotfn.cli.group import Command
-from xphotfn.cli.output import as_table, say, write_table
+from xphotfn.cli.output import as_table, say, tell, write_table
 
 __all__ = ("completion", "demo")
 
@@ -43,7 +43,7 @@ def demo(output: Path, seed: int, workers: int | None) -> None:
 
     click.echo(run_demo(output, seed=seed, workers=workers, say=say))
     _write_tables(output)
-    click.echo(f"samples    {output / 'targets.csv'}, {output / 'positions.csv'}")
+    tell(f"samples    {output / 'targets.csv'}, {output / 'positions.csv'}")
     say(f"\nnext       xphotfn find {output / 'data'}\n           xphotfn snr --help")
 
 

@@ -6,7 +6,7 @@ import click
 
 from xphotfn.cli import options as shared
 from xphotfn.cli.group import DONE_IN_PART, Command
-from xphotfn.cli.output import print_json, print_rows
+from xphotfn.cli.output import print_json, print_rows, tell
 from xphotfn.cli.places import is_store
 from xphotfn.errors import UnitMismatch
 
@@ -101,7 +101,7 @@ def verify(store: Path, remove: bool, as_json: bool) -> None:
     if as_json:
         print_json(to_plain(found))
     else:
-        click.echo(str(found))
+        tell(str(found))
     if not found.is_good:
         click.get_current_context().exit(DONE_IN_PART)
 
@@ -131,4 +131,4 @@ def prune(store: Path, min_age: str, dry_run: bool, as_json: bool) -> None:
     if as_json:
         print_json(to_plain(found))
     else:
-        click.echo(str(found))
+        tell(str(found))

@@ -6,6 +6,7 @@ A file whose name ends in anything may be gzipped: the first two bytes decide.
 import gzip
 import io
 import math
+import os
 import re
 import zlib
 from collections.abc import Iterator
@@ -13,8 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from xphotfn.errors import InvalidFile
-from xphotfn.io.cards import Cards
+from xphotfn.errors import InvalidFile, XphotfnError
+from xphotfn.io.bounded import check_unpacked, unpacked
+from xphotfn.io.cards import MOST_FIELDS, Cards
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = (
     "AGAIN",
     "BLOCK",
+    "UNREADABLE",
     "Path_",
     "Unit",
     "cut_short",
@@ -34,6 +37,9 @@ __all__ = (
 
 BLOCK = 2880
 AGAIN = "get it again"
+UNREADABLE = (OSError, EOFError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError, AssertionError,
+              MemoryError)  # fmt: skip
+"""What astropy raises, besides its own VerifyError, for headers and tables that it cannot understand."""
 _MAX_HEADER = 4000 * BLOCK
 _GZIP = b"\x1f\x8b"
 _DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
@@ -71,7 +77,11 @@ def open_content(path: Path_) -> Iterator[BinaryIO]:
     with _explained(path), Path(path).open("rb") as raw:
         magic = raw.read(2)
         raw.seek(0)
-        yield io.BytesIO(gzip.decompress(raw.read())) if magic == _GZIP else raw
+        if magic != _GZIP:
+            yield raw
+            return
+        check_unpacked(0, os.fstat(raw.fileno()).st_size, str(path))
+        yield io.BytesIO(unpacked(raw.read(), str(path)))
 
 
 @contextmanager
@@ -85,8 +95,13 @@ def _explained(path: Path_) -> Iterator[None]:
         raise InvalidFile(str(path), "there is no such file: check the path") from error
     except IsADirectoryError as error:
         raise InvalidFile(str(path), "is a folder, not a FITS file: give the path of a file") from error
-    except OSError as error:
-        raise InvalidFile(str(path), f"cannot be read ({error.strerror or error})") from error
+    except MemoryError as error:
+        raise InvalidFile(str(path), f"needs more memory than there is: its header is damaged, {AGAIN}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, XphotfnError):
+            raise
+        why = getattr(error, "strerror", None) or error  # ValueError: a name with the zero byte
+        raise InvalidFile(str(path), f"cannot be read ({why})") from error
 
 
 def walk_units(stream: BinaryIO, path: str, *, check: bool = True) -> Iterator[Unit]:
@@ -95,14 +110,25 @@ def walk_units(stream: BinaryIO, path: str, *, check: bool = True) -> Iterator[U
     while raw := _read_header_blocks(stream, path, first=at == 0):
         start = at + len(raw)
         cards = Cards(raw)
+        if cards.whole("TFIELDS") > MOST_FIELDS:
+            problem = f"has a table of {cards.get('TFIELDS')} columns, and FITS allows {MOST_FIELDS}: {AGAIN}"
+            raise InvalidFile(path, problem)
         unit = Unit(raw, cards, start, start + _data_size(cards))
         yield unit
         if check and unit.stop > start:
+            _check_place(stream, unit.stop, path)
             stream.seek(unit.stop - 1)
             if not stream.read(1):
                 raise cut_short(path, unit)
         at = unit.stop + (-unit.stop % BLOCK)
+        _check_place(stream, at, path)
         stream.seek(at)
+
+
+def _check_place(stream: BinaryIO, at: int, path: str) -> None:
+    """Refuse to unpack a gzipped stream up to a place that lies beyond all bounds."""
+    if isinstance(stream, gzip.GzipFile):
+        check_unpacked(at, os.fstat(stream.fileno()).st_size, path)
 
 
 def cut_short(path: Path_, unit: Unit) -> InvalidFile:
@@ -149,21 +175,16 @@ def _has_end(block: bytes) -> bool:
 
 def _data_size(cards: Cards) -> int:
     """Return the bytes of the data unit (FITS standard 4.0, equations 1, 2 and 4)."""
-    count = _whole(cards, "NAXIS", 0)
-    if count > 999:
+    count = cards.whole("NAXIS")
+    if count > MOST_FIELDS:
         return _ABSURD
-    axes = [_whole(cards, f"NAXIS{n}", 0) for n in range(1, count + 1)]
+    axes = [cards.whole(f"NAXIS{n}") for n in range(1, count + 1)]
     if "GROUPS" in cards and axes[:1] == [0]:
         axes = axes[1:]
     if not axes:
         return 0
-    elements = _whole(cards, "GCOUNT", 1) * (_whole(cards, "PCOUNT", 0) + math.prod(axes))
-    return min(max(0, abs(_whole(cards, "BITPIX", 8)) // 8 * elements), _ABSURD)
-
-
-def _whole(cards: Cards, name: str, default: int) -> int:
-    value = cards.get(name)
-    return int(value) if isinstance(value, int | float) and math.isfinite(value) else default
+    elements = cards.whole("GCOUNT", 1) * (cards.whole("PCOUNT") + math.prod(axes))
+    return min(max(0, abs(cards.whole("BITPIX", 8)) // 8 * elements), _ABSURD)
 
 
 def full_header(cards: Cards) -> "Header":

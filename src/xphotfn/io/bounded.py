@@ -1,13 +1,61 @@
 """Files from anywhere, read up to a size: what is larger than it can be is said, and takes no memory."""
 
+import zlib
 from pathlib import Path
 
 from xphotfn.errors import InvalidFile
 
-__all__ = ("MOST_TEXT", "read_bounded")
+__all__ = ("MOST_TEXT", "MOST_UNPACKED", "check_unpacked", "read_bounded", "unpacked")
 
 MOST_TEXT = 64 * 2**20
 """Bytes of a text: a region file, a table."""
+
+
+MOST_UNPACKED = 2**30
+"""Bytes that a gzipped file may hold, or 20 times its own size where that is more: 1 MB of gzip can hold 1 GB."""
+
+_MOST_TIMES = 20
+_MOST_PACKED = 2**32
+
+
+def check_unpacked(size: int, packed: int, path: str) -> None:
+    """Raise InvalidFile where a gzipped file of ``packed`` bytes holds more than is taken of one."""
+    most = max(MOST_UNPACKED, _MOST_TIMES * packed)
+    if size > most or packed > _MOST_PACKED:
+        raise InvalidFile(
+            path,
+            f"holds more than {most // 2**20} MiB in {packed} bytes of gzip, as a damaged or a hostile file does: "
+            "unpack it with gunzip if you trust it, or get it again",
+        )
+
+
+def unpacked(content: bytes, path: str) -> bytes:
+    """Return what gzipped bytes hold, checked to its end.
+
+    Raises
+    ------
+    InvalidFile
+        If it is more than is taken of such a file.
+    EOFError, zlib.error
+        If it is cut short or damaged.
+
+    Examples
+    --------
+    >>> import gzip
+    >>> unpacked(gzip.compress(b"SIMPLE"), "image.fits.gz")
+    b'SIMPLE'
+    """
+    parts: list[bytes] = []
+    left, rest = max(MOST_UNPACKED, _MOST_TIMES * len(content)), content
+    while rest:
+        member = zlib.decompressobj(wbits=31)  # 31: gzip with its checksum
+        parts.append(member.decompress(rest, left + 1))
+        left -= len(parts[-1])
+        check_unpacked(sum(map(len, parts)), len(content), path)
+        if not member.eof:
+            raise EOFError("the end of the gzip data is missing")
+        rest = member.unused_data.lstrip(b"\0")
+    return parts[0] if len(parts) == 1 else b"".join(parts)
 
 
 def read_bounded(path: str | Path, *, most: int) -> bytes:

@@ -8,8 +8,11 @@ import re
 from collections.abc import Iterator
 from typing import Any, final
 
-__all__ = ("Cards", "card")
+__all__ = ("MOST_FIELDS", "Cards", "card")
 
+MOST_FIELDS = 999
+"""Columns of a table, and axes of an image, at most (FITS standard 4.0)."""
+_MOST = 2**53
 _TEXT = re.compile(r" *'((?:[^']|'')*)'")
 _PLAIN = re.compile(r" *([^/ ][^/]*?) *(?:/|\Z)")
 _INTEGER = re.compile(r"[-+]?\d+")
@@ -73,6 +76,16 @@ class Cards:
             self._values[name] = None if at is None else self._read(at)
         value = self._values[name]
         return default if value is None else value
+
+    def whole(self, name: str, default: int = 0) -> int:
+        """Return the value of a keyword as a whole number, at most 2^53 in size; ``default`` where it is no number."""
+        value = self.get(name)
+        return int(max(-_MOST, min(_MOST, value))) if isinstance(value, int | float) else default
+
+    def number(self, name: str, default: float) -> float:
+        """Return the value of a keyword as a finite number; else ``default``."""
+        value = self.get(name)
+        return float(value) if isinstance(value, int | float) and abs(value) < float("inf") else default
 
     def _read(self, at: int) -> Any:
         field = self._text[at + 10 : at + 80]

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from xphotfn.commands.dss import read_dss
 from xphotfn.errors import InvalidFile
-from xphotfn.io.cards import Cards
+from xphotfn.io.blocks import UNREADABLE
+from xphotfn.io.cards import MOST_FIELDS, Cards
 from xphotfn.io.fits import open_checked, read_array, start_of_data
 from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.good_times import GoodTimes, Pairs
@@ -44,11 +45,14 @@ def holds_whole_counts(path: str, header: Cards) -> bool:
     -----
     Of an image of real numbers the first 64 MiB are read, and no more than the first pixels that are not whole.
     """
-    if int(header.get("BITPIX", 8)) > 0 and header.get("BSCALE", 1) == 1:
+    if header.whole("BITPIX", 8) > 0 and header.get("BSCALE", 1) == 1:
         return True
-    scale, zero = float(header.get("BSCALE", 1)), float(header.get("BZERO", 0))
-    kind = np.dtype(_TYPES[int(header.get("BITPIX", 8))])
-    whole = int(header.get("NAXIS1", 0)) * int(header.get("NAXIS2", 0)) * kind.itemsize
+    scale, zero = header.number("BSCALE", 1), header.number("BZERO", 0)
+    bits = header.whole("BITPIX", 8)
+    if bits not in _TYPES:
+        raise InvalidFile(path, f"has BITPIX {bits}, which FITS does not know: get it again")
+    kind = np.dtype(_TYPES[bits])
+    whole = header.whole("NAXIS1") * header.whole("NAXIS2") * kind.itemsize
     for chunk in (header.start,) if len(header.start) == whole else _chunks(path):
         values = zero + scale * np.frombuffer(chunk, dtype=kind).astype(float)
         if not_whole(values[np.isfinite(values)]):
@@ -67,8 +71,8 @@ def _chunks(path: str, size: int = 2**18) -> Iterator[bytes]:
 def share_outside_field(path: str) -> float:
     """Return which share of the first events of a list are marked as outside the field of view; 0 without flags."""
     with start_of_data(path) as (header, length, read):
-        width = int(header.get("NAXIS1", 0))
-        rows = min(int(header.get("NAXIS2", 0)), _MOST_ROWS)
+        width = header.whole("NAXIS1")
+        rows = max(0, min(header.whole("NAXIS2"), _MOST_ROWS, _MOST_BYTES // max(width, 1)))
         place = _column(header, "FLAG")
         raw = read(min(length, width * rows)) if place is not None else b""
     rows = len(raw) // width if width else 0
@@ -83,7 +87,7 @@ def share_outside_field(path: str) -> float:
 def _column(header: Cards, name: str) -> tuple[int, int] | None:
     """Return where a column of whole numbers starts in a row, and its bytes; None where there is none of the name."""
     start = 0
-    for number in range(1, int(header.get("TFIELDS", 0)) + 1):
+    for number in range(1, min(header.whole("TFIELDS"), MOST_FIELDS) + 1):
         form = _FORM.match(str(header.get(f"TFORM{number}", "")))
         if form is None:
             return None
@@ -103,6 +107,9 @@ def looked_at_closely(facts: FileFacts) -> FileFacts:
         return _LOOKS[facts.kind](facts)
     except InvalidFile as error:
         return evolve(facts, reason="unreadable", detail=error.problem)
+    except UNREADABLE as error:
+        why = " ".join(str(error).split())
+        return evolve(facts, reason="unreadable", detail=f"has data that cannot be understood ({why})")
 
 
 def _at_bytes(facts: FileFacts) -> FileFacts:

@@ -210,6 +210,8 @@ class _Preferred:
         for item in given:
             if not _EXPOSURE.fullmatch(item):
                 pattern = str(Path(item).relative_to(top)) if Path(item).is_relative_to(top) else item
+                if not PurePosixPath(pattern).parts:
+                    raise InvalidRecord(f"prefer={item!r} names no file: give a name, a path or a pattern")
                 mine = {file.relative for file in files if PurePosixPath(file.relative).match(pattern)}
                 if not mine:
                     raise InvalidRecord(f"prefer={item!r} is no file below {root}: give a name or path that is there")

@@ -16,6 +16,7 @@ from xphotfn.errors import InvalidFile
 from xphotfn.io.blocks import (
     AGAIN,
     BLOCK,
+    UNREADABLE,
     Path_,
     find_unit,
     full_header,
@@ -228,18 +229,26 @@ def open_checked(path: Path_) -> Iterator["HDUList"]:
     from astropy.io import fits
 
     source = _walk(path)
-    hdus = fits.open(path) if source is None else fits.HDUList.fromstring(source)
+    try:
+        hdus = fits.open(path) if source is None else fits.HDUList.fromstring(source)
+    except (*UNREADABLE, fits.VerifyError) as error:
+        raise _breaks_the_rules(path, error) from error
     try:
         yield hdus
     except fits.VerifyError as error:
-        raise InvalidFile(str(path), f"has a header that breaks the FITS rules ({error}): {AGAIN}") from error
+        raise _breaks_the_rules(path, error) from error
     finally:
         hdus.close()
 
 
+def _breaks_the_rules(path: Path_, error: Exception) -> InvalidFile:
+    why = " ".join(str(error).split())
+    return InvalidFile(str(path), f"has a header that breaks the FITS rules ({why}): {AGAIN}")
+
+
 def _may_be_no_counts(cards: Cards) -> bool:
     """Whether a header is that of an image of real numbers, which are looked at later: the file is open now."""
-    return int(cards.get("BITPIX", 8)) < 0 and cards.get("NAXIS") == 2 and not is_exposure_map(cards)
+    return cards.whole("BITPIX", 8) < 0 and cards.get("NAXIS") == 2 and not is_exposure_map(cards)
 
 
 def _looks_complete(raw: BinaryIO, packed: bool, stop: int) -> bool:

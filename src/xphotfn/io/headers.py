@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord
-from xphotfn.io.cards import card
+from xphotfn.io.cards import MOST_FIELDS, card
 from xphotfn.io.energies import band_of_exposure_map, band_of_image
 from xphotfn.records.grid import TOLERANCE_PIX, XMM_REFERENCE, PixelGrid
 
@@ -163,14 +163,18 @@ def check_measurable(grid: PixelGrid, path: str) -> None:
 def _axes_problem(header: Any, projections: Sequence[str]) -> str:
     """Say why the axes of an image cannot be used, or return an empty string; axes of one pixel do not count."""
     axes = card(header, "NAXIS", 0)
-    if axes < 2 or any(card(header, f"NAXIS{n}", 0) != 1 for n in range(3, axes + 1)):
+    if (
+        not isinstance(axes, int)
+        or not 2 <= axes <= MOST_FIELDS
+        or any(card(header, f"NAXIS{n}", 0) != 1 for n in range(3, axes + 1))
+    ):
         return f"holds no image of two axes (NAXIS is {axes}): give an image"
     kinds = [str(card(header, f"CTYPE{axis}", "")) for axis in (1, 2)]
     if kinds not in [[f"RA---{name}", f"DEC--{name}"] for name in projections]:
-        known = " or ".join(f"RA---{name}, DEC--{name}" for name in projections)
+        several = " or ".join(f"RA---{name}, DEC--{name}" for name in projections)
         sin = kinds == ["RA---SIN", "DEC--SIN"]
         remedy = "measure it with xp.rate_map(image, exposure_map)" if sin else "make the image with X and Y"
-        return f"has the axes {kinds}: only {known} is known; {remedy}"
+        return f"has the axes {kinds}: only {several} is known; {remedy}"
     return ""
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
-from xphotfn.io.blocks import BLOCK, Path_, Unit, cut_short, find_unit, open_content, open_stream
+from xphotfn.io.blocks import AGAIN, BLOCK, UNREADABLE, Path_, Unit, cut_short, find_unit, open_content, open_stream
 from xphotfn.io.cards import Cards
 
 __all__ = ("ImageHead", "image_head", "read_image", "read_rows")
@@ -54,7 +54,7 @@ def image_head(path: Path_, hdu: int | str = 0) -> ImageHead:
     is_image = str(cards.get("XTENSION", "IMAGE")).strip() == "IMAGE" and not cards.get("ZIMAGE", False)
     if not is_image or unit.stop == unit.start:
         raise InvalidFile(str(path), f"HDU {hdu} holds no image: name the HDU that does, or give another file")
-    axes = tuple(int(cards.get(f"NAXIS{n}", 0)) for n in range(int(cards.get("NAXIS", 0)), 0, -1))
+    axes = tuple(cards.whole(f"NAXIS{n}") for n in range(cards.whole("NAXIS"), 0, -1))
     return ImageHead(cards, unit, axes, not packed and _is_plain(cards, axes, unit))
 
 
@@ -86,13 +86,15 @@ def read_image(path: Path_, head: ImageHead) -> NDArray[Any]:
     if head.rows_apart:
         return read_rows(path, head, slice(0, head.shape[0]))
     with open_content(path) as stream:
+        if stream.seek(0, io.SEEK_END) < head.unit.stop:
+            raise cut_short(path, head.unit)
         stream.seek(head.unit.start)
         raw = stream.read(head.nbytes)
     if len(raw) < head.nbytes:
         raise cut_short(path, head.unit)
     if _is_plain(head.cards, head.shape, head.unit):
         return _native(np.frombuffer(raw, _KINDS[head.cards.get("BITPIX")]).reshape(head.shape))
-    return _scaled(raw, head)
+    return _scaled(path, raw, head)
 
 
 def read_rows(path: Path_, head: ImageHead, rows: slice) -> NDArray[Any]:
@@ -106,10 +108,10 @@ def read_rows(path: Path_, head: ImageHead, rows: slice) -> NDArray[Any]:
     (4, 512)
     """
     shape = (rows.stop - rows.start, *head.shape[1:])
-    result = np.empty(shape, _KINDS[head.cards.get("BITPIX")])
     with open_content(path) as stream:
         if stream.seek(0, io.SEEK_END) < head.unit.stop:
             raise cut_short(path, head.unit)
+        result = np.empty(shape, _KINDS[head.cards.get("BITPIX")])
         stream.seek(head.unit.start + rows.start * (head.nbytes // head.shape[0]))
         if stream.readinto(result.reshape(-1).view(np.uint8)) < result.nbytes:  # type: ignore[attr-defined]
             raise cut_short(path, head.unit)
@@ -125,10 +127,14 @@ def _native(array: NDArray[Any]) -> NDArray[Any]:
     return array.astype(array.dtype.newbyteorder("="))
 
 
-def _scaled(raw: bytes, head: ImageHead) -> NDArray[Any]:
+def _scaled(path: Path_, raw: bytes, head: ImageHead) -> NDArray[Any]:
     """Return the values of scaled or undefined pixels, as astropy reads them."""
     from astropy.io import fits
 
     kind = fits.ImageHDU if "XTENSION" in head.cards else fits.PrimaryHDU
-    data = kind.fromstring(head.unit.header + raw + bytes(-len(raw) % BLOCK)).data
-    return np.array(data, dtype=data.dtype.newbyteorder("="))
+    try:
+        data = kind.fromstring(head.unit.header + raw + bytes(-len(raw) % BLOCK)).data
+        return np.array(data, dtype=data.dtype.newbyteorder("="))
+    except (fits.VerifyError, *UNREADABLE) as error:
+        why = " ".join(str(error).split())
+        raise InvalidFile(str(path), f"has pixels that cannot be understood ({why}): {AGAIN}") from error

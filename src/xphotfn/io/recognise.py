@@ -11,7 +11,8 @@ from xphotfn.commands.subspace import is_unplaced, macro_flags, subspace_of
 from xphotfn.commands.time_cut import time_ranges, times_are_cut
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord
-from xphotfn.io.cards import Cards
+from xphotfn.io.blocks import UNREADABLE
+from xphotfn.io.cards import MOST_FIELDS, Cards
 from xphotfn.io.closer import holds_whole_counts, share_outside_field
 from xphotfn.io.energies import band_of_product, energies_of
 from xphotfn.io.fits import read_headers
@@ -73,7 +74,13 @@ def recognise(file: TreeFile, hint: Hint) -> FileFacts:
         told = bool(hint.kind) or _FITS_NAME.fullmatch(file.name) is not None
         reason, detail = ("unreadable", error.problem) if told else ("other_kind", "no FITS file")
         return _facts(file, hint, reason=reason, detail=detail, obs_id=hint.obs_id)
-    return _of_headers(file, headers, hint)
+    try:
+        return _of_headers(file, headers, hint)
+    except InvalidFile as error:
+        why = error.problem
+    except UNREADABLE as error:  # a header of others may hold anything, and must not take the whole folder
+        why = f"has a header that cannot be understood ({' '.join(str(error).split())})"
+    return _facts(file, hint, reason="unreadable", detail=why, obs_id=hint.obs_id)
 
 
 def _facts(file: TreeFile, hint: Hint, **said: Any) -> FileFacts:
@@ -127,7 +134,7 @@ def _of_headers(file: TreeFile, headers: tuple[Cards, ...], hint: Hint) -> FileF
     if kind == "flare_curve":
         return _facts(file, hint, obs_id=said["obs_id"], reason="other_kind", detail=_OTHER_TABLES["RATE"])
     if kind not in (*PRODUCTS, "events"):
-        rows = int(main.get("NAXIS2", 0)) if kind == "attitude" else 0
+        rows = main.whole("NAXIS2") if kind == "attitude" else 0
         return _facts(file, hint, **said, rows=rows)
     said |= _observed(look, file, hint)
     said["obs_id"] = said["obs_id"] or next(iter(obs_ids_in_path(file.file.path)), "")
@@ -167,7 +174,7 @@ def _kind(headers: tuple[Cards, ...]) -> tuple[str, Cards]:
 
 def _cuts_flares(header: Cards) -> bool:
     """Whether a light curve is the pipeline's own of flares, with live times and the rate at which they are cut."""
-    names = {str(header.get(f"TTYPE{n}", "")).upper() for n in range(1, int(header.get("TFIELDS", 0)) + 1)}
+    names = {str(header.get(f"TTYPE{n}", "")).upper() for n in range(1, min(header.whole("TFIELDS"), MOST_FIELDS) + 1)}
     most = header.get("FLCUTTHR")
     return {"TIME", "RATE", "FRACEXP"} <= names and isinstance(most, int | float) and 0 < most < float("inf")
 
@@ -181,7 +188,9 @@ def _is_epic(look: _Cards) -> bool:
 
 
 def _is_source_list(header: Cards) -> bool:
-    return is_source_list(str(header.get(f"TTYPE{n}", "")) for n in range(1, int(header.get("TFIELDS", 0)) + 1))
+    return is_source_list(
+        str(header.get(f"TTYPE{n}", "")) for n in range(1, min(header.whole("TFIELDS"), MOST_FIELDS) + 1)
+    )
 
 
 def _camera_of(look: _Cards) -> Said:
@@ -203,7 +212,7 @@ def _other(headers: tuple[Cards, ...]) -> Said:
             "reason": "other_kind",
             "detail": _OTHER_TABLES.get(name.rstrip("0123456789"), f"a table {name}".rstrip()),
         }
-    has_image = int(headers[0].get("NAXIS", 0)) > 0
+    has_image = headers[0].whole("NAXIS") > 0
     return {"reason": "other_kind", "detail": "an image of another kind" if has_image else "a FITS file without data"}
 
 
@@ -302,7 +311,7 @@ def _events(look: _Cards, main: Cards, file: TreeFile) -> Said:
         return {"reason": "mode", "detail": mode}
     if _is_out_of_time(look, file):
         return {"reason": "out_of_time"}
-    rows = int(main.get("NAXIS2", 0))
+    rows = main.whole("NAXIS2")
     if not rows:
         return {"reason": "no_events"}
     subspace = _subspace(main, look)

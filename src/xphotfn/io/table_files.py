@@ -77,6 +77,7 @@ def read_table(path: Path) -> Any:
         table = (
             _unguarded(_text_table(read_bounded(path, most=MOST_TEXT))) if is_text else Table.read(path, format=kind)
         )
+        table.convert_bytestring_to_unicode()
     except InvalidFile:
         raise
     except Exception as error:  # each reader of astropy has its own errors
@@ -84,7 +85,6 @@ def read_table(path: Path) -> Any:
         raise InvalidFile(str(path), f"cannot be read as {kind} ({reason[0]})") from error
     if not len(table):
         raise InvalidFile(str(path), "holds no row: give a table of at least one")
-    table.convert_bytestring_to_unicode()
     return table
 
 

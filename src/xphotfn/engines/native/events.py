@@ -5,6 +5,7 @@ Only the rows of one chunk are in memory, whatever the length of the list. Files
 """
 
 import gzip
+import os
 import re
 import zlib
 from collections.abc import Iterator, Mapping
@@ -18,6 +19,7 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.bounded import check_unpacked
 
 __all__ = (
     "BLOCK",
@@ -39,6 +41,9 @@ __all__ = (
 BLOCK = 2880
 _KEPT = 64 * 2**20  # bytes of a block up to which its data are kept while the headers are read
 _LONGEST_HEADER = 4000 * BLOCK
+_MOST_CHUNK = 2**28  # bytes of a chunk, whatever a header says of its rows
+_FURTHEST = 2**43  # a place that any file system can be asked for
+_MOST_ROW = 2**20  # bytes of a row: those of an EPIC list have some 40
 _ROWS = 2**17  # some 4 MB of an EPIC list, which stay in the cache of a processor
 _FORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
 _TYPES: Mapping[str, str] = MappingProxyType({"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8"})
@@ -203,7 +208,7 @@ def scan(path: Path) -> tuple[Block, ...]:
                 raise _cut(path, block, total - block.start)
             blocks.append(block)
         while total == 0 and stream.read(2**20):  # to the end, so that the checksum of gzip is looked at
-            pass
+            check_unpacked(stream.tell(), path.stat().st_size, path.name)
     return tuple(blocks)
 
 
@@ -238,9 +243,11 @@ def _block(raw: bytes, stream: BinaryIO, path: Path) -> Block:
     try:
         size = _data_size(header)
         name = str(header.get("EXTNAME", "")).strip()
-    except (KeyError, TypeError, ValueError, fits.VerifyError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError, fits.VerifyError) as error:
         raise InvalidFile(path.name, f"a header cannot be understood: {error}") from error
     start = stream.tell()
+    if isinstance(stream, gzip.GzipFile):
+        check_unpacked(start + size, os.fstat(stream.fileno()).st_size, path.name)
     block = Block(name, header, raw, start, size, None)
     if size <= _KEPT and name.upper() != "EVENTS":
         data = stream.read(size)
@@ -267,7 +274,7 @@ def _skip(stream: BinaryIO, end: int) -> None:
         while stream.tell() < end and stream.read(min(2**20, end - stream.tell())):
             pass
     else:
-        stream.seek(end)
+        stream.seek(min(end, _FURTHEST))
 
 
 def open_events(path: Path, block: str = "") -> EventFile:
@@ -309,9 +316,12 @@ def as_table(path: Path, block: Block) -> EventTable:
             path.name, f"{block.name or 'the block'} is no table but {header.get('XTENSION', 'an image')}"
         )
     try:
-        return EventTable(path, block, int(header["NAXIS2"]), int(header["NAXIS1"]), columns_of(header))
-    except (KeyError, TypeError, ValueError) as error:
+        table = EventTable(path, block, int(header["NAXIS2"]), int(header["NAXIS1"]), columns_of(header))
+    except (KeyError, TypeError, ValueError, OverflowError, fits.VerifyError) as error:
         raise InvalidFile(path.name, f"the columns of {block.name} cannot be understood: {error}") from error
+    if not 0 <= table.row_bytes <= _MOST_ROW:
+        raise InvalidFile(path.name, f"the rows of {block.name} have {table.row_bytes} bytes: fetch or make it again")
+    return table
 
 
 def columns_of(header: Any) -> Mapping[str, ColumnSpec]:
@@ -346,6 +356,7 @@ def _layout(form: str, count: int) -> tuple[np.dtype[Any], tuple[int, ...], int]
 
 def chunks(table: EventTable, rows: int = _ROWS) -> Iterator[Chunk]:
     """Yield the rows of a table, some at a time; a chunk is valid until the next one is asked for."""
+    rows = max(1, min(rows, _MOST_CHUNK // max(table.row_bytes, 1)))
     buffer = np.empty((min(rows, max(table.rows, 1)), table.row_bytes), dtype=np.uint8)
     with open_stream(table.path) as stream:
         _skip(stream, table.block.start)

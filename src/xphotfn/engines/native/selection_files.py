@@ -23,11 +23,10 @@ from xphotfn.engines.native.selection_filters import (
     gti_table,
 )
 from xphotfn.errors import InvalidFile
+from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
 
 __all__ = ("file_resolver", "open_fits", "pick_block", "read_gti", "read_mask", "read_places", "read_region_table")
-
-_UNREADABLE = (OSError, EOFError, TypeError, ValueError, KeyError, IndexError, AttributeError)  # of astropy
 
 
 def file_resolver(folder: Path, current: str, axes: Mapping[str, Axis] | None = None) -> Resolver:
@@ -85,7 +84,7 @@ def open_fits(path: Path) -> Iterator[Any]:
             yield hdus
     except InvalidFile as error:
         raise InvalidFile(path.name, error.problem, error.line) from error
-    except _UNREADABLE as error:
+    except UNREADABLE as error:
         raise InvalidFile(path.name, f"it cannot be read as FITS ({error}); fetch or make it again") from error
 
 
