@@ -23,6 +23,7 @@ _EPS = 100 * float(np.finfo(np.float32).eps)
 _LEVELS = 30
 _QUIET_S = 10_000.0  # how long quiet lasts before a flare, and a flare, to an order of magnitude
 _FLARE_S = 1_000.0
+_IMPOSSIBLE = 1e-200  # a likelihood over the greater one
 _ROUNDS = 40
 _EVIDENCE = 3.0  # how much likelier (natural logarithm) flares must be than one steady rate
 _STARTS = (0.05, 0.15, 0.3, 0.5)
@@ -292,29 +293,27 @@ class _Model:
         return likelihood, rate, flare
 
     def smoothed(self, rate: float) -> tuple[float, Floats]:
-        """Return the log-likelihood and the probability of a flare in each bin, by the forward-backward algorithm."""
+        """Return the log-likelihood and the probability of a flare in each bin, by the forward-backward algorithm.
+
+        Both passes hold the odds of a flare alone: before a bin is seen, and of all bins behind it.
+        """
         likely, highest = self.of_states(rate)
         (stay, enter), (leave, last) = self.step.tolist()
-        quiet, flare = self.first.tolist()
-        pairs = likely.tolist()
-        forward, scale = [], []
-        for n, (a, b) in enumerate(pairs):
-            quiet, flare = (quiet, flare) if n == 0 else (quiet * stay + flare * leave, quiet * enter + flare * last)
-            quiet, flare = quiet * a, flare * b
-            total = quiet + flare
-            quiet, flare = quiet / total, flare / total
-            forward.append((quiet, flare))
-            scale.append(total)
-        probability = []
-        quiet, flare = 1.0, 1.0
-        for (p, q), (a, b) in zip(reversed(forward), reversed(pairs), strict=True):
-            p, q = p * quiet, q * flare
-            probability.append(q / (p + q))
-            a, b = a * quiet, b * flare
-            quiet, flare = stay * a + enter * b, leave * a + last * b
-            size = quiet + flare
-            quiet, flare = quiet / size, flare / size
-        return float(np.sum(np.log(scale)) + np.sum(highest)), np.array(probability[::-1])
+        ratio = likely[:, 1] / np.maximum(likely[:, 0], _IMPOSSIBLE)
+        odds, before = float(self.first[1] / self.first[0]), []
+        for seen in ratio.tolist():
+            before.append(odds)
+            odds *= seen
+            odds = (enter + odds * last) / (stay + odds * leave)
+        odds, behind = 1.0, []
+        for seen in ratio[::-1].tolist():
+            behind.append(odds)
+            odds *= seen
+            odds = (leave + odds * last) / (stay + odds * enter)
+        prior = np.array(before)
+        each = (likely[:, 0] + prior * likely[:, 1]) / (1 + prior)
+        after = prior * ratio * np.array(behind[::-1])
+        return float(np.sum(np.log(each)) + np.sum(highest)), after / (1 + after)
 
     def excess(self, rate: float) -> Floats:
         """Return the mean rate above quiet of each bin, if it is in a flare."""
