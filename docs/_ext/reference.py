@@ -57,6 +57,7 @@ THEMES = (
             "measure.source_lists",
             "science.source_regions",
             "measure.detection",
+            "measure.completeness",
             "science.detection.maps",
         ),
     ),

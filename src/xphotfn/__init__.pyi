@@ -53,6 +53,7 @@ from xphotfn.measure.apertures import ApertureFlag as ApertureFlag, photometry a
 from xphotfn.measure.centre import find_centre as find_centre
 from xphotfn.measure.cleaning import clean_events as clean_events, in_out as in_out, light_curve as light_curve
 from xphotfn.measure.column_density import column_density as column_density
+from xphotfn.measure.completeness import completeness as completeness
 from xphotfn.measure.conversion import ecf_from_response as ecf_from_response, power_law_ecf as power_law_ecf
 from xphotfn.measure.coordinates import (
     coord_conv as coord_conv,
@@ -112,6 +113,7 @@ from xphotfn.measure.significance import snr as snr, snr_ranking as snr_ranking
 from xphotfn.measure.smoothing import smoothed as smoothed
 from xphotfn.measure.source_lists import detected_field as detected_field, source_lists as source_lists
 from xphotfn.measure.weights import weights_by_map as weights_by_map
+from xphotfn.plot.completeness import view_completeness as view_completeness
 from xphotfn.plot.ds9 import ds9_command as ds9_command, open_in_ds9 as open_in_ds9
 from xphotfn.plot.light_curve import save_light_curve as save_light_curve, view_light_curve as view_light_curve
 from xphotfn.plot.report import report as report

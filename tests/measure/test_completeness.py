@@ -1,0 +1,83 @@
+"""The selection function: what is put into images comes back, with binomial errors."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from attrs import evolve
+from scipy.stats import binomtest
+
+import xphotfn as xp
+from xphotfn.errors import InvalidRecord, UnitMismatch
+from xphotfn.io.write import write_image
+from xphotfn.measure.completeness import _clopper_pearson, _of_rate
+from xphotfn.testing.examples import example_rate_map
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A blank map of 96 x 96 pixels, 20 ks, 0.05 counts a pixel."""
+    folder, pair = tmp_path_factory.mktemp("blank"), example_rate_map()
+    grid = xp.PixelGrid.from_sky_range(149.6, -11.1, low=20000, high=20000 + 96 * 87 - 1, bin_size=87)
+    counts = np.random.default_rng(4).poisson(0.05, grid.shape).astype("i4")
+    planes = (("image", counts), ("exposure", np.full(grid.shape, 2e4, dtype="f4")))
+    parts = {}
+    for name, plane in planes:
+        path = folder / f"{name}.fits"
+        write_image(path, plane, grid, [("TELESCOP", "XMM", ""), ("INSTRUME", "EPN", "")])
+        parts[name] = evolve(getattr(pair, name), path=str(path), grid=grid)
+    return xp.RateMap(**parts)
+
+
+def test_bright_sources_are_found_and_faint_ones_are_not(small):
+    table = xp.completeness(
+        small, fluxes=[1e-4, 1e-2] * u.ct / u.s, extents=[0, 30] * u.arcsec, trials=4, rng=np.random.default_rng(2)
+    )
+    assert table["flux"].unit == u.ct / u.s
+    assert table["extent"].to_value("arcsec").tolist() == [0, 0, 30, 30]
+    assert table["trials"].tolist() == [4] * 4
+    assert table["completeness"].tolist()[1] == table["completeness"].tolist()[3] == 1
+    assert table["completeness"][2] == 0
+    assert (table["extended"][1], table["extended"][3]) == (0, 4)
+    assert 160 < table["counts"].value[1] < 201  # 0.01 ct/s in 20 ks, less what lies off the map
+    assert table.meta["searches"] > 1
+    again = xp.completeness(small, fluxes=1e-2 * u.ct / u.s, trials=2, rng=np.random.default_rng(2))
+    assert len(again) == 1
+    ax = xp.view_completeness(table)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["points", "core radius 30 arcsec"]
+
+
+def test_the_interval_is_that_of_scipy():
+    found, trials = np.array([0, 3, 7, 10]), np.array([10, 10, 7, 10])
+    low, high = _clopper_pearson(found, trials)
+    for k, n, a, b in zip(found, trials, low, high, strict=True):
+        expected = binomtest(int(k), int(n)).proportion_ci(0.6827, method="exact")
+        assert (a, b) == (pytest.approx(expected.low), pytest.approx(expected.high))
+
+
+def test_cameras_share_a_rate_by_their_areas(small):
+    cameras = [evolve(small, image=evolve(small.image, instrument=c), exposure=evolve(small.exposure, instrument=c))
+               for c in ("pn", "mos1", "mos2")]  # fmt: skip
+    assert _of_rate(cameras).tolist() == pytest.approx([0.62, 0.19, 0.19])
+    assert _of_rate(cameras[1:]).tolist() == pytest.approx([0.5, 0.5])
+    ecf = xp.power_law_ecf("pn", filter="Thin1", band=small.band, gamma=1.7, nh=3e20 / u.cm**2, absorbed=True)
+    flux = [1e-13] * u.erg / u.cm**2 / u.s
+    table = xp.completeness(small, fluxes=flux, trials=1, rng=np.random.default_rng(3), ecf=ecf)
+    expected = 1e-13 * ecf.ct_cm2_per_erg * 2e4
+    assert 0.5 * expected < table["counts"].value[0] <= expected * 1.01
+    with pytest.raises(InvalidRecord, match="there is none of mos1 0.5-2 keV"):
+        xp.completeness(cameras[1], fluxes=flux, trials=1, rng=np.random.default_rng(3), ecf=ecf)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "what"),
+    [
+        ({"fluxes": [0.0] * u.ct / u.s}, InvalidRecord, "fluxes must be above 0"),
+        ({"fluxes": [1.0] * u.keV}, UnitMismatch, "ct/s or erg"),
+        ({"fluxes": [1.0] * u.ct / u.s, "extents": [1.0] * u.s}, UnitMismatch, "extents must be angles"),
+        ({"fluxes": [1.0] * u.ct / u.s, "extents": [900] * u.arcsec}, InvalidRecord, "within 0 and 120"),
+        ({"fluxes": [1.0] * u.ct / u.s, "trials": 0}, InvalidRecord, "trials must be a whole number from 1"),
+    ],
+)
+def test_what_does_not_go_is_said(small, options, error, what):
+    with pytest.raises(error, match=what):
+        xp.completeness(small, rng=np.random.default_rng(1), **options)
