@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 
 import xphotfn as xp
 from xphotfn.io.table_files import read_table, write_table
@@ -37,6 +37,8 @@ ECF = xp.power_law_ecf("pn", filter="Thin1", band=BAND, gamma=1.7, nh=3e20 / u.c
 SPECTRUM = xp.absorbed_power_law(gamma=1.7, nh=3e20 / u.cm**2)
 FLUX = 1e-13 * u.erg / u.cm**2 / u.s
 WHERE = [149.591375, -11.0887222] * u.deg
+SELECTION = QTable({"flux": [1, 2] * u.ct / u.s, "extent": [0, 0] * u.arcsec, "completeness": [0.2, 0.9],
+                   "low": [0.1, 0.8], "high": [0.3, 1.0]})  # fmt: skip
 RINGS = [0, 40, 80, 120] * u.arcsec
 WIDE = ([0, 20, 40, 200, 400] * u.kpc, [800, 1200] * u.kpc)
 
@@ -138,6 +140,7 @@ CASES = {
     "clean_events": lambda m: m.cleaned(),
     "column_density": lambda m: xp.column_density(xp.galaxy_cluster("c", 10, -5, redshift=0.1, nh=3e20 / u.cm**2)),
     "combined_rate_map": lambda m: xp.combined_rate_map(m.mosaic_run()),
+    "completeness": lambda m: xp.completeness(m.map, fluxes=[0.2] * u.ct / u.s, trials=1, rng=np.random.default_rng(1)),
     "concentration": lambda m: xp.concentration(m.profile()),
     "coord_conv": lambda m: xp.coord_conv(m.map, WHERE, "pix"),
     "counts_at": lambda m: xp.counts_at(m.map, WHERE),
@@ -242,6 +245,7 @@ CASES = {
     "upper_limit_on_off": lambda m: xp.upper_limit_on_off([3], [10], 0.1),
     "verify": lambda m: xp.verify(m.mosaic_run().store),
     "view": lambda m: xp.view(m.map),
+    "view_completeness": lambda m: xp.view_completeness(SELECTION),
     "view_light_curve": lambda m: xp.view_light_curve(m.curve()),
     "weighted_exposure": lambda m: xp.weighted_exposure([m.map]),
     "weights_by_map": lambda m: xp.weights_by_map([m.map], fraction=0.5),
@@ -261,7 +265,7 @@ ELSEWHERE = {
 }
 # fmt: off
 SLOW = {
-    "background_map", "clean_events", "detect_sources", "detection_map", "flare_cut",
+    "background_map", "clean_events", "completeness", "detect_sources", "detection_map", "flare_cut",
     "light_curve", "mosaic_events", "read_flare_cut", "report", "save_light_curve",
     "sensitivity_map", "view_light_curve",
 }

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import astropy.units as u
 import numpy as np
 
 from xphotfn.errors import InvalidRecord
@@ -54,7 +55,7 @@ def view_completeness(table: Any, *, ax: Any = None) -> Any:
         import matplotlib.pyplot as plt
 
         ax = plt.figure(figsize=(6.4, 4.4), layout="constrained").add_subplot()
-    flux, extent = table["flux"], table["extent"].to_value("arcsec")
+    flux, extent = u.Quantity(table["flux"]), u.Quantity(table["extent"]).to_value(u.arcsec)  # a Table has columns
     part, low, high = (np.asarray(table[name], dtype=float) for name in ("completeness", "low", "high"))
     for core in np.unique(extent):
         mine = np.flatnonzero(extent == core)
