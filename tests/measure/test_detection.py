@@ -87,7 +87,7 @@ def test_the_same_for_any_order_of_maps(tmp_path):
 
 
 def test_two_halves_together_are_the_whole(tmp_path, rate_map, found):
-    """Two halves of the counts, with half of the exposure each, and the whole: DET_ML of each source."""
+    """Exposures of one camera in one observation share their rates: cut in two, a source has the same DET_ML."""
     rng = np.random.default_rng(2)
     whole = np.array(rate_map.image.data)
     first = rng.binomial(whole, 0.5).astype(whole.dtype)
@@ -96,9 +96,16 @@ def test_two_halves_together_are_the_whole(tmp_path, rate_map, found):
         for n, name in ((first, "S001"), (whole - first, "S002"))
     ]
     together = xp.detect_sources(halves)
-    for source in found.points[:3]:
-        same = min(together, key=lambda s: abs(s.x - source.x) + abs(s.y - source.y))
-        assert sum(r.counts for r in same.rates) == pytest.approx(source.counts, rel=0.02)
+    assert len(together) == len(found)
+    for one, other in zip(together, found, strict=True):
+        assert one.det_ml == pytest.approx(other.det_ml, abs=max(0.5, 0.005 * other.det_ml))
+        assert (one.x, one.y) == pytest.approx((other.x, other.y), abs=0.05)
+        assert one.rate == pytest.approx(other.rate, rel=0.01)
+        assert one.rate_error == pytest.approx(other.rate_error, rel=0.02)
+        assert one.counts_error == pytest.approx(other.counts_error, rel=0.02)
+        assert one.rates[0].rate == pytest.approx(one.rates[1].rate)
+    apart = xp.detect_sources([halves[0], changed(tmp_path, obs_id="0999990102")])
+    assert apart[0].rates[0].rate != pytest.approx(apart[0].rates[1].rate, rel=1e-3)
 
 
 def test_the_map_of_significance_and_the_background(rate_map, found):

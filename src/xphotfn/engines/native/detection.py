@@ -174,6 +174,8 @@ def _search_map(item: RateMap, psf: Any) -> SearchMap:
         spread,
         band_energy_ev(item.band),
         (pointing[0], pointing[1]),
+        item.instrument,
+        item.obs_id,
     )
 
 

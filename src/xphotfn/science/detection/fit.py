@@ -11,7 +11,7 @@ import numpy as np
 from xphotfn.science._numeric import Floats
 from xphotfn.science.detection.profiles import Profiles, place_of
 
-__all__ = ("Shape", "Source", "Window", "errors_of", "fit_sources", "light_of_source", "statistic")
+__all__ = ("Shape", "Source", "Window", "errors_of", "fit_sources", "light_of_source", "own_rates", "statistic")
 
 _ROUNDS, _TRIES = 30, 7
 _CLOSE = 5e-3  # change of Cash's statistic that ends a fit
@@ -23,7 +23,8 @@ class Window(NamedTuple):
     """The same number of pixels of each map, arrays of shape (maps, pixels): counts, exposure, background, place.
 
     ``background`` holds all that is not fitted, in counts, above 0; ``exposure`` is 0 off the detector, where the
-    counts are 0 too. ``x`` and ``y`` are the pixels of each map.
+    counts are 0 too. ``x`` and ``y`` are the pixels of each map. ``shares`` has a number for each map: those with the
+    same number share their rate (exposures of one camera in one observation); empty where each has its own.
     """
 
     counts: Floats
@@ -31,6 +32,7 @@ class Window(NamedTuple):
     background: Floats
     x: Floats
     y: Floats
+    shares: tuple[int, ...] = ()
 
 
 class Shape(NamedTuple):
@@ -148,7 +150,29 @@ def _equations(
     weighted = place * weight[:, None]
     pp, pr, rr = _sums(weighted, place).sum(axis=0), _sums(weighted, rate), _sums(rate * weight[:, None], rate)
     ahead, bright = _sums(place, excess[:, None]), _sums(rate, excess[:, None])
+    pr, rr, bright = (_shared(window, sums) for sums in (pr, rr, bright))
     return pp, pr, rr, ahead.sum(axis=0)[:, 0], bright[:, :, 0]
+
+
+def _shared(window: Window, sums: Floats) -> Floats:
+    """Return sums over the maps that share a rate."""
+    if not window.shares:
+        return sums
+    joined = np.zeros((max(window.shares) + 1, *sums.shape[1:]))
+    np.add.at(joined, list(window.shares), sums)
+    return joined
+
+
+def own_rates(window: Window, rates: Floats) -> Floats:
+    """Return the rates (or other values) of all maps, shared ones once."""
+    if not window.shares:
+        return rates
+    return rates[[window.shares.index(number) for number in range(max(window.shares) + 1)]]
+
+
+def _of_maps(window: Window, values: Floats) -> Floats:
+    """Return values of shared rates for each map."""
+    return values[list(window.shares)] if window.shares else values
 
 
 def _sums(one: Floats, other: Floats) -> Floats:
@@ -159,7 +183,7 @@ def _sums(one: Floats, other: Floats) -> Floats:
 def _solved(
     equations: tuple[Floats, Floats, Floats, Floats, Floats], rates: Floats, damping: float
 ) -> tuple[Floats, Floats]:
-    """Return the step of places and of rates, shape (maps, sources); rates at 0 that would fall stay."""
+    """Return the step of places and of rates, shape (rates, sources); rates at 0 that would fall stay."""
     pp, pr, rr, gp, gr = equations
     held = ((rates <= 0) & (gr <= 0)) | (np.einsum("mss->ms", rr) <= _FIXED_ROWS)
     free = ~held
@@ -212,10 +236,11 @@ def fit_sources(window: Window, sources: tuple[Source, ...], *, last_u: float) -
     best, damping = statistic(window, _model(window, sources, lights)), 1e-3
     for _ in range(_ROUNDS):
         equations = _equations(window, sources, lights)
-        rates = np.array([s.rates for s in sources]).T
+        rates = own_rates(window, np.array([s.rates for s in sources]).T)
         before = best
         for _ in range(_TRIES):
-            trial = _moved(sources, *_solved(equations, rates, damping), last_u)
+            places, steps = _solved(equations, rates, damping)
+            trial = _moved(sources, places, _of_maps(window, steps), last_u)
             found = [light_of_source(window, s, derivatives=True) for s in trial]
             value = statistic(window, _model(window, trial, found))
             if value < best:
@@ -251,6 +276,6 @@ def errors_of(window: Window, sources: tuple[Source, ...]) -> tuple[tuple[Floats
     for number, source in enumerate(sources):
         size = 3 if source.extended else 2
         own = np.where(dead[:, number], np.inf, np.sqrt(np.maximum(rate[:, number], 0.0)))
-        errors.append((np.sqrt(np.maximum(variance[row : row + size], 0.0)), own))
+        errors.append((np.sqrt(np.maximum(variance[row : row + size], 0.0)), _of_maps(window, own)))
         row += size
     return tuple(errors)

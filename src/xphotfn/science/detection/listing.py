@@ -57,9 +57,10 @@ def _source(
 ) -> DetectedSource:
     fitted = found[number]
     source = fitted.source
-    places, errors = fitted.errors
+    places = fitted.errors[0]
     rates, coverage, ratios = _rates(sky, fitted, position)
     exposed = [r for r in rates if r.exposure_s > 0]
+    total = _over_cameras(sky, rates)
     return DetectedSource(
         number=number + 1,
         ra_deg=position[0],
@@ -67,9 +68,9 @@ def _source(
         position_error_arcsec=float(np.hypot(places[0], places[1])) * sky.pixel,
         det_ml=fitted.det_ml,
         counts=sum(r.counts for r in exposed),
-        counts_error=float(np.sqrt(sum(r.counts_error**2 for r in exposed))),
-        rate=float(source.rates[np.isfinite(errors)].sum()),
-        rate_error=float(np.sqrt(np.sum(errors[np.isfinite(errors)] ** 2))),
+        counts_error=_together(sky, [r.counts_error for r in rates]),
+        rate=total[0],
+        rate_error=total[1],
         extent_arcsec=extent_at(source.u) if source.u > 0 else 0.0,
         extent_error_arcsec=_extent_error(source, places),
         extent_ml=fitted.ext_ml,
@@ -80,6 +81,22 @@ def _source(
         object_number=membership.get(number, 0),
         flags=flags_of(coverage, *ratios),
     )
+
+
+def _over_cameras(sky: Sky, rates: Sequence[MapRate]) -> tuple[float, float]:
+    """Return the sum over cameras of the mean rate in each, weighted by exposure, and its error."""
+    seconds = np.array([r.exposure_s for r in rates])
+    names = [m.camera for m in sky.maps]
+    whole = np.array([sum(s for s, n in zip(seconds, names, strict=True) if n == name) for name in names])
+    weights = np.where(whole > 0, seconds / np.where(whole > 0, whole, 1.0), 0.0)
+    total = float(np.sum(weights * [r.rate for r in rates]))
+    return total, _together(sky, weights * [r.rate_error for r in rates])
+
+
+def _together(sky: Sky, errors: Sequence[float] | Floats) -> float:
+    """Return the error of a sum: of maps that share their rates the errors add up, of others their squares."""
+    shares = sky.shares or tuple(range(len(sky.maps)))
+    return float(np.sqrt(np.sum(np.bincount(shares, weights=errors) ** 2)))
 
 
 def _extent_error(source: Source, places: Floats) -> float:
@@ -104,9 +121,11 @@ def _rates(
     single = detection_likelihood(np.maximum(fitted.differences, 0.0), 3)
     levels, others, wide, late, line = sky.around(window, source)
     core = light * live
+    own = window.exposure * light * source.rates[:, None]
     mean = (core * levels).sum(axis=1) / np.where(seen > 0, seen, 1.0)
     total = max(float((core * levels).sum()), 1e-300)
-    ratios = tuple(float((core * v).sum()) / total for v in (np.maximum(others - wide, 0.0), wide, late))
+    ratios = [float((core * v).sum()) / total for v in (np.maximum(others - wide, 0.0), wide)]
+    streak = float((core * late).sum()) / max(float((core * (levels + own)).sum()), 1e-300)
     rates = tuple(
         MapRate(
             counts=source.rates[m] * exposure[m],
@@ -117,11 +136,11 @@ def _rates(
             background=mean[m],
             mask_fraction=min(float(coverage[m]), 1.0),
             off_axis_arcmin=off_axis(item, *position),
-            det_ml=max(float(single[m]), 0.0),
+            det_ml=max(0.0, float(single[m])),
         )
         for m, item in enumerate(sky.maps)
     )
-    return rates, coverage, (ratios[0], ratios[1], ratios[2], line)
+    return rates, coverage, (ratios[0], ratios[1], streak, line)
 
 
 def _objects(sky: Sky, found: Sequence[Fitted]) -> tuple[tuple[DetectedObject, ...], dict[int, int], float]:

@@ -26,6 +26,7 @@ __all__ = (
     "padded",
     "profiles_at",
     "shape_at",
+    "shares_of",
 )
 
 MARGIN = 80  # pixels around each map, so that windows lie within it
@@ -78,7 +79,8 @@ class EllipticalSpread:
 class SearchMap(NamedTuple):
     """One map: counts, exposure in s (0 off the detector), exposure without vignetting or None, streaks or None.
 
-    ``streak`` holds the out-of-time events of pn that are expected, in counts; how many are there is fitted.
+    ``streak`` holds the out-of-time events of pn that are expected, in counts; how many are there is fitted. Maps of
+    one ``camera`` and ``observation`` share the rates of their sources; without names each has its own.
     """
 
     counts: Floats
@@ -89,6 +91,8 @@ class SearchMap(NamedTuple):
     spread: PointSpread | EllipticalSpread
     energy_ev: float
     pointing: tuple[float, float]
+    camera: str = ""
+    observation: str = ""
 
     @property
     def pixel_arcsec(self) -> float:
@@ -155,6 +159,13 @@ def shape_at(maps: Sequence[SearchMap], x: float, y: float, u: float) -> Shape:
 def padded(image: Floats, fill: float = 0.0) -> Floats:
     """Return an image with :data:`MARGIN` pixels around it."""
     return np.pad(image, MARGIN, constant_values=fill)
+
+
+def shares_of(maps: Sequence[SearchMap]) -> tuple[int, ...]:
+    """Return which maps share their rates, as :class:`~xphotfn.science.detection.fit.Window` has it."""
+    names = [(m.observation, m.camera) if m.camera else number for number, m in enumerate(maps)]
+    known = list(dict.fromkeys(names))
+    return tuple(known.index(name) for name in names) if len(known) < len(names) else ()
 
 
 def corners_of(

@@ -9,7 +9,7 @@ from scipy import ndimage, special
 
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg
-from xphotfn.science.detection.fit import Source, Window, errors_of, fit_sources, light_of_source, statistic
+from xphotfn.science.detection.fit import Source, Window, errors_of, fit_sources, light_of_source, own_rates, statistic
 from xphotfn.science.detection.likelihood import detection_likelihood, extent_likelihood
 from xphotfn.science.detection.maps import MARGIN, SearchMap, profiles_at, shape_at
 from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_of
@@ -32,8 +32,9 @@ _SCALES = (0.0, 10.0, 25.0, 60.0)  # arcsec
 _SLACK, _LEAST_Z = 5.0, 2.5  # by how much a fit with free rates may exceed Z^2, and the least Z
 _WIDER = 1.5  # by how much Z^2 must be higher for an extent to be tried
 _LAST_U = step_of(LARGEST_EXTENT)
-BRIGHT = 8.0  # DET_ML from which a source counts in the fit of the background
+BRIGHT, BRIGHT_EXTENDED = 8.0, 20.0  # DET_ML from which a source counts in the fit of the background
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
+_DOUBLE_ARCSEC = 30.0  # extent up to which two points may look like it
 _SAME_PIX, _NEAR_PIX, _TOGETHER = 1.5, 8.0, 8
 _PSF_ERROR, _EXTENDED_ERROR = 0.10, 0.20  # by which the light of neighbours may be wrong
 Places = tuple[tuple[float, float, float | None], ...]
@@ -129,7 +130,7 @@ def _quiet(sky: Sky, number: int) -> NDArray[np.bool_]:
 
 def _backgrounds(sky: Sky, found: Sequence[Fitted]) -> None:
     """Fit the backgrounds under the bright sources alone, without the pixels that they outshine."""
-    faint = [f.source for f in found if f.det_ml <= BRIGHT]
+    faint = [f.source for f in found if f.det_ml <= (BRIGHT_EXTENDED if f.source.u > 0 else BRIGHT)]
     for source in faint:
         sky.draw(source, -1.0)
     _fit_under(sky)
@@ -220,7 +221,16 @@ def _start(sky: Sky, x: float, y: float, u: float) -> tuple[Source, Window]:
     rates = np.where(norm > 0, np.maximum(excess, 0.0) / np.where(norm > 0, norm, 1.0), 0.0)
     total = light.sum(axis=1)
     least = np.where(total > 0, 0.5 / np.where(total > 0, total, 1.0), 0.0)
-    return source._replace(rates=np.maximum(rates, least)), window
+    rates = np.maximum(rates, least)
+    return source._replace(rates=_mean_of_shared(sky.shares, rates, norm)), window
+
+
+def _mean_of_shared(shares: tuple[int, ...], rates: Floats, weights: Floats) -> Floats:
+    """Return rates with the weighted mean for those that are shared."""
+    if not shares:
+        return rates
+    total, weight = (np.bincount(shares, weights=v) for v in (rates * weights, weights))
+    return (total / np.where(weight > 0, weight, 1.0))[list(shares)]
 
 
 def _tried(sky: Sky, x: float, y: float, start: float | None, keep: float) -> Fitted | None:
@@ -235,11 +245,27 @@ def _tried(sky: Sky, x: float, y: float, start: float | None, keep: float) -> Fi
             return None
         (source,), point = fit_sources(window, (source,), last_u=_LAST_U)
         gain = max(point - best, 0.0)
-        if extent_at(wide.u) >= EXTENT_LEAST and float(extent_likelihood(gain)) >= EXTENT_ML_LEAST:
+        sure = extent_at(wide.u) >= EXTENT_LEAST and float(extent_likelihood(gain)) >= EXTENT_ML_LEAST
+        if sure and not _double(window, source, wide, best):
             return _judged(sky, window, (wide,), 0, gain)
     else:
         (source,), _ = fit_sources(window, (source,), last_u=_LAST_U)
     return _judged(sky, window, (source,), 0, 0.0)
+
+
+def _double(window: Window, point: Source, wide: Source, best: float) -> bool:
+    """Whether two points are as likely as an extended source, which they then are not."""
+    if wide.rates.max() <= 0 or extent_at(wide.u) > _DOUBLE_ARCSEC:
+        return False
+    dx, dy = wide.x - point.x, wide.y - point.y
+    size = float(np.hypot(dx, dy))
+    ways = [(2 * dx, 2 * dy)] if size > 1 else [(2.5, 0.0), (-2.5, 0.0), (0.0, 2.5), (0.0, -2.5)]
+    for away_x, away_y in ways:
+        second = point._replace(x=point.x + away_x, y=point.y + away_y, rates=wide.rates / 2)
+        _, value = fit_sources(window, (point, second), last_u=_LAST_U)
+        if value <= best:
+            return True
+    return False
 
 
 def _judged(sky: Sky, window: Window, sources: tuple[Source, ...], which: int, gain: float) -> Fitted | None:
@@ -258,7 +284,7 @@ def _judged(sky: Sky, window: Window, sources: tuple[Source, ...], which: int, g
         for other in refitted:
             without = without + window.exposure * light_of_source(window, other).value * other.rates[:, None]
     differences = 2 * np.sum(without - model + window.counts * np.log(model / without), axis=1)
-    seen = int(np.count_nonzero(source.rates > 0))
+    seen = int(np.count_nonzero(own_rates(window, source.rates) > 0))
     size = 2 + seen + (1 if source.u > 0 else 0)
     det_ml = float(detection_likelihood(max(float(differences.sum()), 0.0), size))
     if not _stands(sky, window, source, without, det_ml):

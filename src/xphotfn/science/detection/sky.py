@@ -13,7 +13,7 @@ from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.detection.background import Background, fit_background
 from xphotfn.science.detection.fit import Source, Window, light_of_source
 from xphotfn.science.detection.flags import along_a_line
-from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at
+from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at, shares_of
 from xphotfn.science.detection.profiles import extent_at, step_of
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
 from xphotfn.science.king import OUTER_ARCSEC
@@ -38,6 +38,7 @@ class Sky:
     def __init__(self, maps: Sequence[SearchMap], slow_arcmin: float | None = SLOW_ARCMIN) -> None:
         self.maps = tuple(maps)
         self.pixel = self.maps[0].pixel_arcsec
+        self.shares = shares_of(self.maps)
         self.slow_pix = None if slow_arcmin is None else slow_arcmin * 60 / self.pixel
         self.counts = [padded(np.where(m.exposure > 0, m.counts, 0.0)) for m in self.maps]
         self.exposures = [padded(m.exposure) for m in self.maps]
@@ -124,6 +125,7 @@ class Sky:
             background=cut(self.levels) + np.maximum(cut(self.light), 0.0),
             x=np.tile(steps, side) + first[:, 1],
             y=np.repeat(steps, side) + first[:, 0],
+            shares=self.shares,
         )
 
     def window_of(self, sources: Sequence[Source]) -> Window:
