@@ -2,12 +2,14 @@
 
 import click
 
+from xphotfn.cli.catalogues import hardness, limits
 from xphotfn.cli.cleaning import clean, lightcurve
 from xphotfn.cli.detecting import detect
 from xphotfn.cli.group import CONTEXT, Group
 from xphotfn.cli.looking import report, view
 from xphotfn.cli.making import find, image, plan, run, shims, task
 from xphotfn.cli.measuring import photometry, snr
+from xphotfn.cli.profiles import peak, profile
 from xphotfn.cli.starting import completion, demo
 from xphotfn.cli.stores import explain, prune, runs, verify
 
@@ -42,6 +44,10 @@ for _command in (
     lightcurve,
     snr,
     photometry,
+    hardness,
+    limits,
+    profile,
+    peak,
     detect,
     report,
     runs,

@@ -11,7 +11,7 @@ from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
 from xphotfn.cli.group import Command, as_options
 from xphotfn.cli.output import check_output, say, show, tell, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
-from xphotfn.cli.positions import asked_position, is_asked
+from xphotfn.cli.positions import measured_places
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, sample_of
 from xphotfn.cli.weights import made_weights, out_of_time_option, weights_of_files, weights_options
@@ -181,12 +181,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     ),
 )
 @click.argument("place", type=shared.PATH)
-@click.option(
-    "--positions", type=shared.PATH, metavar="TABLE", help=".csv, .txt, .ecsv, .fits or .vot with ra, dec; name."
-)
-@shared.position_options
-@click.option("--radius", metavar="R", help="Radius such as 20arcsec; default the table's column radius (arcsec).")
-@click.option("--band", "bands", multiple=True, metavar="LO-HI", help="Energy band; may be repeated; default all.")
+@shared.place_options
 @shared.background
 @click.option(
     "--overlap", type=click.Choice(["centre", "exact"]), default="centre", show_default=True,
@@ -228,9 +223,7 @@ def photometry(
     import xphotfn as xp
 
     check_output(output, overwrite=overwrite)
-    if (positions is None) != is_asked(ra, dec, name):
-        raise click.UsageError("Give either --positions TABLE, or --ra and --dec (or --name).")
-    names, where, radii = _where(positions, radius) if positions is not None else _one_place(ra, dec, name, radius)
+    names, where, radii = measured_places(positions, (ra, dec, name), radius)
     maps = unique(maps_of(place, [values.band(text) for text in bands], run=run))
     given = {name: value for name, value in how.items() if value is not None}
     if given.get("neighbours", "positions") != "positions":
@@ -260,42 +253,3 @@ def _cell(name: str, value: Any, joint: bool) -> Any:
     if flags is not None:
         return "+".join(str(flag.name) for flag in flags(int(value))) or "none"
     return getattr(value, "value", value)
-
-
-def _one_place(ra: str | None, dec: str | None, name: str | None, radius: str | None) -> tuple[Any, Any, Any]:
-    """Return the name (or None), the position and the radius."""
-    import astropy.units as u
-
-    if radius is None:
-        raise click.UsageError("One position needs --ra, --dec and --radius.")
-    return None if name is None else [name], asked_position(ra, dec, name) * u.deg, values.radius(radius)
-
-
-def _where(positions: Path, radius: str | None) -> tuple[Any, Any, Any]:
-    """Return names (or None), positions and radii of a table."""
-    import astropy.units as u
-    import numpy as np
-
-    from xphotfn.io.sky_columns import sky_columns
-    from xphotfn.io.table_files import read_table
-
-    table = read_table(positions)
-    columns = {name.lower(): table[name] for name in table.colnames}
-    if not radius and "radius" not in columns:
-        raise InvalidRecord(f"{positions} lacks radius; its columns are {', '.join(table.colnames)}: or give --radius")
-    sky = sky_columns(table)
-    radii = values.radius(radius) if radius else _quantities(columns["radius"], u.arcsec)
-    names = [str(v) for v in columns["name"]] if "name" in columns else None
-    return names, np.stack([sky.ra, sky.dec], axis=-1) * u.deg, radii
-
-
-def _quantities(column: Any, unit: Any) -> Any:
-    """Return a column with its unit, or with the one that is meant where it has none; blank cells are NaN."""
-    import astropy.units as u
-    import numpy as np
-
-    try:
-        numbers: Any = np.ma.filled(np.ma.asarray(column, dtype=float), np.nan)
-    except ValueError as error:
-        raise InvalidRecord(f"column {column.name} must hold numbers ({error})") from error
-    return u.Quantity(numbers, column.unit or unit).to(unit)

@@ -10,8 +10,9 @@ import click
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
-           "method", "output", "overwrite", "part", "peak", "position_options", "progress", "quiet", "root", "run",
-           "run_options", "selection", "store", "target_options", "together", "which_files", "workers")  # fmt: skip
+           "method", "output", "overwrite", "part", "peak", "place_options", "position_options", "progress",
+           "quiet", "root", "run", "run_options", "selection", "store", "target_options", "together",
+           "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -157,6 +158,15 @@ position_options = together(
     click.option(
         "--name", help="Name of the target; without --ra and --dec its position is asked of the CDS (SIMBAD)."
     ),
+)
+
+place_options = together(
+    click.option(
+        "--positions", type=PATH, metavar="TABLE", help=".csv, .txt, .ecsv, .fits or .vot with ra, dec; name."
+    ),
+    position_options,
+    click.option("--radius", metavar="R", help="Radius such as 20arcsec; default the table's column radius (arcsec)."),
+    click.option("--band", "bands", multiple=True, metavar="LO-HI", help="Energy band; may be repeated; default all."),
 )
 
 target_options = together(
