@@ -77,7 +77,7 @@ def _marked(line):
     return pytest.param(line, marks=pytest.mark.slow) if line.startswith("xphotfn detect") else line
 
 
-@pytest.mark.parametrize("line", [_marked(line) for line in EXAMPLES if line != "xphotfn demo"])
+@pytest.mark.parametrize("line", [_marked(line) for line in EXAMPLES if line != "xphotfn demo" and "fetch" not in line])
 def test_examples_of_the_help_work_as_printed(line, after_demo, monkeypatch):
     folder, made = after_demo
     assert made.exit_code == 0

@@ -260,6 +260,7 @@ CASES = {
 ELSEWHERE = {
     "ecf_from_response": "needs a response: power_law_ecf returns the same",
     "sas_engine": "needs SAS",
+    "fetch_products": "needs the archive: tests/io/test_archive.py has a server of its own",
     "open_in_ds9": "needs DS9",
     "in_out": "needs a raw list: in_out_ratio returns the same",
 }

@@ -28,7 +28,7 @@ THEMES = (
         "finding",
         "Finding and matching",
         "From a folder and a position to a field: which observations see a target, and which regions belong to it.",
-        ("io.find", "io.match", "io.tables", "io.regions", "io.region_export"),
+        ("io.find", "io.archive", "io.match", "io.tables", "io.regions", "io.region_export"),
     ),
     Theme(
         "records",

@@ -47,6 +47,7 @@ _WHERE = {
     "science.snr": "xga_method",
     "commands.command": "Command",
     "commands.image_grid": "ImageGrid",
+    "io.archive": "fetch_products",
     "io.find": "Inventory find_observations inventory",
     "io.match": "bulk_field match_observations with_regions",
     "io.products": "ExposureMap Image RateMap",

@@ -35,6 +35,7 @@ from xphotfn.graph.recipes import (
 from xphotfn.graph.result import Run as Run, raise_for_failures as raise_for_failures
 from xphotfn.graph.run import load_run as load_run, retry_failed as retry_failed, run as run, runs as runs
 from xphotfn.graph.survivors import surviving_plan as surviving_plan
+from xphotfn.io.archive import fetch_products as fetch_products
 from xphotfn.io.find import Inventory as Inventory, find_observations as find_observations, inventory as inventory
 from xphotfn.io.good_time_files import read_flare_cut as read_flare_cut, read_good_times as read_good_times
 from xphotfn.io.match import (

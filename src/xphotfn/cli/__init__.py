@@ -5,6 +5,7 @@ import click
 from xphotfn.cli.catalogues import hardness, limits
 from xphotfn.cli.cleaning import clean, lightcurve
 from xphotfn.cli.detecting import detect
+from xphotfn.cli.fetching import fetch
 from xphotfn.cli.group import CONTEXT, Group
 from xphotfn.cli.looking import report, view
 from xphotfn.cli.making import find, image, plan, run, shims, task
@@ -35,6 +36,7 @@ def main() -> None:
 
 for _command in (
     demo,
+    fetch,
     find,
     plan,
     run,

@@ -13,6 +13,7 @@ def progress_bar(
     total: int | None = None,
     desc: str | None = None,
     unit: str = "it",
+    unit_scale: bool = False,
     delay: float = 0,
 ) -> Any:
     """Return tqdm's bar, which shows itself on a terminal and in a Jupyter notebook, and goes when it is done.
@@ -21,8 +22,9 @@ def progress_bar(
     ----------
     items
         What it counts; None where ``update`` is called by hand.
-    total, desc, unit, delay
-        How many, what they are called together and one by one, and after how many seconds it appears: as tqdm has them.
+    total, desc, unit, unit_scale, delay
+        How many, what they are called together and one by one, whether in k, M and so on, and after how many seconds it
+        appears: as tqdm has them.
 
     Examples
     --------
@@ -34,7 +36,16 @@ def progress_bar(
         from tqdm.auto import tqdm
     else:
         from tqdm import tqdm
-    return tqdm(items, total=total, desc=desc, unit=unit, delay=delay, leave=False, disable=False if here else None)
+    return tqdm(
+        items,
+        total=total,
+        desc=desc,
+        unit=unit,
+        unit_scale=unit_scale,
+        delay=delay,
+        leave=False,
+        disable=False if here else None,
+    )
 
 
 def _in_notebook() -> bool:
