@@ -82,8 +82,12 @@ def light_curve(
     Examples
     --------
     >>> import tempfile
-    >>> from xphotfn.testing import simulate_observations
-    >>> truth = simulate_observations(tempfile.mkdtemp(), products="events")
+    >>> from attrs import evolve
+    >>> from xphotfn.testing import default_scene, simulate_observations
+    >>> pointing = default_scene().pointings[0]
+    >>> one = evolve(pointing, exposures=[pointing.exposure("mos1")])
+    >>> scene = evolve(default_scene(), pointings=[one])
+    >>> truth = simulate_observations(tempfile.mkdtemp(), scene=scene, products="events")
     >>> curve = light_curve(f"{truth.folder}/0999990101/0999990101_mos1_clean_evts.fits")
     >>> curve.bin_s, round(curve.seconds, -2)
     (26.0, 8900.0)
@@ -221,13 +225,10 @@ def clean_events(
 
     Examples
     --------
-    >>> import tempfile
     >>> from xphotfn.engines.native.engine import native_engine
-    >>> from xphotfn.testing import simulate_observations
-    >>> truth = simulate_observations(tempfile.mkdtemp(), products="events")
-    >>> events = f"{truth.folder}/0999990101/0999990101_mos1_clean_evts.fits"
-    >>> clean_events(events, tempfile.mkdtemp(), engine=native_engine(), goal="quiet").cut.kept
-    1.0
+    >>> clean_events("nowhere.fits", "clean", engine=native_engine(), goal="quiet")
+    Traceback (most recent call last):
+    xphotfn.errors.InvalidFile: ...nowhere.fits: cannot be read (...): was it moved or deleted?
     """
     if goal not in ("optimum", "quiet"):
         raise InvalidRecord(f"goal must be 'optimum' or 'quiet', got {goal!r}")

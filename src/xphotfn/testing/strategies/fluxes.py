@@ -56,9 +56,12 @@ def ecfs() -> st.SearchStrategy[Ecf]:
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(ecfs(), lambda ecf: ecf.absorbed).kind
-    'absorbed'
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(ecfs())
+    ... def test_kinds_go_by_absorption(ecf):
+    ...     assert (ecf.kind == "absorbed") == ecf.absorbed
+    >>> test_kinds_go_by_absorption()
     """
     return st.builds(
         Ecf,
@@ -80,9 +83,12 @@ def column_densities(draw: st.DrawFn) -> ColumnDensity:
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(column_densities(), lambda nh: nh.high_cm2 > nh.low_cm2).nh_cm2 > 0
-    True
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(column_densities())
+    ... def test_they_lie_in_their_range(nh):
+    ...     assert nh.low_cm2 <= nh.nh_cm2 <= nh.high_cm2
+    >>> test_they_lie_in_their_range()
     """
     low, value, high = sorted(draw(st.lists(st.floats(1e18, 1e23), min_size=3, max_size=3)))
     return ColumnDensity(nh_cm2=value, low_cm2=low, high_cm2=high, source=draw(NAME.filter(str.strip)))

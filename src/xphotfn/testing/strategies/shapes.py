@@ -40,9 +40,12 @@ def regions(draw: st.DrawFn, *, frame: str | None = None) -> Region:
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(regions(frame="image"), lambda region: region.shape == "annulus").include
-    True
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(regions(frame="image"))
+    ... def test_frames_are_as_asked(region):
+    ...     assert region.frame == "image"
+    >>> test_frames_are_as_asked()
     """
     shape = draw(st.sampled_from(("circle", "ellipse", "box", "annulus", "polygon", "point")))
     where = draw(st.sampled_from(_FRAMES)) if frame is None else frame
@@ -79,9 +82,12 @@ def region_sets(draw: st.DrawFn, *, frame: str | None = None, max_size: int = 8)
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> [region.line for region in find(region_sets(), lambda regions: len(regions) == 3)]
-    [2, 3, 4]
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(region_sets())
+    ... def test_lines_follow_each_other(regions):
+    ...     assert [r.line for r in regions] == sorted(r.line for r in regions)
+    >>> test_lines_follow_each_other()
     """
     where = draw(st.sampled_from(_FRAMES)) if frame is None else frame
     found = draw(st.lists(regions(frame=where), max_size=max_size))

@@ -79,9 +79,12 @@ def detected_sources(draw: st.DrawFn, *, number: int | None = None, maps: int | 
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(detected_sources(), lambda source: source.is_extended).extent_arcsec > 0
-    True
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(detected_sources())
+    ... def test_extended_sources_have_an_extent(source):
+    ...     assert source.extent_arcsec > 0 or not source.is_extended
+    >>> test_extended_sources_have_an_extent()
     """
     ra, dec = draw(positions())
     known: dict[str, Any] = {name: draw(_KNOWN) for name in _MAYBE}
@@ -109,9 +112,12 @@ def source_lists(draw: st.DrawFn, *, rates: bool = True) -> SourceList:
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> len(find(source_lists(), lambda found: len(found.maps) == 2).bands) > 0
-    True
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(source_lists())
+    ... def test_bands_are_those_of_maps(found):
+    ...     assert len(found.bands) <= len(found.maps)
+    >>> test_bands_are_those_of_maps()
     """
     maps = draw(st.lists(_maps(), max_size=2))
     sources = [

@@ -23,9 +23,12 @@ def good_times(*, open_ends: bool = False, max_size: int = 6) -> st.SearchStrate
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(good_times(), lambda times: len(times.intervals) > 1).seconds
-    0.5
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(good_times())
+    ... def test_seconds_are_those_of_intervals(times):
+    ...     assert times.seconds == sum(stop - start for start, stop in times.intervals)
+    >>> test_seconds_are_those_of_intervals()
     """
     edges: Any = st.integers(0, 200).map(lambda n: n / 4)
     if open_ends:
@@ -43,9 +46,12 @@ def light_curves(*, max_size: int = 60) -> st.SearchStrategy[LightCurve]:
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(light_curves(), lambda curve: curve.counts.size > 3).bin_s
-    26.0
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(light_curves())
+    ... def test_bins_live_no_longer_than_they_last(curve):
+    ...     assert (curve.live_s <= curve.bin_s).all()
+    >>> test_bins_live_no_longer_than_they_last()
     """
 
     def made(bins: int, rate: float, flares: bool, seed: int, bin_s: float) -> LightCurve:
@@ -71,9 +77,12 @@ def flare_cuts() -> st.SearchStrategy[FlareCut]:
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(flare_cuts(), lambda cut: cut.goal == "quiet").total_s
-    1000.0
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(flare_cuts())
+    ... def test_no_more_is_kept_than_there_is(cut):
+    ...     assert cut.kept_s <= cut.total_s
+    >>> test_no_more_is_kept_than_there_is()
     """
     return st.builds(
         FlareCut,
@@ -94,9 +103,12 @@ def in_outs() -> st.SearchStrategy[InOut]:
 
     Examples
     --------
-    >>> from hypothesis import find
-    >>> find(in_outs(), lambda found: found.ratio > 1.5).category
-    'extremely contaminated'
+    >>> from hypothesis import given, settings
+    >>> @settings(max_examples=5, deadline=None)
+    ... @given(in_outs())
+    ... def test_high_ratios_are_contaminated(found):
+    ...     assert found.ratio <= 1.5 or found.category == "extremely contaminated"
+    >>> test_high_ratios_are_contaminated()
     """
     return st.builds(
         InOut,
