@@ -61,9 +61,9 @@ def counting(folder, facts):
         with fits.open(facts["events"], memmap=True) as hdus:
             data = hdus[1].data
             keep = (data["PI"] >= 500) & (data["PI"] <= 2000)
-            x, y = ((np.asarray(data[n])[keep].astype(np.int64) - 3649) // 87 for n in ("X", "Y"))
-            inside = (x >= 0) & (x < 512) & (y >= 0) & (y < 512)
-            return np.bincount(y[inside] * 512 + x[inside], minlength=512 * 512).reshape(512, 512)
+            x, y = (np.asarray(data[n])[keep].astype(np.int64) - 3649 for n in ("X", "Y"))
+            inside = (x >= 0) & (x <= 44457) & (y >= 0) & (y <= 44457)
+            return np.bincount(y[inside] // 87 * 512 + x[inside] // 87, minlength=512 * 512).reshape(512, 512)
 
     return run
 

@@ -130,7 +130,7 @@ def histogram(folder, facts):
         gzip.decompress(Path(facts["packed_events"]).read_bytes())
         with fits.open(facts["events"], memmap=True) as hdus:
             data = hdus[1].data
-            keep = (data["PI"] >= 500) & (data["PI"] <= 2000)
+            keep = (data["PI"] >= 500) & (data["PI"] <= 2000) & (data["X"] <= 48106) & (data["Y"] <= 48106)
             x, y = (np.asarray(data[n])[keep] for n in ("X", "Y"))
             edges = [3648.5, 3648.5 + 512 * 87]
             return histogram2d(y, x, bins=512, range=[edges, edges]).astype(np.int64)

@@ -7,6 +7,7 @@ Only the rows of one chunk are in memory, whatever the length of the list. Files
 import gzip
 import os
 import re
+import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -44,6 +45,7 @@ _LONGEST_HEADER = 4000 * BLOCK
 _MOST_CHUNK = 2**28  # bytes of a chunk, whatever a header says of its rows
 _FURTHEST = 2**43  # a place that any file system can be asked for
 _MOST_ROW = 2**20  # bytes of a row: those of an EPIC list have some 40
+_PIECE = 2**20  # bytes that are unpacked at a time
 _ROWS = 2**17  # some 4 MB of an EPIC list, which stay in the cache of a processor
 _FORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
 _TYPES: Mapping[str, str] = MappingProxyType({"L": "u1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8"})
@@ -89,13 +91,22 @@ class ColumnSpec(NamedTuple):
 
 
 class EventTable(NamedTuple):
-    """A binary table in a file."""
+    """A binary table in a file.
+
+    ``unpacked`` is the file that holds the content of a packed one, which lives as long as this; None for a plain file.
+    """
 
     path: Path
     block: Block
     rows: int
     row_bytes: int
     columns: Mapping[str, ColumnSpec]
+    unpacked: Any = None
+
+    @property
+    def source(self) -> Path:
+        """The file to read the rows from."""
+        return self.path if self.unpacked is None else Path(self.unpacked.name)
 
 
 class EventFile(NamedTuple):
@@ -191,8 +202,35 @@ def padded(size: int) -> int:
     return -(-size // BLOCK) * BLOCK
 
 
-def scan(path: Path) -> tuple[Block, ...]:
+def content_file(path: Path) -> Any:
+    """Return a temporary file with the content of a packed file beside it, which goes with the object; None for others.
+
+    An event list is read twice, headers first: unpacking it twice would take most of the time.
+    """
+    with open_stream(path) as stream:
+        if not isinstance(stream, gzip.GzipFile):
+            return None
+        try:
+            whole = tempfile.NamedTemporaryFile(dir=path.parent, prefix=".unpacked-")  # noqa: SIM115 - outlives this
+        except OSError:  # the folder cannot be written to
+            whole = tempfile.NamedTemporaryFile(prefix="xphotfn-")  # noqa: SIM115
+        size, packed = 0, path.stat().st_size
+        while piece := stream.read(_PIECE):
+            size += whole.write(piece)
+            check_unpacked(size, packed, path.name)
+        whole.flush()
+        return whole
+
+
+def scan(path: Path, source: Path | None = None) -> tuple[Block, ...]:
     """Return all blocks of a FITS file; the whole file is checked for completeness.
+
+    Parameters
+    ----------
+    path
+        The file, as it is called.
+    source
+        Where its content is read from; None for the file itself.
 
     Raises
     ------
@@ -200,8 +238,8 @@ def scan(path: Path) -> tuple[Block, ...]:
         If the file is missing, no FITS file, or cut short.
     """
     blocks: list[Block] = []
-    with open_stream(path) as stream:
-        total = 0 if isinstance(stream, gzip.GzipFile) else path.stat().st_size
+    with open_stream(path if source is None else source) as stream:
+        total = 0 if isinstance(stream, gzip.GzipFile) else (source or path).stat().st_size
         while raw := _read_header(stream, path, first=not blocks):
             block = _block(raw, stream, path)
             if total and block.start + block.size > total:
@@ -292,7 +330,8 @@ def open_events(path: Path, block: str = "") -> EventFile:
     InvalidFile
         If the file cannot be read, has no such table, or the table is empty.
     """
-    blocks = scan(path)
+    whole = content_file(path)
+    blocks = scan(path, None if whole is None else Path(whole.name))
     wanted = block or "EVENTS"
     extensions = blocks[1:]
     if wanted.isdigit() and 1 <= int(wanted) <= len(extensions):
@@ -302,7 +341,7 @@ def open_events(path: Path, block: str = "") -> EventFile:
     if not found:
         names = ", ".join(b.name or "unnamed" for b in extensions) or "only an image"
         raise InvalidFile(path.name, f"no event table {wanted!r} in it, but {names}; name the table as file:BLOCK")
-    table = as_table(path, found[0])
+    table = as_table(path, found[0])._replace(unpacked=whole)
     if table.rows == 0:
         raise InvalidFile(path.name, f"{found[0].name} holds no events")
     return EventFile(blocks, table)
@@ -358,7 +397,7 @@ def chunks(table: EventTable, rows: int = _ROWS) -> Iterator[Chunk]:
     """Yield the rows of a table, some at a time; a chunk is valid until the next one is asked for."""
     rows = max(1, min(rows, _MOST_CHUNK // max(table.row_bytes, 1)))
     buffer = np.empty((min(rows, max(table.rows, 1)), table.row_bytes), dtype=np.uint8)
-    with open_stream(table.path) as stream:
+    with open_stream(table.source) as stream:
         _skip(stream, table.block.start)
         for first in range(0, table.rows, rows):
             records = buffer[: min(rows, table.rows - first)]

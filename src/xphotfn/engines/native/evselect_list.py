@@ -100,7 +100,7 @@ class ListWriter:
             self.output.write(b"\x00" * (-len(block.data) % BLOCK))
             return
         left = len(block.raw_header) + padded(block.size)
-        with open_stream(self.file.table.path) as stream:
+        with open_stream(self.file.table.source) as stream:
             stream.seek(block.start - len(block.raw_header))
             while left > 0:
                 piece = stream.read(min(left, _PIECE))
