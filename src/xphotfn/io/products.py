@@ -292,26 +292,26 @@ def _times_apart(image: Image, exposure: ExposureMap) -> str:
     return "the image keeps {}, the map {}".format(*said)
 
 
-def _no_counts(item: "RateMap") -> str:
-    """Say why the counts of a map cannot be measured with its exposure; empty where they can."""
+def _refuse_no_counts(item: "RateMap") -> bool:
+    """Refuse a map whose counts cannot be measured with its exposure, and return True for others."""
     image, exposure = item.image, item.exposure
     if exposure.looked_at is None and _is_cut(image, exposure):
-        return (
+        raise InvalidRecord(
             f"{image.path} was cut by regions, of which its exposure map does not know: there would be exposure and "
             "no count; take the pair from rate_maps(...), or join it with xp.joined(image, exposure)"
         )
     apart = _times_apart(image, exposure)
     if apart:
-        return (
+        raise InvalidRecord(
             f"image {image.path} and exposure map {exposure.path} hold different times, and the rate would be "
             f"wrong: {apart}; make the exposure map from this image, or from the event list with the same good time"
         )
     if not _holds_whole_counts(item):
-        return (
+        raise InvalidRecord(
             f"{image.path} does not hold whole counts: an image that was resampled, smoothed or "
             "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry"
         )
-    return ""
+    return True
 
 
 def _holds_whole_counts(item: "RateMap") -> bool:
@@ -386,9 +386,7 @@ class RateMap:
     def _check_counts(self) -> None:
         whole = self.exposure.looked_at is None
         key = ("counts", *_keys(self), self.image.obs_id, self.image.instrument, whole)
-        problem = _CACHE.get(key, lambda: (_no_counts(self), 1))
-        if problem:
-            raise InvalidRecord(problem)
+        _CACHE.get(key, lambda: (_refuse_no_counts(self), 1))
 
     def window(self, rows: slice, columns: slice) -> tuple[NDArray[Any], NDArray[Any]]:
         """Return counts and exposure of a part of the map, as :attr:`counts` and its exposure map have them; read-only.
