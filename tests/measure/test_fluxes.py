@@ -273,3 +273,16 @@ def test_bremsstrahlung_of_the_targets_redshift_has_its_k_correction():
         1e-13 * FLUX, CLUSTER, kcorrection=1, absorbed=False
     )
     assert float(ratio) == pytest.approx(0.9489, abs=5e-5)
+
+
+def test_a_table_without_rows_has_columns_of_fluxes():
+    none = xp.fluxes(rates([(0, "pn", 50, 100)])[:0], ecf=factor())
+    assert len(none) == 0
+    assert none["flux"].unit == FLUX
+
+
+def test_a_map_says_its_filter(tmp_path):
+    from xphotfn.testing.examples import example_rate_map
+
+    found = xp.photometry(example_rate_map(), [149.591375, -11.0887] * u.deg, 20 * u.arcsec)
+    assert list(found["filter"]) == [example_rate_map().filter] == ["Thin1"]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.measure.joint_table import COMBINED, texts_of
+from xphotfn.measure.joint_table import COMBINED, groups_of, texts_of
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter
@@ -83,14 +83,13 @@ def factors_of_rows(table: Any, given: Any) -> RowFactors:
             'table["filter"] = "Thin1"'
         )
     by_row = {(ecf.instrument, ecf.filter, text): ecf for ecf in ecfs for text in band_texts(ecf.band)}
-    cameras, bands = texts_of(table, "instrument"), texts_of(table, "band")
-    filters = texts_of(table, "filter")
-    rate_of = texts_of(table, "rate_of") if "rate_of" in table.colnames else np.full(len(table), "aperture")
-    keys, inverse = np.unique(np.stack([cameras, filters, bands, rate_of]), axis=1, return_inverse=True)
-    chosen = [_chosen(by_row, (str(c), str(f), str(b)), str(of)) for c, f, b, of in keys.T]
-    pick = np.asarray(inverse, dtype=np.intp).reshape(-1)
+    keys = [texts_of(table, name) for name in ("instrument", "filter", "band")]
+    keys.append(texts_of(table, "rate_of") if "rate_of" in table.colnames else np.full(len(table), "aperture"))
+    first, group = groups_of(*keys)
+    rows = zip(*(key[first] for key in keys), strict=True)
+    chosen = [_chosen(by_row, (str(c), str(f), str(b)), str(of)) for c, f, b, of in rows]
     values, systematic = (
-        np.array([getattr(ecf, name) for ecf in chosen], dtype=np.float64)[pick]
+        np.array([getattr(ecf, name) for ecf in chosen], dtype=np.float64)[group]
         for name in ("ct_cm2_per_erg", "systematic")
     )
     kind = ecfs[0].kind if ecfs else ""

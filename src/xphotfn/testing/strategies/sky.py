@@ -104,18 +104,19 @@ def targets(draw: st.DrawFn, *, kind: str | None = None) -> Target:
     chosen = one_of_kinds(draw, kind, KINDS)
     name, extra = draw(NAME), draw(EXTRA)
     ra, dec = draw(positions())
+    nh = draw(st.none() | st.floats(1e19, 1e23).map(lambda value: value / u.cm**2))
     if chosen == "point":
-        return point_source(name, ra, dec, radius=draw(_ANGULAR_RADII), extra=extra)
+        return point_source(name, ra, dec, radius=draw(_ANGULAR_RADII), nh=nh, extra=extra)
     redshift = draw(st.floats(1e-3, 3.0))
     if chosen in ("extended", "position"):
         far = draw(st.booleans())
         radius = draw(_ALL_RADII if far else _ANGULAR_RADII)
-        known = extended_source(name, ra, dec, radius=radius, redshift=redshift if far else None, extra=extra)
+        known = extended_source(name, ra, dec, radius=radius, redshift=redshift if far else None, nh=nh, extra=extra)
         return evolve(known, kind=chosen)
     r200, r500, r2500 = (draw(_ALL_RADII) if draw(st.booleans()) else None for _ in range(3))
     return galaxy_cluster(
         name, ra, dec, redshift=redshift, r200=r200, r500=r500, r2500=r2500,
-        cosmology=draw(_cosmologies()), nh=draw(st.none() | st.just(3e20 / u.cm**2)), extra=extra,
+        cosmology=draw(_cosmologies()), nh=nh, extra=extra,
     )  # fmt: skip
 
 
