@@ -8,8 +8,10 @@ import tracemalloc
 import numpy as np
 import pytest
 from astropy.io import fits
+from click.testing import CliRunner
 
 import xphotfn as xp
+from xphotfn.cli import main
 from xphotfn.engines.native.events import open_events, scan
 from xphotfn.errors import InvalidFile
 from xphotfn.io import bounded
@@ -165,6 +167,17 @@ def test_a_bad_file_is_left_out_and_the_others_are_found(tmp_path, pair, bad, na
     assert found[0].exposures[0].products[0].file.path.startswith(str(good))
     left = xp.inventory(tmp_path).left_out
     assert any(item.file == "loop.fits" for item in left)
+
+
+def test_an_exposure_map_in_no_unit_of_one_leaves_the_others(tmp_path, pair):
+    pair(tmp_path / "good", "0000000101")
+    fits.setval(pair(tmp_path / "victim", "0000000201") / "expmap.fits", "BUNIT", value="parsec")
+    (left,) = xp.inventory(tmp_path).left_out
+    assert (left.file, left.reason) == ("victim/expmap.fits", "unreadable")
+    assert "is in 'parsec' (BUNIT)" in str(left)
+    told = CliRunner().invoke(main, ["photometry", str(tmp_path), "--ra", "10", "--dec", "20", "--radius", "30arcsec"])
+    assert told.exit_code == 0, told.output
+    assert "0000000101" in told.stdout
 
 
 @pytest.fixture

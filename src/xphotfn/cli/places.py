@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, ShapeMismatch
+from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnError
 
 __all__ = ("exposure_map_of", "is_store", "maps_of", "product_of", "run_of", "unique")
 
@@ -90,7 +90,7 @@ def _of_folder(folder: Path) -> Iterator[Any]:
                             _found(xp.Image, observation, exposure, product),
                             _found(xp.ExposureMap, observation, exposure, other),
                         )
-                    except ShapeMismatch as error:
+                    except XphotfnError as error:  # a pair that is of no use leaves the others
                         say(f"note: {observation.obs_id}: {error}")
 
 

@@ -10,11 +10,12 @@ from xphotfn.commands.pps_names import parse_pps_name
 from xphotfn.commands.subspace import is_unplaced, macro_flags, subspace_of
 from xphotfn.commands.time_cut import time_ranges, times_are_cut
 from xphotfn.commands.xproc import card_parameters
-from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord
+from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord, UnitMismatch
 from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.cards import MOST_FIELDS, Cards
 from xphotfn.io.closer import holds_whole_counts, share_outside_field
 from xphotfn.io.energies import band_of_product, energies_of
+from xphotfn.io.exposure_units import exposure_unit
 from xphotfn.io.fits import read_headers
 from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic, on_times
 from xphotfn.io.layout import Hint
@@ -360,7 +361,12 @@ def _product(said: Said, look: _Cards, header: Cards, file: TreeFile, hint: Hint
     is_map = said["kind"] == "exposure_map"
     if is_map and _WITHOUT_VIGNETTING.search(str(header.get("XPROC0", ""))):
         return {"reason": "unvignetted"}
-    if not is_map and not holds_whole_counts(file.file.path, header):
+    if is_map:
+        try:
+            exposure_unit(header, file.name)
+        except UnitMismatch as error:
+            return {"reason": "unreadable", "detail": str(error)}
+    elif not holds_whole_counts(file.file.path, header):
         return {"reason": "model"}
     try:
         band = band_of_product(header, file.file.path, kind=said["kind"])
