@@ -3,11 +3,13 @@
 Mutants are made from a seed and its number, so that a failure names the one to look at. ``--slow`` makes 1,000 of each.
 """
 
+import os
 import random
 import resource
 import shutil
 import time
 import warnings
+from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -291,6 +293,48 @@ def command_lines(root):
         assert result.exit_code in (0, 1, 2), words
 
     return attack
+
+
+NOT_TEXT = os.fsdecode(b"st\xffore")
+WHERE = ["--ra", "10", "--dec", "20"]
+NAMED = [
+    ["snr", "d", *WHERE, "--radius", "100kpc", "--redshift", "1e300"],
+    ["snr", "d", *WHERE, "--radius", "1e300arcsec"],
+    ["snr", "d", *WHERE, "--radius", "1arcmin", "--within", "1e300arcsec"],
+    ["photometry", "d", *WHERE, "--radius", "1e300arcsec"],
+    ["view", "d/img.fits", "-o", "v.png", "--smooth", "720deg"],
+    ["find", "d\0"],
+    ["find", "a" * 5000],
+    ["photometry", "d", "--positions", f"{'x' * 300}.csv", "--radius", "3arcsec"],
+    ["snr", "d", *WHERE, "--radius", "1arcmin", "--flares", "a" * 5000],
+    ["snr", "d", *WHERE, "--radius", "1arcmin", "--prefer", "a\0b"],
+    ["snr", "d", *WHERE, "--radius", "1arcmin", "--name", "\0"],
+    ["plan", "d", *WHERE, "--selection", f"PI in [{'9' * 400}:2]"],
+    ["plan", "d", *WHERE, "--selection", "(" * 3000],
+]  # fmt: skip
+
+
+def plainly(words):
+    """Return the status of a command, which says what is wrong in a sentence."""
+    result = CliRunner().invoke(main, words)
+    assert result.exception is None or isinstance(result.exception, SystemExit), (words, result.exception)
+    assert "Traceback" not in result.output
+    return result.exit_code
+
+
+def test_command_lines_that_ended_in_a_traceback_end_in_a_sentence(elsewhere):
+    image_pair(Path("d"), "0000000101")
+    statuses = [plainly(words) for words in NAMED]
+    assert set(statuses) <= {0, 1}
+    assert [statuses[n] for n in (0, 1, 3, 4, 5, 6, 7, 8, 9, 11, 12)] == [1] * 11
+
+
+def test_a_store_whose_name_is_no_text_is_a_store(elsewhere):
+    image_pair(Path("d"), "0000000101")
+    assert plainly(["run", "d", *WHERE, "--store", NOT_TEXT]) == 0
+    for words in (["runs", NOT_TEXT], ["verify", NOT_TEXT], ["report", NOT_TEXT, "-o", "r"]):
+        assert plainly(words) == 0
+    assert plainly(["photometry", NOT_TEXT, *WHERE, "--radius", "30arcsec", "-o", f"{NOT_TEXT}.csv"]) == 0
 
 
 ATTACKS = {

@@ -27,6 +27,7 @@ PASSED_ON = {
     "io.regions": "what is wrong with a shape, raised below in the same file",
     "io.tables": "what is wrong with a row of the table, raised below in the same file",
     "io.image_data": "the message of io.blocks",
+    "io.products": "what is wrong with the counts, said below in the same file",
     "measure.cleaning": "the message of the reader of the file",
     "measure.images": "the message of the reader of the file",
 }

@@ -410,4 +410,6 @@ def test_masks_smoothed_maps_and_limits_are_drawn(rate_map):
 
 def test_a_width_beyond_the_image_is_refused(rate_map):
     with pytest.raises(InvalidRecord, match="wider than the image"):
+        view(rate_map, smooth=1 * u.deg)
+    with pytest.raises(InvalidRecord, match="wider than the sky"):
         view(rate_map, smooth=720 * u.deg)

@@ -34,7 +34,7 @@ _AT_ONCE = 10_000  # steps of a graph: dask holds some kB of each until all are 
 
 def keys_of(plan: "Plan | _Steps", engine: Engine, store: Store) -> dict[str, str]:
     """Return the dask key of each step: a digest of engine, store and step, known before anything has run."""
-    base = f"{engine.identity}\0{store.path}\0".encode()
+    base = f"{engine.identity}\0{store.path}\0".encode(errors="surrogateescape")  # paths may be no text
     return {s.id: f"{s.command.task}-{digest_bytes(base, s.id.encode())}" for s in plan.steps}
 
 

@@ -132,9 +132,14 @@ def _number(value: Any) -> float | None:
         raise InvalidRecord(f"redshift must be a number, got {value!r}") from error
 
 
+_FARTHEST = 1100.0  # the last scattering
+
+
 def _redshift(_record: object, _attribute: object, value: float | None) -> None:
     if value is not None and not (math.isfinite(value) and value > 0):
         raise InvalidRecord(f"redshift must be above 0, got {value!r}")
+    if value is not None and value > _FARTHEST:
+        raise InvalidRecord(f"redshift must be at most {_FARTHEST:g}, beyond which nothing shines, got {value!r}")
 
 
 def _column(_record: object, _attribute: object, value: float | None) -> None:

@@ -13,6 +13,8 @@ from xphotfn.units import quantity
 
 __all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "luminosity_distance_cm", "radius_deg")
 
+_WHOLE_SKY = 180.0
+
 
 def radius_deg(radius: Any, target: Target | None) -> float:
     """Return a radius in degrees; a length needs a target with a redshift.
@@ -29,7 +31,7 @@ def radius_deg(radius: Any, target: Target | None) -> float:
     UnitMismatch
         If the unit is neither angle nor length, or a length has no redshift to go with.
     InvalidRecord
-        If the radius is negative.
+        If the radius is negative, or wider than the sky.
 
     Examples
     --------
@@ -52,6 +54,8 @@ def radius_deg(radius: Any, target: Target | None) -> float:
         raise UnitMismatch(f"a radius must be an angle or a length (kpc), got {radius}")
     if not 0 <= degrees < math.inf:
         raise InvalidRecord(f"a radius must be finite and must not be negative, got {radius}")
+    if degrees > _WHOLE_SKY:
+        raise InvalidRecord(f"a radius must not be wider than the sky (180 deg), got {radius}: give less")
     return degrees
 
 
