@@ -29,7 +29,7 @@ __all__ = (
     "shares_of",
 )
 
-MARGIN = 80  # pixels around each map, so that windows lie within it
+MARGIN = 150  # pixels around each map, so that windows lie within it
 
 
 def _ratios(values: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:

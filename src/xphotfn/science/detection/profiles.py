@@ -23,7 +23,7 @@ LARGEST_EXTENT = 120.0  # arcsec
 _BEND = 4.0  # arcsec; extents are spaced evenly below it, by factors above
 _U_LAST = float(np.arcsinh(LARGEST_EXTENT / _BEND))
 _RADII = 448
-_LARGEST_RADIUS, _RADIUS_BEND = 160.0, 4.0  # pixels, and pixels squared
+_LARGEST_RADIUS, _RADIUS_BEND = 220.0, 4.0  # pixels, and pixels squared
 _V_LAST = float(np.log1p(_LARGEST_RADIUS**2 / _RADIUS_BEND))
 _WAVES, _LARGEST_WAVE = 1100, 2.5  # per pixel
 

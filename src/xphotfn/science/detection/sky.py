@@ -14,7 +14,7 @@ from xphotfn.science.detection.background import Background, fit_background
 from xphotfn.science.detection.fit import Source, Window, light_of_source
 from xphotfn.science.detection.flags import along_a_line
 from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at, shares_of
-from xphotfn.science.detection.profiles import extent_at, step_of
+from xphotfn.science.detection.profiles import at, extent_at, place_of, step_of
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
 from xphotfn.science.king import OUTER_ARCSEC
 
@@ -100,15 +100,16 @@ class Sky:
 
     def _reach(self, source: Source) -> int:
         """Return the radius in pixels at which the light of a source is lost in the background."""
-        steps = np.arange(1.0, OUTER_ARCSEC / self.pixel)
+        limit = MARGIN - 4 if source.u > 0 else min(int(OUTER_ARCSEC / self.pixel) + 2, MARGIN - 4)
+        steps = np.arange(1.0, limit)
+        place = place_of(steps**2)[0]
         reach = 8.0
         for number, profiles in enumerate(source.shape.profiles):
             peak = source.rates[number] * float(self.maps[number].exposure.max(initial=0.0))
-            row = profiles.row(source.u)[0]
-            v = np.log1p(steps**2 / 4) / np.log1p(160.0**2 / 4) * (row.size - 1)
-            seen = steps[peak * np.interp(v, np.arange(row.size), row) > _FAINT * self.typical[number]]
+            (light,) = at(place, profiles.row(source.u)[0])
+            seen = steps[peak * light > _FAINT * self.typical[number]]
             reach = max(reach, float(seen[-1]) if seen.size else 0.0)
-        return min(int(reach * 1.2) + 1, MARGIN - 4)
+        return min(int(reach * 1.1) + 1, limit)
 
     def window(self, corners: Sequence[tuple[int, int]], radius: int) -> Window:
         """Return a window with background and drawn light as its background."""
@@ -132,7 +133,7 @@ class Sky:
         """Return the window in which sources are fitted together."""
         x, y = (float(np.mean([getattr(s, name) for s in sources])) for name in ("x", "y"))
         radii = [fit_radius(s, self.pixel) + int(np.ceil(np.hypot(s.x - x, s.y - y))) for s in sources]
-        radius = min(max(radii), MARGIN - 4)
+        radius = min(max(radii), _LARGEST_RADIUS + 16)
         return self.window(corners_of(sources[0].shape, x, y, self.sizes, radius), radius)
 
     def significances(self, extents: Iterable[float]) -> tuple[Floats, ...]:
