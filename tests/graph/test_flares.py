@@ -20,9 +20,9 @@ BAND = xp.energy_band(0.5 * u.keV, 2 * u.keV)
 
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory):
-    """A raw list of 6 ks with flares, and its field."""
+    """A raw list of 3 ks with flares, and its field."""
     pointing = default_scene().pointings[0]
-    camera = evolve(pointing.exposure("mos2"), ontime_s=6000.0, cleaned=False)
+    camera = evolve(pointing.exposure("mos2"), ontime_s=3000.0, cleaned=False)
     scene = evolve(default_scene(), pointings=[evolve(pointing, exposures=[camera])])
     truth = simulate_observations(tmp_path_factory.mktemp("raw"), scene=scene, products="events")
     field = xp.match_observations(truth.cluster.target, xp.find_observations(truth.folder))
@@ -95,7 +95,7 @@ def says_what_was_kept(run, goal, events):
     assert (image["FLKEPT"], image["FLTOTAL"]) == (table["FLKEPT"], table["FLTOTAL"])
     good = fits.getdata(made(run, f"{goal}_gti.fits"), 1)
     for card, within in (("FLKEPT", good), ("FLTOTAL", None)):
-        assert image[card] == pytest.approx(live_time(events, within), rel=0.003)
+        assert image[card] == pytest.approx(live_time(events, within), abs=18)
     assert image["FLKEPT"] < 0.99 * image["FLTOTAL"]
 
 
