@@ -162,6 +162,7 @@ CASES = {
     "explain": lambda m: xp.explain(m.mosaic_run().done[0].outputs[0].path),
     "exposure_at": lambda m: xp.exposure_at(m.map, WHERE),
     "extended_source": lambda m: xp.extended_source("e", 10, -5, radius=1 * u.arcmin),
+    "field_of_maps": lambda m: xp.field_of_maps(m.field.target, m.map),
     "find_centre": lambda m: xp.find_centre(m.map, m.field, region=1 * u.arcmin),
     "find_observations": lambda m: xp.find_observations(Path(m.map.path).parent),
     "find_peak": lambda m: xp.find_peak(m.map, m.field),

@@ -49,7 +49,7 @@ _WHERE = {
     "commands.image_grid": "ImageGrid",
     "io.archive": "fetch_products",
     "io.find": "Inventory find_observations inventory",
-    "io.match": "bulk_field match_observations with_regions",
+    "io.match": "bulk_field field_of_maps match_observations with_regions",
     "io.products": "ExposureMap Image RateMap",
     "io.regions": "read_regions",
     "io.source_files": "write_source_list",

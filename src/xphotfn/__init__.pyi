@@ -40,6 +40,7 @@ from xphotfn.io.find import Inventory as Inventory, find_observations as find_ob
 from xphotfn.io.good_time_files import read_flare_cut as read_flare_cut, read_good_times as read_good_times
 from xphotfn.io.match import (
     bulk_field as bulk_field,
+    field_of_maps as field_of_maps,
     match_observations as match_observations,
     with_regions as with_regions,
 )

@@ -100,6 +100,40 @@ def test_everything_works_on_a_map_of_another_telescope(tmp_path, projection, bu
     assert again.grid.projection == projection
 
 
+@pytest.mark.parametrize("bunit", ["s", "cm2 s"])
+def test_a_field_of_maps_serves_masks_snr_profiles_limits_and_pictures(tmp_path, bunit):
+    kind = {"CTYPE1": "RA---SIN", "CTYPE2": "DEC--SIN"}
+    item = xp.rate_map(*written(tmp_path, kind, {**kind, "BUNIT": bunit}), band=BAND)
+    world = xp.coord_conv(item, [70, 64] * u.pix, "deg")
+    target = xp.point_source("one", *world, radius=40 * u.arcsec)
+    ra, dec = xp.coord_conv(item, [40, 30] * u.pix, "deg").value
+    (tmp_path / "some.reg").write_text(f'fk5\ncircle({ra},{dec},30") # color=red\nimage\ncircle(71,65,5) # color=red\n')
+    field = xp.field_of_maps(target, item, regions=tmp_path / "some.reg")
+    [member] = field.members
+    assert (member.obs_id, member.observation.telescope) == ("300007", "eROSITA")
+    assert (len(member.interlopers), member.match is not None) == (1, True)
+    free = xp.interloper_mask(item, field)
+    y, x = np.indices(free.shape)
+    assert (~free == (np.hypot(x - 40, y - 30) < 7.5)).mean() > 0.9995
+    measured = xp.snr(item, field, "point", background=(1.5, 2.5))
+    assert measured.value > 15
+    assert measured.net_rate.unit == item.rate_unit
+    assert measured.net_counts == pytest.approx(400, abs=80)
+    profile = xp.surface_brightness_profile(item, field, [0, 20, 40, 80] * u.arcsec)
+    assert profile["brightness"][0] > 5 * profile["brightness"][-1]
+    peak = xp.find_peak(item, field, search=60 * u.arcsec)
+    assert u.allclose(peak.position, world, atol=10 * u.arcsec)
+    again = xp.mask(item, xp.with_centre(field, peak), "point", background=(1.5, 2.5))
+    assert again[0].sum() > 200
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    axes = xp.view(item, field=field, cross_hair=world)
+    assert axes.wcs.wcs.ctype[0] == "RA---SIN"
+    pyplot.close(axes.figure)
+    with pytest.raises(InvalidRecord, match="no coordinates physical"):
+        far = xp.Region(shape="circle", frame="physical", x=3.0, y=3.0, size=(2.0,))
+        xp.field_of_maps(target, item, regions=[far])
+
+
 def test_rates_of_photometry_equal_those_of_the_same_counts_in_seconds(tmp_path):
     """The unit of the exposure changes the unit of a rate and, level for level, nothing else."""
     tables = []

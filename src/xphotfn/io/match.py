@@ -1,6 +1,7 @@
 """Targets meet observations: a Field holds a target, what covers it and its regions."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, overload
 
 import astropy.units as u
@@ -10,12 +11,14 @@ from numpy.typing import NDArray
 
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.io.products import RateMap
 from xphotfn.io.region_use import UsedRegions, given_regions, used_regions
-from xphotfn.io.regions import RegionFile
-from xphotfn.records._fields import one_or_several
+from xphotfn.io.regions import RegionFile, read_regions
+from xphotfn.records._fields import of_kind, one_or_several
 from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.instrument import is_epic
 from xphotfn.records.left_out import FieldNote
-from xphotfn.records.observation import Observation
+from xphotfn.records.observation import XMM, Observation
 from xphotfn.records.region import Region
 from xphotfn.records.several import Several
 from xphotfn.records.source import SourceList
@@ -27,7 +30,7 @@ from xphotfn.science.shapes import pixel_shapes
 from xphotfn.science.source_regions import source_regions
 from xphotfn.units import angle_deg
 
-__all__ = ("RegionsLike", "bulk_field", "match_observations", "with_regions")
+__all__ = ("RegionsLike", "bulk_field", "field_of_maps", "match_observations", "with_regions")
 
 RegionsLike: TypeAlias = SourceList | Iterable[Region] | Mapping[str, SourceList | Iterable[Region]]
 """A list of sources, or regions, for all observations; or one for each, by ObsID."""
@@ -202,6 +205,66 @@ def bulk_field(observations: Iterable[Observation]) -> Field:
         members=[FieldObservation(observation=o, region_grid=r.grid, interlopers=r.regions) for o, r in found],
         left_out=[_of_regions(o, text) for o, r in found for text in (*r.notes, r.problem) if text],
     )
+
+
+def field_of_maps(
+    target: Target, rate_map_or_maps: RateMap | Iterable[RateMap], *, regions: str | Path | RegionsLike = ()
+) -> Field:
+    """Return the field of a target on maps of any telescope, for masks, signal-to-noise, profiles and pictures.
+
+    Parameters
+    ----------
+    target
+        The target.
+    rate_map_or_maps
+        Maps as :func:`rate_map` gives them. Those of one ObsID are one observation of the field.
+    regions
+        A DS9 region file, regions or a list of sources, for all maps; or a mapping of regions or lists by ObsID. They
+        are in degrees (fk5, icrs), or in pixels of the first map of their observation (image).
+
+    Returns
+    -------
+    Field
+        Its regions are sorted as by :func:`match_observations`: what holds the target is its own, the rest is masked.
+
+    Raises
+    ------
+    InvalidRecord
+        If there is no map, or a region is in coordinates that no map of another telescope has.
+    InvalidFile
+        If the region file cannot be read.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_field, example_rate_map
+    >>> field = field_of_maps(example_field().target, example_rate_map())
+    >>> field.name, field.obs_ids
+    ('example', ('0999990101',))
+    """
+    of_kind(target, Target, "galaxy_cluster(...), extended_source(...) or point_source(...)")
+    maps = one_or_several(rate_map_or_maps, RateMap, "rate_map(image, exposure_map, band=...)")
+    if not maps:
+        raise InvalidRecord("a field needs at least one map: give those that rate_map() made")
+    given = _given(read_regions(regions) if isinstance(regions, str | Path) else regions)
+    firsts = {item.obs_id: item for item in reversed(maps)}
+    members = [_member_of_map(target, item, given.of(obs_id)) for obs_id, item in firsts.items()]
+    members = _keep_overlaps(members) if target.kind == "cluster" else members
+    return Field(target=target, members=members, centre_ra_deg=target.ra_deg, centre_dec_deg=target.dec_deg)
+
+
+def _member_of_map(target: Target, item: RateMap, regions: Sequence[Region]) -> FieldObservation:
+    strange = next((r for r in regions if r.frame not in ("fk5", "icrs", "image") and not item.grid.has_sky), None)
+    if strange is not None:
+        raise InvalidRecord(f"{item} has no coordinates {strange.frame}: give regions in fk5, icrs or image")
+    header = item.header
+    ra, dec = (
+        float(header.get(name, at)) for name, at in (("RA_PNT", item.grid.ra_deg), ("DEC_PNT", item.grid.dec_deg))
+    )
+    telescope = XMM if is_epic(item.instrument) else str(header.get("TELESCOP", "")).strip() or "unknown"
+    observation = Observation(obs_id=item.obs_id, ra_deg=ra, dec_deg=dec, telescope=telescope)
+    away = 60 * float(separation_deg(ra, dec, target.ra_deg, target.dec_deg))
+    masking = tuple(region for region in regions if region.masks)
+    return _member(target, observation, away, UsedRegions(masking, item.grid))
 
 
 def with_regions(field: Field, sources_or_regions: RegionsLike) -> Field:

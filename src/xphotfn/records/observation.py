@@ -3,17 +3,30 @@
 from collections.abc import Iterable
 from typing import final
 
-from attrs import field, frozen
+from attrs import field, fields, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, items, non_empty, not_negative, of_kind, one_of, valid_obs_id, whole
+from xphotfn.records._fields import (
+    finite,
+    items,
+    non_empty,
+    not_negative,
+    of_kind,
+    one_of,
+    safe_name,
+    valid_obs_id,
+    whole,
+)
 from xphotfn.records._html import Html, block, count, facts, file_name, record_html, table
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.subspace import Subspace
 
-__all__ = ("Exposure", "FoundFile", "FoundProduct", "Observation")
+__all__ = ("XMM", "Exposure", "FoundFile", "FoundProduct", "Observation")
+
+XMM = "XMM"
+"""TELESCOP of XMM-Newton's files."""
 
 
 @final
@@ -142,12 +155,12 @@ def _left_out(values: Iterable[LeftOut]) -> tuple[LeftOut, ...]:
 @final
 @frozen(kw_only=True, repr=False)
 class Observation:
-    """One XMM-Newton observation, as found on disk.
+    """One observation, as found on disk: of XMM-Newton, or of another telescope whose maps were given.
 
     Parameters
     ----------
     obs_id
-        Ten digits.
+        Ten digits; of another telescope any plain name.
     ra_deg, dec_deg
         Pointing (RA_PNT, DEC_PNT).
     object_name, date
@@ -158,9 +171,11 @@ class Observation:
         Attitude history, DS9 region file and calibration index, or None.
     left_out
         Files of EPIC that were found and are not used, and why.
+    telescope
+        ``XMM``, or what another telescope's headers call it (TELESCOP).
     """
 
-    obs_id: str = field(validator=valid_obs_id)
+    obs_id: str
     ra_deg: float = field(converter=float, validator=finite)
     dec_deg: float = field(converter=float, validator=finite)
     object_name: str = ""
@@ -170,8 +185,11 @@ class Observation:
     regions: FoundFile | None = None
     cif: FoundFile | None = None
     left_out: tuple[LeftOut, ...] = field(default=(), converter=_left_out)
+    telescope: str = field(default=XMM, validator=non_empty)
 
     def __attrs_post_init__(self) -> None:
+        check = valid_obs_id if self.telescope == XMM else safe_name
+        check(self, fields(Observation).obs_id, self.obs_id)
         names = [(e.instrument, e.exposure_id) for e in self.exposures]
         if len(set(names)) != len(names):
             raise InvalidRecord(f"observation {self.obs_id} lists an exposure twice: {names}")

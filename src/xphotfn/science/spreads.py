@@ -7,6 +7,7 @@ import numpy as np
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.band import Band
+from xphotfn.records.instrument import is_epic
 from xphotfn.science.king import EPIC_KING
 
 __all__ = ("band_energy_ev", "chosen_spread")
@@ -36,6 +37,11 @@ def chosen_spread(psf: Any, instrument: str, name: str) -> Any:
     """
     chosen = psf.get(instrument) if isinstance(psf, Mapping) else psf
     if isinstance(chosen, str) and chosen == "epic":
+        if not is_epic(instrument):
+            raise InvalidRecord(
+                f'psf="epic" is of XMM-Newton, and {name} is of another telescope: give psf= of its own, as '
+                "EncircledEnergyTable.from_image makes of an image of a point source, or leave psf out"
+            )
         if instrument not in EPIC_KING:
             raise InvalidRecord(
                 f"{name} is of no single camera, so it has no published profile: measure the maps of each camera and "

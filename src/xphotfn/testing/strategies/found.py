@@ -108,6 +108,7 @@ def observations(draw: st.DrawFn, *, obs_id: str | None = None) -> Observation:
         obs_id=draw(OBS_IDS) if obs_id is None else obs_id, ra_deg=grid.ra_deg, dec_deg=grid.dec_deg,
         object_name=draw(TEXT), date=draw(DATES), exposures=[draw(_exposures(camera, grid)) for camera in cameras],
         attitude=attitude, regions=region_file, cif=cif, left_out=draw(st.lists(left_outs(), max_size=2)),
+        telescope="XMM" if obs_id else draw(st.sampled_from(("XMM", "CHANDRA"))),
     )  # fmt: skip
 
 
