@@ -214,7 +214,7 @@ RECORDS = (
         ),
         {"instrument": "rgs1"},
     ),
-    case(Observation, xst.observations(), {"obs_id": "404910601"}),
+    case(Observation, xst.observations(), {"obs_id": "../04910601"}),
     case(FieldObservation, xst.fields(bulk=False).map(lambda field: field.members[0]), None),
     case(Field, xst.fields(), {"members": (), "left_out": ()}, relatives=xst.fields(bulk=False), examples=30),
     case(Measurement, xst.measurements(), {"method": ""}),
