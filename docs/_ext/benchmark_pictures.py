@@ -13,7 +13,7 @@ from typing import Any
 DOCS = Path(__file__).resolve().parents[1]
 BENCHMARKS = DOCS.parent / "benchmarks"
 PACKAGE = DOCS.parent / "src" / "xphotfn"
-ROOMS = ("engines/native", "data")
+ROOMS = ("engines/native", "science/detection", "data")
 
 
 def newest() -> float:
@@ -66,6 +66,33 @@ def draw_exposure_ratios(folder: Path) -> None:
         exposure_accuracy.picture(path, camera, maps[camera])
 
 
+def draw_detection(folder: Path) -> None:
+    """Draw the search of the example: its sources, its significance, what its fits leave, and a selection function."""
+    import detection_completeness
+    from matplotlib.figure import Figure
+
+    import xphotfn as xp
+    from xphotfn.plot.report_sources import draw_residual
+    from xphotfn.testing.examples import example_detection
+
+    names = ("detection_sources", "detection_significance", "detection_residual", "completeness")
+    paths = {name: folder / f"{name}.png" for name in names}
+    if fresh(*paths.values()):
+        return
+    run = example_detection()
+    item, found = xp.rate_maps(run)[0], xp.source_lists(run)
+    xp.save_view(item, paths["detection_sources"], sources=found, smooth="8 arcsec", dpi=80, overwrite=True)
+    significance = xp.detection_map(item)
+    xp.save_view(significance, paths["detection_significance"], like=item, stretch="asinh", dpi=80, overwrite=True)
+    figure = Figure(figsize=(9, 4), layout="constrained")
+    draw_residual(figure, run, "0999990101")
+    figure.savefig(paths["detection_residual"], dpi=80, metadata={"Software": None})
+    if detection_completeness.TABLE.is_file():
+        detection_completeness.draw_completeness(paths["completeness"])
+    else:
+        draw_note(paths["completeness"], "this picture needs docs/tables/completeness.csv, which --write makes")
+
+
 def draw_note(path: Path, words: str) -> None:
     """Draw a sentence where a picture cannot be made."""
     from matplotlib.figure import Figure
@@ -84,6 +111,7 @@ def make(app: Any) -> None:
     folder.mkdir(exist_ok=True)
     draw_statistics(folder)
     draw_exposure_ratios(folder)
+    draw_detection(folder)
 
 
 def setup(app: Any) -> dict[str, bool]:

@@ -8,7 +8,7 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import NDArray
 
-from xphotfn.errors import XphotfnError
+from xphotfn.errors import ProductMissing, XphotfnError
 from xphotfn.graph.result import Run
 from xphotfn.io.fits import read_array
 from xphotfn.plot.report_html import Html, element, number, with_error
@@ -16,7 +16,7 @@ from xphotfn.plot.thumbnails import LEVELS, Box, box_of, png
 from xphotfn.records.band import Band
 from xphotfn.records.source import DetectedSource, SourceList
 
-__all__ = ("Residual", "residual_levels", "residuals", "sources_section")
+__all__ = ("Residual", "draw_residual", "residual_levels", "residuals", "sources_section")
 
 _MOST_SIGMA, _SMOOTH_PIX = 5.0, 2.0
 _SIDE = 512
@@ -122,6 +122,34 @@ def _colours() -> NDArray[np.uint8]:
 
     table = mpl.colormaps["RdBu_r"](np.linspace(0.0, 1.0, LEVELS - 1))[:, :3]
     return np.vstack([[(0, 0, 4)], np.rint(table * 255)]).astype(np.uint8)
+
+
+def draw_residual(figure: Any, run: Run, obs_id: str) -> None:
+    """Draw the background of an observation, and what its fits leave, into a matplotlib figure.
+
+    Parameters
+    ----------
+    figure
+        The figure; it is filled.
+    run
+        A run with background maps.
+    obs_id
+        The observation.
+    """
+    files = {(p.kind, p.what): path for p, path, _ in run.products() if p.obs_id == obs_id}
+    pairs = [(path, files["background_map", what]) for (kind, what), path in files.items()
+             if kind == "image" and ("background_map", what) in files]  # fmt: skip
+    levels = _levels(pairs)
+    if levels is None:
+        raise ProductMissing(f"the run has no background map of {obs_id}: use plan_detection")
+    background = sum(read_array(path)[0] for _, path in pairs)
+    first, second = figure.subplots(1, 2)
+    image = first.imshow(np.where(background > 0, background, np.nan), origin="lower")
+    figure.colorbar(image, ax=first, label="background, counts a pixel")
+    image = second.imshow(_colours()[levels], origin="lower")
+    second.set_title("counts less background and sources, -5 to 5 sigma", fontsize="small")
+    for ax in (first, second):
+        ax.set(xticks=[], yticks=[])
 
 
 _COLUMNS = (("Source", ""), ("RA", "deg"), ("Dec", "deg"), ("Error", "arcsec"), ("Counts", "ct"), ("Rate", "ct/s"),
