@@ -27,7 +27,8 @@ def _script(code):
 def modules_of_snr(folder, facts):
     """Import what ``xphotfn snr`` imports, and do nothing, in a new process."""
     names = (Path(folder) / "modules_of_snr.txt").read_text().split()
-    return _script("import importlib\nfor name in " + repr(names) + ":\n    importlib.import_module(name)")
+    code = "import contextlib, importlib\nfor name in " + repr(names) + ":\n"
+    return _script(code + "    with contextlib.suppress(Exception):\n        importlib.import_module(name)")
 
 
 def quotient(folder, facts):

@@ -63,7 +63,8 @@ def quantity(value: Any, what: str, example: str) -> Quantity:
         result = value if isinstance(value, Quantity) else Quantity(value)
     except (TypeError, ValueError) as error:
         raise UnitMismatch(f"{what} must be a quantity such as {example}, got {value!r}") from error
-    if result.unit == u.dimensionless_unscaled:
+    # astropy's == would format both units into the text of an error that it catches, at every call
+    if getattr(result.unit, "bases", None) == [] and result.unit.scale == 1:
         raise UnitMismatch(f"{what} needs a unit: write for example {example}, got {value!r}")
     return result
 
