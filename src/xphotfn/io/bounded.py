@@ -11,10 +11,12 @@ MOST_TEXT = 64 * 2**20
 """Bytes of a text: a region file, a table."""
 
 
-MOST_UNPACKED = 2**30
+MOST_UNPACKED = 2**29
 """Bytes that a gzipped file may hold, or 20 times its own size where that is more: 1 MB of gzip can hold 1 GB."""
 
 _MOST_TIMES = 20
+_GZIP = 31  # how zlib calls gzip with its checksum
+_SLICE, _PIECE = 2**18, 2**22  # bytes that go in and come out at a time: what is refused takes no more
 _MOST_PACKED = 2**32
 
 
@@ -46,16 +48,24 @@ def unpacked(content: bytes, path: str) -> bytes:
     b'SIMPLE'
     """
     parts: list[bytes] = []
-    left, rest = max(MOST_UNPACKED, _MOST_TIMES * len(content)), content
-    while rest:
-        member = zlib.decompressobj(wbits=31)  # 31: gzip with its checksum
-        parts.append(member.decompress(rest, left + 1))
-        left -= len(parts[-1])
-        check_unpacked(sum(map(len, parts)), len(content), path)
-        if not member.eof:
-            raise EOFError("the end of the gzip data is missing")
-        rest = member.unused_data.lstrip(b"\0")
-    return parts[0] if len(parts) == 1 else b"".join(parts)
+    size, at, rest = 0, 0, b""
+    member = zlib.decompressobj(wbits=_GZIP)
+    while rest or at < len(content):
+        if not rest:
+            rest, at = content[at : at + _SLICE], at + _SLICE
+        if member.eof:  # zeros that fill a block may follow, or another member
+            rest = rest.lstrip(b"\0")
+            member = zlib.decompressobj(wbits=_GZIP) if rest else member
+        if rest:
+            parts.append(member.decompress(rest, _PIECE))
+            rest = member.unused_data if member.eof else member.unconsumed_tail
+            size += len(parts[-1])
+            check_unpacked(size, len(content), path)
+    if not member.eof:
+        parts.append(member.flush())
+    if not member.eof:
+        raise EOFError("the end of the gzip data is missing")
+    return b"".join(parts)
 
 
 def read_bounded(path: str | Path, *, most: int) -> bytes:
