@@ -106,3 +106,12 @@ def test_units_are_kept_in_the_table(made, tmp_path):
     done = call("profile", made / "data", *WHERE, "--store", made / "store", *rings, "-o", output)
     assert done.exit_code == 0, done.output
     assert QTable.read(output)["brightness"].unit == u.ct / u.s / u.arcmin**2
+
+
+def test_neighbours_are_solved_together_on_request(made, tmp_path):
+    (tmp_path / "places.csv").write_text("ra,dec\n52.31,-33.72\n52.318,-33.72\n")
+    how = ["--positions", tmp_path / "places.csv", "--radius", "10arcsec", "--band", "0.5-2keV", "--psf", "epic"]
+    found = rows("photometry", made / "data", *how, "--neighbours", "together")
+    assert any(row["neighbour_counts"] for row in found)
+    refused = call("photometry", made / "data", *how[:-2], "--neighbours", "together")
+    assert "needs psf=" in refused.output

@@ -192,7 +192,8 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 @click.option("--limit-confidence", type=float, default=0.95, show_default=True, help="Of the upper limit.")
 @click.option(
     "--neighbours", metavar="WHAT",
-    help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec.",
+    help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec; or "
+    "together (with --psf): solve the rates of those in each other's wings.",
 )  # fmt: skip
 @weights_options
 @out_of_time_option
@@ -226,7 +227,7 @@ def photometry(
     names, where, radii = measured_places(positions, (ra, dec, name), radius)
     maps = unique(maps_of(place, [values.band(text) for text in bands], run=run))
     given = {name: value for name, value in how.items() if value is not None}
-    if given.get("neighbours", "positions") != "positions":
+    if given.get("neighbours", "positions") not in ("positions", "together"):
         given["neighbours"] = values.radius(given["neighbours"])
     given["background_weights"] = weights_of_files(weight_files, vignetted)
     if out_of_time:
