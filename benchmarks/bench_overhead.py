@@ -153,7 +153,7 @@ def recognised(root, number, rounds):
     """Time how long it takes to see that all products of a plan are there."""
     store, plan, engine = open_store(root / "finished"), plan_of(number), Writer(content=four_kilobytes())
     how = {"scheduler": "threads", "workers": default_workers(), "tries": 1, "observe": lambda _step, _outcome: None}
-    outcomes = compute(plan, engine, store, **how)
+    outcomes, _notes = compute(plan, engine, store, **how)
     paths, keys = [o.path for done in outcomes for o in done.outputs], [done.key for done in outcomes]
 
     def stat():
@@ -161,7 +161,7 @@ def recognised(root, number, rounds):
             os.stat(path)  # noqa: PTH116
 
     def recognise():
-        assert all(isinstance(done, Done) and done.cached for done in compute(plan, engine, store, **how))
+        assert all(isinstance(done, Done) and done.cached for done in compute(plan, engine, store, **how)[0])
 
     def whole():
         assert len(xp.run(plan, engine=engine, store=store, progress=False).done) == number

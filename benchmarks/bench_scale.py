@@ -6,8 +6,10 @@ is a process of its own, whose memory is compared with what it was when the plan
 
 - memory: at most 4 kB a step more than the plan;
 - record of the run: at most 0.3 kB a step;
-- a resume, where all is there: at most as long as 10 ``os.stat`` of a product, a step;
-- ``surviving_plan`` and ``rate_maps`` from 1 to 100 hundredths of the plan: an exponent of at most 1.1.
+- a resume, where all is there: at most 10 questions to the file system a step, which are what counts where that is a
+  network's (opening, ``os.stat``, ``os.lstat``); its time is printed, in units of one ``os.stat`` here, too;
+- ``surviving_plan``, and the products of each target in turn, which rate maps and reports start from, over two decades
+  of targets: an exponent of at most 1.1 (tests/graph/test_scale.py counts the calls of rate maps and mosaics).
 """
 
 import argparse
@@ -23,14 +25,16 @@ from pathlib import Path
 
 import numpy as np
 from astropy.io import fits
-from attrs import frozen
+from attrs import evolve, frozen
+from bench_samples import field_of
 
 import xphotfn as xp
 from xphotfn.commands.command import Command
 from xphotfn.graph.plan import Plan, Step, StepInput
+from xphotfn.records.outcome import Output
 
 OF_OBSERVATION = 24  # steps: 20 that wait for nothing, 4 that wait for five of them each
-KB_A_STEP, RECORD_KB_A_STEP, STATS_A_STEP, EXPONENT = 4.0, 0.3, 10.0, 1.1
+KB_A_STEP, RECORD_KB_A_STEP, QUESTIONS_A_STEP, EXPONENT = 4.0, 0.3, 10.0, 1.1
 
 
 @frozen
@@ -117,14 +121,42 @@ def resume(store, count):
     before, start = resident(), time.process_time()
     run = xp.run(plan, engine=engine(), store=store, progress=False)
     seconds = time.process_time() - start
+    kb = (peak() - before) / steps
     assert all(d.cached for d in run.done)
+    asked = questions(lambda: xp.run(plan, engine=engine(), store=store, progress=False))
     paths = [d.outputs[0].path for d in run.done]
     start = time.process_time()
     for path in paths:
         os.stat(path)  # noqa: PTH116 - the unit
     unit = time.process_time() - start
-    kb = (peak() - before) / steps
-    print(json.dumps({"steps": steps, "stats": seconds / unit, "ms": seconds / steps * 1e3, "kb": kb}))
+    found = {"asked": asked / steps, "stats": seconds / unit, "ms": seconds / steps * 1e3, "kb": kb}
+    print(json.dumps(found))
+
+
+def questions(function):
+    """Return how often a function asks the file system: what it opens, and each os.stat and os.lstat."""
+    count = 0
+    stat, lstat = os.stat, os.lstat
+
+    def counted(call):
+        def one(*arguments, **others):
+            nonlocal count
+            count += 1
+            return call(*arguments, **others)
+
+        return one
+
+    def opened(event, _arguments):
+        nonlocal count
+        count += event == "open"
+
+    sys.addaudithook(opened)
+    os.stat, os.lstat = counted(stat), counted(lstat)
+    try:
+        function()
+        return count
+    finally:
+        os.stat, os.lstat = stat, lstat
 
 
 def in_a_process(*words):
@@ -142,11 +174,43 @@ def exponent(function, runs):
     """Return the exponent with which a function's time grows over runs of different size."""
     times = []
     for run in runs:
+        fresh = evolve(run)  # what it has looked up before does not count
         start = time.process_time()
-        function(run)
+        function(fresh)
         times.append(time.process_time() - start)
     sizes = [len(run.plan.steps) for run in runs]
     return math.log(times[-1] / times[0]) / math.log(sizes[-1] / sizes[0]), times
+
+
+def samples(options):
+    """Print with which exponents what is asked of a sample grows: targets of one observation of three cameras."""
+    counts = (10, 100) if options.small else (40, 400, 4000)
+    runs = [run_of(number) for number in counts]
+    for name, function in (("surviving_plan", xp.surviving_plan), ("the products of each target", each_field)):
+        function(runs[0])
+        power, times = exponent(function, runs)
+        print(f"{name}: " + ", ".join(f"{n} targets {t:.3f} s" for n, t in zip(counts, times, strict=True)))
+        missed(f"exponent of {name}", power, EXPONENT, "", options.check and not options.small)
+
+
+def each_field(run):
+    return [list(run.products(field.name)) for field in run.plan.fields]
+
+
+def run_of(count):
+    """Return a run of a sample as if it had been run: of each target an exposure map failed."""
+    plan = xp.plan_photometry(
+        [field_of(n) for n in range(1, count + 1)], xp.energy_band("0.5 keV", "2 keV"), flares="keep"
+    )
+    outcomes = []
+    for one in plan.steps:
+        name = one.command.outputs[0]
+        if "_mos1_" in name and name.endswith("_expmap.fits"):
+            outcomes.append(xp.Failed(step=one.id, reason="the disk melted"))
+        else:
+            outputs = [Output(name=o, path=f"/store/{o}", digest="d") for o in one.command.outputs]
+            outcomes.append(xp.Done(step=one.id, key="0", outputs=outputs))
+    return xp.Run(plan=plan, outcomes=outcomes, store="/store", engine="none")
 
 
 def missed(what, value, limit, unit, check):
@@ -167,8 +231,10 @@ def whole(options):
             missed(f"memory of {said}", found["kb"], KB_A_STEP, "kB a step", check)
             missed(f"record of {said}", record_kb(store, found["steps"]), RECORD_KB_A_STEP, "kB a step", check)
             again = in_a_process("--resume", where, store, count)
-            print(f"resume of {said}: {again['ms']:.3f} ms and {again['kb']:.2f} kB a step")
-            missed(f"resume of {said}", again["stats"], STATS_A_STEP, "os.stat a step", check)
+            print(f"resume of {said}: {again['ms']:.3f} ms, as long as {again['stats']:.0f} os.stat here")
+            missed(f"memory of a resume of {said}", again["kb"], KB_A_STEP, "kB a step", check)
+            missed(f"resume of {said}", again["asked"], QUESTIONS_A_STEP, "questions a step", check)
+    samples(options)
 
 
 def main():

@@ -85,27 +85,27 @@ def fleet(question):
 
 def test_work_goes_where_most_room_is(fleet):
     taken = []
-    while (member := fleet.free("", frozenset(), ahead=False)) is not None:
+    while (member := fleet.free("", frozenset(), ahead=0)) is not None:
         member.busy += 1
         taken.append(member.address)
     assert sorted(taken) == sorted("abc" * 3), "each does two, and has one in hand"
     assert set(taken[:3]) == set("abc")
-    assert fleet.free("", frozenset(), ahead=True) is not None
+    assert fleet.free("", frozenset(), ahead=1) is not None
 
 
 def test_what_takes_a_resource_goes_only_to_those_that_have_it(fleet):
     fleet.usable["b"].resources["sas"] = 1
-    assert fleet.free("sas", frozenset(), ahead=False).address == "b"
+    assert fleet.free("sas", frozenset(), ahead=0).address == "b"
     fleet.usable["b"].busy = 2
-    assert fleet.free("sas", frozenset(), ahead=False) is None
-    assert fleet.free("moon", frozenset("a"), ahead=False).address == "c", "what nobody declares is not asked for"
+    assert fleet.free("sas", frozenset(), ahead=0) is None
+    assert fleet.free("moon", frozenset("a"), ahead=0).address == "c", "what nobody declares is not asked for"
 
 
 def test_a_machine_in_trouble_rests_and_is_retired_where_others_did_its_work(fleet):
     for _ in range(2):
         fleet.had_trouble("a")
         assert fleet.was_alone("a", "disk full") == ""
-    assert all(fleet.free("", frozenset(), ahead=False).address != "a" for _ in range(3))
+    assert all(fleet.free("", frozenset(), ahead=0).address != "a" for _ in range(3))
     fleet.had_trouble("a")
     assert "node7 (a): is given no more work after 3 troubles in a row" in fleet.was_alone("a", "disk full")
     assert set(fleet.usable) == set("bc")

@@ -9,6 +9,7 @@ was closed or lost), when its worker is closed or killed.
 """
 
 import heapq
+import math
 import queue
 import time
 import warnings
@@ -31,7 +32,7 @@ from xphotfn.store.store import Store
 __all__ = ("EndWithTask", "WorkerRefused", "compute_on", "unit_of")
 
 _PATIENCE_S = 1.0  # how often to see which workers are there, and whether the scheduler is, when nothing arrives
-_SHORT_S = 0.5  # tasks that take less are given to workers ahead of time
+_AHEAD_S, _MOST_AHEAD = 0.5, 20  # short tasks are given to workers ahead of time: so much work, so many at most
 _SAY_AFTER_S = 60.0  # without a worker that could do anything
 _TRIES_ELSEWHERE = 3  # of a task that fails by a trouble of its machine
 _PAUSE_S = 0.5  # before it is tried again; twice as long each time
@@ -259,7 +260,8 @@ class _Dealer:
 
     def _submit(self) -> None:
         """Give ready units to workers that have room."""
-        ahead = self.timed > 0 and self.seconds / self.timed < _SHORT_S
+        mean = max(self.seconds / self.timed, _AHEAD_S / _MOST_AHEAD) if self.timed else math.inf
+        ahead = int(_AHEAD_S / mean)
         resource = getattr(self.engine, "resource", "")
         while self.ready:
             task = self.ready[0][2]

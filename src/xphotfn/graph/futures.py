@@ -14,7 +14,7 @@ from xphotfn.graph.workers import ASKED
 __all__ = ("NotAsked", "Result", "arrivals_of", "collect", "next_of", "on_worker")
 
 _STARTED = "xphotfn-started"  # dask's topic on which workers say what they start
-_TOGETHER_S = 0.02  # what arrives within this time is dealt with at once
+_TOGETHER_S = 0.002  # what arrives within this time is dealt with at once
 _FETCH_S = 30.0  # for a result that its worker says it has
 _LISTENERS: dict[str, list["queue.SimpleQueue[Any]"]] = {}
 

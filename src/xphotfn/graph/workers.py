@@ -237,9 +237,9 @@ class _Member:
         return f"{self.machine} ({self.address})"
 
 
-def _room(member: _Member, slots: int, ahead: bool) -> float:
+def _room(member: _Member, slots: int, ahead: int) -> float:
     """Return how much more a worker can be given, as a share of what it can do at once."""
-    return (slots + (slots if ahead else 1) - member.busy) / slots
+    return (slots + max(1, slots * ahead) - member.busy) / slots
 
 
 class Answers(dict[str, Any]):
@@ -306,7 +306,7 @@ class Fleet:
         """Have a worker asked again: it is not the one that answered."""
         self.usable.pop(address, None)
 
-    def free(self, resource: str, avoid: frozenset[str], ahead: bool) -> _Member | None:
+    def free(self, resource: str, avoid: frozenset[str], ahead: int) -> _Member | None:
         """Return the worker with most room for a task, None where all have enough to do.
 
         Parameters
@@ -316,7 +316,8 @@ class Fleet:
         avoid
             Workers on which it failed: taken only where there is no other.
         ahead
-            Whether each worker is given twice what it can do at once: tasks are short.
+            How many times what it can do at once each worker is given to come next: many where tasks are short; one
+            task at least.
         """
         now = time.monotonic()
         declared = bool(resource) and any(resource in m.resources for m in self.usable.values())
