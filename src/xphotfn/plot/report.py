@@ -25,7 +25,7 @@ from xphotfn.measure.centre import default_region
 from xphotfn.measure.weights import function_of_maps
 from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import published_folder, slugs
-from xphotfn.plot.report_index import index_page
+from xphotfn.plot.report_index import MOST_ROWS, index_pages
 from xphotfn.plot.report_pictures import BandPictures, band_pictures
 from xphotfn.plot.report_records import RunReport, StepReport, TargetReport
 from xphotfn.plot.report_sources import residuals
@@ -119,7 +119,8 @@ def report(
             folder, run, Asked(region, method, peak, function_of_maps(background_weights)), progress
         )
         shown = _run_report(run, [target for target, _ in made], facts, name, title)
-        _write(folder / "index.html", index_page(shown, [pics for _, pics in made]))
+        for page_name, text in index_pages(shown, [pics for _, pics in made]):
+            _write(folder / page_name, text)
         _write_csv(folder / "targets.csv", shown)
     return final / "index.html"
 
@@ -142,12 +143,23 @@ def _write_targets(folder: Path, run: Run, asked: Asked, progress: bool) -> tupl
     made: list[Made] = []
     steps: dict[str, StepReport] = {}
     with ThreadPoolExecutor(max_workers=default_workers()) as pool:
-        results = pool.map(work, parts_of(run), names, around)
+        places = _picture_folders(folder / "pictures", len(names))
+        results = pool.map(work, parts_of(run), names, places, around)
         for target, pics in _shown(results, len(names), progress):
             steps |= {s.id: evolve(s, log="", command="") for s in target.steps}
             slim = tuple(evolve(p, large=None, singles=()) for p in pics)
             made.append((evolve(target, steps=[s for s in target.steps if not s.is_good]), slim))
     return made, list(steps.values())
+
+
+def _picture_folders(pictures: Path, count: int) -> list[str]:
+    """Return for each target in which folder of the pictures its own are, with a slash; of few in that itself."""
+    if count <= MOST_ROWS:
+        return [""] * count
+    places = [f"{number // MOST_ROWS:04d}/" for number in range(count)]
+    for place in dict.fromkeys(places):
+        (pictures / place).mkdir()
+    return places
 
 
 def _shown(results: Iterator[Made], total: int, progress: bool) -> Iterator[Made]:
@@ -162,17 +174,19 @@ def _neighbours(names: Sequence[str], safe: Sequence[str]) -> list[tuple[Neighbo
     return list(zip(pairs[:-2], pairs[2:], strict=True))
 
 
-def _write_target(folder: Path, asked: Asked, part: Run, slug: str, around: tuple[Neighbour, Neighbour]) -> Made:
+def _write_target(
+    folder: Path, asked: Asked, part: Run, slug: str, place: str, around: tuple[Neighbour, Neighbour]
+) -> Made:
     """Write the page, the pictures and the shell script of one target."""
     target = target_report(part, slug, asked)
     wanted = default_region(target.field) if asked.region is None else asked.region
     pics = tuple(
-        band_pictures(folder / "pictures", f"{slug}-{band.band.name}", band, target.field, wanted)
+        band_pictures(folder / "pictures", f"{place}{slug}-{band.band.name}", band, target.field, wanted)
         for band in target.bands
     )
     script = _write_script(folder / "targets" / f"{slug}.sh", part)
     bands = [band for _, found in target.lists[:1] for band in found.bands]
-    left = [picture for band in bands for picture in residuals(folder / "pictures", slug, part, band)]
+    left = [picture for band in bands for picture in residuals(folder / "pictures", f"{place}{slug}", part, band)]
     text = target_page(target, pics, before=around[0], after=around[1], script=script, residuals=left)
     _write(folder / "targets" / f"{slug}.html", text)
     return target, pics

@@ -5,12 +5,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from toolz import partition_all
+
 from xphotfn.plot.report_html import DASH, Html, element, number, page, with_error
 from xphotfn.plot.report_pictures import BandPictures, Picture
 from xphotfn.plot.report_records import FLAGS, BandReport, RunReport, StepReport, TargetReport
 
-__all__ = ("failure", "flag_words", "index_page", "sky")
+__all__ = ("MOST_ROWS", "failure", "flag_words", "index_page", "index_pages", "sky")
 
+MOST_ROWS = 1000  # of the table on one page, and targets whose pictures are in one folder
 _SHOWN_FAILURES, _SHOWN_OF_REASON, _MOST_LISTED = 6, 3, 200
 _HEADINGS = (  # key, words, unit, title
     ("name", "Target", "", "sort by name"),
@@ -29,7 +32,12 @@ _HEADINGS = (  # key, words, unit, title
 
 
 def index_page(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) -> str:
-    """Return the first page.
+    """Return the first page; parameters as for :func:`index_pages`."""
+    return index_pages(report, pictures)[0][1]
+
+
+def index_pages(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) -> list[tuple[str, str]]:
+    """Return names and texts of the first page and, where the table is long, of those that go on with it.
 
     Parameters
     ----------
@@ -46,15 +54,32 @@ def index_page(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) ->
     rows.sort(key=lambda row: not _is_bad(row[1]))
     unused = set() if len({band.band for _, band, _ in rows}) > 1 else {"band"}
     unused |= set() if any(target.cuts for target in report.targets) else {"kept", "residual"}
-    main = element(
-        "main",
-        _summary(report),
-        _failures(report),
-        _targets(report, rows, unused),
-        _plan(report),
-        _provenance(report),
-    )
-    return page(report.title, element("header", element("h1", report.title), _subtitle(report)), main)
+    portions = list(partition_all(MOST_ROWS, rows)) or [()]
+    head = element("header", element("h1", report.title), _subtitle(report))
+    found = []
+    for place, some in enumerate(portions):
+        links = _page_links(place, len(portions), len(rows))
+        table = _targets(report, list(some), unused, links)
+        around = (_summary(report), _failures(report), table, _plan(report), _provenance(report))
+        main = element("main", *(around if place == 0 else (table,)))
+        found.append((_page_name(place), page(report.title, head, main)))
+    return found
+
+
+def _page_name(place: int) -> str:
+    return f"index-{place + 1}.html" if place else "index.html"
+
+
+def _page_links(place: int, count: int, rows: int) -> Html | None:
+    """Return links to the other pages of the table; None where there is one page only."""
+    if count == 1:
+        return None
+    first, last = place * MOST_ROWS + 1, min(rows, (place + 1) * MOST_ROWS)
+    links = [
+        element("b", str(n + 1)) if n == place else element("a", str(n + 1), href=_page_name(n)) for n in range(count)
+    ]
+    words = [f"Rows {first} to {last} of {rows}; sorting and the filter are of this page, the CSV has all. Pages: "]
+    return element("p", *words, *(part for link in links for part in (link, " ")), class_="note")
 
 
 def _is_bad(band: BandReport) -> bool:
@@ -153,7 +178,12 @@ def _missing(target: TargetReport, band: BandReport) -> Html:
     return element("p", pill, " ", link, f" ({band.band}): {band.combined.problem}", class_="failure")
 
 
-def _targets(report: RunReport, rows: list[tuple[TargetReport, BandReport, BandPictures]], unused: set[str]) -> Html:
+def _targets(
+    report: RunReport,
+    rows: list[tuple[TargetReport, BandReport, BandPictures]],
+    unused: set[str],
+    links: Html | None,
+) -> Html:
     heads = [element("th", element("span", "Picture", class_="hidden"), scope="col", class_="pic")]
     heads += [_heading(*h) for h in _HEADINGS if h[0] not in unused]
     body = [_row(target, band, pics, unused) for target, band, pics in rows]
@@ -168,6 +198,7 @@ def _targets(report: RunReport, rows: list[tuple[TargetReport, BandReport, BandP
     return element(
         "section",
         element("h2", "Targets", id="targets-title"),
+        links,
         _controls(counts, len(rows)),
         element("div", table, class_="scroll", tabindex="0", role="region", aria_labelledby="targets-title"),
         element(

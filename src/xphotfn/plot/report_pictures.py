@@ -85,7 +85,7 @@ def band_pictures(folder: Path, stem: str, shown: BandReport, target: Field, reg
     folder
         Where to write.
     stem
-        What their names start with.
+        What their names start with; before a slash, a folder in that one.
     shown
         The target in a band.
     target, region
@@ -110,11 +110,18 @@ def _safe(draw: Any, folder: Path, stem: str, shown: MapReport, band: BandReport
     if shown.rate_map is None:
         return None
     try:
-        return draw(folder / f"{stem}.png", shown.rate_map, band, target, region)
+        return _placed(draw(folder / f"{stem}.png", shown.rate_map, band, target, region), stem)
     except (XphotfnError, OSError):
         if not folder.is_dir():
             raise
         return None
+
+
+def _placed(picture: Picture, stem: str) -> Picture:
+    """Return the picture as one in the folder that its stem names, within that of all pictures."""
+    place, slash, _ = stem.rpartition("/")
+    veil = f"{place}{slash}{picture.veil}" if picture.veil else ""
+    return evolve(picture, file=f"{place}{slash}{picture.file}", veil=veil)
 
 
 def _thumbnail(path: Path, rate_map: RateMap, band: BandReport, target: Field, region: Any) -> Picture:

@@ -60,7 +60,11 @@ def residuals(folder: Path, stem: str, part: Run, band: Band) -> tuple[Residual,
         if levels is not None:
             written = folder / f"{stem}-{obs_id}-residual.png"
             written.write_bytes(png(levels, _colours()))
-            made.append(Residual(obs_id=obs_id, file=written.name, width=levels.shape[1], height=levels.shape[0]))
+            made.append(
+                Residual(
+                    obs_id=obs_id, file=str(written.relative_to(folder)), width=levels.shape[1], height=levels.shape[0]
+                )
+            )
     return tuple(made)
 
 
