@@ -435,6 +435,23 @@ env > "$NOTES/env"; pwd > "$NOTES/pwd"; cat > "$NOTES/stdin"; : > filtered.fits;
     assert Path.cwd() == here
 
 
+def test_temporary_files_are_on_the_nodes_own_disk_where_asked(install, tmp_path, monkeypatch):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(disk))
+    script = f'[ -d "${{PFILES%%;*}}" ] && : > "$TMPDIR/file" && echo "$TMPDIR" > "$NOTES/said"\n{GOOD}'
+    (tmp_path / "work").mkdir()
+    engine = SasEngine(version="20.0.0", env=install(evselect=script).items(), node_tmp=True)
+    engine.execute(COMMAND, tmp_path / "work")
+    assert (tmp_path / "said").read_text().startswith(str(disk))
+    assert not list(disk.iterdir())
+    assert engine.identity == SasEngine(version="20.0.0").identity
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "a disk"))
+    (tmp_path / "again").mkdir()
+    with pytest.raises(xp.XphotfnError, match="use a plain one"):
+        engine.execute(COMMAND, tmp_path / "again")
+
+
 def test_a_map_on_another_grid_than_its_image_is_refused(install, tmp_path):
     from xphotfn.io.write import write_image
 

@@ -53,6 +53,9 @@ class SasEngine:
         Longest time of one command, in s; then it and all that it started are killed.
     env
         SAS's environment as pairs, so that a worker on another machine needs no set-up of its own.
+    node_tmp
+        Whether SAS's temporary and parameter files are in the temporary folder of the machine that executes a command
+        (its ``TMPDIR``), not beside the products.
 
     Examples
     --------
@@ -64,6 +67,7 @@ class SasEngine:
     calibration: str = ""
     timeout_s: float = field(default=3600.0, converter=float, validator=positive)
     env: tuple[tuple[str, str], ...] = field(default=(), converter=pairs, repr=False)
+    node_tmp: bool = False
 
     def _repr_html_(self) -> str:
         return record_html(self)
@@ -106,7 +110,7 @@ class SasEngine:
             )
         before = {item.name for item in folder.iterdir()}
         _refuse_what_is_there(command, before)
-        private = Path(tempfile.mkdtemp(prefix=".sas-", dir=folder))
+        private = Path(tempfile.mkdtemp(prefix=".sas-", dir=_own_disk() if self.node_tmp else folder))
         try:
             status, text = self._run(command, folder.absolute(), private.absolute())
         finally:
@@ -147,6 +151,14 @@ class SasEngine:
         env.setdefault("SAS_RAND_SEED", "1")  # else SAS seeds by the clock, and no product could be made again
         named = {*command.inputs, *command.outputs}
         return env | {name: str(folder / value) if value in named else value for name, value in command.env}
+
+
+def _own_disk() -> str:
+    """Return the temporary folder of this machine."""
+    folder = tempfile.gettempdir()
+    if set(":; ").intersection(folder):
+        raise XphotfnError(f"TMPDIR is {folder!r}, which PFILES, a list of paths, cannot name: use a plain one")
+    return folder
 
 
 def _own_pfiles(folder: Path, private: Path) -> str:
@@ -266,7 +278,7 @@ def _tidy(folder: Path, kept: set[str]) -> None:
                 item.unlink(missing_ok=True)
 
 
-def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None) -> SasEngine:
+def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None, node_tmp: bool = False) -> SasEngine:
     """Return the engine that executes commands with an installed SAS.
 
     Parameters
@@ -275,6 +287,10 @@ def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None)
         Longest time of one command, in s.
     env
         Environment variables that replace or add to those of this process, such as ``SAS_CCFPATH``.
+    node_tmp
+        Have SAS's many small temporary files in ``TMPDIR`` of the machine that executes a command, a disk of its own,
+        rather than in the store, which is on a network on a cluster. What a killed process leaves there, the batch
+        system clears.
 
     Returns
     -------
@@ -315,7 +331,13 @@ def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None)
     kept = sorted(n for n in whole if n in _KEPT or (n.startswith("SAS_") and n not in _PER_COMMAND))
     chosen = {name: whole[name] for name in kept} | dict(env or {})
     calibration = _calibration(whole["SAS_CCFPATH"])
-    return SasEngine(version=version, calibration=calibration, timeout_s=timeout_s, env=sorted(chosen.items()))
+    return SasEngine(
+        version=version,
+        calibration=calibration,
+        timeout_s=timeout_s,
+        env=sorted(chosen.items()),
+        node_tmp=node_tmp,
+    )
 
 
 def _calibration(path: str) -> str:
