@@ -4,6 +4,7 @@ A source of XGA is declared from a configured tree of observations. Here it is a
 with the radii, regions and maps that it would have: every method that is timed is XGA's own.
 """
 
+import importlib.util
 import subprocess
 import sys
 
@@ -74,6 +75,8 @@ def places_of(facts):
 
 def process_map(folder, facts):
     """Import XGA and read one rate map, in a new process."""
+    if importlib.util.find_spec("xga") is None:
+        raise ImportError("No module named 'xga'")
     item = facts["maps"][0]
     code = (
         "import warnings; warnings.simplefilter('ignore')\n"
