@@ -183,6 +183,14 @@ def test_a_search_finds_points_and_a_cluster_and_nothing_else():
     assert [f.det_ml for f in found.sources] == sorted((f.det_ml for f in found.sources), reverse=True)
 
 
+def test_a_bright_pair_is_two_sources():
+    """15 arcsec apart, one half as bright: neither may be taken for the wings of the other."""
+    found = search(_simulated(7, [(60, 60, 0.05), (63.3, 60.4, 0.025)])[:1], threshold=10).sources
+    assert [(round(f.source.x), round(f.source.y)) for f in found] == [(60, 60), (63, 60)]
+    assert [float(f.source.rates[0]) for f in found] == pytest.approx([0.05, 0.025], rel=0.1)
+    assert found[0].det_ml > 2 * found[1].det_ml > 100
+
+
 def test_without_extents_all_are_points_and_a_region_limits_the_search():
     maps = _simulated(6, [(40, 50, 0.01)], (105, 95, 8.0, 0.01))[:1]
     points = search(maps, threshold=10, extent=False)

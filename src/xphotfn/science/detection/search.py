@@ -276,9 +276,10 @@ def _judged(sky: Sky, window: Window, sources: tuple[Source, ...], which: int, g
     model = window.background + own
     for other in others:
         model = model + window.exposure * light_of_source(window, other).value * other.rates[:, None]
-    without = model - own
-    near = [s for s in others if np.hypot(s.x - source.x, s.y - source.y) < _NEAR_PIX]
-    if near and len(others) > 0:
+    without = held = model - own
+    own_rate = float(source.rates.sum())
+    near = (s for s in others if np.hypot(s.x - source.x, s.y - source.y) < _NEAR_PIX)
+    if any(float(s.rates.sum()) > own_rate for s in near):  # a brighter neighbour may take all its light
         refitted, _ = fit_sources(window, others, last_u=_LAST_U)
         without = window.background
         for other in refitted:
@@ -287,7 +288,7 @@ def _judged(sky: Sky, window: Window, sources: tuple[Source, ...], which: int, g
     seen = int(np.count_nonzero(own_rates(window, source.rates) > 0))
     size = 2 + seen + (1 if source.u > 0 else 0)
     det_ml = float(detection_likelihood(max(float(differences.sum()), 0.0), size))
-    if not _stands(sky, window, source, without, det_ml):
+    if not _stands(sky, window, source, held, det_ml):
         return None
     errors = errors_of(window, sources)[which]
     ext_ml = float(extent_likelihood(gain)) if source.u > 0 else 0.0
