@@ -22,7 +22,7 @@ MATCH_PIX, BRIGHT, REAL, UNMATCHED = 4.0, 8.0, 3.0, 2.0
 PIXEL_DEG = 4.35 / 3600
 
 
-def made(folder, fields):
+def made(folder, fields, extent):
     """Write the fields with our own lists, and return the seconds of our search of three maps."""
     import detection_calibration as calibration
 
@@ -34,20 +34,20 @@ def made(folder, fields):
         x, y, rate = calibration.sources_of_sky(10, rng)
         maps = calibration.drawn(10, rng, list(zip(x, y, rate, strict=True)))
         start = time.process_time()
-        found = search(maps, threshold=4.0).sources
+        found = search(maps, threshold=4.0, extent=extent).sources
         seconds.append(time.process_time() - start)
         empty = calibration.empty(10)
         weights = [calibration.EFFICIENCY[c] for c in calibration.CAMERAS]
         steps = np.arange(-24.0, 25.0)
-        kernel = calibration.point_spread(
-            steps, steps[:, None], calibration.pointing(10).grid, calibration.king_at("pn", 256, 256)
-        )
+        king = calibration.king_at("pn", 256, 256)
+        kernel = calibration.point_spread(steps, steps[:, None], calibration.pointing(10).grid, king)
         np.savez(
             folder / f"{number}.npz",
             counts=sum(m.counts for m in maps),
             exposure=sum(w * e for w, (e, _, _) in zip(weights, empty, strict=True)),
             background=sum(b for _, b, _ in empty),
             kernel=kernel / kernel.sum(),
+            king=np.array(king),
             truth=np.array([x, y, rate * calibration.counts_per_rate(10, x, y)]),
             ours=np.array([[f.source.x, f.source.y, f.det_ml] for f in found]).T,
         )
@@ -64,7 +64,6 @@ def of_gammapy(data):
     from gammapy.datasets import MapDataset
     from gammapy.estimators import TSMapEstimator
     from gammapy.estimators.utils import find_peaks
-    from gammapy.irf import PSFKernel
     from gammapy.maps import Map, MapAxis, WcsGeom
     from gammapy.modeling.models import PointSpatialModel, PowerLawSpectralModel, SkyModel
 
@@ -72,27 +71,41 @@ def of_gammapy(data):
     ny, nx = data["counts"].shape
     geom = WcsGeom.create(npix=(nx, ny), binsz=PIXEL_DEG, skydir=SkyCoord(52, -33, unit="deg"), axes=[axis["energy"]])
     true = geom.to_image().to_cube([axis["energy_true"]])
-    half = data["kernel"].shape[0]
-    small = WcsGeom.create(
-        npix=(half, half), binsz=PIXEL_DEG, skydir=SkyCoord(52, -33, unit="deg"), axes=[axis["energy_true"]]
-    )
+    psf = _psf(axis["energy_true"], *data["king"])
     live = data["exposure"] > 0
     dataset = MapDataset(
         counts=Map.from_geom(geom, data=data["counts"][None].astype(float)),
         exposure=Map.from_geom(true, data=data["exposure"][None], unit="cm2 s"),
         background=Map.from_geom(geom, data=data["background"][None]),
-        psf=PSFKernel(Map.from_geom(small, data=data["kernel"][None])),
+        psf=psf,
         mask_safe=Map.from_geom(geom, data=live[None]),
     )
     model = SkyModel(PowerLawSpectralModel(index=2, reference="1 keV"), PointSpatialModel())
     estimator = TSMapEstimator(
-        model, kernel_width=half * PIXEL_DEG * u.deg, energy_edges=[0.5, 2.0] * u.keV, selection_optional=[]
+        model,
+        kernel_width=data["kernel"].shape[0] * PIXEL_DEG * u.deg,
+        energy_edges=[0.5, 2.0] * u.keV,
+        selection_optional=[],
     )
     start = time.process_time()
     maps = estimator.run(dataset)
     seconds = time.process_time() - start
     peaks = find_peaks(maps["sqrt_ts"], threshold=2.5, min_distance=3 * PIXEL_DEG * u.deg)
     return [[float(r["x"]), float(r["y"]), float(r["value"])] for r in peaks], seconds
+
+
+def _psf(energy, core, slope):
+    """Return a King profile as gammapy's map of a point spread function, the same everywhere."""
+    import astropy.units as u
+    from gammapy.irf import PSFMap
+    from gammapy.maps import Map, MapAxis, WcsGeom
+
+    rad = MapAxis.from_bounds(0, 300 / 3600, nbin=600, unit="deg", name="rad")
+    geom = WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180, axes=[rad, energy])
+    arcsec = rad.center.to_value(u.arcsec)
+    profile = (slope - 1) / (np.pi * core**2) * (1 + (arcsec / core) ** 2) ** -slope
+    data = np.broadcast_to(profile[None, :, None, None], geom.data_shape) / u.arcsec**2
+    return PSFMap(Map.from_geom(geom, data=data.to_value("sr-1"), unit="sr-1"))
 
 
 def of_photutils(data):
@@ -179,6 +192,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peers", default=sys.executable, help="interpreter with the peers")
     parser.add_argument("--fields", type=int, default=4)
+    parser.add_argument("--points", action="store_true", help="look for points only, as the peers do")
     parser.add_argument("--in-peers", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.in_peers:
@@ -186,7 +200,7 @@ def main():
         return
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        seconds = made(folder, options.fields)
+        seconds = made(folder, options.fields, not options.points)
         subprocess.run([options.peers, str(Path(__file__).resolve()), "--in-peers", str(folder)], check=True)
         compared(folder, seconds)
 
