@@ -3,10 +3,11 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.table import Table
+from astropy.table import Table, vstack
 from attrs import evolve
 
 import xphotfn as xp
+from xphotfn.errors import InvalidRecord
 from xphotfn.io.write import write_image
 from xphotfn.science.snr import signal_to_noise
 from xphotfn.testing import CameraExposure, Pointing, Scene, simulate_observations
@@ -53,6 +54,24 @@ def test_the_images_are_the_same_and_the_products_are_not(maps):
     assert bent.image.path == flat.image.path
     assert bent.exposure.path != flat.exposure.path
     assert flat.exposure.path.endswith("_expmap_novig.fits")
+
+
+def test_a_rate_on_a_map_without_vignetting_becomes_no_flux(maps):
+    tables = [xp.photometry(one, [10.0, 20.0] * u.deg, 60 * u.arcsec) for one in maps]
+    assert [table["vignetting"][0] for table in tables] == ["corrected", "uncorrected"]
+    bent, flat = tables
+    ecf = xp.power_law_ecf("pn", filter=maps[0].filter, band=SOFT, gamma=1.7, nh=3e20 / u.cm**2, absorbed=True)
+    assert xp.fluxes(bent, ecf=ecf)["flux"].unit == u.erg / u.cm**2 / u.s
+    for measure in (xp.fluxes, lambda table, ecf: xp.joint_photometry(table, response=ecf)):
+        with pytest.raises(InvalidRecord, match="withvignetting=yes"):
+            measure(flat, ecf=ecf)
+    at_the_source = evolve(ecf, arf_includes=("vignetting",))
+    assert xp.fluxes(flat, ecf=at_the_source)["flux"][0] * ecf.value == flat["rate"][0]
+    with pytest.raises(InvalidRecord, match="on axis"):
+        xp.fluxes(bent, ecf=at_the_source)
+    flat["obs_id"] = ["0999990302"]
+    with pytest.raises(InvalidRecord, match="vignetting corrected and uncorrected"):
+        xp.joint_photometry(vstack([bent, flat]))
 
 
 def test_a_found_map_without_vignetting_is_left_out_and_said(tmp_path):

@@ -11,6 +11,7 @@ from xphotfn.errors import InvalidRecord
 __all__ = ("flux_options", "fluxes_of", "require_said")
 
 Function = Callable[..., Any]
+_NO_PSF = " (--psf epic gives those of point sources)"
 WIDEST_DEG = 1.0  # cells of the map of hydrogen: beyond it positions have their own
 
 
@@ -55,7 +56,11 @@ def fluxes_of(table: Any, maps: Sequence[Any], options: Mapping[str, Any]) -> An
         xp.power_law_ecf(camera, filter=chosen, band=band, **given)
         for camera, chosen, band in dict.fromkeys((m.instrument, m.filter, m.band) for m in maps)
     ]
-    return xp.joint_photometry(table, response=ecfs) if joint else xp.fluxes(table, ecf=ecfs)
+    found = xp.joint_photometry(table, response=ecfs) if joint else xp.fluxes(table, ecf=ecfs)
+    say(f"note: fluxes are of {found.meta['FLUXOF']}{'' if options['psf'] else _NO_PSF}")
+    for text in (found.meta[name] for name in found.meta if name.startswith("NOTE")):
+        say(f"note: {text}")
+    return found
 
 
 def _gamma(text: str) -> float:

@@ -232,7 +232,7 @@ def photometry(
     given["background_weights"] = weights_of_files(weight_files, vignetted)
     if out_of_time:
         given["background_weights"] = xp.out_of_time_weights(maps, rest=given["background_weights"])
-    asked = {"flux": flux, "nh": nh, "absorbed": absorbed, "joint": joint}
+    asked = {"flux": flux, "nh": nh, "absorbed": absorbed, "joint": joint, "psf": how["psf"]}
     require_said(asked)
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
     table = fluxes_of(table, maps, asked)

@@ -21,6 +21,7 @@ from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic, on_times
 from xphotfn.io.layout import Hint
 from xphotfn.io.source_lists import is_source_list
 from xphotfn.io.tree import TreeFile
+from xphotfn.io.vignetting_card import has_vignetting
 from xphotfn.records.energies import Energies
 from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.instrument import instrument
@@ -34,7 +35,6 @@ _OBS_ID = re.compile(r"(?<![0-9])[0-9]{10}(?![0-9])")
 _FITS_NAME = re.compile(r".*\.(?:fits?|fts|ftz|fz|ds|cif|img|evts?)(?:\.gz)?", re.IGNORECASE)
 _REGION_NAME = re.compile(r".*\.(?:reg|ds9)", re.IGNORECASE)
 _OUT_OF_TIME = re.compile(r"OOEVLI|evcoot|[-_]oot(?:[-_.:]|\Z)", re.IGNORECASE)
-_WITHOUT_VIGNETTING = re.compile(r"\bwithvignetting=['\"]?[nf]", re.IGNORECASE)
 _MODELS = ("esplinemap", "esensmap", "easmooth", "asmooth", "eboxdetect", "emldetect")
 _MASKS = ("emask", "cheese")
 _EMPTY_FILTERS = ("closed", "calclosed")
@@ -359,7 +359,7 @@ def _product(said: Said, look: _Cards, header: Cards, file: TreeFile, hint: Hint
         on_detector = str(header.get("CTYPE1", "")).upper().startswith(("DETX", "RAWX"))
         return {"reason": "detector"} if on_detector else {"reason": "grid", "detail": error.problem}
     is_map = said["kind"] == "exposure_map"
-    if is_map and _WITHOUT_VIGNETTING.search(str(header.get("XPROC0", ""))):
+    if is_map and has_vignetting(header) is False:
         return {"reason": "unvignetted"}
     if is_map:
         try:

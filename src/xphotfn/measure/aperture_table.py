@@ -46,9 +46,10 @@ _UNITS = {
 }  # fmt: skip
 
 _PLAIN = (
-    "obs_id", "exposure_id", "instrument", "filter", "band", "position", "alpha", "significance", "rate_of",
-    "dispersion", "enclosed_fraction", "ring_fraction", "enclosed_systematic", "masked_fraction", "exposure_unit",
-    "flags", "centre_alpha", "centre_dispersion", "centre_enclosed_fraction", "centre_ring_fraction",
+    "obs_id", "exposure_id", "instrument", "filter", "band", "patterns", "vignetting", "position",
+    "alpha", "significance", "rate_of", "dispersion", "enclosed_fraction", "ring_fraction",
+    "enclosed_systematic", "masked_fraction", "exposure_unit", "flags", "centre_alpha", "centre_dispersion",
+    "centre_enclosed_fraction", "centre_ring_fraction",
 )  # fmt: skip
 COLUMNS = frozenset(_UNITS) - {"exposure"} | frozenset(_PLAIN)
 """The columns that photometry makes itself; all others come from the table of positions."""

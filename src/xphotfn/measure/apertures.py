@@ -25,6 +25,7 @@ from xphotfn.measure.aperture_table import (
     units_of,
 )
 from xphotfn.measure.aperture_together import solved_together
+from xphotfn.measure.map_facts import patterns_of, vignetting_of
 from xphotfn.measure.weights import weights_of_maps
 from xphotfn.records.field import Field
 from xphotfn.records.region import Region
@@ -305,6 +306,8 @@ def _names(item: RateMap, sky: Sky) -> dict[str, Any]:
         "instrument": item.instrument,
         "filter": item.filter or "unknown",
         "band": str(item.band),
+        "patterns": patterns_of(item),
+        "vignetting": vignetting_of(item),
     }
     names = {name: np.full(sky.ra.size, text) for name, text in who.items()}
     return {**names, "position": np.arange(sky.ra.size), "ra": sky.ra, "dec": sky.dec, "radius": 3600 * sky.radius}

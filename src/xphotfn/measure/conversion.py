@@ -115,7 +115,7 @@ def power_law_ecf(
     values = _of_table(cell, spectrum, kind) if table is None else _published(table, cell, spectrum, kind)
     return Ecf(
         ct_cm2_per_erg=values[0], instrument=camera, filter=name, band=of, spectrum=spectrum, absorbed=kind,
-        systematic=values[1], source=_SOURCES[table],
+        systematic=values[1], source=_SOURCES[table], patterns=f"0-{camera_of(camera).max_pattern}",
     )  # fmt: skip
 
 
@@ -198,6 +198,7 @@ def ecf_from_response(
     band: Band,
     arf_includes: Iterable[str],
     absorbed: bool,
+    patterns: str = "",
 ) -> Ecf:
     """Return the counts that a spectrum of one erg/cm2/s gives, by the response files of any telescope.
 
@@ -219,6 +220,8 @@ def ecf_from_response(
         with ``psf`` for the enclosed fraction, and would be corrected twice.
     absorbed
         True for the flux that arrives, False for that before the absorption.
+    patterns
+        Event patterns of the response, such as ``0-4`` or ``0``: rows of others are refused. Not compared by default.
 
     Returns
     -------
@@ -263,7 +266,7 @@ def ecf_from_response(
     return Ecf(
         ct_cm2_per_erg=value, instrument=_own_name(files.instrument), filter=files.filter, band=of, spectrum=model,
         absorbed=kind, systematic=CALIBRATION, source=" and ".join(Path(name).name for name in names),
-        arf_includes=arf_includes,
+        arf_includes=arf_includes, patterns=patterns,
     )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """Which energy conversion factor belongs to which row of a table: by camera, filter and band, or an error."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.measure.joint_table import COMBINED, groups_of, texts_of
+from xphotfn.measure.map_facts import UNCORRECTED, UNKNOWN, same_patterns
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter
@@ -21,12 +22,22 @@ _MAKER = "power_law_ecf(...) or ecf_from_response(...)"
 
 
 class RowFactors(NamedTuple):
-    """For each row its factor in ct cm2/erg and its systematic; which flux they give, and the factors used."""
+    """For each row its factor in ct cm2/erg and its systematic; which flux they give, and the factors used.
+
+    ``notes`` say what could not be compared, for the meta of a table.
+    """
 
     values: NDArray[np.float64]
     systematic: NDArray[np.float64]
     kind: str
     used: tuple[Ecf, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def meta(self) -> dict[str, str]:
+        """Factors and notes as the meta of a table has them: ``ECF1`` and so on, ``NOTE1`` and so on."""
+        said = {f"ECF{number}": str(ecf) for number, ecf in enumerate(self.used, start=1)}
+        return said | {f"NOTE{number}": note for number, note in enumerate(self.notes, start=1)}
 
 
 def ecfs_of(given: Any) -> tuple[Ecf, ...]:
@@ -65,7 +76,8 @@ def factors_of_rows(table: Any, given: Any) -> RowFactors:
     Parameters
     ----------
     table
-        With the columns ``instrument``, ``filter`` and ``band``.
+        With the columns ``instrument``, ``filter`` and ``band``, and what is known of ``rate_of``, ``patterns`` and
+        ``vignetting``.
     given
         As in :func:`ecfs_of`.
 
@@ -74,7 +86,8 @@ def factors_of_rows(table: Any, given: Any) -> RowFactors:
     ProductMissing
         If a column is missing, or no factor is of a row's camera, filter and band.
     InvalidRecord
-        If a row is of several cameras, or its rate has been corrected for what the factor's effective area holds.
+        If a row is of several cameras, its rate has been corrected for what the factor's effective area holds, or not
+        for the vignetting that it does not hold, or counts events of other patterns.
     """
     ecfs = ecfs_of(given)
     if "filter" not in table.colnames:
@@ -83,17 +96,42 @@ def factors_of_rows(table: Any, given: Any) -> RowFactors:
             'table["filter"] = "Thin1"'
         )
     by_row = {(ecf.instrument, ecf.filter, text): ecf for ecf in ecfs for text in band_texts(ecf.band)}
-    keys = [texts_of(table, name) for name in ("instrument", "filter", "band")]
-    keys.append(texts_of(table, "rate_of") if "rate_of" in table.colnames else np.full(len(table), "aperture"))
+    keys = [_texts(table, name) for name in _Row._fields]
     first, group = groups_of(*keys)
-    rows = zip(*(key[first] for key in keys), strict=True)
-    chosen = [_chosen(by_row, (str(c), str(f), str(b)), str(of)) for c, f, b, of in rows]
+    rows = [_Row(*map(str, row)) for row in zip(*(key[first] for key in keys), strict=True)]
+    chosen = [_chosen(by_row, row) for row in rows]
     values, systematic = (
         np.array([getattr(ecf, name) for ecf in chosen], dtype=np.float64)[group]
         for name in ("ct_cm2_per_erg", "systematic")
     )
     kind = ecfs[0].kind if ecfs else ""
-    return RowFactors(values, systematic, kind, tuple(dict.fromkeys(chosen)))
+    notes = dict.fromkeys(note for row, ecf in zip(rows, chosen, strict=True) for note in _not_compared(row, ecf))
+    return RowFactors(values, systematic, kind, tuple(dict.fromkeys(chosen)), tuple(notes))
+
+
+class _Row(NamedTuple):
+    """What a factor hangs on, as the columns of a table say it."""
+
+    instrument: str
+    filter: str
+    band: str
+    rate_of: str
+    patterns: str
+    vignetting: str
+
+    def __str__(self) -> str:
+        return _who(*self[:3])
+
+
+_MAY_LACK = ("rate_of", "patterns", "vignetting")
+
+
+def _texts(table: Any, name: str) -> NDArray[np.str_]:
+    """Return a column as text; what tables may lack and what is empty is unknown."""
+    if name not in _MAY_LACK:
+        return texts_of(table, name)
+    found = texts_of(table, name) if name in table.colnames else np.full(len(table), UNKNOWN)
+    return np.where(found == "", UNKNOWN, found)
 
 
 def _who(*words: str) -> str:
@@ -108,8 +146,8 @@ def band_texts(band: Band) -> tuple[str, ...]:
     return tuple(dict.fromkeys(str(other) for other in (band, *same)))
 
 
-def _chosen(ecfs: Mapping[tuple[str, str, str], Ecf], row: tuple[str, str, str], rate_of: str) -> Ecf:
-    camera, chosen, band = row
+def _chosen(ecfs: Mapping[tuple[str, str, str], Ecf], row: _Row) -> Ecf:
+    camera, chosen = row.instrument, row.filter
     if camera == COMBINED:
         raise InvalidRecord(
             "a row is of several cameras, which have no factor together: measure the single maps, and join them with "
@@ -121,23 +159,54 @@ def _chosen(ecfs: Mapping[tuple[str, str, str], Ecf], row: tuple[str, str, str],
         )
     if not blocking_filter(chosen) and is_epic(camera):
         raise ProductMissing(
-            f"a row of {camera} does not say its filter, which a factor hangs on: write it into the column filter, as "
-            "as Thin1"
+            f"a row of {camera} does not say its filter, which a factor hangs on: write it into the column filter, "
+            "such as Thin1"
         )
-    found = ecfs.get((camera, blocking_filter(chosen), band))
+    found = ecfs.get((camera, blocking_filter(chosen), row.band))
     if found is None:
         there = "; ".join(_who(*key) for key in ecfs) or "none"
-        raise ProductMissing(
-            f"no factor is of {_who(camera, chosen, band)}; those given are of {there}: make one with {_MAKER}"
-        )
-    if "vignetting" in found.arf_includes:
+        raise ProductMissing(f"no factor is of {row}; those given are of {there}: make one with {_MAKER}")
+    _require_same_light(row, found)
+    _require_same_events(row, found)
+    return found
+
+
+def _require_same_light(row: _Row, ecf: Ecf) -> None:
+    """Refuse a factor whose effective area is of other light than the rate."""
+    if row.vignetting == UNCORRECTED and "vignetting" not in ecf.arf_includes:
         raise InvalidRecord(
-            f"the effective area of {_who(*row)} includes vignetting, which the exposure map corrected already: make "
+            f"a row of {row} was measured on an exposure map without vignetting, so its rate falls with the distance "
+            "from the axis, and its flux would too: measure with a map that has it (eexpmap withvignetting=yes), or "
+            "give a factor of an ARF made at the source, arf_includes=('vignetting',)"
+        )
+    if row.vignetting != UNCORRECTED and "vignetting" in ecf.arf_includes:
+        raise InvalidRecord(
+            f"the effective area of {row} includes vignetting, which the exposure map corrected already: make "
             "the ARF on axis"
         )
-    if "enclosed" in found.arf_includes and rate_of == "source":
+    if "enclosed" in ecf.arf_includes and row.rate_of == "source":
         raise InvalidRecord(
-            f"the effective area of {_who(*row)} includes the enclosed fraction, which psf= corrected already: make "
+            f"the effective area of {row} includes the enclosed fraction, which psf= corrected already: make "
             "the ARF without it (arfgen modelee=no), or measure without psf"
         )
-    return found
+
+
+def _require_same_events(row: _Row, ecf: Ecf) -> None:
+    if UNKNOWN in (row.patterns, ecf.patterns or UNKNOWN) or same_patterns(row.instrument, row.patterns, ecf.patterns):
+        return
+    raise InvalidRecord(
+        f"a row of {row} counts events of PATTERN {row.patterns}, and its factor is of {ecf.patterns}: make the image "
+        "with those, or fold the response of yours with ecf_from_response(..., patterns=...)"
+    )
+
+
+def _not_compared(row: _Row, ecf: Ecf) -> Iterator[str]:
+    """Say what nothing tells of rows or their factor, and so was not compared."""
+    if row.vignetting == UNKNOWN:
+        yield f"{row}: nothing says whether rates are corrected for vignetting; taken as corrected"
+    if row.rate_of == UNKNOWN and "enclosed" in ecf.arf_includes:
+        yield f"{row}: nothing says whether rates are of the circle or of the whole source; taken as of the circle"
+    if is_epic(row.instrument) and row.patterns == UNKNOWN:
+        yield f"{row}: event patterns unknown; taken as those of the factor ({ecf.patterns or UNKNOWN})"
+    elif is_epic(row.instrument) and not ecf.patterns:
+        yield f"{row}: the factor does not say its event patterns; taken as those of the rows ({row.patterns})"

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
+from xphotfn.measure.aperture_table import RATE_OF
 from xphotfn.measure.factors import FLUX_COLUMNS, RATE_COLUMNS, factors_of_rows
 from xphotfn.measure.joint_table import texts_of
 from xphotfn.records.ecf import FLUX_UNIT
 
-__all__ = ("fluxes",)
+__all__ = ("fluxes", "light_of_rates", "with_enclosed")
 
 Floats = NDArray[np.float64]
 
@@ -35,7 +36,9 @@ def fluxes(table: Any, *, ecf: Any) -> Any:
         A copy of the table with ``flux``, ``flux_low``, ``flux_high`` and ``flux_limit`` in erg/cm2/s, each the rate
         over the factor; ``flux_systematic``, their relative error that no count tells: the factor's, and with ``psf``
         that of the enclosed fraction, in quadrature; it is in no interval. ``flux_kind`` is ``absorbed`` or
-        ``unabsorbed``. The meta has the factors as text (``ECF1`` and so on).
+        ``unabsorbed``. The meta has the factors as text (``ECF1`` and so on), ``FLUXOF``, of what light the fluxes
+        are, as the column ``rate_of`` says (without ``psf`` the light in the circle, which for a point is not all of
+        it), and what could not be compared of rows and factors (``NOTE1`` and so on).
 
     Raises
     ------
@@ -43,7 +46,8 @@ def fluxes(table: Any, *, ecf: Any) -> Any:
         If a column is missing, or there is no factor for a row's camera, filter and band.
     InvalidRecord
         If rows are of several cameras, absorbed and unabsorbed factors are mixed, the effective area behind a factor
-        holds what the rate was corrected for, or the table has fluxes already.
+        holds what the rate was corrected for, or not the vignetting that it was not corrected for, a factor is of other
+        event patterns than the row, or the table has fluxes already.
     UnitMismatch
         If rates are not in ct/s, as those of exposure maps in cm2 s.
 
@@ -65,13 +69,13 @@ def fluxes(table: Any, *, ecf: Any) -> Any:
     factors = factors_of_rows(table, ecf)
     rates = {name: _rates(table, name) for name in RATE_COLUMNS if name in table.colnames}
     result = ResultTable(table, copy=True)
+    result.meta |= {"FLUXOF": light_of_rates(table["rate_of"] if "rate_of" in table.colnames else ()), **factors.meta}
     for flux, rate in zip(FLUX_COLUMNS, RATE_COLUMNS, strict=True):
         if rate in rates:
             result[flux] = u.Quantity(rates[rate] / factors.values, FLUX_UNIT)
-            result[flux].info.description = f"{rate} over the factor"
+            result[flux].info.description = f"{rate} over the factor: of {result.meta['FLUXOF']}"
     result["flux_systematic"] = with_enclosed(table, factors.systematic)
     result["flux_kind"] = np.full(len(table), factors.kind, dtype="<U10")
-    result.meta |= {f"ECF{number}": str(used) for number, used in enumerate(factors.used, start=1)}
     return result
 
 
@@ -81,6 +85,20 @@ def with_enclosed(table: Any, systematic: Floats) -> Floats:
         return systematic
     profile = np.ma.filled(np.ma.asarray(table["enclosed_systematic"], dtype=np.float64), np.nan)
     return np.asarray(np.hypot(systematic, profile), dtype=np.float64)
+
+
+def light_of_rates(rate_of: Any) -> str:
+    """Return of what light rates, and so fluxes, are, by a column ``rate_of``, for the meta of a table.
+
+    Examples
+    --------
+    >>> light_of_rates(["aperture", "aperture"])
+    'the light in the whole circle: what is not live is filled'
+    """
+    kinds = {str(kind) for kind in np.ma.filled(np.ma.asarray(rate_of), "")}
+    if len(kinds) > 1:
+        return "what the column rate_of says"
+    return RATE_OF.get(next(iter(kinds), ""), "what the table does not say: it has no column rate_of")
 
 
 def _require_rates(table: Any) -> None:

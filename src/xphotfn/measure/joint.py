@@ -12,9 +12,11 @@ from scipy import special
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
 from xphotfn.io.bars import progress_bar
 from xphotfn.measure.aperture_table import ApertureFlag, units_of
+from xphotfn.measure.fluxes import light_of_rates
 from xphotfn.measure.joint_response import FLUX_UNITS, as_fluxes, response_of
 from xphotfn.measure.joint_table import (
     carried,
+    events_of_groups,
     exposure_unit_of,
     flags_of,
     groups_of,
@@ -22,6 +24,7 @@ from xphotfn.measure.joint_table import (
     require_one_place,
     require_one_rate,
     require_possible,
+    require_same_events,
     single_counts,
     texts_of,
     values_of,
@@ -142,8 +145,9 @@ def joint_photometry(
     InvalidRecord
         If a response, fraction, probability or method breaks its rule, a column holds what no measurement gives (counts
         below 0), or the rows are of no one rate: one ``position`` at several places, rates of apertures and of
-        sources, apertures of several radii, a map that comes twice, a combined map beside single ones. Also if numbers
-        in ``response`` are relative to none of the cameras, or absorbed and unabsorbed factors are mixed.
+        sources, apertures of several radii, several event patterns of one camera, exposures with and without
+        vignetting, a map that comes twice, a combined map beside single ones. Also if numbers in ``response`` are
+        relative to none of the cameras, or absorbed and unabsorbed factors are mixed.
     ShapeMismatch
         If ``enclosed`` does not fit the rows.
     UnitMismatch
@@ -203,7 +207,7 @@ def joint_photometry(
     meta |= {"METHOD": rules.method, "CONFID": rules.confidence, "LIMCONF": rules.limit_confidence}
     units = units_of(exposure_unit_of(table))
     if how.factors is not None:
-        meta |= {f"ECF{number}": str(ecf) for number, ecf in enumerate(how.factors.used, start=1)}
+        meta |= {"FLUXOF": light_of_rates(columns.get("rate_of", ())), **how.factors.meta}
         units |= FLUX_UNITS
     return _as_table(columns, meta, units)
 
@@ -212,6 +216,7 @@ def _require_joinable(table: Any, used: NDArray[np.bool_], groups: tuple[Any, An
     require_one_place(table)
     if enclosed is None:
         require_one_rate(table, *groups)
+    require_same_events(table, groups[1])
     require_different_maps(table, used, groups[1])
 
 
@@ -228,6 +233,7 @@ def _of_the_table(
         result["rate_of"] = texts_of(table, "rate_of")[first]
     if "flags" in table.colnames:
         result["aperture_flags"] = flags_of(table, used, group, first.size)
+    result |= events_of_groups(table, first, group)
     return result | carried(table, first, group, {*columns, *result})
 
 

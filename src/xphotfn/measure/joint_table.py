@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.io.exposure_units import EXPOSURE_UNITS, one_unit
 from xphotfn.measure.aperture_table import COLUMNS, units_of
+from xphotfn.measure.map_facts import UNKNOWN, same_patterns
 from xphotfn.science.coords import separation_deg
 
 __all__ = (
     "carried",
+    "events_of_groups",
     "exposure_unit_of",
     "flags_of",
     "groups_of",
@@ -20,6 +22,7 @@ __all__ = (
     "require_one_place",
     "require_one_rate",
     "require_possible",
+    "require_same_events",
     "single_counts",
     "texts_of",
     "values_of",
@@ -174,6 +177,54 @@ def require_one_rate(table: Any, first: Rows, group: Rows) -> None:
             f"position {table['position'][row]} has circles of {radius[first[group[row]]]:.6g} and {radius[row]:.6g} "
             f"arcsec in rows {first[group[row]]} and {row}, whose light differs: use one radius, or psf="
         )
+
+
+def require_same_events(table: Any, group: Rows) -> None:
+    """Refuse rates of one camera that count other events, and exposures with and without vignetting.
+
+    Raises
+    ------
+    InvalidRecord
+        If ``patterns`` differ in the rows of one camera, or ``vignetting`` in those that are joined; what is unknown is
+        not compared.
+    """
+    camera = texts_of(table, "instrument")
+    for name, of in (("patterns", groups_of(group, camera)[1]), ("vignetting", group)):
+        if name not in table.colnames:
+            continue
+        text = texts_of(table, name)
+        known = _first_known(text, of)
+        for row in np.flatnonzero(_is_known(text) & (text != known[of])):
+            if name == "patterns" and same_patterns(str(camera[row]), str(text[row]), str(known[of[row]])):
+                continue
+            raise InvalidRecord(
+                f"position {table['position'][row]} joins rates of {name} {known[of[row]]} and {text[row]} (row "
+                f"{row}), which differ: make all images and exposure maps in one way, or take the rows of one kind"
+            )
+
+
+def events_of_groups(table: Any, first: Rows, group: Rows) -> dict[str, NDArray[np.str_]]:
+    """Return ``patterns`` and ``vignetting`` of joined rows; patterns of several cameras are ``several``."""
+    result = {}
+    for name in ("patterns", "vignetting"):
+        if name in table.colnames:
+            text, camera = texts_of(table, name), texts_of(table, "instrument")
+            known = _first_known(text, group)
+            mixed = np.isin(np.arange(first.size), group[camera != camera[first][group]])
+            result[name] = np.where(mixed & (name == "patterns"), "several", known)
+    return result
+
+
+def _is_known(text: NDArray[np.str_]) -> NDArray[np.bool_]:
+    return np.asarray((text != UNKNOWN) & (text != ""))
+
+
+def _first_known(text: NDArray[np.str_], group: Rows) -> NDArray[np.str_]:
+    """Return the first value of each group that is known."""
+    rows = np.flatnonzero(_is_known(text))[::-1]
+    found = np.full(group.max(initial=-1) + 1, UNKNOWN, dtype=np.result_type(text.dtype, "<U7"))
+    found[group[rows]] = text[rows]
+    return found
 
 
 def require_different_maps(table: Any, used: NDArray[np.bool_], group: Rows) -> None:

@@ -1,5 +1,6 @@
 """Energy conversion factor: counts per second for a flux of one erg/cm2/s."""
 
+import re
 from typing import Any, final
 
 import astropy.units as u
@@ -17,6 +18,7 @@ ECF_UNIT = u.ct * u.cm**2 / u.erg
 FLUX_UNIT = u.erg / u.cm**2 / u.s
 ARF_PARTS = ("vignetting", "enclosed")
 """What an effective area may hold beside the area on axis for the whole source."""
+_RANGES = re.compile(r"\d+(?:-\d+)?(?:, \d+(?:-\d+)?)*|all")
 _FILTERS = {
     "thin": "Thin", "thin1": "Thin", "thin2": "Thin", "medium": "Medium", "thick": "Thick", "open": "Open",
     "closed": "Closed", "none": "", "unknown": "", "": "",
@@ -41,6 +43,12 @@ def _parts(values: Any) -> tuple[str, ...]:
         if part not in ARF_PARTS:
             raise InvalidRecord(f"arf_includes must be of {', '.join(ARF_PARTS)}, got {part!r}")
     return tuple(part for part in ARF_PARTS if part in found)
+
+
+def _patterns(value: Any) -> str:
+    if not isinstance(value, str) or (value and not _RANGES.fullmatch(value)):
+        raise InvalidRecord(f"patterns must be ranges of event patterns such as '0-4' or '0', got {value!r}")
+    return value
 
 
 def _band(value: Any) -> Band:
@@ -90,6 +98,9 @@ class Ecf:
         Where the factor comes from.
     arf_includes
         What the effective area held beside the area on axis for the whole source: ``vignetting``, ``enclosed``.
+    patterns
+        Event patterns that it is of, as the column of :func:`photometry` says them: ``0-4``, ``0-12``, ``0``. Rows of
+        others are refused. Empty where that is not known, and not compared.
 
     Examples
     --------
@@ -110,6 +121,7 @@ class Ecf:
     systematic: float = field(converter=float, validator=[finite, not_negative])
     source: str = field(validator=non_empty)
     arf_includes: tuple[str, ...] = field(default=(), converter=_parts)
+    patterns: str = field(default="", converter=_patterns)
 
     @property
     def value(self) -> u.Quantity:

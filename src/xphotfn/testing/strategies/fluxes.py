@@ -73,6 +73,7 @@ def ecfs() -> st.SearchStrategy[Ecf]:
         absorbed=st.booleans(),
         systematic=st.floats(0.0, 1.0),
         source=NAME.filter(str.strip),
+        patterns=st.sampled_from(("", "0", "0-4", "0-12")),
         arf_includes=st.lists(st.sampled_from(ARF_PARTS), unique=True),
     )
 
