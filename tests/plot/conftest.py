@@ -103,7 +103,7 @@ def sample_report(sample_run, tmp_path_factory):
 @pytest.fixture(scope="session")
 def many_targets(sample_run, tmp_path_factory):
     """The first page of 500 targets whose signal-to-noise is 1 to 500 in mixed order; the last has none."""
-    from xphotfn.plot.report import _run_report
+    from xphotfn.plot.report import _common, _run_report
     from xphotfn.plot.report_data import Asked, target_report
     from xphotfn.plot.report_index import index_page
     from xphotfn.plot.report_pictures import band_pictures
@@ -123,6 +123,6 @@ def many_targets(sample_run, tmp_path_factory):
         field = evolve(one.field, target=evolve(one.field.target, name=f"XCS J{n:04d}"))
         bands = [evolve(band, combined=shown, flags=flags, offset_arcsec=math.nan if n % 7 == 0 else n)]
         targets.append(evolve(one, slug=f"t{n}", field=field, steps=[], bands=bands))
-    text = index_page(_run_report(sample_run, targets, [], "mid-p", None), [[pictures]] * len(targets))
+    text = index_page(_run_report(_common(targets, "mid-p", None), sample_run, []), [[pictures]] * len(targets))
     (folder / "index.html").write_text(text, encoding="utf-8")
     return folder / "index.html"

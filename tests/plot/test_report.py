@@ -18,7 +18,7 @@ import xphotfn as xp
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.result import Run
 from xphotfn.plot import report_data
-from xphotfn.plot.report import _run_report
+from xphotfn.plot.report import _common, _run_report
 from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import MARKER
 from xphotfn.plot.report_html import asset
@@ -192,7 +192,7 @@ def test_the_error_of_a_rate_is_that_of_its_counts():
         exposure_s=50 * 200.0, background_exposure_s=1.0, alpha=0.1,
     )  # fmt: skip
     shown = MapReport(obs_id="combined", instrument="combined", band=xp.Band(lo_ev=1, hi_ev=2), measurement=m)
-    assert shown.exposure_s == 200.0
+    assert shown.exposure == 200.0
     assert shown.net_rate == pytest.approx((100 - 40) / 200)
     assert shown.net_rate_error == pytest.approx(np.sqrt(100 + 0.01 * 400) / 200, rel=1e-12)
 
@@ -389,7 +389,7 @@ def test_thousands_of_failures_are_told_by_their_reasons(sample_run):
         evolve(one, bands=(), steps=[evolve(failed, id=f"{n}-{m}", reason=f"reason {m % 2}") for m in range(20)])
         for n in range(400)
     ]
-    text = index_page(_run_report(sample_run, targets, [], "mid-p", None), [()] * len(targets))
+    text = index_page(_run_report(_common(targets, "mid-p", None), sample_run, []), [()] * len(targets))
     assert text.count('class="failure"') == 6  # three of each reason in full
     for n in (0, 1):
         assert f"3997 more failed for this reason: reason {n}" in text

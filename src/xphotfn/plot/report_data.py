@@ -1,7 +1,7 @@
 """From a run to the records that a report shows. What cannot be measured is a value with its reason, never an error."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -26,7 +26,6 @@ from xphotfn.plot.report_records import (
     MUCH_MASKED,
     BandReport,
     MapReport,
-    StepReport,
     TargetReport,
 )
 from xphotfn.plot.report_steps import step_reports
@@ -39,7 +38,7 @@ from xphotfn.records.source import SourceList
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import kpc_to_deg
 
-__all__ = ("Asked", "region_label", "target_report")
+__all__ = ("Asked", "band_report", "centre_of", "centred", "region_label", "target_report")
 
 
 def region_label(field: Field, region: Any) -> str:
@@ -100,10 +99,16 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
     steps = step_reports(part)
     bands = sorted({p.band for p in part.plan.products}, key=lambda b: (b.lo_ev, b.hi_ev))
     combined = [_combined(part, field, band) for band in bands]
-    centre = _centre([c.rate_map for c in combined if c.rate_map is not None], field, wanted, asked.peak)
-    used = centre is not None and centre.is_peak and asked.peak is not False
-    measured = with_centre(field, centre) if used else field
-    shown = [_band_report(part, c, measured, evolve(asked, region=wanted), centre, steps) for c in combined]
+    centre = centre_of([c.rate_map for c in combined if c.rate_map is not None], field, wanted, asked.peak)
+    measured = centred(field, centre, asked)
+    asked = evolve(asked, region=wanted)
+    good = all(s.is_good for s in steps)
+    shown = [
+        band_report(
+            c, measured, asked, centre, maps=[_single(part, pair, measured, asked) for pair in pairs], good=good
+        )
+        for c, pairs in zip(combined, (_pairs(part.plan, band) for band in bands), strict=True)
+    ]
     found = [f"{o.obs_id}: {note}" for o in field.observations for note in o.notes]
     return TargetReport(
         slug=slug,
@@ -145,7 +150,13 @@ def _left_out(field: Field) -> list[str]:
     return [*near, *([f"{far} observation{'' if far == 1 else 's'} of other places left out"] if far else [])]
 
 
-def _centre(maps: list[RateMap], field: Field, region: Any, peak: bool | None) -> Centre | None:
+def centred(field: Field, centre: Centre | None, asked: Asked) -> Field:
+    """Return the field at the place where it is measured."""
+    used = centre is not None and centre.is_peak and asked.peak is not False
+    return with_centre(field, centre) if used and centre is not None else field
+
+
+def centre_of(maps: Sequence[RateMap], field: Field, region: Any, peak: bool | None) -> Centre | None:
     """Return where a field is measured; of a cluster the peak is shown also where it is not measured there."""
     if not maps or field.target is None:
         return None
@@ -156,20 +167,41 @@ def _centre(maps: list[RateMap], field: Field, region: Any, peak: bool | None) -
         return None
 
 
-def _band_report(
-    part: Run, combined: MapReport, field: Field, asked: Asked, centre: Centre | None, steps: Iterable[StepReport]
+def band_report(
+    combined: MapReport,
+    field: Field,
+    asked: Asked,
+    centre: Centre | None,
+    *,
+    maps: Sequence[MapReport] = (),
+    good: bool = True,
 ) -> BandReport:
+    """Return what is shown of the map that is measured.
+
+    Parameters
+    ----------
+    combined
+        The map of all observations, or the one map.
+    field
+        The field at the place where it is measured.
+    asked, centre
+        What to measure, its region known, and where the peak is.
+    maps
+        The map of each exposure, measured.
+    good
+        Whether every step of the target is done.
+    """
     whole = _measured(combined, field, asked) if combined.rate_map is not None else combined
     peak = None if centre is None else centre.peak
     arcsec, kpc = _offset(field, peak)
     return BandReport(
         band=combined.band,
         combined=whole,
-        maps=[_single(part, pair, field, asked) for pair in _pairs(part.plan, combined.band)],
+        maps=maps,
         peak=peak,
         offset_arcsec=arcsec,
         offset_kpc=kpc,
-        flags=_flags(whole, centre, asked.peak is not False, all(s.is_good for s in steps)),
+        flags=_flags(whole, centre, asked.peak is not False, good),
     )
 
 

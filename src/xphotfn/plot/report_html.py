@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ("DASH", "Html", "asset", "element", "error_digits", "number", "page", "with_error")
+__all__ = ("DASH", "RATE_UNITS", "Html", "asset", "element", "error_digits", "exposure", "number", "page", "with_error")
 
 
 class Html(str):
@@ -18,6 +18,10 @@ class Html(str):
 
 
 DASH, MINUS = "\u2013", "\u2212"
+RATE_UNITS = {"s": "ct/s", "cm2 s": "photon/(cm2 s)"}
+"""Unit of the rates by that of the exposure."""
+
+_MOST_DIGITS = 6
 _VOID = ("img", "input", "meta", "link", "br")
 
 
@@ -106,9 +110,14 @@ def with_error(value: float, error: float) -> str:
     --------
     >>> with_error(0.41234, 0.0042), with_error(float("nan"), 1.0)
     ('0.4123 ± 0.0042', '–')
+    >>> with_error(2.34567e-7, 1.2e-9)
+    '(2.346 ± 0.012) × 10^−7'
     """
     if not math.isfinite(value):
         return DASH
+    if 0 < error < 10.0 ** (1 - _MOST_DIGITS):
+        power = math.floor(math.log10(max(abs(value), error)))
+        return f"({with_error(value / 10.0**power, error / 10.0**power)}) \u00d7 10^{power}".replace("^-", f"^{MINUS}")
     digits = error_digits(error)
     text = f"{value:.{digits}f}".replace("-", MINUS)
     return f"{text} ± {error:.{digits}f}" if math.isfinite(error) else text
@@ -123,3 +132,16 @@ def number(value: float | None, digits: int = 1) -> str:
     ('3.14', '–', '–')
     """
     return DASH if value is None or not math.isfinite(value) else f"{value:.{digits}f}".replace("-", MINUS)
+
+
+def exposure(value: float, unit: str, digits: int = 1) -> tuple[str, str]:
+    """Return an exposure for people and its unit: seconds as ks, cm2 s as they are.
+
+    Examples
+    --------
+    >>> exposure(12345.0, "s"), exposure(12345678.0, "cm2 s")
+    (('12.3', 'ks'), ('1.235e+07', 'cm2 s'))
+    """
+    if unit == "s":
+        return number(value / 1000, digits), "ks"
+    return (f"{value:.4g}" if math.isfinite(value) else DASH), unit

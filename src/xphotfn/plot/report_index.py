@@ -2,12 +2,12 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from toolz import partition_all
 
-from xphotfn.plot.report_html import DASH, Html, element, number, page, with_error
+from xphotfn.plot.report_html import DASH, RATE_UNITS, Html, element, exposure, number, page, with_error
 from xphotfn.plot.report_pictures import BandPictures, Picture
 from xphotfn.plot.report_records import FLAGS, BandReport, RunReport, StepReport, TargetReport
 
@@ -17,6 +17,7 @@ MOST_ROWS = 1000  # of the table on one page, and targets whose pictures are in 
 _SHOWN_FAILURES, _SHOWN_OF_REASON, _MOST_LISTED = 6, 3, 200
 _HEADINGS = (  # key, words, unit, title
     ("name", "Target", "", "sort by name"),
+    ("which", "Map", "", "sort by observation and camera"),
     ("band", "Band", "keV", "sort by energy band"),
     ("snr", "SNR", "\u03c3", "signal-to-noise in the region, in Gaussian sigma; a deficit is negative"),
     ("rate", "Net rate", "ct/s", "net counts over the mean exposure of the region: an average over cameras"),
@@ -54,13 +55,20 @@ def index_pages(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) -
     rows.sort(key=lambda row: not _is_bad(row[1]))
     unused = set() if len({band.band for _, band, _ in rows}) > 1 else {"band"}
     unused |= set() if any(target.cuts for target in report.targets) else {"kept", "residual"}
+    unused |= {"which"} if report.is_of_run else {"obs"}
     portions = list(partition_all(MOST_ROWS, rows)) or [()]
     head = element("header", element("h1", report.title), _subtitle(report))
     found = []
     for place, some in enumerate(portions):
         links = _page_links(place, len(portions), len(rows))
         table = _targets(report, list(some), unused, links)
-        around = (_summary(report), _failures(report), table, _plan(report), _provenance(report))
+        around = (
+            _summary(report),
+            _failures(report),
+            table,
+            _plan(report) if report.is_of_run else None,
+            _provenance(report),
+        )
         main = element("main", *(around if place == 0 else (table,)))
         found.append((_page_name(place), page(report.title, head, main)))
     return found
@@ -100,11 +108,14 @@ def _summary(report: RunReport) -> Html:
     facts: list[tuple[str, Any, str]] = [
         ("Targets", len(report.targets), ""),
         ("Observations", report.observations, ""),
+    ]
+    made: list[tuple[str, Any, str]] = [
         ("Steps done", counts.get("done", 0), ""),
         *((f"Steps {state}", n, "bad" if state == "failed" else "warn") for state, n in bad),
         ("Products made", when or DASH, ""),
         ("Engine", report.engine, ""),
     ]
+    facts += made if report.is_of_run else [("Maps", sum(len(t.bands) for t in report.targets), "")]
     cells = [element("div", element("dt", n), element("dd", v, class_=c or None)) for n, v, c in facts]
     return element("dl", *cells, class_="facts")
 
@@ -185,8 +196,10 @@ def _targets(
     links: Html | None,
 ) -> Html:
     heads = [element("th", element("span", "Picture", class_="hidden"), scope="col", class_="pic")]
-    heads += [_heading(*h) for h in _HEADINGS if h[0] not in unused]
-    body = [_row(target, band, pics, unused) for target, band, pics in rows]
+    headings = _headings(report)
+    heads += [_heading(*h) for h in headings if h[0] not in unused]
+    units = {key: f"{words} ({unit})" for key, words, unit, _ in headings if key in ("rate", "exposure")}
+    body = [_row(target, band, pics, unused, units) for target, band, pics in rows]
     table = element(
         "table",
         element("caption", _caption(report), class_="hidden"),
@@ -211,6 +224,16 @@ def _targets(
         ),
         aria_labelledby="targets-title",
     )  # fmt: skip
+
+
+def _headings(report: RunReport) -> list[tuple[str, str, str, str]]:
+    """Return the headings with the units of the report; what an average is over is said where there is one."""
+    unit = report.exposure_unit
+    shown = {"rate": RATE_UNITS[unit], "exposure": exposure(0.0, unit)[1]}
+    titles = {} if report.is_of_run else {
+        "rate": "net counts over the mean exposure of the region", "exposure": "mean exposure of the region",
+    }  # fmt: skip
+    return [(key, words, shown.get(key, own), titles.get(key, title)) for key, words, own, title in _HEADINGS]
 
 
 def _caption(report: RunReport) -> str:
@@ -246,26 +269,30 @@ def _rows(number_of: int) -> str:
     return f"{number_of} row" if number_of == 1 else f"{number_of} rows"
 
 
-def _row(target: TargetReport, band: BandReport, pics: BandPictures, unused: set[str]) -> Html:
+def _row(
+    target: TargetReport, band: BandReport, pics: BandPictures, unused: set[str], units: Mapping[str, str]
+) -> Html:
     combined, href = band.combined, f"targets/{target.slug}.html"
     m = combined.measurement
     cells = [
         element("td", sky(pics.thumbnail, "", folder="pictures/", href=href), class_="pic"),
         element("th", element("a", target.name, href=href), element("small", _where(target)), scope="row",
                 class_="name"),
+        *([element("td", combined.name, class_="which")] if "which" not in unused else []),
         *([_cell("band", band.band.lo_ev, str(band.band).removesuffix(" keV"))] if "band" not in unused else []),
         _cell("snr", None if m is None else m.value, number(None if m is None else m.value, 1)),
-        _cell("rate", combined.net_rate, with_error(combined.net_rate, combined.net_rate_error)),
+        _cell("rate", combined.net_rate, with_error(combined.net_rate, combined.net_rate_error), unit=units["rate"]),
         _cell("counts", None if m is None else m.counts, number(None if m is None else m.counts, 0)),
         _cell("offset", band.offset_arcsec, number(band.offset_arcsec, 1),
               f"{band.offset_kpc:.0f} kpc" if math.isfinite(band.offset_kpc) else ""),
-        _cell("exposure", combined.exposure_s, number(combined.exposure_s / 1000, 1)),
+        _cell("exposure", combined.exposure, exposure(combined.exposure, combined.exposure_unit)[0],
+              unit=units["exposure"]),
         _cell("onchip", combined.on_chip, number(combined.on_chip * 100, 0)),
         *(_of_flares(target) if "kept" not in unused else ()),
-        _cell("obs", len(target.field.members), str(len(target.field.members))),
+        *([_cell("obs", (n := len(target.field.members)), str(n))] if "obs" not in unused else []),
         element("td", flag_words(band.flags), class_="flags", data_v=len(band.flags)),
     ]  # fmt: skip
-    words = " ".join([target.name, *target.field.obs_ids, *band.flags, str(band.band)]).lower()
+    words = " ".join([target.name, *target.field.obs_ids, *band.flags, str(band.band), combined.instrument]).lower()
     return element("tr", *cells, data_q=words, data_f=" ".join(_word(f) for f in band.flags))
 
 
@@ -282,10 +309,10 @@ def _where(target: TargetReport) -> str:
     return f"{z}{t.ra_deg:.4f} {number(t.dec_deg, 4)}"
 
 
-def _cell(key: str, value: float | None, shown: str, more: str = "") -> Html:
+def _cell(key: str, value: float | None, shown: str, more: str = "", *, unit: str | None = None) -> Html:
     known = value is not None and math.isfinite(value)
     small = element("small", more) if more else None
-    return element("td", shown, small, class_=key, data_v=f"{value:.6g}" if known else "")
+    return element("td", shown, small, class_=key, data_v=f"{value:.6g}" if known else "", data_unit=unit)
 
 
 def _word(flag: str) -> str:
@@ -322,11 +349,14 @@ def _plan(report: RunReport) -> Html:
 
 def _provenance(report: RunReport) -> Html:
     versions = ", ".join(f"{name} {version}" for name, version in report.versions) or DASH
-    facts = [
+    run = [
         ("Store", report.store),
         ("Engine", report.engine),
         ("Made with", versions),
         ("Products made", f"{report.first} to {report.last}" if report.first else DASH),
+    ]
+    facts = [
+        *(run if report.is_of_run else [("Maps", "as they were given: the page of each target names their files")]),
         ("Report made", f"{report.made} by xphotfn {report.version}"),
     ]
     rows = [element("tr", element("th", name, scope="row"), element("td", value)) for name, value in facts]

@@ -40,7 +40,9 @@ class Picture:
     overlay
         An SVG to lie over it.
     rates
-        Count rates of the darkest and the brightest colour, ct/s per pixel of the map.
+        Count rates of the darkest and the brightest colour, per pixel of the map.
+    exposure_unit
+        Unit of the exposure, which the rates go by.
     sigma_arcsec
         Width of the Gaussian that it was smoothed with.
     """
@@ -52,6 +54,7 @@ class Picture:
     overlay: Html = field(default=Html(""), repr=False)
     rates: tuple[float, float] = (0.0, 0.0)
     sigma_arcsec: float = 0.0
+    exposure_unit: str = "s"
 
 
 @final
@@ -162,7 +165,10 @@ def _picture(path: Path, rate_map: RateMap, box: Box, side: int, overlay: Html) 
     levels, rates = rate_levels(counts, exposure, box, factor=factor, sigma_pix=sigma_pix)
     path.write_bytes(png(levels, colours()))
     ny, nx = levels.shape
-    return Picture(file=path.name, width=nx, height=ny, overlay=overlay, rates=rates, sigma_arcsec=sigma_pix * pixel)
+    return Picture(
+        file=path.name, width=nx, height=ny, overlay=overlay, rates=rates, sigma_arcsec=sigma_pix * pixel,
+        exposure_unit=rate_map.exposure.unit.to_string(),
+    )  # fmt: skip
 
 
 def _sigma_pix(counts: Any, exposure: Any, pixel_arcsec: float) -> float:

@@ -21,7 +21,7 @@ MUCH_MASKED = 0.25
 
 FLAGS = {
     "failed steps": "a step of this target failed, or waited for one that did",
-    "not measured": "there is no map of all observations, or the region has no data",
+    "not measured": "there is no map to measure (of a run: of all observations), or the region has no data",
     "no background": "the background ring has no pixel with exposure",
     "few counts": f"fewer than {FEW_COUNTS} counts in the region",
     "low on-chip": f"less than {LOW_ON_CHIP:.0%} of the region was exposed",
@@ -74,23 +74,28 @@ class MapReport:
         return "combined" if self.obs_id == "combined" else f"{self.obs_id} {self.instrument}"
 
     @property
-    def exposure_s(self) -> float:
-        """Mean exposure of the region in s; NaN where nothing was measured."""
+    def exposure_unit(self) -> str:
+        """Unit of its exposure: ``s`` or ``cm2 s``; of what is not measured ``s``."""
+        return "s" if self.measurement is None else self.measurement.exposure_unit
+
+    @property
+    def exposure(self) -> float:
+        """Mean exposure of the region in ``exposure_unit``; NaN where nothing was measured."""
         m = self.measurement
         return math.nan if m is None or m.area_pix == 0 else m.exposure_s / m.area_pix
 
     @property
     def net_rate(self) -> float:
-        """Net count rate in ct/s."""
+        """Net count rate in ct/s, or in photon/(cm2 s) where the exposure is in cm2 s."""
         return math.nan if self.measurement is None else float(self.measurement.net_rate.value)
 
     @property
     def net_rate_error(self) -> float:
-        """Its error, from the variance ``N + alpha**2 B`` of the net counts, in ct/s."""
+        """Its error, from the variance ``N + alpha**2 B`` of the net counts, in the same unit."""
         m = self.measurement
-        if m is None or not self.exposure_s > 0:
+        if m is None or not self.exposure > 0:
             return math.nan
-        return math.sqrt(max(m.counts + m.alpha**2 * m.background_counts, 0.0)) / self.exposure_s
+        return math.sqrt(max(m.counts + m.alpha**2 * m.background_counts, 0.0)) / self.exposure
 
 
 @final
@@ -103,9 +108,9 @@ class BandReport:
     band
         The band.
     combined
-        The map of all observations.
+        The map that is measured: of all observations, or one of those that were given.
     maps
-        The map of each exposure.
+        The map of each exposure; none where each map that was given is measured by itself.
     peak
         The X-ray peak of the combined maps, the same in all bands, or None where none was looked for or found.
     offset_arcsec, offset_kpc
@@ -198,6 +203,8 @@ class TargetReport:
         The cuts of flares that were made for it, one for each raw event list.
     lists
         Pairs of ObsID (or ``combined``) and the list of sources that was found there.
+    files
+        Pairs of what and where, of maps that were given; empty for a run.
     """
 
     slug: str
@@ -209,6 +216,7 @@ class TargetReport:
     notes: tuple[str, ...] = value(default=(), converter=strings)
     cuts: tuple[FlareCut, ...] = value(default=(), converter=items)
     lists: tuple[tuple[str, SourceList], ...] = value(default=(), converter=pairs)
+    files: tuple[tuple[str, str], ...] = value(default=(), converter=pairs)
 
     @property
     def kept(self) -> float:
@@ -230,7 +238,7 @@ class TargetReport:
 @final
 @frozen(kw_only=True)
 class RunReport:
-    """A run.
+    """A run, or maps that were given.
 
     Parameters
     ----------
@@ -239,7 +247,7 @@ class RunReport:
     targets
         Its targets; their steps are only those that are not done.
     plan
-        The plan in words.
+        The plan in words; empty for maps, which no plan made.
     counts
         Pairs of a state and how many steps are in it.
     observations
@@ -252,18 +260,26 @@ class RunReport:
         Pairs of program and version; of every version that made a product.
     made, version
         When the report was made (UTC), and by which version of xphotfn.
+    exposure_unit
+        Unit of the exposures of all maps, ``s`` or ``cm2 s``.
     """
 
     title: str
     targets: tuple[TargetReport, ...] = value(converter=items)
-    plan: str
-    counts: tuple[tuple[str, int], ...] = value(converter=pairs)
     observations: int
-    store: str
-    engine: str
     method: str
+    plan: str = ""
+    counts: tuple[tuple[str, int], ...] = value(default=(), converter=pairs)
+    store: str = ""
+    engine: str = ""
     first: str = ""
     last: str = ""
     versions: tuple[tuple[str, str], ...] = value(default=(), converter=pairs)
     made: str = ""
     version: str = ""
+    exposure_unit: str = "s"
+
+    @property
+    def is_of_run(self) -> bool:
+        """Whether a plan made its maps."""
+        return bool(self.plan)

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from xphotfn.io.thumbnails import UNEXPOSED
-from xphotfn.plot.report_html import DASH, Html, element, number, page, with_error
+from xphotfn.plot.report_html import DASH, RATE_UNITS, Html, element, exposure, number, page, with_error
 from xphotfn.plot.report_index import failure, flag_words, sky
 from xphotfn.plot.report_pictures import BandPictures, Picture
 from xphotfn.plot.report_records import BandReport, MapReport, StepReport, TargetReport
 from xphotfn.plot.report_sources import Residual, sources_section
 from xphotfn.plot.thumbnails import colours
+from xphotfn.records.field import FieldObservation
+from xphotfn.records.observation import XMM
 
 __all__ = ("target_page",)
 
@@ -82,14 +84,19 @@ def _lead(target: TargetReport) -> Html:
 
 def _band(target: TargetReport, band: BandReport, pics: BandPictures, several: bool) -> Html:
     title = f"{band.band}" if several else "Measurement"
+    if target.files:
+        title = f"{band.combined.name}, {band.band}"
+    each = [
+        element("h3", "Each map"),
+        _maps_table(band),
+        element("div", *(_single(m, p) for m, (_, p) in zip(band.maps, pics.singles, strict=True)), class_="multiples"),
+    ]
     return element(
         "section",
         element("h2", title),
         element("p", flags) if (flags := flag_words(band.flags)) else None,
         element("div", _large(target, band, pics.large), _facts(band), class_="beside"),
-        element("h3", "Each map"),
-        _maps_table(band),
-        element("div", *(_single(m, p) for m, (_, p) in zip(band.maps, pics.singles, strict=True)), class_="multiples"),
+        *([] if target.files else each),
         element("p", "Colours of each map are scaled to it. Counts and exposure are smoothed for looking, the more the "
                 "fewer counts there are. Regions are those of the observation.", class_="note"),
     )  # fmt: skip
@@ -101,12 +108,14 @@ _LAYERS = (("region", "Region"), ("others", "Other sources"), ("marks", "Positio
 
 def _large(target: TargetReport, band: BandReport, picture: Picture | None) -> Html:
     if picture is None:
-        return element("p", f"There is no map of all observations: {band.combined.problem}", class_="empty")
-    alt = f"Count rate of {target.name}, {band.band}, all observations together"
+        what = "There is no picture of this map" if target.files else "There is no map of all observations"
+        return element("p", f"{what}: {band.combined.problem}" if band.combined.problem else what, class_="empty")
+    shows = band.combined.name if target.files else "all observations together"
+    alt = f"Count rate of {target.name}, {band.band}, {shows}"
     image = element("img", src=f"../pictures/{picture.file}", alt=alt, width=picture.width, height=picture.height)
     veil = element("img", src=f"../pictures/{picture.veil}", alt="", width=picture.width, height=picture.height,
                    class_="veil") if picture.veil else None  # fmt: skip
-    name = band.band.name
+    name = picture.file.removesuffix(".png")
     switches = [
         element("label", element("input", type="checkbox", checked=True, class_=f"show-{key}",
                                  id=f"{key}-{name}"), " ", words)
@@ -134,7 +143,7 @@ def _colour_bar(picture: Picture) -> Html:
         "p",
         low,
         element("svg", *bars, viewBox="0 0 320 10", preserveAspectRatio="none", aria_hidden="true"),
-        f"{high} ct/s per pixel (asinh); smoothed by {picture.sigma_arcsec:.0f} arcsec",
+        f"{high} {RATE_UNITS[picture.exposure_unit]} per pixel (asinh); smoothed by {picture.sigma_arcsec:.0f} arcsec",
         class_="colours",
     )
 
@@ -168,13 +177,14 @@ def _facts(band: BandReport) -> Html:
     if m is None:
         rows.append(("Not measured", shown.problem))
     else:
+        cameras = ", all cameras" if shown.obs_id == "combined" else ""
         rows += [
             ("Signal-to-noise", f"{number(m.value, 2)} \u03c3 ({m.method})"),
-            ("Net rate", f"{with_error(shown.net_rate, shown.net_rate_error)} ct/s"),
+            ("Net rate", f"{with_error(shown.net_rate, shown.net_rate_error)} {RATE_UNITS[shown.exposure_unit]}"),
             *([("Note", m.note)] if m.note else []),
             ("Net counts", f"{number(m.net_counts, 1)} of {number(m.counts, 0)}"),
             ("Background counts", f"{number(m.background_counts, 0)} \u00d7 \u03b1 {m.alpha:.4g}"),
-            ("Exposure, all cameras", f"{number(shown.exposure_s / 1000, 2)} ks"),
+            (f"Exposure{cameras}", " ".join(exposure(shown.exposure, shown.exposure_unit, 2))),
         ]
     if math.isfinite(shown.on_chip):
         rows += [("On-chip part", f"{shown.on_chip:.1%}"), ("Masked part", f"{shown.masked:.1%}")]
@@ -223,29 +233,41 @@ def _map_row(shown: MapReport) -> Html:
         with_error(shown.net_rate, shown.net_rate_error),
         number(m.counts, 0),
         number(m.net_counts, 1),
-        number(shown.exposure_s / 1000, 2),
+        exposure(shown.exposure, shown.exposure_unit, 2)[0],
         number(shown.on_chip * 100, 1),
         number(shown.masked * 100, 1),
     )
     return element("tr", name, *(element("td", v) for v in values))
 
 
+def _columns(m: FieldObservation) -> dict[str, Any]:
+    """Return what is shown of an observation; maps of another telescope do not say where its axis was."""
+    seen = {
+        "Date": m.observation.date[:10] or DASH,
+        "Cameras": ", ".join(m.observation.instruments) or DASH,
+        "Off-axis (arcmin)": number(m.separation_arcmin, 1),
+    }
+    regions = {
+        "Regions": len(m.regions),
+        "Match": "none" if m.match is None else f"{m.match.shape}, {m.match.colour}",
+        "Masked regions": len(m.interlopers),
+    }
+    telescope = m.observation.telescope
+    return {"ObsID": m.obs_id, **(seen if telescope == XMM else {"Telescope": telescope}), **regions}
+
+
 def _about(target: TargetReport) -> Html:
     field = target.field
+    shown = [_columns(m) for m in field.members]
+    heads = tuple(dict.fromkeys(head for columns in shown for head in columns))
     rows = [
         element(
             "tr",
-            element("th", m.obs_id, scope="row", class_="name"),
-            element("td", m.observation.date[:10] or DASH),
-            element("td", ", ".join(m.observation.instruments)),
-            element("td", number(m.separation_arcmin, 1)),
-            element("td", len(m.regions)),
-            element("td", "none" if m.match is None else f"{m.match.shape}, {m.match.colour}"),
-            element("td", len(m.interlopers)),
+            element("th", columns["ObsID"], scope="row", class_="name"),
+            *(element("td", columns.get(head, DASH)) for head in heads[1:]),
         )
-        for m in field.members
+        for columns in shown
     ]
-    heads = ("ObsID", "Date", "Cameras", "Off-axis (arcmin)", "Regions", "Match", "Masked regions")
     table = element(
         "table",
         element("thead", element("tr", *(element("th", h, scope="col") for h in heads))),
@@ -264,6 +286,8 @@ def _about(target: TargetReport) -> Html:
 
 
 def _steps(target: TargetReport, script: str) -> Html:
+    if target.files:
+        return element("section", element("h2", "Provenance"), _pairs(target.files, "digests"))
     done = [_step(s) for s in target.steps if s.is_good]
     link = element("p", element("a", "All commands as a shell script", href=script, download=script), class_="note")
     return element(
