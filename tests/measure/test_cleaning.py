@@ -86,8 +86,11 @@ def test_what_cannot_be_cleaned(raw, tmp_path):
     with pytest.raises(xp.InvalidFile, match=r"a\.fits"):
         xp.clean_events(tmp_path / "a.fits", tmp_path, engine=NATIVE)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.fits"]
-    with pytest.raises(xp.InvalidRecord, match="bin_s must be above 0 s"):
-        xp.light_curve(raw[0], bin_s=0)
+    for bad in (0, np.nan, np.inf, "soon", 1 * u.m):
+        with pytest.raises(xp.InvalidRecord, match="bin_s must be above 0 s"):
+            xp.light_curve(raw[0], bin_s=bad)
+    with pytest.raises(xp.InvalidRecord, match="bins of 1e-09 s"):
+        xp.light_curve(raw[0], bin_s=1e-9)
 
 
 def test_no_event_in_the_band_keeps_all_and_says_so(raw, tmp_path):
@@ -105,8 +108,48 @@ def test_a_list_without_frames_takes_its_good_time_as_live(raw, tmp_path):
     with fits.open(raw[0]) as hdus:
         kept = fits.HDUList([h for h in hdus if not h.name.startswith("EXPOSU")])
         kept.writeto(tmp_path / "raw.fits")
-    curve = xp.light_curve(tmp_path / "raw.fits")
+    with pytest.warns(UserWarning, match="no frames .* its good time counts as live"):
+        curve = xp.light_curve(tmp_path / "raw.fits")
     assert curve.seconds == pytest.approx(fits.getheader(raw[0], "EVENTS")["ONTIME"], rel=1e-3)
+    made = cli("clean", tmp_path / "raw.fits", "-o", tmp_path / "clean")
+    assert "note: " in made.stderr
+    assert "no frames (EXPOSUnn) in the list: its good time counts as live" in made.stderr
+
+
+def test_a_ccd_without_frames_is_named(raw, tmp_path):
+    with fits.open(raw[0]) as hdus:
+        fits.HDUList([h for h in hdus if h.name != "EXPOSU03"]).writeto(tmp_path / "raw.fits")
+    with pytest.warns(UserWarning, match=r"no frames \(EXPOSUnn\) of CCD 3 in the list: the mean of the others"):
+        curve = xp.light_curve(tmp_path / "raw.fits")
+    assert curve.seconds == pytest.approx(xp.light_curve(raw[0]).seconds, rel=1e-3)
+
+
+def test_time_that_the_selection_cuts_is_a_gap(raw, tmp_path):
+    """It had no events and all its live time: a list without a word looked quiet there."""
+    whole = xp.light_curve(raw[0], cut_sources=False)
+    start = whole.start_s + 10 * whole.bin_s
+    stop = start + 50 * whole.bin_s
+    good = table(tmp_path / "good.fits", [(start, stop)])
+    for selection in (f"gti({good},TIME)", f"TIME in [{start}:{stop}]", f"TIME >= {start} && TIME <= {stop}"):
+        curve = xp.light_curve(raw[0], selection=selection, cut_sources=False)
+        inside = (curve.time > start) & (curve.time < stop)
+        assert not curve.counts[~inside].any()
+        assert curve.seconds == pytest.approx(whole.live_s[inside].sum(), abs=2.6)
+        assert np.isnan(curve.rate[70:]).all()
+        np.testing.assert_array_equal(curve.counts[11:59], whole.counts[11:59])
+        np.testing.assert_allclose(curve.live_s[11:59], whole.live_s[11:59], rtol=1e-9)
+    both = xp.light_curve(raw[0], selection=f"gti({good},TIME) || PI > 2000")
+    assert both.seconds == pytest.approx(whole.seconds)
+
+
+def test_a_table_of_another_zero_cuts_nothing_unsaid(raw, tmp_path):
+    start = fits.getheader(raw[0], "EVENTS")["TSTART"]
+    late = table(tmp_path / "late.fits", [(start, start + 2000)], TIMEZERO=5.0)
+    with pytest.raises(xp.InvalidFile, match=r"late\.fits: its times count from MJD 50814.0 with TIMEZERO 5.0"):
+        xp.light_curve(raw[0], selection=f"gti({late},TIME)")
+    other = table(tmp_path / "other.fits", [(0, 2000)])
+    with pytest.warns(UserWarning, match="no event passes"):
+        assert xp.light_curve(raw[0], selection=f"gti({other},TIME)").seconds == 0
 
 
 def table(path, rows, **cards):

@@ -61,6 +61,7 @@ def clean(events: Path, goal: str, sources: Path | None, joint: bool, output: Pa
     matplotlib is installed; one line says what was kept. In
     a folder, lists whose times were cut already are left alone. Ends with status 2 where a list failed.
     """
+    from xphotfn.commands.messages import parse_messages
     from xphotfn.measure.cleaning import clean_events
 
     engine, overwrite, as_json = (options[name] for name in ("engine", "overwrite", "as_json"))
@@ -85,6 +86,9 @@ def clean(events: Path, goal: str, sources: Path | None, joint: bool, output: Pa
             say(f"{path}: {error}")
             failed = True
             continue
+        for message in parse_messages(made.printed):
+            if message.severity == "warning" and message.name != "flares":  # that is the line below
+                say(f"note: {path}: {message.text}")
         stem = made.good_times.name.removesuffix(f"_{goal}_gti.fits").replace("_", " ")
         rows.append(_row(stem, made))
         if not as_json:

@@ -115,9 +115,12 @@ def image_part(target: Field, observation: Observation, exposure: Exposure, band
     table = _link_name(f"{observation.obs_id}_{exposure.instrument}_{exposure.exposure_id}_evts.fits", exposure.events)
     try:
         part = part_of_band(_who(product), exposure.subspace.energies, band)
+    except PlanError as error:  # it says who
+        return Part(notes=(str(error),))
+    try:
         chosen = selection_inputs(wish.selection or "true", exposure.events, taken=(table, name))
     except PlanError as error:
-        return Part(notes=(str(error) if str(error).startswith(_who(product)) else f"{_who(product)}: {error}",))
+        return Part(notes=(f"{_who(product)}: {error}",))
     events = StepInput(name=table, file=exposure.events)
     good = good_time_part(observation, exposure, events, wish.flares, wish.selection)
     expression = selection_expression(

@@ -10,7 +10,7 @@ from xphotfn.io.fits import open_checked
 from xphotfn.records.good_times import GoodTimes, good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
 
-__all__ = ("read_cut_curve", "read_flare_cut", "read_good_times")
+__all__ = ("check_time_zero", "read_cut_curve", "read_flare_cut", "read_good_times")
 
 _MJDREF = 50814.0
 
@@ -45,17 +45,27 @@ def read_good_times(path: str | Path, *, block: str = "") -> GoodTimes:
     with open_checked(path) as hdus:
         hdu = _table(path, hdus, block)
         start, stop = (np.asarray(hdu.data[name], dtype=np.float64) for name in ("START", "STOP"))
-        header = hdu.header
-        zero, reference = _number(header, "TIMEZERO", 0.0), _number(header, "MJDREF", _MJDREF)
+        check_time_zero(path, hdu.header)
     bad = np.flatnonzero(~(np.isfinite(start) & np.isfinite(stop) & (stop >= start)))
     if bad.size:
         row = int(bad[0])
         problem = f"row {row + 1} of {bad.size} bad ones runs from {start[row]} to {stop[row]} s: make the table again"
         raise InvalidFile(str(path), problem)
+    return good_times(np.stack((start, stop), axis=1), origin=Path(path).name)
+
+
+def check_time_zero(path: str | Path, header: Any) -> None:
+    """Refuse a table whose times have another zero than those of XMM-Newton (MJDREF 50814, TIMEZERO 0).
+
+    Raises
+    ------
+    InvalidFile
+        If they have: no event would lie where the table means it.
+    """
+    zero, reference = _number(header, "TIMEZERO", 0.0), _number(header, "MJDREF", _MJDREF)
     if zero != 0 or abs(reference - _MJDREF) > 1e-9:
         problem = f"its times count from MJD {reference} with TIMEZERO {zero}, those of XMM-Newton from 50814 with 0"
         raise InvalidFile(str(path), f"{problem}: make it of the light curve of this observation")
-    return good_times(np.stack((start, stop), axis=1), origin=Path(path).name)
 
 
 def _number(header: Any, name: str, default: float) -> float:

@@ -1,6 +1,8 @@
 """Light curves of event lists, and lists without flares."""
 
+import math
 import tempfile
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -69,11 +71,16 @@ def light_curve(
     InvalidFile
         If the event list is not one or cannot be read.
     InvalidRecord
-        For a width that is not above 0 s.
+        For a width that is no time above 0 s, or makes more than 1e7 bins.
+
+    Warns
+    -----
+    UserWarning
+        Where frames (EXPOSUnn) are missing, with what counts as live then; or where no event passes.
 
     Notes
     -----
-    A list without frames (EXPOSUnn) counts its good time as live.
+    What the selection cuts in time, by ``gti()`` or ranges of TIME, has no live time: it is a gap, not a quiet bin.
 
     References
     ----------
@@ -93,15 +100,27 @@ def light_curve(
     (26.0, 8900.0)
     """
     found = event_list(Path(events))
-    width = FRAME_BINS[found.instrument] if bin_s is None else float(u.Quantity(bin_s, u.s).value)
-    if not width > 0:
-        raise InvalidRecord(f"bin_s must be above 0 s, got {bin_s!r}")
+    width = FRAME_BINS[found.instrument] if bin_s is None else _seconds(bin_s)
     limits = FLARE_BAND if band is None else (band.lo_ev, band.hi_ev)
     filtered = is_filtered(found.instrument, found.subspace)
     text = selection_expression(*limits, found.instrument, filtered=filtered, extra=selection or "")
     path, out = Path(found.file.path), sources_of(events, sources) if cut_sources else NO_SOURCES
     chosen = f"({text}) && {out.condition}" if out.condition else text
-    return evolve(read_curve(path.parent, path.name, chosen, width, without=out.circles).curve, source=path.name)
+    reading = read_curve(path.parent, path.name, chosen, width, without=out.circles)
+    empty = () if reading.curve.counts.any() else (f"no event passes {chosen!r}",)
+    for note in (*reading.notes, *empty):
+        warnings.warn(f"{path.name}: {note}", UserWarning, stacklevel=2)
+    return evolve(reading.curve, source=path.name)
+
+
+def _seconds(width: float | u.Quantity) -> float:
+    try:
+        seconds = float(u.Quantity(width, u.s).value)
+    except (TypeError, ValueError):  # UnitConversionError is one
+        seconds = math.nan
+    if not 0 < seconds < math.inf:
+        raise InvalidRecord(f"bin_s must be above 0 s, got {width!r}")
+    return seconds
 
 
 class SourcesOfList(NamedTuple):

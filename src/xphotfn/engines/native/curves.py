@@ -1,20 +1,22 @@
 """The light curve of an event list with the live time of each bin, from its frames; and where bright sources are."""
 
 from collections.abc import Iterator, Sequence
-from math import ceil
+from math import ceil, inf
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.commands.dss import Intervals
+from xphotfn.commands.dss import Intervals, intersection, ranges_of_text
 from xphotfn.commands.selection import Expression, columns, expand_macros, parse
+from xphotfn.engines.native.dss_expression import dss_of
 from xphotfn.engines.native.events import Block, Chunk, as_table, chunks, table_data
-from xphotfn.engines.native.evselect_plan import Source, open_source
+from xphotfn.engines.native.evselect_plan import Source, filter_reader, open_source
 from xphotfn.engines.native.exposure import ccd_intervals
 from xphotfn.engines.native.selection import evaluate
-from xphotfn.errors import InvalidFile
+from xphotfn.engines.native.selection_filters import gti_table
+from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.light_curve import LightCurve
 from xphotfn.records.region import Region
@@ -29,6 +31,8 @@ Floats = NDArray[np.float64]
 Frames = tuple[Floats, Floats, Floats]
 
 _PIXEL = 400  # of X and Y: 20 arcsec
+_MOST_BINS = 10**7
+_ALWAYS: Intervals = ((-inf, inf),)
 _SIDE, _LAST = 130, 51840  # pixels, and where X and Y end
 
 
@@ -90,21 +94,23 @@ def read_curve(
         If the list cannot be read, has no TIME, or its header lacks TSTART or TSTOP.
     ExpressionError
         If the expression cannot be read or does not fit the columns.
+    InvalidRecord
+        If the width makes no bin, or more than 1e7.
 
     Notes
     -----
     The live time of a bin is the mean over the CCDs of the frames (EXPOSUnn) whose middle lies in the good time of the
-    list, times their live fraction. A list without frames takes its good times as live, one without those all of it:
-    ``notes`` say so.
+    list and in the times of the expression, its ``gti()`` and ranges of TIME, times their live fraction. A list without
+    frames takes its good times as live, one without those all of it, and a CCD without frames counts as the mean of
+    the others: ``notes`` say so.
     """
     source = open_source(folder, table)
     header, path = source.table.block.header, source.table.path
     start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
     tree = parse(expand_macros(expression, source.keywords))
-    begin, number = common_bins(start, stop, bin_s) if common else (start, max(1, ceil((stop - start) / bin_s)))
-    bins = _Bins(begin, bin_s, number)
+    bins = _bins(start, stop, bin_s, common=common)
     counts, circles = _counts(source, tree, bins, without)
-    ccds, notes = _frames(source, start, stop)
+    ccds, framed, notes = _frames(source, (start, stop), _times(source, tree))
     curve = LightCurve(
         start_s=bins.start_s,
         bin_s=bin_s,
@@ -114,8 +120,18 @@ def read_curve(
         source=path.name,
     )
     best = max(ccds, key=lambda frames: float(np.sum(frames[1] * frames[2])))
-    ends = best[0] + best[1] / 2 if not notes else np.empty(0)
+    ends = best[0] + best[1] / 2 if framed else np.empty(0)
     return Reading(curve, ends, circles, notes)
+
+
+def _bins(start: float, stop: float, width: float, *, common: bool) -> _Bins:
+    if not 0 < (stop - start) / width <= _MOST_BINS:
+        raise InvalidRecord(
+            f"{(stop - start) / width:.3g} bins of {width:g} s from {start} to {stop} s: give a width that makes 1 to "
+            f"{_MOST_BINS}"
+        )
+    begin, number = common_bins(start, stop, width) if common else (start, ceil((stop - start) / width))
+    return _Bins(begin, width, number)
 
 
 def _number(header: Any, path: Path, key: str) -> float:
@@ -193,25 +209,51 @@ def _on_axis(values: NDArray[Any]) -> NDArray[Any]:
     return np.clip(pixel, 0, _SIDE - 1, out=pixel)
 
 
-def _frames(source: Source, start: float, stop: float) -> tuple[list[Frames], tuple[str, ...]]:
-    """Return the good frames of each CCD, or its good time where frames are not known."""
+def _times(source: Source, tree: Expression) -> Intervals:
+    """Return the times that an expression may select: those of its gti filters and its ranges of TIME, else all."""
+    found: list[tuple[float, float]] = []
+    for component in dss_of(tree, {}, filter_reader(source.resolve)):
+        times = _ALWAYS
+        for limit in (f for f in component if f.axis == "TIME"):
+            times = intersection(times, limit.intervals if limit.intervals is not None else _spans(limit.value))
+        found += times
+    pairs = np.array(found, dtype=np.float64).reshape(-1, 2)
+    joined = gti_table(pairs[:, 0], pairs[:, 1])
+    return tuple(zip(joined.start.tolist(), joined.stop.tolist(), strict=True))
+
+
+def _spans(text: str) -> Intervals:
+    ranges = ranges_of_text(text)
+    if ranges is None:
+        return _ALWAYS
+    return tuple((-inf if r.lo is None else r.lo, inf if r.hi is None else r.hi) for r in ranges)
+
+
+def _frames(
+    source: Source, whole: tuple[float, float], wanted: Intervals
+) -> tuple[list[Frames], bool, tuple[str, ...]]:
+    """Return the good frames of each CCD, or its good time where no frames are known, which of both, and notes."""
     blocks = {block.name: block for block in source.file.blocks}
     path = source.table.path
-    given = {ccd: times for ccd, times in ccd_intervals(source.subspace).items() if ccd is not None}
-    for_all = ccd_intervals(source.subspace).get(None)
+    known = ccd_intervals(source.subspace)
+    for_all = known.get(None, (whole,))
+    given = {ccd: times for ccd, times in known.items() if ccd is not None}
     if not given:
         numbers = [int(n[6:]) for n in blocks if n.startswith("EXPOSU") and n[6:].isdigit()]
-        given = dict.fromkeys(sorted(numbers), for_all if for_all is not None else ((start, stop),))
-    found = [f for ccd, times in given.items() if (f := _good_frames(blocks.get(f"EXPOSU{ccd:02d}"), path, times))]
-    if found:
-        return found, ()
-    times = given or {0: for_all if for_all is not None else ((start, stop),)}
+        given = dict.fromkeys(sorted(numbers), for_all)
+    good = {ccd: intersection(times, wanted) for ccd, times in (given or {0: for_all}).items()}
+    found = {ccd: _good_frames(blocks.get(f"EXPOSU{ccd:02d}"), path, times) for ccd, times in good.items()}
+    frames = [f for f in found.values() if f is not None]
+    if frames:
+        without = ", ".join(str(ccd) for ccd, f in found.items() if f is None)
+        note = f"no frames (EXPOSUnn) of CCD {without} in the list: the mean of the others counts for it"
+        return frames, True, (note,) if without else ()
     why = (
         "no frames (EXPOSUnn) in the list: its good time counts as live"
-        if for_all or given
-        else ("neither frames (EXPOSUnn) nor good time in the list: all of it counts as live")
+        if known
+        else "neither frames (EXPOSUnn) nor good time in the list: all of it counts as live"
     )
-    return [_as_frames(pairs) for pairs in times.values()], (why,)
+    return [_as_frames(times) for times in good.values()], False, (why,)
 
 
 def _good_frames(block: Block | None, path: Path, times: Intervals) -> Frames | None:

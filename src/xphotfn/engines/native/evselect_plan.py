@@ -33,7 +33,17 @@ from xphotfn.engines.native.selection_files import file_resolver
 from xphotfn.engines.native.selection_filters import Axis, GtiTable, MaskImage, RegionTable
 from xphotfn.errors import CommandFailed, InvalidFile
 
-__all__ = ("Job", "Source", "complete", "job_of", "needed_columns", "open_source", "products_of", "region_columns")
+__all__ = (
+    "Job",
+    "Source",
+    "complete",
+    "filter_reader",
+    "job_of",
+    "needed_columns",
+    "open_source",
+    "products_of",
+    "region_columns",
+)
 
 _UNSUPPORTED: Mapping[str, str] = MappingProxyType(
     {
@@ -196,7 +206,7 @@ def job_of(command: Command, source: Source) -> Job:
     text = expand_macros(command.parameter("expression"), source.keywords)
     tree = with_region_columns(parse(text), region_columns(source.resolve))
     _try_out(tree, source)
-    found = dss_of(tree, {s.name: s.unit for s in source.table.columns.values()}, _reader(source.resolve))
+    found = dss_of(tree, {s.name: s.unit for s in source.table.columns.values()}, filter_reader(source.resolve))
     subspace = select(source.subspace, found)
     image, filtered = _product(command, "image"), _product(command, "filtered")
     if filtered and source.table.block.header.get("PCOUNT", 0):
@@ -237,7 +247,9 @@ def region_columns(resolve: Resolver) -> Callable[[RegionFilter], tuple[str, str
     return columns_of
 
 
-def _reader(resolve: Resolver) -> Callable[[FileFilter], Intervals | RegionTable | MaskImage]:
+def filter_reader(resolve: Resolver) -> Callable[[FileFilter], Intervals | RegionTable | MaskImage]:
+    """Return what gives the intervals, shapes or mask of a file filter, for :func:`dss_of`."""
+
     def read(node: FileFilter) -> Intervals | RegionTable | MaskImage:
         data = resolve(node)
         if not isinstance(data, GtiTable):

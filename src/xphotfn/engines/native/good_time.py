@@ -60,12 +60,13 @@ def tabgtigen(command: Command, folder: Path) -> None:
     Warns
     -----
     UserWarning
-        If no row is good: the table of intervals is then empty.
+        If no row is good: the table of intervals is then empty. Also if rows are good that hold NaN where the
+        expression looks, as ``!(RATE>0.4)`` and ``RATE!=5`` have it.
 
     Notes
     -----
     A row lasts TIMEDEL of the table; without that card the distance to the rows beside it. A comparison with NaN is
-    false, so rows without a rate are not good.
+    false, but for ``!=``, so rows without a rate are not good for ``RATE<=0.4``.
 
     References
     ----------
@@ -129,13 +130,17 @@ def _rows(command: Command, file: EventFile, folder: Path) -> tuple[Floats, NDAr
     tree = parse(expand_macros(command.parameter("expression"), lookup(file)))
     resolve = file_resolver(folder, table.path.name)
     times, chosen = [np.empty(0)], [np.empty(0, dtype=bool)]
-    wanted = set(columns(tree)) & set(table.columns)
+    wanted, unknown = set(columns(tree)) & set(table.columns), 0
     for chunk in chunks(table):
         values = {name: chunk.column(name) for name in wanted}
         if wanted != set(columns(tree)):
             values = {name: chunk.column(name) for name in table.columns}  # so that the error can name them all
         chosen.append(evaluate(tree, values, rows=len(chunk), first_row=chunk.first_row, resolve=resolve))
         times.append(np.asarray(chunk.column(column), dtype=np.float64))
+        unknown += sum(int(np.count_nonzero(chosen[-1] & np.isnan(v))) for v in values.values() if v.dtype.kind == "f")
+    if unknown:
+        text = command.parameter("expression")
+        warn("notANumber", f"{text!r} calls {unknown} rows good that hold no number (NaN) there: add && RATE>=0 or so")
     time = np.concatenate(times)
     if time.size and not (np.all(np.isfinite(time)) and np.all(np.diff(time) >= 0)):
         raise InvalidFile(table.path.name, f"column {column} of {table.block.name} must hold rising, finite times")

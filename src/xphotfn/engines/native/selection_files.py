@@ -25,6 +25,7 @@ from xphotfn.engines.native.selection_filters import (
 from xphotfn.errors import InvalidFile
 from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
+from xphotfn.io.good_time_files import check_time_zero
 
 __all__ = ("file_resolver", "open_fits", "pick_block", "read_gti", "read_mask", "read_places", "read_region_table")
 
@@ -120,13 +121,14 @@ def read_gti(path: Path, block: str = "") -> GtiTable:
     Raises
     ------
     InvalidFile
-        If the file cannot be read, or the block has no numeric START and STOP columns.
+        If the file cannot be read, the block has no numeric START and STOP columns, or its times another zero.
     """
     with open_fits(path) as hdus:
         hdu = pick_block(hdus, path.name, block)
         names = hdu.columns.names if isinstance(hdu, fits.BinTableHDU) else []
         if "START" not in names or "STOP" not in names:
             raise InvalidFile(path.name, f"not a table of good time intervals (START, STOP) but {_describe(hdu)}")
+        check_time_zero(path.name, hdu.header)
         start, stop = (_numbers(path, hdu, column) for column in ("START", "STOP"))
     return gti_table(start, stop)
 
