@@ -14,6 +14,8 @@ from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 __all__ = ("angle_deg", "column_density_cm2", "dec_deg", "energy_ev", "is_sexagesimal", "is_sky", "position_deg",
            "positions_deg", "quantities", "quantity", "ra_deg", "rate_unit", "xmm_sky")  # fmt: skip
 
+_LEAST_NH = 1e10  # cm-2; no sight through the Galaxy has so little
+
 
 class _XmmSky(u.IrreducibleUnit):  # type: ignore[misc]
     """The unit of X and Y; sent to another process it arrives as the same object, so that it still equals itself."""
@@ -121,7 +123,7 @@ def column_density_cm2(value: Any, what: str = "nh") -> float:
     UnitMismatch
         If it has no unit or is no column density: a bare number could be in 1/cm2 or in 1e22/cm2.
     InvalidRecord
-        If it is negative or not finite.
+        If it is negative or not finite, or below 1e10 cm-2 and not 0: such a number is one in 1e22 cm-2.
 
     Examples
     --------
@@ -137,6 +139,11 @@ def column_density_cm2(value: Any, what: str = "nh") -> float:
         raise UnitMismatch(f"{what} must be one column density such as 3e20/u.cm**2, got {value}") from error
     if not 0 <= result < np.inf:
         raise InvalidRecord(f"{what} must be finite and not negative, got {value}")
+    if 0 < result < _LEAST_NH:
+        raise InvalidRecord(
+            f"{what} must be 0 or a column density of gas, some 1e19 to 1e23 cm-2, got {result:g} cm-2: if that is in "
+            f"1e22 cm-2, write {what}={result:g}*u.Unit('1e22 / cm2')"
+        )
     return result
 
 

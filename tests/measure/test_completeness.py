@@ -1,13 +1,16 @@
 """The selection function: what is put into images comes back, with binomial errors."""
 
+import shutil
+
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
 from attrs import evolve
 from scipy.stats import binomtest
 
 import xphotfn as xp
-from xphotfn.errors import InvalidRecord, UnitMismatch
+from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
 from xphotfn.io.write import write_image
 from xphotfn.measure.completeness import _clopper_pearson, _of_rate
 from xphotfn.testing.examples import example_rate_map
@@ -20,10 +23,12 @@ def small(tmp_path_factory):
     grid = xp.PixelGrid.from_sky_range(149.6, -11.1, low=20000, high=20000 + 96 * 87 - 1, bin_size=87)
     counts = np.random.default_rng(4).poisson(0.05, grid.shape).astype("i4")
     planes = (("image", counts), ("exposure", np.full(grid.shape, 2e4, dtype="f4")))
+    cards = [("TELESCOP", "XMM", ""), ("INSTRUME", "EPN", ""), ("FILTER", "Thin1", "")]
+    cards += [("SLCTEXPR", "PATTERN <= 4", "")]
     parts = {}
     for name, plane in planes:
         path = folder / f"{name}.fits"
-        write_image(path, plane, grid, [("TELESCOP", "XMM", ""), ("INSTRUME", "EPN", "")])
+        write_image(path, plane, grid, cards)
         parts[name] = evolve(getattr(pair, name), path=str(path), grid=grid)
     return xp.RateMap(**parts)
 
@@ -54,7 +59,7 @@ def test_the_interval_is_that_of_scipy():
         assert (a, b) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
-def test_cameras_share_a_rate_by_their_areas(small):
+def test_cameras_share_a_rate_by_their_areas(small, tmp_path):
     cameras = [evolve(small, image=evolve(small.image, instrument=c), exposure=evolve(small.exposure, instrument=c))
                for c in ("pn", "mos1", "mos2")]  # fmt: skip
     assert _of_rate(cameras).tolist() == pytest.approx([0.62, 0.19, 0.19])
@@ -64,8 +69,22 @@ def test_cameras_share_a_rate_by_their_areas(small):
     table = xp.completeness(small, fluxes=flux, trials=1, rng=np.random.default_rng(3), ecf=ecf)
     expected = 1e-13 * ecf.ct_cm2_per_erg * 2e4
     assert 0.5 * expected < table["counts"].value[0] <= expected * 1.01
-    with pytest.raises(InvalidRecord, match="there is none of mos1 0.5-2 keV"):
-        xp.completeness(cameras[1], fluxes=flux, trials=1, rng=np.random.default_rng(3), ecf=ecf)
+    medium = xp.power_law_ecf("pn", filter="Medium", band=small.band, gamma=1.7, nh=3e20 / u.cm**2, absorbed=True)
+    path = shutil.copy(small.path, tmp_path / "image.fits")
+    plain = shutil.copy(small.exposure.path, tmp_path / "exposure.fits")
+    for file in (path, plain):
+        fits.delval(file, "FILTER")
+    without = xp.RateMap(image=evolve(small.image, path=str(path)), exposure=evolve(small.exposure, path=str(plain)))
+    for maps, given, error, said in (
+        (cameras[1], ecf, ProductMissing, "no factor is of mos1 .*0.5-2 keV"),
+        (small, medium, ProductMissing, "no factor is of pn Thin"),
+        (without, ecf, ProductMissing, "card FILTER"),
+        (small, None, InvalidRecord, "need ecf="),
+        (small, evolve(ecf, patterns="0"), InvalidRecord, "PATTERN 0-4, and its factor is of 0"),
+        (small, evolve(ecf, arf_includes=("enclosed",)), InvalidRecord, "enclosed fraction"),
+    ):
+        with pytest.raises(error, match=said):
+            xp.completeness(maps, fluxes=flux, trials=1, rng=np.random.default_rng(3), ecf=given)
 
 
 @pytest.mark.parametrize(

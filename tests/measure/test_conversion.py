@@ -85,7 +85,7 @@ def test_a_published_factor_is_the_printed_one():
         ({"gamma": "steep"}, InvalidRecord, "must be a number"),
         ({"nh": 1e23 / u.cm**2}, InvalidRecord, "between 1e19 and 1e22"),
         ({"nh": 0 / u.cm**2}, InvalidRecord, "between 1e19 and 1e22"),
-        ({"nh": 0.03 / u.cm**2}, InvalidRecord, "in 1e22 cm-2"),
+        ({"nh": 0.03 / u.cm**2}, InvalidRecord, r"nh=0.03\*u.Unit\('1e22 / cm2'\)"),
         ({"nh": 3e20}, UnitMismatch, "unit"),
         ({"nh": "3e20"}, UnitMismatch, "unit"),
         ({"nh": 3e20 / u.cm**3}, UnitMismatch, "column density"),
@@ -113,6 +113,16 @@ def test_what_is_refused_says_what_to_do(given, error, said):
 def test_absorbed_has_no_default():
     with pytest.raises(TypeError, match="absorbed"):
         xp.power_law_ecf("pn", filter="Thin1", band=SOFT, gamma=1.7, nh=NH)
+
+
+@pytest.mark.parametrize(
+    "make", [xp.absorbed_power_law, lambda *, gamma, nh: xp.absorbed_bremsstrahlung(kt=gamma * u.keV, nh=nh)]
+)
+def test_a_spectrum_behind_gas_in_1e22_without_the_unit_is_refused(make):
+    """No table bounds it, and 0.03 atoms on 1 cm2 absorb nothing."""
+    with pytest.raises(InvalidRecord, match="1e22 cm-2"):
+        make(gamma=1.7, nh=0.03 / u.cm**2)
+    assert make(gamma=1.7, nh=0 / u.cm**2).nh_cm2 == 0
 
 
 def test_nh_may_be_in_1e22_if_its_unit_says_so():

@@ -12,6 +12,7 @@ __all__ = ("flux_options", "fluxes_of", "require_said")
 
 Function = Callable[..., Any]
 _NO_PSF = " (--psf epic gives those of point sources)"
+IN_1E22 = 1e10  # cm-2; a number below it is no column density in them
 WIDEST_DEG = 1.0  # cells of the map of hydrogen: beyond it positions have their own
 
 
@@ -23,24 +24,24 @@ def flux_options(command: Function) -> Function:
     gas = click.option(
         "--nh", metavar="NH", help="With --flux: column density in 1/cm2, such as 3e20; auto takes that of HI4PI."
     )
-    kind = click.option(
-        "--absorbed/--unabsorbed", "absorbed", default=None,
-        help="With --flux, which needs one of the two: the flux that arrives, or that before the gas.",
-    )  # fmt: skip
+    arrives = click.option("--absorbed", is_flag=True, help="With --flux: the flux that arrives.")
+    before = click.option("--unabsorbed", is_flag=True, help="With --flux: the flux before the gas of our Galaxy.")
     joint = click.option(
         "--joint", is_flag=True, help="One row for each position and band: of all cameras with --flux, else of each."
     )
-    return spectrum(gas(kind(joint(command))))
+    return spectrum(gas(arrives(before(joint(command)))))
 
 
 def require_said(options: Mapping[str, Any]) -> None:
     """Refuse --flux without what a flux hangs on, and that without --flux, before anything is measured."""
-    model, nh, absorbed = (options[name] for name in ("flux", "nh", "absorbed"))
-    if model is None and (nh is not None or absorbed is not None):
+    model, nh, absorbed, unabsorbed = (options[name] for name in ("flux", "nh", "absorbed", "unabsorbed"))
+    if model is None and (nh is not None or absorbed or unabsorbed):
         raise click.UsageError("--nh, --absorbed and --unabsorbed need --flux, such as --flux powerlaw:1.7.")
     if model is not None and nh is None:
         raise click.UsageError("--flux needs --nh: a column density in 1/cm2 such as 3e20, or auto.")
-    if model is not None and absorbed is None:
+    if absorbed and unabsorbed:
+        raise click.UsageError("--absorbed and --unabsorbed are different fluxes: give one of them.")
+    if model is not None and not (absorbed or unabsorbed):
         raise click.UsageError("--flux needs --absorbed (the flux that arrives) or --unabsorbed (that before the gas).")
 
 
@@ -81,11 +82,14 @@ def _nh(text: str, table: Any) -> Any:
 
     if text.strip().lower() != "auto":
         try:
-            return float(text) / u.cm**2
+            value = float(text)
         except ValueError as error:
             raise InvalidRecord(f"--nh takes a number in 1/cm2 such as 3e20, or auto, got {text!r}") from error
+        if 0 < value < IN_1E22:
+            raise InvalidRecord(f"--nh is in 1/cm2, got {text}: if that is in 1e22/cm2, give --nh {value * 1e22:g}")
+        return value / u.cm**2
     found = xp.column_density(_middle(table))
-    say(f"note: nH {found}")
+    say(f"note: nH {found}; cite HI4PI Collaboration 2016, A&A 594, A116")
     return found
 
 

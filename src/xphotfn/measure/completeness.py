@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xphotfn.engines.native.detection import in_order, search_maps
 from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
 from xphotfn.io.products import RateMap
+from xphotfn.measure.factors import factors_of_maps
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
 from xphotfn.science.detection.fit import Source, light_of_source
 from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, shape_at
@@ -74,7 +75,7 @@ def completeness(
     rng
         A generator of random numbers: places and counts.
     ecf
-        Factors of the cameras, for fluxes in erg/cm2/s.
+        Factors of the cameras, filters and bands, as :func:`fluxes` takes them, for fluxes in erg/cm2/s.
     threshold, psf
         As :func:`detect_sources`; sources have the same point spread function as is fitted.
 
@@ -89,9 +90,12 @@ def completeness(
     Raises
     ------
     InvalidRecord
-        If a flux is not above 0, an extent negative or above 120 arcsec, trials below 1, or a camera has no factor.
+        If a flux is not above 0, an extent negative or above 120 arcsec, trials below 1, or fluxes in erg/cm2/s come
+        without ``ecf``, or with a factor of other events or another vignetting, as in :func:`fluxes`.
+    ProductMissing
+        If no factor is of a map's camera, filter and band.
     UnitMismatch
-        If fluxes or extents have other units.
+        If fluxes or extents have other units, or exposures are in cm2 s with ``ecf``.
     NoData
         If there is no place left.
     InvalidRecord, NoData, ShapeMismatch
@@ -171,14 +175,9 @@ def _of_rate(maps: Sequence[RateMap]) -> Floats:
 
 
 def _of_flux(maps: Sequence[RateMap], ecf: Any) -> Floats:
-    factors = (ecf,) if isinstance(ecf, Ecf) else tuple(ecf or ())
-    known = {(factor.instrument, factor.band): factor.ct_cm2_per_erg for factor in factors}
-    missing = sorted({f"{m.instrument} {m.band}" for m in maps if (m.instrument, m.band) not in known})
-    if missing:
-        raise InvalidRecord(
-            f"fluxes in erg/cm2/s need ecf= of each camera, there is none of {', '.join(missing)}: power_law_ecf(...)"
-        )
-    return np.array([known[m.instrument, m.band] for m in maps])
+    if ecf is None:
+        raise InvalidRecord("fluxes in erg/cm2/s need ecf= of each camera, filter and band: power_law_ecf(...)")
+    return factors_of_maps(maps, ecf).values
 
 
 def _free(found: Found) -> NDArray[np.bool_]:

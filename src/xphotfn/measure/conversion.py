@@ -178,10 +178,7 @@ def _of_table(cell: Cell, spectrum: PowerLaw, absorbed: bool) -> tuple[float, fl
     require_on_nodes(spectrum.gamma, table.gamma, "gamma", _OWN)
     log10_nh = math.log10(spectrum.nh_cm2) if spectrum.nh_cm2 > 0 else -math.inf
     if not table.log10_nh[0] <= log10_nh <= table.log10_nh[-1]:
-        raise InvalidRecord(
-            f"nh must lie between 1e19 and 1e22 cm-2, got {spectrum.nh_cm2:g} cm-2: if it is in 1e22 cm-2, write "
-            f"nh=0.03*u.Unit('1e22 / cm2'); for a value beyond the table {_OWN}"
-        )
+        raise InvalidRecord(f"nh must lie between 1e19 and 1e22 cm-2, got {spectrum.nh_cm2:g} cm-2: {_OWN}")
     values, nodes = table.factors[cell, absorbed], (table.log10_nh, table.gamma)
     value = bilinear(values, (log10_nh, spectrum.gamma), nodes)
     others = np.array([bilinear(values, (log10_nh, float(gamma)), nodes) for gamma in table.gamma])

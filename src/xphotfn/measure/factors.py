@@ -1,20 +1,22 @@
 """Which energy conversion factor belongs to which row of a table: by camera, filter and band, or an error."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord, ProductMissing
+from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
+from xphotfn.io.products import RateMap
 from xphotfn.measure.joint_table import COMBINED, groups_of, texts_of
-from xphotfn.measure.map_facts import UNCORRECTED, UNKNOWN, same_patterns
+from xphotfn.measure.map_facts import UNCORRECTED, UNKNOWN, patterns_of, same_patterns, vignetting_of
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter
 from xphotfn.records.instrument import is_epic
 
-__all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "RowFactors", "band_texts", "ecfs_of", "factors_of_rows")
+__all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "RowFactors", "band_texts", "ecfs_of", "factors_of_maps", "factors_of_rows")
 
 RATE_COLUMNS = ("rate", "rate_low", "rate_high", "upper_limit")
 FLUX_COLUMNS = ("flux", "flux_low", "flux_high", "flux_limit")
@@ -107,6 +109,33 @@ def factors_of_rows(table: Any, given: Any) -> RowFactors:
     kind = ecfs[0].kind if ecfs else ""
     notes = dict.fromkeys(note for row, ecf in zip(rows, chosen, strict=True) for note in _not_compared(row, ecf))
     return RowFactors(values, systematic, kind, tuple(dict.fromkeys(chosen)), tuple(notes))
+
+
+def factors_of_maps(maps: Sequence[RateMap], given: Any) -> RowFactors:
+    """Return the factor of each map for the whole light of a source, by the rules of :func:`factors_of_rows`.
+
+    Raises
+    ------
+    ProductMissing, InvalidRecord
+        As :func:`factors_of_rows`.
+    UnitMismatch
+        If an exposure is in cm2 s.
+    """
+    from astropy.table import Table
+
+    for item in (m for m in maps if m.exposure.unit != u.s):
+        raise UnitMismatch(
+            f"the exposure of {item} is in {item.exposure.unit}: its rates are photon fluxes already, and a factor "
+            "would count the area twice; make the map in s"
+        )
+    for item in (m for m in maps if is_epic(m.instrument) and not blocking_filter(m.filter)):
+        raise ProductMissing(
+            f"the header of {item.path} does not say its filter, which a factor hangs on: write it into the card FILTER"
+        )
+    rows = [
+        _Row(m.instrument, m.filter or UNKNOWN, str(m.band), "source", patterns_of(m), vignetting_of(m)) for m in maps
+    ]
+    return factors_of_rows(Table(rows=rows, names=_Row._fields), given)
 
 
 class _Row(NamedTuple):
