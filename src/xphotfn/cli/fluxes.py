@@ -1,5 +1,6 @@
 """Fluxes on the command line: which spectrum, behind which gas, and several cameras joined."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -67,7 +68,7 @@ def fluxes_of(table: Any, maps: Sequence[Any], options: Mapping[str, Any]) -> An
 def _gamma(text: str) -> float:
     name, _, gamma = text.partition(":")
     try:
-        if name.strip().lower() == "powerlaw":
+        if name.strip().lower() == "powerlaw" and math.isfinite(float(gamma)):
             return float(gamma)
     except ValueError:
         pass

@@ -60,7 +60,7 @@ def ecfs_of(given: Any) -> tuple[Ecf, ...]:
                     raise InvalidRecord(f"the factor under {camera!r} is of {ecf.instrument}: give each its own")
             found += mine
     else:
-        several = isinstance(given, Iterable) and not isinstance(given, str)
+        several = isinstance(given, Iterable) and not isinstance(given, str | u.Quantity)
         found = [of_kind(item, Ecf, _MAKER) for item in (given if several else (given,))]
     kinds = {ecf.kind for ecf in found}
     if len(kinds) > 1:
@@ -193,7 +193,8 @@ def _chosen(ecfs: Mapping[tuple[str, str, str], Ecf], row: _Row) -> Ecf:
         )
     found = ecfs.get((camera, blocking_filter(chosen), row.band))
     if found is None:
-        there = "; ".join(_who(*key) for key in ecfs) or "none"
+        given = dict.fromkeys(_who(ecf.instrument, ecf.filter, str(ecf.band)) for ecf in ecfs.values())
+        there = "; ".join(given) or "none"
         raise ProductMissing(f"no factor is of {row}; those given are of {there}: make one with {_MAKER}")
     _require_same_light(row, found)
     _require_same_events(row, found)

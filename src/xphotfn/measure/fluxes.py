@@ -102,7 +102,12 @@ def light_of_rates(rate_of: Any) -> str:
 
 
 def _require_rates(table: Any) -> None:
-    names = getattr(table, "colnames", ())
+    if not hasattr(table, "colnames"):
+        raise ProductMissing(
+            f"fluxes needs a table of rates, as photometry() returns it, got {type(table).__name__}: give that table, "
+            "or one read back with QTable.read or QTable.from_pandas"
+        )
+    names = table.colnames
     missing = [name for name in ("instrument", "band") if name not in names]
     if missing or not {*names} & {*RATE_COLUMNS}:
         lacking = ", ".join(missing) or "rate"
@@ -124,10 +129,10 @@ def _rates(table: Any, name: str) -> Floats:
     try:
         return np.asarray(u.Quantity(plain, unit).to_value(u.ct / u.s))
     except u.UnitConversionError as error:
-        raise UnitMismatch(
-            f"{name} must be in ct/s to become a flux, got {unit}: rates of an exposure map in cm2 s are photon fluxes "
-            "already, and a factor would count the area twice; make the map in s"
-        ) from error
+        how = f'give the unit of a rate, as in table["{name}"].unit = "ct / s"'
+        if u.Unit(unit).is_equivalent(u.photon / u.cm**2 / u.s) or u.Unit(unit).is_equivalent(u.ct / u.cm**2 / u.s):
+            how = "such rates are photon fluxes already, and a factor would count the area twice; make the map in s"
+        raise UnitMismatch(f"{name} must be in ct/s to become a flux, got {unit}: {how}") from error
 
 
 def _says_seconds(table: Any) -> bool:

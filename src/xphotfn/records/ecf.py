@@ -21,7 +21,7 @@ ARF_PARTS = ("vignetting", "enclosed")
 _RANGES = re.compile(r"\d+(?:-\d+)?(?:, \d+(?:-\d+)?)*|all")
 _FILTERS = {
     "thin": "Thin", "thin1": "Thin", "thin2": "Thin", "medium": "Medium", "thick": "Thick", "open": "Open",
-    "closed": "Closed", "none": "", "unknown": "", "": "",
+    "closed": "Closed", "calclosed": "Closed", "none": "", "unknown": "", "": "",
 }  # fmt: skip
 
 
