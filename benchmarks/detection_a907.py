@@ -102,11 +102,18 @@ def main(root, store):
     compared(field, run)
 
 
+CUTS = (
+    {}, {"level": 0.5}, {"level": 0.3}, {"cut": "encircled", "level": 0.7}, {"cut": "encircled"},
+    {"cut": 13 * u.arcsec},
+)  # fmt: skip
+
+
 def compared(field, run):
-    """Print the signal-to-noise with XAPA's regions and with those that were found."""
-    combined, detected = xp.combined_rate_map(run), xp.detected_field(run)
+    """Print the signal-to-noise with XAPA's regions and with those that were found, for several cuts."""
+    combined, lists = xp.combined_rate_map(run), xp.source_lists(run)
+    cut = {str(how): {o: xp.source_regions(found, **how) for o, found in lists.items()} for how in CUTS}
     for region in ("r500", 300 * u.kpc):
-        for name, one in (("XAPA", field), ("detected", detected)):
+        for name, one in (("XAPA", field), *((how, xp.with_regions(field, of)) for how, of in cut.items())):
             m = xp.snr(combined, one, region)
             inside = xp.source_mask(combined, one, region)[0]
             kept = float(xp.interloper_mask(combined, one)[inside].mean())

@@ -67,6 +67,35 @@ def test_a_list_is_printed_as_a_table_or_json(folder):
     assert len(table.splitlines()) == len(rows) + 1
 
 
+def test_a_measurement_masks_what_is_found(folder, tmp_path):
+    """A position 34 arcsec from the source: without regions its 600 counts are in, with those of the search hardly."""
+    where = ("--ra", "10", "--dec", "19.974", "--radius", "1arcmin", "--json", "--quiet", "--store", tmp_path / "store")
+    rows = {how: json.loads(call("snr", folder, *where, "--regions", how).output)[-1] for how in ("files", "detect")}
+    assert rows["files"]["obs_id"] == rows["detect"]["obs_id"] == "combined"
+    assert rows["files"]["counts"] - rows["detect"]["counts"] == pytest.approx(600 * 0.9, rel=0.15)
+    plan = call("plan", folder, *where[:6], "--regions", "detect", "--json", "--quiet").output
+    assert [s["command"]["task"] for s in json.loads(plan)["steps"]].count("xdetect") == 2
+    assert call("run", folder, *where, "--regions", "detect").exit_code == 0
+    told = call("snr", folder, *where[:6], "--store", tmp_path / "store", "--regions", "detect").output
+    assert "0000000202, 0.5-2 keV: " in told
+    assert "expected to be false" in told
+    assert "exclude each other" in call("snr", folder, *where, "--regions", "detect", "--region-image", "a").output
+
+
+def test_a_picture_shows_a_list_or_regions(folder, tmp_path):
+    call("detect", folder, "--obs-id", "0000000101", "--no-extent", "-o", tmp_path / "list.fits")
+    xp.write_source_list(xp.read_source_list(tmp_path / "list.fits"), tmp_path / "list.reg")
+    image = folder / "0000000101_img.fits"
+    pictures = {}
+    for name in ("plain", "list.fits", "list.reg"):
+        drawn = () if name == "plain" else ("--sources", tmp_path / name)
+        result = call("view", image, "-o", tmp_path / f"{name}.png", *drawn)
+        assert result.exit_code == 0, result.output
+        pictures[name] = (tmp_path / f"{name}.png").read_bytes()
+    assert pictures["plain"] != pictures["list.fits"] == pictures["list.reg"]
+    assert call("view", image, "-o", tmp_path / "x.png", "--sources", tmp_path / "none.reg").exit_code == 1
+
+
 def test_mistakes_are_told(folder, tmp_path):
     assert "is not among 0000000101, 0000000202" in call("detect", folder, "--obs-id", "1").output
     assert "a table ends with" in call("detect", folder, "-o", tmp_path / "a.txt").output

@@ -10,6 +10,10 @@ import numpy as np
 import pytest
 from matplotlib.image import imread
 
+from xphotfn.plot.report_html import page
+from xphotfn.plot.report_sources import sources_section
+from xphotfn.testing.examples import example_source_list
+
 pytestmark = pytest.mark.browser
 
 # Chromium has no window narrower than 500 pixels, so a page stands in a frame. What it finds goes to the page around
@@ -96,6 +100,21 @@ script.textContent = "document.title = 'taken'";
 document.body.append(script);
 document.body.setAttribute("style", "color: red");
 result.title = document.title;
+"""
+
+SOURCES = """
+const table = document.querySelector("table.sortable");
+const head = (name) => table.querySelector(`th[data-key=${name}]`);
+const press = (name) => head(name).querySelector("button").click();
+const values = (column) => [...table.tBodies[0].rows].map((r) => r.cells[column].dataset.v);
+result.width = [innerWidth, document.scrollingElement.scrollWidth];
+result.listed = values(0);
+press("detml"); result.down = values(6); result.aria = head("detml").getAttribute("aria-sort");
+press("detml"); result.up = values(6);
+press("extml"); result.unknown = values(8); result.moved = head("detml").hasAttribute("aria-sort");
+press("name"); result.first = values(0);
+press("name"); press("name"); result.back = values(0); result.none = head("name").hasAttribute("aria-sort");
+done();
 """
 
 
@@ -205,3 +224,19 @@ def test_on_paper_the_table_has_all_its_columns(chromium, many_targets, width):
     assert max(result["page"]) <= width, "something reaches beyond the sheet, where nobody can scroll"
     count, right = result["flags"]
     assert (count, right <= width, result["narrowest"] > 20) == (501, True, True)
+
+
+def test_lists_of_sources_sort_by_each_column(ask, tmp_path):
+    path = tmp_path / "page.html"
+    path.write_text(page("Sources", sources_section([("0999990101", example_source_list())], ())))
+    result = ask(path, SOURCES)
+    found = example_source_list()
+    numbers = [str(source.number) for source in found]
+    assert result["width"] == [360, 360]
+    assert result["listed"] == result["first"] == result["back"] == numbers
+    likelihoods = sorted(source.det_ml for source in found)
+    assert [float(v) for v in result["up"]] == pytest.approx(likelihoods)
+    assert [float(v) for v in result["down"]] == pytest.approx(likelihoods[::-1])
+    assert result["aria"] == "descending"
+    assert result["unknown"] == [f"{source.extent_ml:.9g}" for source in found if source.is_extended] + [""] * 2
+    assert (result["moved"], result["none"]) == (False, False)

@@ -23,7 +23,7 @@ def test_the_report_lists_the_sources_and_draws_them(page):
     text, pictures = page
     found = xp.source_lists(example_detection())["0999990101"]
     for source in found:
-        assert f"<td>{source.ra_deg:.5f}</td>" in text
+        assert f'<td data-v="{source.ra_deg:.9g}">{source.ra_deg:.5f}</td>' in text
     assert escape(str(found)) in text
     assert "example-0999990101-residual.png" in text
     assert (pictures / "example-0999990101-residual.png").read_bytes().startswith(b"\x89PNG")
@@ -53,5 +53,7 @@ def test_view_draws_the_regions_of_a_list():
     assert [(r.role, r.shape.shape) for r in one] == [("source", "ellipse"), ("source", "circle"), ("source", "circle")]
     x, y = xp.coord_conv(example_rate_map(), example[1].position, "pix", rounded=False).value
     assert (one[1].shape.x, one[1].shape.y) == (pytest.approx(float(x)), pytest.approx(float(y)))
+    regions = overlay(grid, None, (), np.zeros((0, 2)), xp.source_regions(example)).regions
+    assert regions == one
     both = overlay(grid, None, (), np.zeros((0, 2)), {"a": example, "b": example}).regions
     assert len(both) == 6

@@ -26,6 +26,8 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
     examples=(
         "xphotfn view xphotfn-demo/combined_rate.fits -o combined.png --cross-hair 52.31,-33.72 --smooth 8arcsec",
         "xphotfn view xphotfn-demo/store -o pn.png --obs-id 0999990101 --instrument pn --band 0.5-2.0keV",
+        "xphotfn view xphotfn-demo/combined_rate.fits -o sources.png "
+        "--sources xphotfn-demo/data/0999990101/0999990101_sources.reg",
     ),
 )
 @click.argument("what", type=shared.PATH)
@@ -37,6 +39,12 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
     multiple=True,
     metavar="RA,DEC",
     help="Mark a position, such as 149.592,-11.06 or '09:58:22 -11:03:35'; may come twice.",
+)
+@click.option(
+    "--sources",
+    type=shared.PATH,
+    metavar="LIST",
+    help="Draw the sources of a list (FITS, as `xphotfn detect` writes it, or the pipeline's) or of a region file.",
 )
 @click.option("--stretch", type=click.Choice(_STRETCHES), default="log", show_default=True, help="Scale of colours.")
 @click.option("--smooth", metavar="SIGMA", help="Smooth, for looking only: width of a Gaussian such as 8arcsec.")
@@ -51,7 +59,7 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
 @shared.quiet
 def view(
     what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str, smooth: str | None,
-    zoom: bool, overwrite: bool, run: str | None, **which: str | None,
+    zoom: bool, overwrite: bool, run: str | None, sources: Path | None, **which: str | None,
 ) -> None:  # fmt: skip
     """Draw an image, an exposure map or a rate map on the sky.
 
@@ -63,6 +71,7 @@ def view(
 
     sigma = None if smooth is None else values.radius(smooth)
     marks = [pair_of(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
+    drawn = None if sources is None else _sources_of(sources)
     with tempfile.TemporaryDirectory() as scratch:
         if what.is_dir():
             product = _chosen(what, which, run)
@@ -73,10 +82,18 @@ def view(
         else:
             product = product_of(what, exposure, Path(scratch))
         xp.save_view(
-            product, output, cross_hair=marks, stretch=stretch, smooth=sigma, zoom_in=zoom, overwrite=overwrite
-        )
+            product, output, cross_hair=marks, stretch=stretch, smooth=sigma, zoom_in=zoom, overwrite=overwrite,
+            sources=drawn,
+        )  # fmt: skip
     who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
     tell(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
+
+
+def _sources_of(path: Path) -> Any:
+    """Return the list of a FITS file, or the regions of a region file."""
+    import xphotfn as xp
+
+    return xp.read_regions(path) if path.suffix.lower() == ".reg" else xp.read_source_list(path)
 
 
 def _chosen(folder: Path, which: dict[str, str | None], run: str | None) -> Any:

@@ -13,7 +13,7 @@ from xphotfn.cli.output import check_output, say, show, tell, wants_progress, wr
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import measured_places
 from xphotfn.cli.running import run_plan
-from xphotfn.cli.sample import end, failed_fields, sample_of
+from xphotfn.cli.sample import end, failed_fields, measured_field, sample_of
 from xphotfn.cli.weights import made_weights, out_of_time_option, weights_of_files, weights_options
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
@@ -75,11 +75,11 @@ def snr(
         xp.raise_for_failures(run)
     maps, rest = maps_by_field(run), how["background_weights"]
     rows: list[dict[str, Any]] = []
-    for field in _counted(sample.plan.fields):
-        if field.name in failures:
+    for planned in _counted(sample.plan.fields):
+        if planned.name in failures:
             continue
         try:
-            mine = maps.get(field.name, ())
+            mine, field = maps.get(planned.name, ()), measured_field(run, planned, options)
             if out_of_time:
                 how["background_weights"] = xp.out_of_time_weights(mine, rest=rest)
             asked = regions or [_own_region(field)]
@@ -90,7 +90,7 @@ def snr(
         except XphotfnError as error:
             if not sample.is_table:
                 raise
-            failures[field.name] = str(error)
+            failures[planned.name] = str(error)
     rows += [_row(name, note=as_options(why)) for name, why in failures.items()]
     show(rows, as_json=as_json, output=output, overwrite=overwrite)
     end((failures | _without_numbers(rows, failures)).items())

@@ -205,6 +205,14 @@ target_options = together(
         help="File of the image whose pixels region files in the frame image mean (* stands for anything); needed "
         "where images of several binnings lie beside them.",
     ),
+    click.option(
+        "--regions",
+        type=click.Choice(["files", "detect"]),
+        default="files",
+        show_default=True,
+        help="Whose regions mask other sources: those of files beside the data, or of the sources that are found in "
+        "each observation (in the softest band, where there are several).",
+    ),
     bands,
     selection,
     flares,

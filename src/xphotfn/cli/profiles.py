@@ -9,7 +9,7 @@ from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import Command
 from xphotfn.cli.output import check_output, say, show, write_table
 from xphotfn.cli.running import run_plan
-from xphotfn.cli.sample import sample_of
+from xphotfn.cli.sample import measured_field, sample_of
 from xphotfn.errors import InvalidRecord
 
 __all__ = ("peak", "profile")
@@ -28,7 +28,7 @@ def _maps_of_one(root: Path, options: dict[str, Any], command: str) -> tuple[Any
     sample = sample_of(root, options)
     run = xp.raise_for_failures(run_plan(sample.plan, **options))
     [field] = sample.plan.fields
-    return field, list(xp.maps_by_field(run)[field.name])
+    return measured_field(run, field, options), list(xp.maps_by_field(run)[field.name])
 
 
 @click.command(

@@ -13,7 +13,7 @@ from xphotfn.cli.output import printable, say
 from xphotfn.cli.positions import asked_position
 from xphotfn.errors import PlanError, XphotfnError
 
-__all__ = ("Sample", "end", "failed_fields", "sample_of")
+__all__ = ("Sample", "end", "failed_fields", "measured_field", "sample_of")
 
 _OF_ONE = ("ra", "dec")
 _WORDS = {
@@ -38,15 +38,20 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
     within = values.radius(options["within"], "--within")
     bands = [values.band(text) for text in options["bands"]]
     observations = observations_of(root)
+    detect = options["regions"] == "detect"
+    if detect and options["region_image"] is not None:
+        raise click.UsageError("--region-image and --regions detect exclude each other: no region file is read.")
+    where: dict[str, Any] = {"regions": ()} if detect else {"region_image": options["region_image"]}
 
     def match(some: Any) -> Any:
-        found = xp.match_observations(some, observations, within=within, region_image=options["region_image"])
+        found = xp.match_observations(some, observations, within=within, **where)
         _say_regions((found,) if isinstance(found, xp.Field) else found, observations, within)
         return found
 
     def plan(some: Any) -> Any:
         given = {name: options[name] for name in ("reference", "selection")}
-        return xp.plan_photometry(some, bands, flares=values.flares(options["flares"]), **given)
+        wish = "detect" if detect else None
+        return xp.plan_photometry(some, bands, flares=values.flares(options["flares"]), regions=wish, **given)
 
     if options["targets"] is None:
         planned = plan(match(targets[0]))
@@ -143,6 +148,22 @@ def _one(options: Mapping[str, Any], ra: float, dec: float, radius: Any) -> Any:
         far = redshift is not None and radius is not None and radius.unit.is_equivalent("kpc")
         kind = "cluster" if far else "position"
     return Target(name=options["name"] or "target", kind=kind, ra_deg=ra, dec_deg=dec, radius=radius, redshift=redshift)
+
+
+def measured_field(run: Any, field: Any, options: Mapping[str, Any]) -> Any:
+    """Return a field with the regions that mask in it: its own or, with --regions detect, those that the run found."""
+    import xphotfn as xp
+
+    if options["regions"] != "detect":
+        return field
+    band = min((values.band(text) for text in options["bands"]), key=lambda b: (b.lo_ev, b.hi_ev))
+    for obs_id, found in xp.source_lists(run, target=field.name, band=band).items():
+        say(f"note: {field.name}: {obs_id}, {band}: {found}")
+    detected = xp.detected_field(run, target=field.name, band=band)
+    for note in detected.left_out:
+        if note not in field.left_out:
+            say(as_options(f"note: {field.name}: {note}"))
+    return detected
 
 
 def failed_fields(run: Any) -> dict[str, str]:

@@ -8,9 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.records._fields import one_or_several
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
+from xphotfn.records.source import SourceList
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import kpc_to_deg, radius_deg
 from xphotfn.science.masks import PixelShape
@@ -131,13 +133,19 @@ def _drawn(member: FieldObservation, grid: PixelGrid) -> Iterator[DrawnRegion]:
 
 
 def _of_sources(sources: Any, grid: PixelGrid) -> Iterator[DrawnRegion]:
-    """Yield the sources of a list, or of one for each observation, as regions."""
+    """Yield the sources of a list, of one for each observation, or regions."""
     if sources is None:
         return
     lists = tuple(sources.values()) if isinstance(sources, Mapping) else (sources,)
-    regions = [region for item in lists for region in source_regions(item)]
+    regions = [region for item in lists for region in _as_regions(item)]
     shapes = pixel_shapes(regions, grid, grid)
     yield from (DrawnRegion(s, _colour(r), "source") for r, s in zip(regions, shapes, strict=True))
+
+
+def _as_regions(item: Any) -> tuple[Region, ...]:
+    if isinstance(item, SourceList):
+        return source_regions(item)
+    return one_or_several(item, Region, "sources= a SourceList, or regions as read_regions(path) gives them")
 
 
 def _colour(region: Region) -> str:

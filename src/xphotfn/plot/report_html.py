@@ -8,7 +8,20 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-__all__ = ("DASH", "RATE_UNITS", "Html", "asset", "element", "error_digits", "exposure", "number", "page", "with_error")
+__all__ = (
+    "DASH",
+    "RATE_UNITS",
+    "Html",
+    "asset",
+    "element",
+    "error_digits",
+    "exposure",
+    "number",
+    "page",
+    "sort_heading",
+    "sort_value",
+    "with_error",
+)
 
 
 class Html(str):
@@ -145,3 +158,27 @@ def exposure(value: float, unit: str, digits: int = 1) -> tuple[str, str]:
     if unit == "s":
         return number(value / 1000, digits), "ks"
     return (f"{value:.4g}" if math.isfinite(value) else DASH), unit
+
+
+def sort_heading(key: str, words: str, unit: str, title: str) -> Html:
+    """Return a heading whose button sorts its column.
+
+    Examples
+    --------
+    >>> sort_heading("ra", "RA", "deg", "sort by RA")[:45]
+    '<th scope="col" data-key="ra" class="ra"><but'
+    """
+    shown = [words, element("small", unit)] if unit else [words]
+    button = element("button", *shown, type="button", title=title)
+    return element("th", button, scope="col", data_key=key, class_=key)
+
+
+def sort_value(value: float | None, digits: int = 6) -> str:
+    """Return the number by which a cell is sorted, in a form that the script reads; nothing where it is not known.
+
+    Examples
+    --------
+    >>> sort_value(149.592091, 9), sort_value(None), sort_value(float("nan"))
+    ('149.592091', '', '')
+    """
+    return "" if value is None or not math.isfinite(value) else f"{value:.{digits}g}"

@@ -7,7 +7,18 @@ from typing import Any
 
 from toolz import partition_all
 
-from xphotfn.plot.report_html import DASH, RATE_UNITS, Html, element, exposure, number, page, with_error
+from xphotfn.plot.report_html import (
+    DASH,
+    RATE_UNITS,
+    Html,
+    element,
+    exposure,
+    number,
+    page,
+    sort_heading,
+    sort_value,
+    with_error,
+)
 from xphotfn.plot.report_pictures import BandPictures, Picture
 from xphotfn.plot.report_records import FLAGS, BandReport, RunReport, StepReport, TargetReport
 
@@ -197,7 +208,7 @@ def _targets(
 ) -> Html:
     heads = [element("th", element("span", "Picture", class_="hidden"), scope="col", class_="pic")]
     headings = _headings(report)
-    heads += [_heading(*h) for h in headings if h[0] not in unused]
+    heads += [sort_heading(*h) for h in headings if h[0] not in unused]
     units = {key: f"{words} ({unit})" for key, words, unit, _ in headings if key in ("rate", "exposure")}
     body = [_row(target, band, pics, unused, units) for target, band, pics in rows]
     table = element(
@@ -238,12 +249,6 @@ def _headings(report: RunReport) -> list[tuple[str, str, str, str]]:
 
 def _caption(report: RunReport) -> str:
     return f"{len(report.targets)} targets; the buttons in the first row sort"
-
-
-def _heading(key: str, words: str, unit: str, title: str) -> Html:
-    shown = [words, element("small", unit)] if unit else [words]
-    button = element("button", *shown, type="button", title=title)
-    return element("th", button, scope="col", data_key=key, class_=key)
 
 
 def _controls(counts: Counter[str], total: int) -> Html:
@@ -310,9 +315,8 @@ def _where(target: TargetReport) -> str:
 
 
 def _cell(key: str, value: float | None, shown: str, more: str = "", *, unit: str | None = None) -> Html:
-    known = value is not None and math.isfinite(value)
     small = element("small", more) if more else None
-    return element("td", shown, small, class_=key, data_v=f"{value:.6g}" if known else "", data_unit=unit)
+    return element("td", shown, small, class_=key, data_v=sort_value(value), data_unit=unit)
 
 
 def _word(flag: str) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import ProductMissing, XphotfnError
 from xphotfn.graph.result import Run
 from xphotfn.io.fits import read_array
-from xphotfn.plot.report_html import Html, element, number, with_error
+from xphotfn.plot.report_html import Html, element, number, sort_heading, sort_value, with_error
 from xphotfn.plot.thumbnails import LEVELS, Box, box_of, png
 from xphotfn.records.band import Band
 from xphotfn.records.source import DetectedSource, SourceList
@@ -156,8 +156,10 @@ def draw_residual(figure: Any, run: Run, obs_id: str) -> None:
         ax.set(xticks=[], yticks=[])
 
 
-_COLUMNS = (("Source", ""), ("RA", "deg"), ("Dec", "deg"), ("Error", "arcsec"), ("Counts", "ct"), ("Rate", "ct/s"),
-            ("DET_ML", ""), ("Extent", "arcsec"), ("EXT_ML", ""), ("Object", ""), ("Flags", ""))  # fmt: skip
+_COLUMNS = (("name", "Source", ""), ("ra", "RA", "deg"), ("dec", "Dec", "deg"), ("error", "Error", "arcsec"),
+            ("counts", "Counts", "ct"), ("rate", "Rate", "ct/s"), ("detml", "DET_ML", ""),
+            ("extent", "Extent", "arcsec"), ("extml", "EXT_ML", ""), ("object", "Object", ""),
+            ("flags", "Flags", ""))  # fmt: skip
 
 
 def sources_section(lists: Sequence[tuple[str, SourceList]], pictures: Sequence[Residual]) -> Html | None:
@@ -185,12 +187,11 @@ def _figure(picture: Residual) -> Html:
 
 
 def _list(obs_id: str, found: SourceList) -> Html:
-    heads = [
-        element("th", words, element("small", unit) if unit else None, scope="col", class_="name" if n == 0 else None)
-        for n, (words, unit) in enumerate(_COLUMNS)
-    ]
+    heads = [sort_heading(key, words, unit, f"sort by {words}") for key, words, unit in _COLUMNS]
     rows = [_row(source) for source in found]
-    table = element("table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="numbers maps")
+    table = element(
+        "table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="numbers sortable"
+    )
     return element(
         "details",
         element("summary", element("b", obs_id), " ", element("span", str(found), class_="why")),
@@ -203,20 +204,24 @@ _FEW = 60
 
 
 def _row(source: DetectedSource) -> Html:
-    nan = float("nan")
-    rate, error = (nan if v is None else v for v in (source.rate, source.rate_error))
-    counts, wide = (nan if v is None else v for v in (source.counts, source.counts_error))
+    rate, error = (_NAN if v is None else v for v in (source.rate, source.rate_error))
+    counts, wide = (_NAN if v is None else v for v in (source.counts, source.counts_error))
+    extent, extent_ml = (source.extent_arcsec, source.extent_ml) if source.is_extended else (0.0, _NAN)
+    flags = source.flag_names
     values = (
-        number(source.ra_deg, 5),
-        number(source.dec_deg, 5),
-        number(source.position_error_arcsec, 1),
-        with_error(counts, wide),
-        with_error(rate, error),
-        number(source.det_ml, 1),
-        with_error(source.extent_arcsec, source.extent_error_arcsec) if source.is_extended else "point",
-        number(source.extent_ml, 1) if source.is_extended else "",
-        source.object_number or "",
-        " ".join(source.flag_names),
+        (source.ra_deg, number(source.ra_deg, 5)),
+        (source.dec_deg, number(source.dec_deg, 5)),
+        (source.position_error_arcsec, number(source.position_error_arcsec, 1)),
+        (counts, with_error(counts, wide)),
+        (rate, with_error(rate, error)),
+        (source.det_ml, number(source.det_ml, 1)),
+        (extent, with_error(extent, source.extent_error_arcsec) if source.is_extended else "point"),
+        (extent_ml, number(extent_ml, 1) if source.is_extended else ""),
+        (source.object_number or _NAN, source.object_number or ""),
+        (len(flags), " ".join(flags)),
     )
-    name = element("th", source.name or source.number, scope="row", class_="name")
-    return element("tr", name, *(element("td", value) for value in values))
+    name = element("th", source.name or source.number, scope="row", class_="name", data_v=source.number)
+    return element("tr", name, *(element("td", shown, data_v=sort_value(value, 9)) for value, shown in values))
+
+
+_NAN = float("nan")

@@ -64,7 +64,7 @@ def view(
         Axes to draw into; default new ones. Not with several products, which need several.
     sources
         A list of sources, or a dict of lists by ObsID, drawn as :func:`source_regions` makes them: points are red
-        circles, extended objects green ellipses.
+        circles, extended objects green ellipses. Or regions, as :func:`read_regions` gives them.
 
     Returns
     -------

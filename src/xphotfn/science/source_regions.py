@@ -21,7 +21,7 @@ CUTS = ("surface-brightness", "encircled")
 USUAL_RADIUS_ARCSEC, USUAL_CORE_RADII = 30.0, 3.0  # of a source of which a list says no more than its position
 _LEAST_ARCSEC, _MOST_ARCSEC = 12.0, 150.0
 _POINT, _EXTENDED = "red", "green"
-_LEVELS = {"surface-brightness": 0.3, "encircled": 0.8}
+_LEVELS = {"surface-brightness": 1.0, "encircled": 0.8}
 _RADII = np.linspace(_LEAST_ARCSEC, _MOST_ARCSEC, 277)
 
 Radius = Callable[[DetectedSource], float]
@@ -41,7 +41,7 @@ def source_regions(
         ``"encircled"``: where the part ``level`` of its light is inside. A Quantity: the radius of points; extended
         sources have the larger of it and three core radii.
     level
-        Default 0.3 of the background, or 0.8 of the light.
+        Default 1.0, where its light equals the background, or 0.8 of the light.
 
     Returns
     -------

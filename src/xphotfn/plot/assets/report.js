@@ -3,6 +3,33 @@
   const typing = (event) => /^(input|textarea|select)$/i.test(event.target.tagName) || event.ctrlKey || event.metaKey || event.altKey;
   const table = document.getElementById("targets");
 
+  const value = (row, column) => {
+    const cell = row.cells[column];
+    return cell.dataset.v === undefined ? cell.textContent.toLowerCase() : cell.dataset.v === "" ? NaN : Number(cell.dataset.v);
+  };
+
+  const ordered = (rows, column, down) => {
+    const sign = down ? -1 : 1;
+    const compare = (a, b) => typeof a === "string" ? sign * a.localeCompare(b, "en", { numeric: true })
+      : Number.isNaN(a) ? (Number.isNaN(b) ? 0 : 1) : Number.isNaN(b) ? -1 : sign * (a - b); // what is not known comes last
+    return rows.map((row) => [value(row, column), row]).sort((a, b) => compare(a[0], b[0])).map((pair) => pair[1]);
+  };
+
+  const mark = (head, down) => down === undefined ? head.removeAttribute("aria-sort")
+    : head.setAttribute("aria-sort", down ? "descending" : "ascending");
+
+  for (const list of document.querySelectorAll("table.sortable")) { // lists of sources: a third press gives the order back
+    const rows = [...list.tBodies[0].rows];
+    const heads = [...list.tHead.rows[0].cells];
+    let [at, down] = [-1, true];
+    heads.forEach((head, column) => head.firstElementChild.addEventListener("click", () => {
+      const first = head.dataset.key !== "name";
+      [at, down] = at !== column ? [column, first] : down === first ? [column, !first] : [-1, first];
+      list.tBodies[0].append(...(at < 0 ? rows : ordered(rows, at, down)));
+      heads.forEach((other, n) => mark(other, n === at ? down : undefined));
+    }));
+  }
+
   if (!table) { // the page of a target: j and k go to its neighbours, u goes up
     const ways = { j: "a[rel=next]", k: "a[rel=prev]", u: "a.up" };
     document.addEventListener("keydown", (event) => {
@@ -48,19 +75,7 @@
     }
   };
 
-  const value = (row, column) => {
-    const cell = row.cells[column];
-    return cell.dataset.v === undefined ? cell.textContent.toLowerCase() : cell.dataset.v === "" ? NaN : Number(cell.dataset.v);
-  };
-
-  const order = () => {
-    if (!state.key) return rows;
-    const column = columns.get(state.key);
-    const sign = state.down ? -1 : 1;
-    const compare = (a, b) => typeof a === "string" ? sign * a.localeCompare(b, "en", { numeric: true })
-      : Number.isNaN(a) ? (Number.isNaN(b) ? 0 : 1) : Number.isNaN(b) ? -1 : sign * (a - b); // what is not known comes last
-    return rows.map((row) => [value(row, column), row]).sort((a, b) => compare(a[0], b[0])).map((pair) => pair[1]);
-  };
+  const order = () => state.key ? ordered(rows, columns.get(state.key), state.down) : rows;
 
   const show = () => {
     body.append(...order());
@@ -74,8 +89,7 @@
     const all = `${rows.length} row${rows.length === 1 ? "" : "s"}`;
     shown.textContent = count === rows.length ? all : `${count} of ${all}`;
     for (const head of heads) {
-      if (head.dataset.key === state.key && state.key) head.setAttribute("aria-sort", state.down ? "descending" : "ascending");
-      else head.removeAttribute("aria-sort");
+      mark(head, state.key && head.dataset.key === state.key ? state.down : undefined);
     }
     for (const chip of chips) chip.setAttribute("aria-pressed", String(state.flags.includes(chip.dataset.flag)));
     table.classList.toggle("gallery", state.gallery);
