@@ -50,8 +50,8 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
 
     def plan(some: Any) -> Any:
         given = {name: options[name] for name in ("reference", "selection")}
-        wish = "detect" if detect else None
-        return xp.plan_photometry(some, bands, flares=values.flares(options["flares"]), regions=wish, **given)
+        given |= {"regions": "detect"} if detect else {}
+        return xp.plan_photometry(some, bands, flares=values.flares(options["flares"]), **given)
 
     if options["targets"] is None:
         planned = plan(match(targets[0]))
