@@ -125,7 +125,7 @@ def two_observations():
     return Plan(steps=[*images, *own, made_of("emosaic", 6, own, "combined")])
 
 
-def gone(pid, within=2.0):
+def gone(pid, within=20.0):
     """Return whether a process ends within some seconds; a zombie has ended."""
     stop = time.monotonic() + within
     while time.monotonic() < stop:

@@ -22,6 +22,7 @@ distributed = pytest.importorskip("distributed")
 from xphotfn.graph import cluster as on_cluster, futures as futures_of  # noqa: E402 - need distributed
 
 SLEEP = 'sleep 600 & echo $! >> "$NOTES/pids"; echo $$ >> "$NOTES/pids"; wait'
+UNTIL_SEEN = 'while [ ! -e "$NOTES/p$number.fits.seen" ]; do sleep 0.02; done'
 
 
 @pytest.fixture(scope="module")
@@ -140,10 +141,12 @@ def test_the_scheduler_knows_priorities_and_what_a_sas_task_takes(two_observatio
     keys = keys_of(plan, scripted(), store)
     seen = {}
 
-    def look(_event):
-        seen.update(seen_by(client, keys.values()))
+    def look(event):
+        if event.state == "started":
+            seen.update(seen_by(client, keys.values()))
+            (tmp_path / f"{event.product}.seen").touch()
 
-    xp.raise_for_failures(xp.run(plan, engine=scripted("sleep 0.2"), store=store, scheduler=client, progress=look))
+    xp.raise_for_failures(xp.run(plan, engine=scripted(UNTIL_SEEN), store=store, scheduler=client, progress=look))
     ranks = priorities(plan)
     assert [ranks[s.id] for s in plan.steps] == [0, 0, -1, -1, 0, -1, 1]
     assert seen == {key: (-ranks[step], {"sas": 1}) for step, key in keys.items()}  # dask keeps what is sooner as less
@@ -174,11 +177,12 @@ def test_what_no_worker_declares_is_not_asked_for(tools, scripted, tmp_path, cli
             return self.inner.execute(command, folder)
 
     plan, keys = Plan(steps=[tools.made_of("evselect", 0)]), []
-    engine = OnTheMoon(inner=scripted())
+    engine = OnTheMoon(inner=scripted(UNTIL_SEEN))
 
     def look(event):
         if event.state == "started":
             keys.extend(seen_by(client, keys_of(plan, engine, open_store(tmp_path / "s")).values()).values())
+            (tmp_path / f"{event.product}.seen").touch()
 
     xp.raise_for_failures(xp.run(plan, engine=engine, store=tmp_path / "s", scheduler=client, progress=look))
     assert keys == [(0, {})]
@@ -271,7 +275,7 @@ def test_the_end_of_one_run_ends_no_other(scripted, tools, tmp_path, client, sch
     with pytest.raises(ZeroDivisionError):
         xp.run(Plan(steps=steps if scheduler == "client" else steps[1:]), progress=tell, **how)
     (tmp_path / "go").touch()
-    thread.join(20)
+    thread.join(60)
     assert [type(o).__name__ for o in found[0].outcomes] == ["Done"], found[0].failed
 
 
@@ -289,7 +293,7 @@ def test_a_cancelled_task_leaves_no_process(scripted, tools, tmp_path, client, h
         client.cancel(futures)
     del futures
     assert all(tools.gone(pid) for pid in pids)
-    stop = time.monotonic() + 2
+    stop = time.monotonic() + 20
     while list((tmp_path / "s" / "scratch").iterdir()) and time.monotonic() < stop:
         time.sleep(0.02)
     assert not list((tmp_path / "s" / "scratch").iterdir())
@@ -306,7 +310,7 @@ def test_a_task_that_is_wanted_again_at_once_is_done_after_all(scripted, tools, 
     client.cancel(future)
     time.sleep(0.1)  # for dask to tell the client; the old process is still there: it does not heed SIGTERM
     again = client.compute(delayed, workers=[worker])
-    assert isinstance(again.result(timeout=20), xp.Done)
+    assert isinstance(again.result(timeout=60), xp.Done)
     assert all(tools.gone(pid) for pid in pids)
 
 
@@ -318,7 +322,7 @@ def test_a_client_that_is_closed_ends_its_run(two_observations, scripted, tools,
     pids = tools.lines_of(tmp_path / "pids", 4)
     other.close()
     assert all(tools.gone(pid) for pid in pids)
-    thread.join(10)
+    thread.join(60)
     assert len(found[0].failed) == 4
     assert len(found[0].skipped) == 3
     assert "the connection to the scheduler was lost" in found[0].failed[0].reason
@@ -368,7 +372,7 @@ def test_when_the_driver_ends_its_tasks_end(scripted, tools, tmp_path, cluster, 
         assert "done" in tools.lines_of(tmp_path / "events", 4)
         driver.send_signal(number)
         assert all(tools.gone(pid) for pid in pids)
-        said = driver.communicate(timeout=20)[1].decode()
+        said = driver.communicate(timeout=60)[1].decode()
     finally:
         driver.kill()
         driver.communicate()
@@ -394,7 +398,7 @@ def test_a_scheduler_that_is_lost_is_a_value(two_observations, scripted, tools, 
         pids = tools.lines_of(tmp_path / "pids", 4)
         cluster.close()
         assert all(tools.gone(pid) for pid in pids)
-        thread.join(20)
+        thread.join(60)
     finally:
         client.close()
     assert len(found[0].failed) == 4

@@ -5,6 +5,7 @@ a store of its own at that path, one that may only read it, one that does not se
 """
 
 import errno
+import itertools
 import os
 import re
 import shutil
@@ -116,9 +117,17 @@ def test_a_machine_in_trouble_rests_and_is_retired_where_others_did_its_work(fle
     assert fleet.usable["b"].troubles == 0
 
 
+def test_how_much_is_given_ahead_of_time_is_of_each_kind_of_task(tools):
+    dealer = SimpleNamespace(times={"evselect": (0.5, 10), "emosaic": (60.0, 2)})
+    steps = [tools.made_of(task, 0) for task in ("evselect", "emosaic", "eexpmap")]
+    units = [on_cluster.unit_of("k", (step,), len, None, (), 0) for step in steps]
+    assert [on_cluster._Dealer._ahead(dealer, unit) for unit in units] == [10, 0, 0]
+
+
 # Real ones.
 
-SLOW = "sleep 0.3"
+# Tasks but the first wait until a test has seen what it waits for: no machine is too slow for that.
+HELD = '[ "$number" = 0000 ] || while [ ! -e "$NOTES/go" ]; do sleep 0.05; done'
 
 
 @pytest.fixture
@@ -129,7 +138,25 @@ def cluster():
         yield cluster
 
 
-def test_a_late_worker_that_is_refused_gets_nothing(scripted, tools, tmp_path, cluster, monkeypatch):
+@pytest.fixture
+def go_when_refused(monkeypatch, tmp_path):
+    """Return a function that is told how many workers are refused before the tasks that are held go on."""
+    say, said = on_cluster._Dealer._say, []
+
+    def of(count):
+        def counted(self, text):
+            said.append(text)
+            if len(said) == count:
+                (tmp_path / "go").touch()
+            say(self, text)
+
+        monkeypatch.setattr(on_cluster._Dealer, "_say", counted)
+
+    return of
+
+
+def test_a_late_worker_that_is_refused_gets_nothing(scripted, tools, tmp_path, cluster, monkeypatch, go_when_refused):
+    go_when_refused(1)
     ask = workers._seen
     monkeypatch.setattr(workers, "_SHARED_WITHIN_S", 0.1)
     plan, given = Plan(steps=[tools.made_of("evselect", n) for n in range(12)]), []
@@ -146,16 +173,40 @@ def test_a_late_worker_that_is_refused_gets_nothing(scripted, tools, tmp_path, c
 
     with distributed.Client(cluster, timeout=30, set_as_default=False) as client:
         with pytest.warns(on_cluster.WorkerRefused, match=r"given no work: \S+ \(\S+\): does not see /data/gone.fits"):
-            run = xp.run(plan, engine=scripted(SLOW), store=tmp_path / "s", scheduler=client, progress=more)
+            run = xp.run(plan, engine=scripted(HELD), store=tmp_path / "s", scheduler=client, progress=more)
         assert len(run.done) == 12
         assert "does not see /data/gone.fits" in run.notes[0]
-        tasks = client.run(lambda dask_worker: dask_worker.state.tasks and len(dask_worker.state.tasks))
-        assert not any(tasks.values())
-        stop = time.monotonic() + 5
+        assert sorted(client.run(lambda dask_worker: dask_worker.state.executed_count).values()) == [0, 12]
+        stop = time.monotonic() + 30
+        while any(client.run(lambda dask_worker: len(dask_worker.state.tasks)).values()):
+            assert time.monotonic() < stop
+            time.sleep(0.05)
         while any("xphotfn" in name or len(name) == 32 for names in plugins(client) for name in names):
             assert time.monotonic() < stop, plugins(client)
             time.sleep(0.05)
     assert not list((tmp_path / "s" / "scratch").iterdir())
+
+
+@pytest.mark.filterwarnings("always::xphotfn.graph.cluster.WorkerRefused")
+def test_the_command_line_says_once_who_is_refused(tree, tmp_path, monkeypatch):
+    from click.testing import CliRunner
+
+    from xphotfn.cli import main
+
+    ask, asked = workers._seen, itertools.count()
+
+    def seen(question, within):
+        lacks = {"unseen": ["/data/gone.fits"]} if next(asked) else {}  # the second, which is the last to be asked
+        return ask(question, within) | lacks
+
+    monkeypatch.setattr(workers, "_seen", seen)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, processes=False, dashboard_address=":0", silence_logs=50
+    ) as two:
+        where = ["--ra", "10", "--dec", "20", "--store", tmp_path / "s", "--scheduler", two.scheduler_address]
+        got = CliRunner().invoke(main, [str(word) for word in ["run", tree, *where]])
+    assert got.exit_code == 0, got.stderr
+    assert got.stderr.count("does not see /data/gone.fits") == 1
 
 
 def plugins(client):
@@ -283,9 +334,10 @@ def bad_worker(kind, address, top):
 
 
 @pytest.mark.slow
-def test_six_bad_workers_that_come_late_are_refused_by_name(scripted, tools, tmp_path):
+def test_six_bad_workers_that_come_late_are_refused_by_name(scripted, tools, tmp_path, go_when_refused):
     if not can_mount():
         pytest.skip("needs mounts of its own: root and unshare")
+    go_when_refused(len(SAYS))
     (tmp_path / "dask").mkdir()
     steps = [reading(tools.made_of("evselect", n), tmp_path / "data") for n in range(40)]
     processes = []
@@ -301,7 +353,7 @@ def test_six_bad_workers_that_come_late_are_refused_by_name(scripted, tools, tmp
         try:
             with pytest.warns(on_cluster.WorkerRefused) as warned:
                 run = xp.run(
-                    Plan(steps=steps), engine=scripted("sleep 0.7"), store=tmp_path / "s", scheduler=client,
+                    Plan(steps=steps), engine=scripted(HELD, timeout_s=400), store=tmp_path / "s", scheduler=client,
                     progress=more,
                 )  # fmt: skip
         finally:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from attrs import evolve
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.group import DONE_IN_PART, Command
@@ -143,7 +144,7 @@ def run(root: Path, as_json: bool, **options: Any) -> None:
         print_json({"store": result.store, "steps": rows, "failures": dict(sample.failures)})
     else:
         print_rows(table.colnames, [tuple(row) for row in table])
-    say(str(result))
+    say(str(evolve(result, notes=())))  # they were said when it ended
     end(sample.failures)
     if result.failed:
         click.get_current_context().exit(DONE_IN_PART)

@@ -178,8 +178,7 @@ class _Dealer:
     ended: "queue.SimpleQueue[Any]" = field(factory=queue.SimpleQueue)
     places: dict[str, int] = field(init=False)
     left: int = field(init=False)
-    seconds: float = 0.0
-    timed: int = 0
+    times: dict[str, tuple[float, int]] = field(factory=dict)  # seconds, and how many, of each kind of task
 
     def __attrs_post_init__(self) -> None:
         self.left = len(self.units)
@@ -260,8 +259,6 @@ class _Dealer:
 
     def _submit(self) -> None:
         """Give ready units to workers that have room."""
-        mean = max(self.seconds / self.timed, _AHEAD_S / _MOST_AHEAD) if self.timed else math.inf
-        ahead = int(_AHEAD_S / mean)
         resource = getattr(self.engine, "resource", "")
         while self.ready:
             task = self.ready[0][2]
@@ -270,11 +267,16 @@ class _Dealer:
                 heapq.heappop(self.ready)
                 self._settle(skipped)
                 continue
-            member = self.fleet.free(resource, frozenset(task.troubles), ahead)
+            member = self.fleet.free(resource, frozenset(task.troubles), self._ahead(task.unit))
             if member is None:
                 return
             heapq.heappop(self.ready)
             self._fly(task, member, {resource: 1} if member.resources.get(resource) else None)
+
+    def _ahead(self, unit: _Unit) -> int:
+        """Return how many tasks such as this one a worker is given ahead of time: none before one has been timed."""
+        seconds, timed = self.times.get(unit.steps[0].command.task, (math.inf, 1))
+        return int(_AHEAD_S / max(seconds / timed, _AHEAD_S / _MOST_AHEAD))
 
     def _fly(self, task: _Task, member: _Member, resources: dict[str, int] | None) -> None:
         unit = task.unit
@@ -339,9 +341,11 @@ class _Dealer:
             text = self.fleet.was_alone(other, reason) if other != address else ""
             if text:
                 self._say(text)
-        for outcome in outcomes:
-            if isinstance(outcome, Done) and not outcome.cached:
-                self.seconds, self.timed = self.seconds + outcome.seconds, self.timed + 1
+        made = [o.seconds for o in outcomes if isinstance(o, Done) and not o.cached]
+        if made:
+            kind = task.unit.steps[0].command.task
+            seconds, timed = self.times.get(kind, (0.0, 0))
+            self.times[kind] = (seconds + sum(made), timed + 1)
 
     def _had_trouble(self, task: _Task, address: str, reason: str) -> bool:
         """Return whether a task that failed by a trouble of its machine is tried again, after a pause."""
