@@ -134,7 +134,8 @@ class Ecf:
         return "absorbed" if self.absorbed else "unabsorbed"
 
     def __str__(self) -> str:
-        who = " ".join(part for part in (self.instrument, self.filter, str(self.band)) if part)
+        events = f"PATTERN {self.patterns}" if self.patterns else ""
+        who = " ".join(part for part in (self.instrument, self.filter, str(self.band), events) if part)
         return (
             f"{self.ct_cm2_per_erg:.5g} ct cm2/erg ({who}, {self.spectrum}, {self.kind} flux, "
             f"systematic {self.systematic:.0%}, {self.source})"
