@@ -114,6 +114,32 @@ def test_the_page_says_what_the_table_has(project_root):
             covered = [100 * float(row[f"{prior}: 68.27 %"]) for row in rows if row["background counts"] == background]
             cells.append(f"| {min(covered):.1f} to {max(covered):.1f} % ")
         assert "".join(cells) in text
+    listed = {tuple(row.values())[:4]: float(row["flat: 68.27 %"]) for row in rows}
+    outside = {where for where, value in listed.items() if not 0.66 <= value <= 0.82}
+    with (project_root / "docs" / "tables" / "hardness_outside.csv").open(encoding="utf-8") as file:
+        again = {tuple(row.values())[:4]: row for row in csv.DictReader(file)}
+    assert set(again) == outside
+    shown = [100 * float(row["flat: 68.27 %"]) for row in again.values()]
+    words = f"{shown[2]:.1f} to {shown[0]:.1f} %", f"{shown[3]:.1f} % and {shown[4]:.1f} %"
+    assert all(word in text for word in words)
+
+
+def test_where_the_background_rules_the_interval_covers_on_average_over_the_prior():
+    """The law of a posterior: of sources drawn from its prior, those with such counts lie within as often as it says.
+
+    The prior index 0.5 gives 0.84 here and the index 2 gives 0.55, of sources that are drawn from the flat prior.
+    """
+    rng, ratio = np.random.default_rng(9), 5
+    soft, hard, sky, other_sky = rng.uniform(0, 90, (4, 1_000_000))
+    near = (hard + other_sky < 70) & (soft + sky < 90) & (abs(sky - 32) < 18) & (abs(other_sky - 32) < 18)
+    soft, hard, sky, other_sky = (part[near] for part in (soft, hard, sky, other_sky))
+    n, m = rng.poisson(soft + sky), rng.poisson(hard + other_sky)
+    b, c = rng.poisson(sky * ratio), rng.poisson(other_sky * ratio)
+    which = (abs(b - 30 * ratio) < 5 * ratio) & (abs(c - 30 * ratio) < 5 * ratio) & (n < 50) & (m < 40)
+    low, _, high = hardness_ratio((n[which], b[which], 1 / ratio), (m[which], c[which], 1 / ratio))
+    truth = ((hard - soft) / (hard + soft))[which]
+    assert which.sum() > 250
+    assert np.mean((low <= truth) & (truth <= high)) == pytest.approx(0.6827, abs=0.08)  # 3 sigma
 
 
 @pytest.mark.parametrize(("prior", "least", "most"), [(1.0, 0.65, 0.83), (0.5, 0.64, 0.79)])
