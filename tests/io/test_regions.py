@@ -270,6 +270,64 @@ def test_masks_are_those_of_regions(reading, line):
     np.testing.assert_array_equal(mask, theirs)
 
 
+PIXEL_NUMBERS = {
+    "circle": "31.3,28.9,12.2",
+    "ellipse": "30.7,33.1,15.3,7.7,31.5",
+    "box": "29.2,30.6,20.3,9.1,-21",
+    "annulus": "30.1,30.2,6.3,14.9",
+    "polygon": "10.3,11.2,50.4,15.9,40.1,52.3,15.2,30.7",
+    "point": "12.25,13.5",
+}
+SKY_NUMBERS = {
+    "circle": "149.592,-11.0597,0.5'",
+    "ellipse": '9:58:22.08,-11:03:34.92,60",40",30',
+    "box": '149.592,-11.0597,60",0.02,330.5',
+    "annulus": "149.592,-11.0597,0.5',60\"",
+    "polygon": "149.5,-11.1,149.6,-11.1,149.58,-11.02,9:58:12.5,-11:01:12",
+    "point": "9h58m22.08s,-11d3m34.92s",
+}
+SIZES = {
+    "circle": lambda r: [r.radius],
+    "ellipse": lambda r: [r.width / 2, r.height / 2],
+    "box": lambda r: [r.width, r.height],
+    "annulus": lambda r: [r.inner_radius, r.outer_radius],
+    "polygon": lambda _: [],
+    "point": lambda _: [],
+}
+
+
+def of_regions(text, shape):
+    """Return frame, places, sizes, angle and sign of the one region of a text, as the package has them."""
+    from regions import Regions
+
+    (found,) = Regions.parse(text, format="ds9")
+    at = found.vertices if shape == "polygon" else found.center
+    pixels = hasattr(at, "x")
+    places = [at.x, at.y] if pixels else [at.ra.deg, at.dec.deg]
+    sizes = [size if pixels else size.to_value("deg") for size in SIZES[shape](found)]
+    angle = found.angle.to_value("deg") if shape in ("ellipse", "box") else 0.0
+    return "image" if pixels else at.frame.name, np.transpose(places), sizes, angle, bool(found.meta["include"])
+
+
+@pytest.mark.parametrize(("sign", "end"), [("", ""), ("+", ""), ("-", ""), ("!", ""), ("", " # include=0")])
+@pytest.mark.parametrize("frame", ["image", "physical", "fk5", "j2000", "icrs"])
+@pytest.mark.parametrize("shape", PIXEL_NUMBERS)
+def test_every_shape_frame_and_sign_is_that_of_regions(reading, shape, frame, sign, end):
+    """It has no ``physical`` (the numbers of ``image`` without the step to 0) and no ``!`` (which is ``-``)."""
+    numbers = (PIXEL_NUMBERS if frame in ("image", "physical") else SKY_NUMBERS)[shape]
+    (ours,) = reading(f"{frame}\n{sign}{shape}({numbers}){end}")
+    known = "image" if frame == "physical" else frame
+    theirs = of_regions(f"{known}\n{sign.replace('!', '-')}{shape}({numbers}){end}", shape)
+    its_frame, places, sizes, angle, included = theirs
+    places = places + (frame == "physical")
+    assert ours.shape == shape
+    assert ours.frame == (frame if frame == "physical" else its_frame)
+    assert ours.include is included is (sign not in ("-", "!") and not end)
+    assert np.allclose(ours.vertices if shape == "polygon" else (ours.x, ours.y), places, rtol=0, atol=1e-9)
+    assert ours.size == close(*sizes)
+    assert (ours.angle_deg - angle + 180) % 360 - 180 == pytest.approx(0, abs=1e-9)
+
+
 def test_celestial_angles_are_pixel_angles_where_north_is_up(reading):
     from astropy.wcs import WCS
     from regions import Regions
