@@ -1,15 +1,20 @@
 """``xphotfn photometry --flux``: what it says is what the library says, and what it refuses."""
 
 import json
+import shutil
 
 import astropy.units as u
 import attrs
 import pytest
+from astropy.io import fits
 from click.testing import CliRunner
 
 import xphotfn as xp
 from xphotfn.cli import main
+from xphotfn.cli.fluxes import fluxes_of
+from xphotfn.errors import InvalidRecord
 from xphotfn.io import hydrogen_map
+from xphotfn.testing.examples import example_field, example_run
 from xphotfn.testing.scene import default_scene
 from xphotfn.testing.simulate import simulate_observations
 
@@ -81,3 +86,36 @@ def test_nh_auto_takes_the_map_or_says_what_to_install(data):
         assert "HI4PI" in result.stderr
     else:
         assert "xphotfn[nh]" in result.stderr
+
+
+def test_a_mosaic_of_several_cameras_has_no_factor():
+    """Its counts are of no one camera: Python refuses it, and the command measures the single maps of the same run."""
+    run, field = example_run(), example_field()
+    mosaic = xp.combined_rate_map(run)
+    table = xp.photometry(mosaic, field.centre, 20 * u.arcsec, background=(40 * u.arcsec, 90 * u.arcsec))
+    ecf = xp.power_law_ecf("pn", filter="Medium", band=mosaic.band, gamma=1.7, nh=3e20 / u.cm**2, absorbed=True)
+    for refused in (lambda: xp.fluxes(table, ecf=ecf), lambda: xp.joint_photometry(table, response=ecf)):
+        with pytest.raises(InvalidRecord, match="several cameras, which have no factor together: measure the single"):
+            refused()
+    ra, dec = (str(v) for v in field.centre.value)
+    rows = rows_of(call("photometry", run.store, "--ra", ra, f"--dec={dec}", "--radius", "20arcsec", "--json"))
+    assert rows
+    assert "combined" not in {row["instrument"] for row in rows}
+    options = {"flux": "powerlaw:1.7", "nh": "3e20", "absorbed": True, "joint": False, "psf": None}
+    with pytest.raises(InvalidRecord, match="no EPIC camera is called 'combined'"):
+        fluxes_of(table, [mosaic], options)
+
+
+def test_an_exposure_in_cm2_s_has_no_factor(data, tmp_path):
+    """A map in cm2 s holds the area already."""
+    for path in data.rglob("*_pn_*.fits"):
+        shutil.copy(path, tmp_path)
+    (exposure,) = tmp_path.glob("*_expmap.fits")
+    with fits.open(exposure, mode="update") as hdus:
+        hdus[0].header["BUNIT"] = "cm2 s"
+    rows = rows_of(call("photometry", tmp_path, *WHERE, "--json"))
+    assert [row["exposure_unit"] for row in rows] == ["cm2 s"]
+    result = call("photometry", tmp_path, *WHERE, *FLUX)
+    assert result.exit_code != 0
+    assert "a factor would count the area twice" in result.output
+    assert "make the map in s" in result.output
