@@ -27,7 +27,7 @@ from xphotfn.measure.weights import function_of_maps
 from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import published_folder, slugs
 from xphotfn.plot.report_index import MOST_ROWS, index_pages
-from xphotfn.plot.report_maps import exposure_unit_of, maps_by_field, report_of_maps
+from xphotfn.plot.report_maps import exposure_unit_of, fields_with_maps, report_of_maps
 from xphotfn.plot.report_pictures import BandPictures, band_pictures
 from xphotfn.plot.report_records import RunReport, StepReport, TargetReport
 from xphotfn.plot.report_sources import Residual, residuals
@@ -145,7 +145,7 @@ def _parts(run: Any, fields: Any) -> list[tuple[Field, Part]]:
     if not isinstance(run, Iterable | RateMap) or isinstance(run, str):
         what = "a run, as run() or load_run() returns it, or rate maps with fields="
         raise InvalidRecord(f"report needs {what}, got {type(run).__name__}")
-    found: list[tuple[Field, Part]] = [*maps_by_field(run, fields)]
+    found: list[tuple[Field, Part]] = [*fields_with_maps(run, fields)]
     exposure_unit_of(_maps(found))
     return found
 

@@ -14,12 +14,12 @@ from xphotfn.plot.report_records import MapReport, TargetReport
 from xphotfn.records._fields import one_or_several
 from xphotfn.records.field import Field
 
-__all__ = ("exposure_unit_of", "maps_by_field", "report_of_maps")
+__all__ = ("exposure_unit_of", "fields_with_maps", "report_of_maps")
 
 _EXAMPLE = "rate_map(image, exposure_map, band=...)"
 
 
-def maps_by_field(maps: Any, fields: Any) -> list[tuple[Field, tuple[RateMap, ...]]]:
+def fields_with_maps(maps: Any, fields: Any) -> list[tuple[Field, tuple[RateMap, ...]]]:
     """Return each field with its maps: those of its observations, and mosaics that bear its name or stand alone.
 
     Raises
