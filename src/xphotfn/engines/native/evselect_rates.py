@@ -17,7 +17,7 @@ from xphotfn.commands.dss import Subspace, dss_cards, place_columns, ranges_of_t
 from xphotfn.commands.xproc import to_card
 from xphotfn.engines.native.events import Chunk, EventFile, EventTable
 from xphotfn.engines.native.evselect_cards import CREATOR, copied_cards, selection_card, step_version
-from xphotfn.engines.native.exposure import ccd_intervals, live_time, table_bytes
+from xphotfn.engines.native.exposure import ccd_intervals, columns_block, live_time, table_bytes
 from xphotfn.errors import CommandFailed, InvalidFile
 
 __all__ = ("RateCounter", "RateRequest", "rate_bytes", "rate_request")
@@ -117,7 +117,6 @@ def rate_bytes(
     counter
         The counted events.
     """
-    request = counter.request
     primary = fits.Header()
     structure = [
         ("SIMPLE", True, "file does conform to FITS standard"),
@@ -130,13 +129,7 @@ def rate_bytes(
     for card in [*structure, *made, *copied_cards(file.blocks[0].header)]:
         primary.append(card, end=True)
     columns = _columns(command, counter)
-    table = fits.Header()
-    for card in [*_layout_cards(columns, request.bins), *_table_cards(command, file, selection, subspace, counter)]:
-        table.append(card, end=True)
-    rows = np.empty(request.bins, dtype=[(name, values.dtype.newbyteorder(">")) for name, _, values in columns])
-    for name, _, values in columns:
-        rows[name] = values
-    return table_bytes(primary, b"") + table_bytes(table, rows.tobytes())
+    return table_bytes(primary, b"") + columns_block(columns, _table_cards(command, file, selection, subspace, counter))
 
 
 def _columns(command: Command, counter: RateCounter) -> list[tuple[str, str, NDArray[Any]]]:
@@ -152,27 +145,6 @@ def _columns(command: Command, counter: RateCounter) -> list[tuple[str, str, NDA
         time = (request.start + np.arange(request.bins) * request.width) + request.width / 2
         columns.append(("TIME", "s", time))
     return columns
-
-
-def _layout_cards(columns: list[tuple[str, str, NDArray[Any]]], rows: int) -> list[Card]:
-    forms = {8: ("D", "data format of field: 8-byte DOUBLE"), 4: ("J", "data format of field: 4-byte INTEGER")}
-    cards: list[Card] = [
-        ("XTENSION", "BINTABLE", "binary table extension"),
-        ("BITPIX", 8, "8-bit bytes"),
-        ("NAXIS", 2, "2-dimensional binary table"),
-        ("NAXIS1", sum(values.itemsize for _, _, values in columns), "width of table in bytes"),
-        ("NAXIS2", rows, "number of rows in table"),
-        ("PCOUNT", 0, "size of special data area"),
-        ("GCOUNT", 1, "one data group (required keyword)"),
-        ("TFIELDS", len(columns), "number of fields in each row"),
-    ]
-    for number, (name, unit, values) in enumerate(columns, start=1):
-        cards += [
-            (f"TTYPE{number}", name, "The name of this column"),
-            (f"TFORM{number}", *forms[values.itemsize]),
-            (f"TUNIT{number}", unit, "physical unit of field"),
-        ]
-    return cards
 
 
 def _table_cards(

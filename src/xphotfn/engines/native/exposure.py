@@ -20,6 +20,7 @@ from xphotfn.errors import InvalidFile
 
 __all__ = (
     "ccd_intervals",
+    "columns_block",
     "frame_times",
     "frames_inside",
     "gti_block",
@@ -30,6 +31,12 @@ __all__ = (
 )
 
 Card = tuple[str, Any, str]
+TableColumn = tuple[str, str, NDArray[Any]]
+_FORMS = {
+    "f8": ("D", "data format of field: 8-byte DOUBLE"),
+    "i4": ("J", "data format of field: 4-byte INTEGER"),
+    "i8": ("K", "data format of field: 8-byte INTEGER"),
+}
 
 
 def intervals_in(path: Path, block: Block) -> Intervals | None:
@@ -142,11 +149,6 @@ def gti_block(name: str, ccd: int | None, intervals: Intervals, more: Sequence[C
     Columns and cards are those of the tables that evselect writes.
     """
     pairs = np.array(intervals, dtype=np.float64).reshape(-1, 2)
-    columns = [
-        fits.Column(name="START", format="D", unit="s", array=pairs[:, 0]),
-        fits.Column(name="STOP", format="D", unit="s", array=pairs[:, 1]),
-    ]
-    hdu = fits.BinTableHDU.from_columns(columns)
     cards: list[Card] = [("EXTNAME", name, "The name of this table")]
     cards += [] if ccd is None else [("CCDID", ccd, "CCD ID")]
     cards += [
@@ -168,10 +170,38 @@ def gti_block(name: str, ccd: int | None, intervals: Intervals, more: Sequence[C
         ("CLOCKAPP", True, "Clock correction applied"),
         *more,
     ]
-    for card in cards:
-        hdu.header.append(card, end=True)
-    rows: NDArray[Any] = np.ascontiguousarray(pairs, dtype=">f8")
-    return table_bytes(hdu.header, rows.tobytes())
+    return columns_block([("START", "s", pairs[:, 0]), ("STOP", "s", pairs[:, 1])], cards)
+
+
+def columns_block(columns: Sequence[TableColumn], cards: Sequence[Card]) -> bytes:
+    """Return a whole binary table, header and data: name, unit and values of each column, and cards behind these."""
+    header = fits.Header()
+    for card in (*_layout_cards(columns), *cards):
+        header.append(card, end=True)
+    rows = np.empty(len(columns[0][2]), dtype=[(name, values.dtype.newbyteorder(">")) for name, _, values in columns])
+    for name, _, values in columns:
+        rows[name] = values
+    return table_bytes(header, rows.tobytes())
+
+
+def _layout_cards(columns: Sequence[TableColumn]) -> list[Card]:
+    cards: list[Card] = [
+        ("XTENSION", "BINTABLE", "binary table extension"),
+        ("BITPIX", 8, "8-bit bytes"),
+        ("NAXIS", 2, "2-dimensional binary table"),
+        ("NAXIS1", sum(values.itemsize for _, _, values in columns), "width of table in bytes"),
+        ("NAXIS2", len(columns[0][2]), "number of rows in table"),
+        ("PCOUNT", 0, "size of special data area"),
+        ("GCOUNT", 1, "one data group (required keyword)"),
+        ("TFIELDS", len(columns), "number of fields in each row"),
+    ]
+    for number, (name, unit, values) in enumerate(columns, start=1):
+        cards += [
+            (f"TTYPE{number}", name, "The name of this column"),
+            (f"TFORM{number}", *_FORMS[values.dtype.str[1:]]),
+            (f"TUNIT{number}", unit, "physical unit of field"),
+        ]
+    return cards
 
 
 def table_bytes(header: Any, data: bytes) -> bytes:

@@ -8,14 +8,12 @@ import math
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from astropy.io import fits
 from attrs import evolve
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import resolved
 from xphotfn.engines.native.curves import NOTHING, LeftOutSources, Reading, read_curve
-from xphotfn.engines.native.exposure import gti_block, table_bytes
+from xphotfn.engines.native.exposure import columns_block, gti_block
 from xphotfn.engines.native.good_time import gti_primary
 from xphotfn.engines.native.reporting import warn
 from xphotfn.errors import CommandFailed
@@ -172,14 +170,14 @@ def cut_cards(cut: FlareCut, sources: int | None) -> list[Card]:
 def curve_block(curve: LightCurve) -> bytes:
     """Return the table RATE of a light curve, header and data."""
     columns = [
-        fits.Column(name="TIME", format="D", unit="s", array=curve.time),
-        fits.Column(name="RATE", format="D", unit="count/s", array=curve.rate),
-        fits.Column(name="ERROR", format="D", unit="count/s", array=curve.error),
-        fits.Column(name="COUNTS", format="K", unit="count", array=curve.counts),
-        fits.Column(name="LIVE", format="D", unit="s", array=curve.live_s),
+        ("TIME", "s", curve.time),
+        ("RATE", "count/s", curve.rate),
+        ("ERROR", "count/s", curve.error),
+        ("COUNTS", "count", curve.counts),
+        ("LIVE", "s", curve.live_s),
     ]
-    hdu = fits.BinTableHDU.from_columns(columns, name="RATE")
     cards: list[Card] = [
+        ("EXTNAME", "RATE", "The name of this table"),
         ("HDUCLASS", "OGIP", "format conforms to OGIP standard"),
         ("HDUCLAS1", "LIGHTCURVE", "light curve"),
         ("HDUCLAS2", "TOTAL", "gross rates"),
@@ -190,12 +188,7 @@ def curve_block(curve: LightCurve) -> bytes:
         ("MJDREF", 50814.0, "[d] 1998-01-01T00:00:00 (TT)"),
         ("SLCTEXPR", curve.selection, ""),
     ]
-    for card in cards:
-        hdu.header.append(card, end=True)
-    rows = np.empty(curve.counts.size, dtype=[(c.name, ">i8" if c.format == "K" else ">f8") for c in columns])
-    for column in columns:
-        rows[column.name] = column.array
-    return table_bytes(hdu.header, rows.tobytes())
+    return columns_block(columns, cards)
 
 
 def gtiwrite(command: Command, folder: Path) -> None:
