@@ -35,6 +35,7 @@ RATE_UNITS = {"s": "ct/s", "cm2 s": "photon/(cm2 s)"}
 """Unit of the rates by that of the exposure."""
 
 _MOST_DIGITS = 6
+_RAISED = str.maketrans("-0123456789", "\u207b\u2070\u00b9\u00b2\u00b3\u2074\u2075\u2076\u2077\u2078\u2079")
 _VOID = ("img", "input", "meta", "link", "br")
 
 
@@ -124,13 +125,14 @@ def with_error(value: float, error: float) -> str:
     >>> with_error(0.41234, 0.0042), with_error(float("nan"), 1.0)
     ('0.4123 ± 0.0042', '–')
     >>> with_error(2.34567e-7, 1.2e-9)
-    '(2.346 ± 0.012) × 10^−7'
+    '(2.346 ± 0.012) × 10⁻⁷'
     """
     if not math.isfinite(value):
         return DASH
     if 0 < error < 10.0 ** (1 - _MOST_DIGITS):
         power = math.floor(math.log10(max(abs(value), error)))
-        return f"({with_error(value / 10.0**power, error / 10.0**power)}) \u00d7 10^{power}".replace("^-", f"^{MINUS}")
+        raised = str(power).translate(_RAISED)
+        return f"({with_error(value / 10.0**power, error / 10.0**power)}) \u00d7 10{raised}"
     digits = error_digits(error)
     text = f"{value:.{digits}f}".replace("-", MINUS)
     return f"{text} ± {error:.{digits}f}" if math.isfinite(error) else text
