@@ -254,6 +254,16 @@ def test_sas_tasks_run_without_sas(data, tmp_path):
     assert "** evselect: error (ParamMandatory)" in wrong.stderr
 
 
+@pytest.mark.slow
+def test_demo_without_region_files(tmp_path):
+    made = call("demo", "-o", tmp_path / "demo", "--detect", "--quiet")
+    assert made.exit_code == 0, made.output
+    found = re.findall(r"(\d+) of 12 true point sources are among (\d+) sources.* 1 object", made.output)
+    assert len(found) == 2
+    assert all(int(hits) >= 9 and int(total) <= int(hits) + 8 for hits, total in found)
+    assert "every number is within 3 sigma" in made.output
+
+
 def test_demo(after_demo, tmp_path):
     folder, result = after_demo
     assert result.exit_code == 0, result.output

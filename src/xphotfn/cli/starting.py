@@ -32,16 +32,17 @@ _HOW = {
     help="Folder to write to; must be new or from an earlier demo.",
 )
 @click.option("--seed", type=int, default=42, show_default=True, help="Seed of the simulated photons.")
+@click.option("--detect", is_flag=True, help="Find the sources instead of reading region files; takes a minute more.")
 @shared.workers
 @shared.quiet
-def demo(output: Path, seed: int, workers: int | None) -> None:
+def demo(output: Path, seed: int, detect: bool, workers: int | None) -> None:
     """Simulate a small data set of known truth, measure it, and show recovered against true.
 
     The examples in the help of the other commands run on what it writes.
     """
     from xphotfn.testing.demo import run_demo
 
-    click.echo(run_demo(output, seed=seed, workers=workers, say=say))
+    click.echo(run_demo(output, seed=seed, workers=workers, detect=detect, say=say))
     _write_tables(output)
     tell(f"samples    {output / 'targets.csv'}, {output / 'positions.csv'}")
     say(f"\nnext       xphotfn find {output / 'data'}\n           xphotfn snr --help")

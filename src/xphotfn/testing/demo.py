@@ -9,6 +9,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from attrs import evolve
 
 from xphotfn.engines.native.engine import native_engine
@@ -26,22 +27,26 @@ from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.masks import mask
 from xphotfn.measure.peak import find_peak
 from xphotfn.measure.significance import snr_ranking
+from xphotfn.measure.source_lists import detected_field, source_lists
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field, with_centre
+from xphotfn.science.coords import separation_deg
 from xphotfn.testing.comparison import compare, comparison_table
 from xphotfn.testing.scene import SOFT, default_scene
-from xphotfn.testing.simulate import simulate_observations
+from xphotfn.testing.simulate import Truth, simulate_observations
 
 __all__ = ("run_demo",)
 
 MARKER = "xphotfn-demo.txt"
 REGION = "r500"
+_SAME_ARCSEC = 12.0
 HARD = Band(lo_ev=2000, hi_ev=10_000)
 
 
 def run_demo(
-    folder: str | Path, *, seed: int = 42, workers: int | None = None, say: Callable[[str], Any] = print
-) -> str:
+    folder: str | Path, *, seed: int = 42, workers: int | None = None, detect: bool = False,
+    say: Callable[[str], Any] = print,
+) -> str:  # fmt: skip
     """Simulate, measure and compare; write data, products, pictures and tables under ``folder``.
 
     Parameters
@@ -52,6 +57,8 @@ def run_demo(
         Seed of the simulated photons.
     workers
         Threads; default 90 % of the cores.
+    detect
+        Whether the sources are found, and mask, in place of those of region files, which are not read.
     say
         Called with a line of text as the work goes on.
 
@@ -71,19 +78,34 @@ def run_demo(
     truth = simulate_observations(root / "data", seed=seed, scene=scene, products=("events",))
     if truth.cluster is None:
         raise InvalidRecord("the demo needs a scene with a cluster")
-    field = match_observations(truth.cluster.target, find_observations(root / "data"))
+    given: dict[str, Any] = {"regions": ()} if detect else {}
+    field = match_observations(truth.cluster.target, find_observations(root / "data"), **given)
     plan = plan_photometry(field, truth.scene.bands)
     say(describe(plan))
     how: dict[str, Any] = {"engine": native_engine(), "store": root / "store", "workers": workers}
     raise_for_failures(run(plan, **how))
-    result = raise_for_failures(run(plan_photometry(field, SOFT), progress=False, **how))  # all of it is there already
+    soft = plan_photometry(field, SOFT, regions="detect" if detect else None)
+    result = raise_for_failures(run(soft, progress=False, **how))  # images and maps are there already
+    field = detected_field(result) if detect else field
     combined = combined_rate_map(result)
     field = with_centre(field, find_peak(combined, field))
     table = comparison_table(compare(truth, field, result))
-    text = "\n".join(["", str(info(field, run=result)), "", table, "", _written(root, field, result)])
+    found = _found(truth, result) if detect else []
+    text = "\n".join(["", str(info(field, run=result)), "", *found, table, "", _written(root, field, result)])
     with publish(root / "recovered.txt", overwrite=True) as path:
         path.write_text(table + "\n", encoding="utf-8")
     return text
+
+
+def _found(truth: Truth, result: Run) -> list[str]:
+    """Return a line for each list of sources: how many of the true points it has, and what else."""
+    lines = []
+    for obs_id, sources in source_lists(result).items():
+        places = np.array([[s.ra_deg, s.dec_deg] for s in sources.points]).reshape(-1, 2)
+        apart = [separation_deg(s.ra_deg, s.dec_deg, *places.T) * 3600 for s in truth.scene.sources]
+        hits = sum(bool(np.any(distance < _SAME_ARCSEC)) for distance in apart)
+        lines.append(f"{obs_id}: {hits} of {len(apart)} true point sources are among {sources}")
+    return [*lines, ""]
 
 
 def _fresh(root: Path) -> Path:
