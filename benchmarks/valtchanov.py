@@ -66,15 +66,21 @@ def drawn(rows, grid, rng, core_factor):
 
 
 def judged(found, rows, radius_pix):
-    """Return missed points, missed extended sources, false detections, and extended sources taken for points."""
+    """Return the numbers of the missed sources, false detections, and extended sources taken for points."""
     places = np.array([(f.source.x, f.source.y) for f in found]).reshape(-1, 2)
     truth = np.array([row[:2] for row in rows])
     apart = np.hypot(*(truth[:, None] - places).T).T
     pairs = zip(*linear_sum_assignment(np.where(apart < radius_pix, apart, 1e6)), strict=True)
     good = {int(t): int(f) for t, f in pairs if apart[t, f] < radius_pix}
-    missed = [row[3] for number, row in enumerate(rows) if number not in good]
+    missed = [number for number in range(len(rows)) if number not in good]
     taken = sum(rows[t][3] and found[f].source.u == 0 for t, f in good.items())
-    return missed.count(False), missed.count(True), len(found) - len(good), taken
+    return missed, len(found) - len(good), taken
+
+
+def pair_of(number, rows):
+    """Return the pair of a source in words, with a * at the one that is meant."""
+    first, apart = number - number % 2, SEPARATIONS_ARCSEC[number // 2 // len(LEVELS)]
+    return f'{rows[first][2]}{"*" if number == first else ""} + {PARTNER}{"" if number == first else "*"} at {apart:g}"'
 
 
 def main():
@@ -87,15 +93,20 @@ def main():
         print(f"test {test}: missed (points + extended), false of 36")
         for name, missed, false in PUBLISHED[test]:
             print(f"  {name:20} {missed:>8} {false:4}")
-        for number in range(options.fields):
-            rng = np.random.default_rng([2001, test, number])
+        for field in range(options.fields):
+            rng = np.random.default_rng([2001, test, field])
             rows = sources(test, rng)
             image = drawn(rows, grid, rng, options.core)
             start = time.process_time()
             found = search([image], threshold=THRESHOLD).sources
-            points, extended, false, taken = judged(found, rows, MATCH_ARCSEC[test] / PIXEL_ARCSEC)
-            words = f"{taken} extended ones taken for points, {time.process_time() - start:.0f} s"
-            print(f"  {f'xphotfn {number}':20} {f'{points} + {extended}':>8} {false:4}   ({words})", flush=True)
+            seconds = time.process_time() - start
+            missed, false, taken = judged(found, rows, MATCH_ARCSEC[test] / PIXEL_ARCSEC)
+            extended = sum(rows[number][3] for number in missed)
+            words = f"{taken} extended ones taken for points, {seconds:.0f} s"
+            text = f"{len(missed) - extended} + {extended}"
+            print(f"  {f'xphotfn {field}':20} {text:>8} {false:4}   ({words})", flush=True)
+            if missed:
+                print(f"{'':22}missed: {', '.join(pair_of(n, rows) for n in missed)}", flush=True)
 
 
 if __name__ == "__main__":
