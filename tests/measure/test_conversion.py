@@ -80,6 +80,8 @@ def test_a_published_factor_is_the_printed_one():
     ("given", "error", "said"),
     [
         ({"gamma": 9.0}, InvalidRecord, "between 1.4 and 2.2"),
+        ({"gamma": 2.2000001}, InvalidRecord, "got 2.2000001"),
+        ({"nh": 1.0000001e22 / u.cm**2}, InvalidRecord, "got 1.0000001e"),
         ({"gamma": -5}, InvalidRecord, "between 1.4 and 2.2"),
         ({"gamma": float("nan")}, InvalidRecord, "finite"),
         ({"gamma": "steep"}, InvalidRecord, "must be a number"),

@@ -129,6 +129,13 @@ def test_both_thin_filters_and_the_bands_of_one_name_have_one_factor():
     assert xp.fluxes(table, ecf=factor())["flux"][0] > 0 * FLUX
 
 
+def test_factors_by_camera_go_by_any_of_its_names():
+    by_name = {"EPN": factor(), "M1": factor("mos1")}
+    assert xp.fluxes(rates([(0, "pn", 50, 100)]), ecf=by_name)["flux"] == xp.fluxes(changed(), ecf=factor())["flux"]
+    with pytest.raises(InvalidRecord, match="under 'EMOS2'"):
+        xp.fluxes(changed(), ecf={"EMOS2": factor()})
+
+
 def test_the_systematic_of_the_profile_is_in_that_of_the_flux():
     table = rates([(0, "pn", 50, 100)])
     table["enclosed_systematic"] = 0.03

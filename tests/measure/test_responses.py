@@ -207,3 +207,11 @@ def test_k_corrections():
 def test_spectra_of_wrong_values_are_refused(make, error):
     with pytest.raises(error):
         make()
+
+
+def test_an_arf_of_the_closed_filter_is_refused(tmp_path):
+    for name in ("Closed", "CalClosed"):
+        with pytest.raises(InvalidRecord, match="filter Closed"):
+            xp.ecf_from_response(
+                POWER_LAW, write_arf(tmp_path / f"{name}.arf", FILTER=name), band=SOFT, arf_includes=(), absorbed=True
+            )

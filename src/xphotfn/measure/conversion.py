@@ -13,7 +13,7 @@ from xphotfn.io.responses import read_responses
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter, said_absorbed
-from xphotfn.records.instrument import INSTRUMENTS, instrument as camera_of
+from xphotfn.records.instrument import camera_name, instrument as camera_of
 from xphotfn.records.spectrum import (
     Bremsstrahlung,
     PowerLaw,
@@ -178,7 +178,7 @@ def _of_table(cell: Cell, spectrum: PowerLaw, absorbed: bool) -> tuple[float, fl
     require_on_nodes(spectrum.gamma, table.gamma, "gamma", _OWN)
     log10_nh = math.log10(spectrum.nh_cm2) if spectrum.nh_cm2 > 0 else -math.inf
     if not table.log10_nh[0] <= log10_nh <= table.log10_nh[-1]:
-        raise InvalidRecord(f"nh must lie between 1e19 and 1e22 cm-2, got {spectrum.nh_cm2:g} cm-2: {_OWN}")
+        raise InvalidRecord(f"nh must lie between 1e19 and 1e22 cm-2, got {spectrum.nh_cm2!r} cm-2: {_OWN}")
     values, nodes = table.factors[cell, absorbed], (table.log10_nh, table.gamma)
     value = bilinear(values, (log10_nh, spectrum.gamma), nodes)
     others = np.array([bilinear(values, (log10_nh, float(gamma)), nodes) for gamma in table.gamma])
@@ -258,10 +258,15 @@ def ecf_from_response(
     kind, of = said_absorbed(absorbed), of_kind(band, Band, "energy_band(0.5*u.keV, 2*u.keV)").nominal
     model = spectrum if isinstance(spectrum, PowerLaw | Bremsstrahlung | SpectrumTable) else _columns(spectrum)
     files = read_responses(arf, rmf)
+    if blocking_filter(files.filter) == "Closed":
+        raise InvalidRecord(
+            f"{Path(arf).name} is of the filter Closed, which passes no light of the sky: give the ARF of an exposure "
+            "that sees it"
+        )
     value = counts_per_erg(model, files.area, files.matrix, of, absorbed=kind)
     names = (name for name in (arf, rmf) if name is not None)
     return Ecf(
-        ct_cm2_per_erg=value, instrument=_own_name(files.instrument), filter=files.filter, band=of, spectrum=model,
+        ct_cm2_per_erg=value, instrument=camera_name(files.instrument), filter=files.filter, band=of, spectrum=model,
         absorbed=kind, systematic=CALIBRATION, source=" and ".join(Path(name).name for name in names),
         arf_includes=arf_includes, patterns=patterns,
     )  # fmt: skip
@@ -276,9 +281,3 @@ def _columns(spectrum: Any) -> SpectrumTable:
             f"columns: lower and upper energies and photons/cm2/s, got {type(spectrum).__name__}"
         ) from error
     return spectrum_table(lo, hi, photons)
-
-
-def _own_name(instrument: str) -> str:
-    """Return the name that tables give a camera: ours of EPIC, in small letters of others."""
-    names = {name.upper(): c.name for c in INSTRUMENTS for name in (c.name, c.sas_name, c.pps_name)}
-    return names.get(instrument.upper(), instrument.lower())

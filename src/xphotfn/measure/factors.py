@@ -14,7 +14,7 @@ from xphotfn.measure.map_facts import UNCORRECTED, UNKNOWN, patterns_of, same_pa
 from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter
-from xphotfn.records.instrument import is_epic
+from xphotfn.records.instrument import camera_name, is_epic
 
 __all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "RowFactors", "band_texts", "ecfs_of", "factors_of_maps", "factors_of_rows")
 
@@ -56,7 +56,7 @@ def ecfs_of(given: Any) -> tuple[Ecf, ...]:
         for camera, item in given.items():
             mine = ecfs_of(item)
             for ecf in mine:
-                if ecf.instrument != str(camera):
+                if camera_name(ecf.instrument) != camera_name(camera):
                     raise InvalidRecord(f"the factor under {camera!r} is of {ecf.instrument}: give each its own")
             found += mine
     else:

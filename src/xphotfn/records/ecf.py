@@ -4,10 +4,11 @@ import re
 from typing import Any, final
 
 import astropy.units as u
+import numpy as np
 from attrs import field, frozen
 
-from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, non_empty, not_negative, of_kind, positive, strings
+from xphotfn.errors import InvalidRecord, UnitMismatch
+from xphotfn.records._fields import finite, non_empty, not_negative, of_kind, strings
 from xphotfn.records._html import record_html
 from xphotfn.records.band import Band
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, Spectrum, SpectrumTable
@@ -18,6 +19,10 @@ ECF_UNIT = u.ct * u.cm**2 / u.erg
 FLUX_UNIT = u.erg / u.cm**2 / u.s
 ARF_PARTS = ("vignetting", "enclosed")
 """What an effective area may hold beside the area on axis for the whole source."""
+FACTORS = (1e7, 1e14)
+"""Between which factors lie, of the smallest and the largest telescopes and bands."""
+LARGEST_SYSTEMATIC = 3.5
+"""Above what power laws of Gamma 1.4 to 2.2 differ by in any band: such a number was in percent."""
 _RANGES = re.compile(r"\d+(?:-\d+)?(?:, \d+(?:-\d+)?)*|all")
 _FILTERS = {
     "thin": "Thin", "thin1": "Thin", "thin2": "Thin", "medium": "Medium", "thick": "Thick", "open": "Open",
@@ -37,7 +42,32 @@ def blocking_filter(name: Any) -> str:
     return _FILTERS.get(text.lower(), text)
 
 
+def _factor(value: Any) -> float:
+    """Return a factor in ct cm2/erg, also of a Quantity."""
+    try:
+        found = float(value.to_value(ECF_UNIT) if isinstance(value, u.Quantity) else value)
+    except u.UnitConversionError as error:
+        raise UnitMismatch(f"a factor must be in ct cm2/erg, got {value.unit}") from error
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(f"a factor must be one number in ct cm2/erg, got {value!r}") from error
+    if not FACTORS[0] <= found <= FACTORS[1]:
+        raise InvalidRecord(
+            f"a factor must lie between {FACTORS[0]:g} and {FACTORS[1]:g} ct cm2/erg, got {found:g}: tables print it "
+            "in 1e11 ct cm2/erg; multiply by that"
+        )
+    return found
+
+
+def _possible_error(record: object, attribute: Any, value: float) -> None:
+    if value > LARGEST_SYSTEMATIC:
+        raise InvalidRecord(
+            f"{type(record).__name__}.{attribute.name} must be a relative error, got {value!r}: 0.05 is 5 %"
+        )
+
+
 def _parts(values: Any) -> tuple[str, ...]:
+    if values is None:
+        raise InvalidRecord("arf_includes must be said: () for none, else of vignetting and enclosed, got None")
     found = strings(values)
     for part in found:
         if part not in ARF_PARTS:
@@ -66,11 +96,11 @@ def _spectrum(value: Any) -> Spectrum:
 
 def said_absorbed(value: Any) -> bool:
     """Return whether a flux is the absorbed one; anything but True or False is refused."""
-    if not isinstance(value, bool):
+    if not isinstance(value, bool | np.bool_):
         raise InvalidRecord(
             f"absorbed must be True (the flux that arrives) or False (that before the absorption), got {value!r}"
         )
-    return value
+    return bool(value)
 
 
 @final
@@ -81,7 +111,7 @@ class Ecf:
     Parameters
     ----------
     ct_cm2_per_erg
-        The factor in ct cm2/erg, some 1e10 to 1e12.
+        The factor in ct cm2/erg, some 1e10 to 1e12: a number, or a Quantity. 1e7 to 1e14 are taken.
     instrument
         Camera of the rates: ``pn``, ``mos1``, ``mos2``, or another telescope's.
     filter
@@ -112,13 +142,13 @@ class Ecf:
     ('Thin', '6.85e+11 cm2 ct / erg')
     """
 
-    ct_cm2_per_erg: float = field(converter=float, validator=positive)
+    ct_cm2_per_erg: float = field(converter=_factor)
     instrument: str = field(validator=non_empty)
     filter: str = field(converter=blocking_filter)
     band: Band = field(converter=_band)
     spectrum: Spectrum = field(converter=_spectrum)
     absorbed: bool = field(converter=said_absorbed)
-    systematic: float = field(converter=float, validator=[finite, not_negative])
+    systematic: float = field(converter=float, validator=[finite, not_negative, _possible_error])
     source: str = field(validator=non_empty)
     arf_includes: tuple[str, ...] = field(default=(), converter=_parts)
     patterns: str = field(default="", converter=_patterns)

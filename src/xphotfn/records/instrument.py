@@ -8,7 +8,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import non_empty
 from xphotfn.records._html import record_html
 
-__all__ = ("INSTRUMENTS", "Instrument", "instrument", "is_epic")
+__all__ = ("INSTRUMENTS", "Instrument", "camera_name", "instrument", "is_epic")
 
 
 @final
@@ -56,6 +56,19 @@ def is_epic(name: str) -> bool:
     (True, True, False)
     """
     return name == "combined" or any(name == camera.name for camera in INSTRUMENTS)
+
+
+def camera_name(name: str) -> str:
+    """Return the name that tables give a camera: ours of EPIC, in small letters of others.
+
+    Examples
+    --------
+    >>> camera_name("EPN"), camera_name("M1"), camera_name("ACIS")
+    ('pn', 'mos1', 'acis')
+    """
+    text = str(name).strip()
+    names = {known.upper(): c.name for c in INSTRUMENTS for known in (c.name, c.sas_name, c.pps_name)}
+    return names.get(text.upper(), text.lower())
 
 
 def instrument(name: str) -> Instrument:

@@ -23,6 +23,8 @@ __all__ = (
 )
 
 HARDEST_KEV = 1000.0  # above it energies were given in eV
+ROUNDING = 1e-3  # by which other programs print the same flux differently
+PER_BIN = (u.photon / u.cm**2 / u.s, 1 / u.cm**2 / u.s)
 
 
 @final
@@ -121,6 +123,13 @@ class SpectrumTable:
             if not all(0 <= value < math.inf for value in values) or (values and sum(values) <= 0):
                 raise InvalidRecord("photon fluxes must be finite and not negative, and some above 0")
 
+        for number, (behind, before) in enumerate(zip(self.photons, self.unabsorbed, strict=False)):
+            if before < behind * (1 - ROUNDING):
+                raise InvalidRecord(
+                    f"no gas adds light: unabsorbed is below photons, {before:g} and {behind:g} in bin {number}; "
+                    "photons are those behind the gas, and both have to be of one scale"
+                )
+
     def __repr__(self) -> str:
         ends = f"{self.lo_kev[0]:g}-{self.hi_kev[-1]:g} keV, {len(self.lo_kev)} bins"
         return f"SpectrumTable(name={self.name!r}, {ends}, unabsorbed={bool(self.unabsorbed)})"
@@ -211,7 +220,7 @@ def spectrum_table(lo: Any, hi: Any, photons: Any, *, unabsorbed: Any = None, na
         Ends of the bins: Quantities of energy, or numbers in keV; shape (n,).
     photons
         Photons/cm2/s in each bin (not per keV), as they arrive, that is absorbed; shape (n,). Its scale does not matter
-        for a conversion factor.
+        for a conversion factor, so that plain numbers may have any; a unit has to be that of photons/cm2/s.
     unabsorbed
         The same without absorption, needed for factors to the unabsorbed flux; where there is no absorption, the same
         as ``photons``.
@@ -225,9 +234,10 @@ def spectrum_table(lo: Any, hi: Any, photons: Any, *, unabsorbed: Any = None, na
     Raises
     ------
     UnitMismatch
-        If energies have another unit.
+        If energies or photons have another unit, such as photons per keV.
     InvalidRecord
-        If bins do not rise or leave gaps, lie beyond 1000 keV (energies in eV), or fluxes are negative or no numbers.
+        If there is more light behind the gas than without it, bins do not rise or leave gaps, lie beyond 1000 keV
+        (energies in eV), or fluxes are negative or no numbers.
 
     Examples
     --------
@@ -235,17 +245,37 @@ def spectrum_table(lo: Any, hi: Any, photons: Any, *, unabsorbed: Any = None, na
     'apec 2 keV, 0.5-2 keV in 2 bins'
     """
     ends = [_energies_kev(values) for values in (lo, hi)]
-    fluxes = [_plain(values, "photon fluxes") for values in (photons, () if unabsorbed is None else unabsorbed)]
+    fluxes = [_photons(values) for values in (photons, () if unabsorbed is None else unabsorbed)]
     return SpectrumTable(lo_kev=ends[0], hi_kev=ends[1], photons=fluxes[0], unabsorbed=fluxes[1], name=name)
 
 
 def _energies_kev(values: Any) -> tuple[float, ...]:
-    if isinstance(values, u.Quantity):
-        try:
-            values = values.to_value(u.keV)
-        except u.UnitConversionError as error:
-            raise UnitMismatch(f"energies of a spectrum must be in keV, got {values.unit}") from error
-    return _plain(values, "energies")
+    unit = _unit_of(values)
+    if unit is None:
+        return _plain(values, "energies")
+    try:
+        return _plain(u.Quantity(values).to_value(u.keV), "energies")
+    except u.UnitConversionError as error:
+        raise UnitMismatch(f"energies of a spectrum must be in keV, got {unit}") from error
+
+
+def _photons(values: Any) -> tuple[float, ...]:
+    unit = _unit_of(values)
+    if unit is None:
+        return _plain(values, "photon fluxes")
+    for known in PER_BIN:
+        if unit.is_equivalent(known):
+            return _plain(u.Quantity(values).to_value(known), "photon fluxes")
+    raise UnitMismatch(
+        f"photon fluxes of a spectrum must be in photons/cm2/s in each bin, got {unit}: multiply those per keV by the "
+        "widths of the bins, (hi - lo)"
+    )
+
+
+def _unit_of(values: Any) -> Any:
+    """Return the unit of a Quantity or a column; None where there is none."""
+    unit = getattr(values, "unit", None)
+    return None if unit is None or u.Unit(unit) == u.dimensionless_unscaled else u.Unit(unit)
 
 
 def _plain(values: Any, what: str) -> tuple[float, ...]:

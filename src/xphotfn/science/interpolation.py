@@ -19,7 +19,7 @@ def require_on_nodes(value: float, nodes: Floats, what: str, remedy: str) -> Non
         With what the nodes reach and the remedy.
     """
     if not nodes[0] <= value <= nodes[-1]:
-        raise InvalidRecord(f"{what} must lie between {nodes[0]:g} and {nodes[-1]:g}, got {value:g}: {remedy}")
+        raise InvalidRecord(f"{what} must lie between {nodes[0]:g} and {nodes[-1]:g}, got {float(value)!r}: {remedy}")
 
 
 def bilinear(values: Floats, at: tuple[float, float], nodes: tuple[Floats, Floats]) -> float:

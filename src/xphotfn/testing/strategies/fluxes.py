@@ -18,11 +18,12 @@ def _tables(draw: st.DrawFn) -> SpectrumTable:
     size, first, step = draw(st.integers(1, 6)), draw(st.floats(0.1, 2.0)), draw(st.floats(0.05, 2.0))
     ends = [first + step * n for n in range(size + 1)]
     fluxes = st.lists(st.floats(1e-9, 1e-2), min_size=size, max_size=size)
+    photons, gas = draw(fluxes), draw(st.none() | st.floats(0.0, 1.0))
     return SpectrumTable(
         lo_kev=ends[:-1],
         hi_kev=ends[1:],
-        photons=draw(fluxes),
-        unabsorbed=draw(st.just([]) | fluxes),
+        photons=photons,
+        unabsorbed=[] if gas is None else [value * (1 + gas) for value in photons],
         name=draw(NAME),
     )
 
