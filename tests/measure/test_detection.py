@@ -177,3 +177,55 @@ def test_a_hot_column_is_flagged(tmp_path):
     assert on
     assert all(s.flags & SourceFlag.HOT_COLUMN for s in on)
     assert not any(s.flags & SourceFlag.HOT_COLUMN for s in sources if abs(s.x - 110) > 15)
+
+
+def test_maps_of_other_pixels_or_units_are_refused(tmp_path, rate_map):
+    wide = evolve(small_grid(), cdelt1_deg=2 * small_grid().cdelt1_deg, cdelt2_deg=2 * small_grid().cdelt2_deg)
+    fine = changed(tmp_path, exposure_id="S002")
+    parts = [evolve(p, grid=wide) for p in (fine.image, fine.exposure)]
+    with pytest.raises(xp.ShapeMismatch, match="pixels of one size, got 4.35 and 8.7 arcsec"):
+        xp.detect_sources([rate_map, xp.RateMap(image=parts[0], exposure=parts[1])])
+    other = changed(tmp_path, exposure_id="S003")
+    write_image(other.exposure.path, arrays()[1], small_grid(), [("BUNIT", "cm2 s", "")], overwrite=True)
+    with pytest.raises(xp.UnitMismatch, match="one unit, got cm2 s and s"):
+        xp.detect_sources([rate_map, other])
+
+
+def faint(n):
+    """A tenth of the counts."""
+    return np.random.default_rng(5).binomial(n, 0.1).astype(n.dtype)
+
+
+def test_a_short_exposure_holds_its_bright_sources_alone(tmp_path):
+    """A tenth of the counts: 0.005 of background a pixel, sources of 15, 9, 5 and 60 counts."""
+    short = xp.detect_sources(changed(tmp_path, image=faint, exposure=lambda e: e / 10))
+    first = min(short, key=lambda s: np.hypot(s.x - POINTS[0][0], s.y - POINTS[0][1]))
+    assert np.hypot(first.x - POINTS[0][0], first.y - POINTS[0][1]) < 1.5
+    assert first.rate == pytest.approx(0.15, abs=3 * first.rate_error)
+    assert 1 <= len(short) <= 4
+
+
+def window(side):
+    """Whether pixels lie in a square around the first point whose edge runs through the point."""
+    y, x = np.indices((SIDE, SIDE))
+    return (x > POINTS[0][0]) & (x < POINTS[0][0] + side) & (np.abs(y - POINTS[0][1]) < side / 2)
+
+
+def test_a_source_at_the_edge_of_a_small_window_says_so(tmp_path):
+    """A window of 30 pixels whose edge cuts the brightest point in two: half of its light is on live pixels."""
+    live = window(30)
+    small = changed(tmp_path, image=lambda n: n * live, exposure=lambda e: e * live)
+    (source,) = xp.detect_sources(small)
+    assert np.hypot(source.x - POINTS[0][0], source.y - POINTS[0][1]) < 1.0
+    assert source.flags & SourceFlag.AT_EDGE
+    assert source.rates[0].mask_fraction == pytest.approx(0.5, abs=0.1)
+    assert source.rates[0].rate == pytest.approx(0.15, abs=4 * source.rates[0].rate_error)
+
+
+def test_light_that_fills_the_field_is_said(tmp_path):
+    y, x = np.indices((SIDE, SIDE))
+    wide = 60 / (1 + np.hypot(x - MIDDLE, y - MIDDLE) ** 2 / 12**2) ** 1.5
+    full = changed(tmp_path, image=lambda n: n + np.rint(wide * (n >= 0) * (arrays()[1] > 0)).astype(n.dtype))
+    with pytest.warns(UserWarning, match="extended sources cover .* % of the field"):
+        found = xp.detect_sources(full, extent=True)
+    assert found.is_diffuse

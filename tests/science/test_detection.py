@@ -228,3 +228,18 @@ def test_pieces_that_run_into_each_other_are_one_object():
     assert [members for members, _ in objects] == [(0, 1), (2,), (3,)]
     assert not objects[2][1].any()
     assert objects[0][1].sum() == np.count_nonzero((ratio > 1) & (x < 50))
+
+
+def test_an_uneven_background_is_no_wide_source():
+    """A bump of 2.9 arcmin and 80 %, flatter than any source; a cluster of 60 arcsec on the same background stays."""
+    y, x = np.indices(GRID.shape)
+    live = np.hypot(x - 75, y - 75) < 73
+    level = 0.1 * (1 + 0.8 * np.exp(-((x - 90) ** 2 + (y - 60) ** 2) / 2 / 40**2))
+    light = 1500 * blurred_beta_model(GRID, (65.0, 80.0), 60.0, 2 / 3, KING)
+    for extra, number in ((0.0, 0), (light, 1)):
+        counts = np.random.default_rng(1).poisson((level + extra) * live).astype(float)
+        exposure = np.where(live, 1e4, 0.0)
+        item = SearchMap(counts, exposure, exposure, None, GRID, EPIC_KING["mos1"], 1000.0, (10.0, 20.0))
+        wide = [f for f in search([item], threshold=8).sources if f.source.u > 0]
+        assert len(wide) == number
+    assert np.hypot(wide[0].source.x - 65, wide[0].source.y - 80) < 4

@@ -27,7 +27,7 @@ __all__ = (
     "under_sources",
 )
 
-EXTENT_LEAST, EXTENT_ML_LEAST = 6.0, 4.0  # arcsec and likelihood from which a source is extended, as emldetect
+EXTENT_LEAST, EXTENT_ML_LEAST = 6.0, 5.0  # arcsec and likelihood from which a source is extended
 _SCALES = (0.0, 10.0, 25.0, 60.0)  # arcsec
 _SLACK, _LEAST_Z = 5.0, 2.5  # by how much a fit with free rates may exceed Z^2, and the least Z
 _WIDER = 1.5  # by how much Z^2 must be higher for an extent to be tried
@@ -35,7 +35,10 @@ _LAST_U = step_of(LARGEST_EXTENT)
 BRIGHT, BRIGHT_EXTENDED = 8.0, 20.0  # DET_ML from which a source counts in the fit of the background
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
 _DOUBLE_ARCSEC = 30.0  # extent up to which two points may look like it
+_DOUBLE_MARGIN, _DOUBTFUL = 2.0, 8.0  # of Cash's statistic, and the EXT_ML below which it is in favour of two points
 _SAME_PIX, _NEAR_PIX, _TOGETHER = 1.5, 8.0, 8
+_SLOW_EXTENT, _SURE, _ON_ANOTHER = 25.0, 300.0, 0.5  # arcsec, DET_ML, light over background
+_FINER = 0.5  # of the scale of the slow correction, for the background that a wide source must stand against
 _PSF_ERROR, _EXTENDED_ERROR = 0.10, 0.20  # by which the light of neighbours may be wrong
 Places = tuple[tuple[float, float, float | None], ...]
 Inside = Callable[[Floats, Floats], NDArray[np.bool_]]
@@ -88,7 +91,9 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     -----
     First the background, without pixels above 3 sigma. Then candidates from the significance maps, the highest first,
     each fitted with what was found before it; the background again, under the sources of DET_ML above 8; candidates
-    in what is left; and twice all sources again, neighbours within 35 arcsec together.
+    in what is left; and twice all sources again, neighbours within 35 arcsec together. Between the two an extended
+    source of 25 arcsec or more that lies on no other must stand beside a background that is fitted without it with a
+    slow correction of half the usual scale.
     """
     sky = Sky(maps)
     first_backgrounds(sky)
@@ -102,6 +107,7 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     for least in (keep, threshold):
         found = _refined(sky, found, least)
         if least != threshold:
+            found = _beside_the_background(sky, found, least)
             _backgrounds(sky, found)
     wanted = (f for f in found if _wanted(sky, f.source.x, f.source.y, inside))
     ordered = tuple(sorted(wanted, key=lambda f: (-f.det_ml, f.source.x, f.source.y)))
@@ -128,14 +134,47 @@ def _quiet(sky: Sky, number: int) -> NDArray[np.bool_]:
     return np.asarray(~ndimage.binary_dilation(bright, iterations=2), dtype=np.bool_)
 
 
-def _backgrounds(sky: Sky, found: Sequence[Fitted]) -> None:
-    """Fit the backgrounds under the bright sources alone, without the pixels that they outshine."""
+def _backgrounds(sky: Sky, found: Sequence[Fitted], part: float = 1.0) -> None:
+    """Fit the backgrounds under the bright sources alone, with a part of the usual scale of the slow correction."""
     faint = [f.source for f in found if f.det_ml <= (BRIGHT_EXTENDED if f.source.u > 0 else BRIGHT)]
     for source in faint:
         sky.draw(source, -1.0)
-    _fit_under(sky)
+    _fit_under(sky, part)
     for source in faint:
         sky.draw(source)
+
+
+def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) -> tuple[Fitted, ...]:
+    """Return the sources without wide ones that are none once the slow part of the background may follow their light.
+
+    The slow correction is then one of 2 arcmin. One of the largest extent goes as well: it has no size. What lies in
+    the light of another extended source is a piece of it, and stays, as does what no background explains.
+    """
+    kept = list(found)
+    unsure = (f for f in found if extent_at(f.source.u) >= _SLOW_EXTENT and f.det_ml < _SURE)
+    for fitted in sorted(unsure, key=lambda f: f.det_ml):
+        source = fitted.source
+        if _on_extended(sky, source):
+            continue
+        sky.draw(source, -1.0)
+        kept.remove(fitted)
+        _backgrounds(sky, kept, _FINER)
+        window = sky.window_of([source])
+        _, best = fit_sources(window, (source,), last_u=_LAST_U)
+        size = 3 + int(np.count_nonzero(own_rates(window, source.rates) > 0))
+        gain = max(statistic(window, window.background) - best, 0.0)
+        if source.u < _LAST_U and float(detection_likelihood(gain, size)) >= least:
+            sky.draw(source)
+            kept.append(fitted)
+    return tuple(kept)
+
+
+def _on_extended(sky: Sky, source: Source) -> bool:
+    """Whether a source that is drawn lies in the light of another extended one."""
+    window = sky.window_of([source])
+    levels, _, wide, _, _ = sky.around(window, source)
+    light = light_of_source(window, source).value
+    return float((light * wide).sum()) > _ON_ANOTHER * float((light * levels).sum())
 
 
 def under_sources(sky: Sky, sources: Iterable[Source]) -> None:
@@ -145,13 +184,13 @@ def under_sources(sky: Sky, sources: Iterable[Source]) -> None:
     _fit_under(sky)
 
 
-def _fit_under(sky: Sky) -> None:
+def _fit_under(sky: Sky, part: float = 1.0) -> None:
     """Fit the backgrounds under what is drawn, without the pixels that it outshines."""
     used = [
         (m.exposure > 0) & (light < _MASKED * np.where(b.image > 0, b.image, 1.0))
         for m, light, b in zip(sky.maps, sky.inner(sky.light), sky.backgrounds, strict=True)
     ]
-    sky.fit_backgrounds(used)
+    sky.fit_backgrounds(used, part)
 
 
 def _with_candidates(
@@ -246,15 +285,23 @@ def _tried(sky: Sky, x: float, y: float, start: float | None, keep: float) -> Fi
         (source,), point = fit_sources(window, (source,), last_u=_LAST_U)
         gain = max(point - best, 0.0)
         sure = extent_at(wide.u) >= EXTENT_LEAST and float(extent_likelihood(gain)) >= EXTENT_ML_LEAST
-        if sure and not _double(window, source, wide, best):
+        if sure and not _double(window, source, wide, best + _double_margin(gain)):
             return _judged(sky, window, (wide,), 0, gain)
     else:
         (source,), _ = fit_sources(window, (source,), last_u=_LAST_U)
     return _judged(sky, window, (source,), 0, 0.0)
 
 
-def _double(window: Window, point: Source, wide: Source, best: float) -> bool:
-    """Whether two points are as likely as an extended source, which they then are not."""
+def _double_margin(gain: float) -> float:
+    """Return by how much Cash's statistic of two points may exceed that of an extended source.
+
+    Of a faint source whose extent is not quite sure, two points are the likelier; of a brighter one the extent.
+    """
+    return _DOUBLE_MARGIN if float(extent_likelihood(gain)) < _DOUBTFUL else -_DOUBLE_MARGIN
+
+
+def _double(window: Window, point: Source, wide: Source, most: float) -> bool:
+    """Whether two points reach a value of Cash's statistic, so that they are no extended source."""
     if wide.rates.max() <= 0 or extent_at(wide.u) > _DOUBLE_ARCSEC:
         return False
     dx, dy = wide.x - point.x, wide.y - point.y
@@ -263,7 +310,7 @@ def _double(window: Window, point: Source, wide: Source, best: float) -> bool:
     for away_x, away_y in ways:
         second = point._replace(x=point.x + away_x, y=point.y + away_y, rates=wide.rates / 2)
         _, value = fit_sources(window, (point, second), last_u=_LAST_U)
-        if value <= best:
+        if value <= most:
             return True
     return False
 

@@ -55,10 +55,14 @@ class Sky:
         """Return padded planes without their margin."""
         return [p[MARGIN:-MARGIN, MARGIN:-MARGIN] for p in planes]
 
-    def fit_backgrounds(self, used: Sequence[NDArray[np.bool_]]) -> None:
-        """Fit the background of each map on the pixels that count, under the light that is drawn."""
+    def fit_backgrounds(self, used: Sequence[NDArray[np.bool_]], part: float = 1.0) -> None:
+        """Fit the background of each map on the pixels that count, under the light that is drawn.
+
+        ``part`` of the scale of the slow correction is taken.
+        """
+        slow = None if self.slow_pix is None else part * self.slow_pix
         self.backgrounds = tuple(
-            fit_background(m.counts, (m.exposure, m.flat, m.streak), np.maximum(light, 0.0), good, self.slow_pix)
+            fit_background(m.counts, (m.exposure, m.flat, m.streak), np.maximum(light, 0.0), good, slow)
             for m, light, good in zip(self.maps, self.inner(self.light), used, strict=True)
         )
         self._levels()
