@@ -5,7 +5,9 @@
 A command is ``true``, started as tasks of SAS are; where there is a product, one image of 5.8 kB (the least FITS with 3
 to 4 kB of data), it is written beside it. "threads" has as many threads as ``run`` takes by default, "distributed" is a
 LocalCluster of as many workers. Everything is measured in turns in one run, and the best turn of each counts: the rest
-is what other programs did to the machine.
+is what other programs did to the machine. The limits are for a machine that does nothing else: a cluster's scheduler,
+driver and workers wait for each other, and where more programs run than there are cores that takes several times as
+long (two cores: 7 times a process start alone, 24 to 40 beside a dozen busy programs).
 """
 
 import os

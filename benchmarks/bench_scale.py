@@ -1,8 +1,9 @@
 """Large runs with a cheap engine: what a step costs this process, the record and a resume, and whether that is linear.
 
 A plan of 100,000 steps (2,000 with ``--small``), twenty images and exposure maps and their four mosaics for each
-observation, is run with an engine that writes 2880 bytes: on threads, and with ``--client`` on a LocalCluster. Each run
-is a process of its own, whose memory is compared with what it was when the plan had been made. Limits (``--check``):
+observation, is run with an engine that writes 2880 bytes: on threads, and with ``--client`` on a LocalCluster, whose
+scheduler is in another process, as on a cluster. Each run is a process of its own, whose memory is compared with what
+it was when the plan had been made. Limits (``--check``):
 
 - memory: at most 4 kB a step more than the plan;
 - record of the run: at most 0.3 kB a step;
@@ -97,12 +98,13 @@ def one_run(count, store, where):
     plan = plan_of(count)
     steps = len(plan.steps)
     xp.run(Plan(steps=plan.steps[:1]), engine=engine(), store=f"{store}-first", progress=False)  # imports
-    client = None
+    client = cluster = None
     if where == "client":
-        from distributed import Client, LocalCluster
+        from distributed import Client
 
-        cluster = LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0")
-        client = Client(cluster)
+        words = [sys.executable, __file__, "--cluster"]
+        cluster = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        client = Client(cluster.stdout.readline().strip(), timeout=120)
         xp.run(Plan(steps=plan.steps[:1]), engine=engine(), store=f"{store}-second", progress=False, scheduler=client)
     before, start = resident(), time.perf_counter()
     run = xp.run(plan, engine=engine(), store=store, workers=2, progress=False, scheduler=client or "threads")
@@ -111,7 +113,16 @@ def one_run(count, store, where):
     print(json.dumps({"steps": steps, "kb": (peak() - before) / steps, "ms": seconds / steps * 1e3}))
     if client is not None:
         client.close()
-        cluster.close()
+        cluster.communicate("over")
+
+
+def cluster_until_told():
+    """Have a LocalCluster in this process, print its address and end when that is told."""
+    from distributed import LocalCluster
+
+    with LocalCluster(n_workers=1, threads_per_worker=2, dashboard_address=":0", silence_logs=50) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
 
 
 def resume(store, count):
@@ -220,7 +231,7 @@ def missed(what, value, limit, unit, check):
 
 
 def whole(options):
-    count = 2_000 if options.small else 100_000
+    count = options.steps or (2_000 if options.small else 100_000)
     with tempfile.TemporaryDirectory() as top:
         for where in ("threads", *(["client"] if options.client else [])):
             store = f"{top}/{where}"
@@ -241,11 +252,15 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--small", action="store_true", help="few steps, to see that it runs")
     parser.add_argument("--check", action="store_true", help="exit with status 1 if a limit is missed")
-    parser.add_argument("--client", action="store_true", help="on a LocalCluster too")
+    parser.add_argument("--client", action="store_true", help="on a LocalCluster too, in a process of its own")
+    parser.add_argument("--steps", type=int, help="of the plan, in place of 100,000 or 2,000")
     parser.add_argument("--one", nargs=3, metavar=("WHERE", "STORE", "COUNT"), help=argparse.SUPPRESS)
     parser.add_argument("--resume", nargs=3, metavar=("WHERE", "STORE", "COUNT"), help=argparse.SUPPRESS)
+    parser.add_argument("--cluster", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.one:
+    if options.cluster:
+        cluster_until_told()
+    elif options.one:
         one_run(int(options.one[2]), options.one[1], options.one[0])
     elif options.resume:
         resume(options.resume[1], int(options.resume[2]))
