@@ -57,6 +57,17 @@ def test_fluxes_and_joint_fluxes_are_those_of_the_library(data):
     assert [row["instrument"] for row in apart] == ["pn", "mos1", "mos2"]
 
 
+def test_joint_rows_are_of_the_method_and_the_confidence_that_were_asked_for(data):
+    how = ["--confidence", "0.95", "--limit-confidence", "0.9987", "--joint", "--json"]
+    for more in ([], FLUX):
+        usual, asked = (rows_of(call("photometry", data, *WHERE, *more, *w))[0] for w in (["--joint", "--json"], how))
+        name = "flux" if more else "rate"
+        assert asked[name] == usual[name]
+        assert asked[f"{name}_high"] > usual[f"{name}_high"]
+        limit = "flux_limit" if more else "upper_limit"
+        assert asked[limit] > usual[limit]
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [

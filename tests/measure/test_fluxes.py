@@ -184,6 +184,7 @@ def changed(**columns):
         (changed(flux=[1.0]), factor(), InvalidRecord, "already"),
         (changed(band=None), factor(), ProductMissing, "lacks band"),
         (None, factor(), ProductMissing, "table of rates"),
+        (changed()[0], factor(), ProductMissing, "got Row"),
         (changed().to_pandas(), factor(), ProductMissing, "got DataFrame"),
         (changed(), attrs.evolve(factor(), arf_includes=("vignetting",)), InvalidRecord, "on axis"),
         (changed(rate_of="source"), attrs.evolve(factor(), arf_includes=("enclosed",)), InvalidRecord, "psf="),
@@ -213,6 +214,30 @@ def test_a_joint_flux_never_comes_from_a_bare_number(response, error, said):
         xp.joint_photometry(changed(), response=response)
 
 
+@pytest.mark.parametrize("other", [{"gamma": 2.2}, {"nh": 1e21 / u.cm**2}])
+def test_a_joint_flux_is_of_one_spectrum(other):
+    table = rates([(0, "pn", 50, 100), (0, "mos1", 20, 50), (1, "pn", 5, 100)])
+    assert len(xp.joint_photometry(table, response=ECFS)) == 2
+    with pytest.raises(InvalidRecord, match="position 0 joins factors of several spectra"):
+        xp.joint_photometry(table, response=[factor(), factor("mos1", **other)])
+    assert len(set(xp.fluxes(table, ecf=[factor(), factor("mos1", **other)])["flux_spectrum"])) == 2
+
+
+def test_fluxes_of_single_rows_are_none_of_joint_ones():
+    table = xp.fluxes(rates([(0, "pn", 50, 100), (1, "pn", 0, 100)]), ecf=UNABSORBED)
+    given = xp.luminosity(table, CLUSTER, kcorrection=UNABSORBED)
+    how = {"confidence": 0.95, "limit_confidence": 0.9987}
+    for found in (xp.joint_photometry(given, **how), xp.joint_photometry(given, response=UNABSORBED, **how)):
+        assert list(found["input_flux_limit"]) == list(table["flux_limit"])
+        assert "luminosity" not in found.colnames
+    rate = xp.joint_photometry(given, **how)
+    assert not [name for name in rate.colnames if name.startswith("flux")]
+    with pytest.raises(ProductMissing, match="with fluxes"):
+        xp.luminosity(rate, CLUSTER, kcorrection=UNABSORBED)
+    again = xp.fluxes(rate, ecf=UNABSORBED)
+    assert again["flux_limit"].value * UNABSORBED.ct_cm2_per_erg == pytest.approx(rate["upper_limit"].value, rel=1e-12)
+
+
 def test_exposures_in_cm2_s_do_not_meet_a_factor():
     table = changed()
     for name in ("exposure_mean", "effective_exposure"):
@@ -240,6 +265,22 @@ def test_luminosities_of_a_table_keep_the_ratios_of_its_fluxes():
         assert found[f"luminosity{name}"].value == pytest.approx(expected, rel=1e-12)
     bare = xp.luminosity(1e-13 * FLUX, CLUSTER, kcorrection=1, absorbed=False) / (1e-13 * FLUX)
     assert float(one / bare) == pytest.approx(1.16**-0.3, rel=1e-12)
+
+
+@pytest.mark.parametrize("make", [lambda t, e: xp.fluxes(t, ecf=e), lambda t, e: xp.joint_photometry(t, response=e)])
+def test_the_k_correction_is_of_the_spectrum_of_the_flux(make):
+    table = make(rates([(0, "pn", 50, 100)]), UNABSORBED)
+    other = factor("mos1", absorbed=False)  # of another camera and the same spectrum
+    assert xp.luminosity(table, CLUSTER, kcorrection=other)["luminosity"][0] > 0 * u.erg / u.s
+    with pytest.raises(InvalidRecord, match="give the factor of the flux"):
+        xp.luminosity(table, CLUSTER, kcorrection=factor(gamma=2.2, absorbed=False))
+
+
+def test_a_spectrum_at_a_redshift_has_no_k_correction_of_another():
+    spectrum = brems(0.1).spectrum
+    assert xp.k_correction(spectrum, SOFT, redshift=0.1) == xp.k_correction(brems(0.0).spectrum, SOFT, redshift=0.1)
+    with pytest.raises(InvalidRecord, match="give one of them"):
+        xp.k_correction(spectrum, SOFT, redshift=0.3)
 
 
 def brems(redshift):

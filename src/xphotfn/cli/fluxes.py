@@ -50,15 +50,15 @@ def fluxes_of(table: Any, maps: Sequence[Any], options: Mapping[str, Any]) -> An
     """Return a table of rates with fluxes, joined where that is asked for; as it is without either."""
     import xphotfn as xp
 
-    joint = options["joint"]
+    joint, how = options["joint"], options["how"]
     if options["flux"] is None:
-        return xp.joint_photometry(table) if joint else table
+        return xp.joint_photometry(table, **how) if joint else table
     given = {"gamma": _gamma(options["flux"]), "nh": _nh(options["nh"], table), "absorbed": options["absorbed"]}
     ecfs = [
         xp.power_law_ecf(camera, filter=chosen, band=band, **given)
         for camera, chosen, band in dict.fromkeys((m.instrument, m.filter, m.band) for m in maps)
     ]
-    found = xp.joint_photometry(table, response=ecfs) if joint else xp.fluxes(table, ecf=ecfs)
+    found = xp.joint_photometry(table, response=ecfs, **how) if joint else xp.fluxes(table, ecf=ecfs)
     say(f"note: fluxes are of {found.meta['FLUXOF']}{'' if options['psf'] else _NO_PSF}")
     for text in (found.meta[name] for name in found.meta if name.startswith("NOTE")):
         say(f"note: {text}")

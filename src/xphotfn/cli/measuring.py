@@ -21,7 +21,8 @@ __all__ = ("photometry", "snr")
 
 _SHOWN = ("name", "ra", "dec", "obs_id", "exposure_id", "instrument", "band", "counts", "net_counts", "rate",
           "rate_low", "rate_high", "significance", "upper_limit", "flux", "flux_low", "flux_high", "flux_limit",
-          "flux_systematic", "flux_kind", "observations", "consistency", "flags", "aperture_flags")  # fmt: skip
+          "flux_systematic", "flux_kind", "flux_spectrum", "observations", "consistency", "flags",
+          "aperture_flags")  # fmt: skip
 
 
 @click.command(
@@ -233,6 +234,7 @@ def photometry(
     if out_of_time:
         given["background_weights"] = xp.out_of_time_weights(maps, rest=given["background_weights"])
     asked = {"flux": flux, "nh": nh, "absorbed": absorbed, "unabsorbed": unabsorbed, "joint": joint, "psf": how["psf"]}
+    asked["how"] = {name: given[name] for name in ("method", "confidence", "limit_confidence") if name in given}
     require_said(asked)
     table = xp.photometry(maps, where, radii, background=values.background(background), **given)
     table = fluxes_of(table, maps, asked)

@@ -24,15 +24,18 @@ _MAKER = "power_law_ecf(...) or ecf_from_response(...)"
 
 
 class RowFactors(NamedTuple):
-    """For each row its factor in ct cm2/erg and its systematic; which flux they give, and the factors used.
+    """For each row its factor in ct cm2/erg, its systematic and its spectrum; which flux they give.
 
+    ``used`` are the factors, and ``of_row`` is the place among them of that of each row.
     ``notes`` say what could not be compared, for the meta of a table.
     """
 
     values: NDArray[np.float64]
     systematic: NDArray[np.float64]
+    spectrum: NDArray[np.str_]
     kind: str
     used: tuple[Ecf, ...]
+    of_row: NDArray[np.intp]
     notes: tuple[str, ...] = ()
 
     @property
@@ -102,13 +105,16 @@ def factors_of_rows(table: Any, given: Any) -> RowFactors:
     first, group = groups_of(*keys)
     rows = [_Row(*map(str, row)) for row in zip(*(key[first] for key in keys), strict=True)]
     chosen = [_chosen(by_row, row) for row in rows]
+    used = tuple(dict.fromkeys(chosen))
+    of_row = np.array([used.index(ecf) for ecf in chosen], dtype=np.intp)[group]
     values, systematic = (
-        np.array([getattr(ecf, name) for ecf in chosen], dtype=np.float64)[group]
+        np.array([getattr(ecf, name) for ecf in used], dtype=np.float64)[of_row]
         for name in ("ct_cm2_per_erg", "systematic")
     )
+    spectrum = np.array([str(ecf.spectrum) for ecf in used], dtype=np.str_)[of_row]
     kind = ecfs[0].kind if ecfs else ""
     notes = dict.fromkeys(note for row, ecf in zip(rows, chosen, strict=True) for note in _not_compared(row, ecf))
-    return RowFactors(values, systematic, kind, tuple(dict.fromkeys(chosen)), tuple(notes))
+    return RowFactors(values, systematic, spectrum, kind, used, of_row, tuple(notes))
 
 
 def factors_of_maps(maps: Sequence[RateMap], given: Any) -> RowFactors:

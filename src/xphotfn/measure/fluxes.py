@@ -36,9 +36,10 @@ def fluxes(table: Any, *, ecf: Any) -> Any:
         A copy of the table with ``flux``, ``flux_low``, ``flux_high`` and ``flux_limit`` in erg/cm2/s, each the rate
         over the factor; ``flux_systematic``, their relative error that no count tells: the factor's, and with ``psf``
         that of the enclosed fraction, in quadrature; it is in no interval. ``flux_kind`` is ``absorbed`` or
-        ``unabsorbed``. The meta has the factors as text (``ECF1`` and so on), ``FLUXOF``, of what light the fluxes
-        are, as the column ``rate_of`` says (without ``psf`` the light in the circle, which for a point is not all of
-        it), and what could not be compared of rows and factors (``NOTE1`` and so on).
+        ``unabsorbed``, and ``flux_spectrum`` the spectrum of the factor. The meta has the factors as text (``ECF1`` and
+        so on), ``FLUXOF``, of what light the fluxes are, as the column ``rate_of`` says (without ``psf`` the light in
+        the circle, which for a point is not all of it), and what could not be compared of rows and factors (``NOTE1``
+        and so on).
 
     Raises
     ------
@@ -76,6 +77,7 @@ def fluxes(table: Any, *, ecf: Any) -> Any:
             result[flux].info.description = f"{rate} over the factor: of {result.meta['FLUXOF']}"
     result["flux_systematic"] = with_enclosed(table, factors.systematic)
     result["flux_kind"] = np.full(len(table), factors.kind, dtype="<U10")
+    result["flux_spectrum"] = factors.spectrum
     return result
 
 
@@ -102,10 +104,12 @@ def light_of_rates(rate_of: Any) -> str:
 
 
 def _require_rates(table: Any) -> None:
-    if not hasattr(table, "colnames"):
+    from astropy.table import Table
+
+    if not isinstance(table, Table):
         raise ProductMissing(
             f"fluxes needs a table of rates, as photometry() returns it, got {type(table).__name__}: give that table, "
-            "or one read back with QTable.read or QTable.from_pandas"
+            "table[0:1] for one row, or one read back with QTable.read or QTable.from_pandas"
         )
     names = table.colnames
     missing = [name for name in ("instrument", "band") if name not in names]

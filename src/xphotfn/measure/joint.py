@@ -136,7 +136,8 @@ def joint_photometry(
         those of a catalogue, come along where they have one value in all rows that are joined.
         With :class:`Ecf` records there are ``flux``, ``flux_low``, ``flux_high`` and ``flux_limit`` in erg/cm2/s for
         the rates and the upper limit, ``exposure`` is in ct per erg/cm2/s, ``flux_systematic`` is the largest of the
-        rows used, and ``flux_kind`` says whether the flux is absorbed.
+        rows used, and ``flux_kind`` says whether the flux is absorbed, ``flux_spectrum`` of what
+        spectrum it is. Fluxes that the rows had already become ``input_flux`` and so on: they are no joint ones.
 
     Raises
     ------
@@ -147,7 +148,8 @@ def joint_photometry(
         below 0), or the rows are of no one rate: one ``position`` at several places, rates of apertures and of
         sources, apertures of several radii, several event patterns of one camera, exposures with and without
         vignetting, a map that comes twice, a combined map beside single ones. Also if numbers in ``response`` are
-        relative to none of the cameras, or absorbed and unabsorbed factors are mixed.
+        relative to none of the cameras, absorbed and unabsorbed factors are mixed, or those of one
+        position are of several spectra.
     ShapeMismatch
         If ``enclosed`` does not fit the rows.
     UnitMismatch

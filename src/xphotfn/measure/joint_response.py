@@ -86,6 +86,22 @@ def as_fluxes(
     result = {new.get(name, name): v / response.scale if name in new else v for name, v in columns.items()}
     result["exposure"] = columns["exposure"] * response.scale
     used, group = rows
+    first = _of_one_spectrum(factors, table, group)
     systematic = np.full(len(columns["position"]), np.nan)
     np.fmax.at(systematic, group[used], with_enclosed(table, factors.systematic)[used])
-    return {**result, "flux_systematic": systematic, "flux_kind": np.full(systematic.size, factors.kind, dtype="<U10")}
+    said = {"flux_kind": np.full(systematic.size, factors.kind, dtype="<U10"), "flux_spectrum": factors.spectrum[first]}
+    return {**result, "flux_systematic": systematic, **said}
+
+
+def _of_one_spectrum(factors: RowFactors, table: Any, group: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return the first row of each group; factors of several spectra in one are refused, their fluxes are no one."""
+    spectra = [ecf.spectrum for ecf in factors.used]
+    number = np.array([spectra.index(spectrum) for spectrum in spectra], dtype=np.intp)[factors.of_row]
+    _, first = np.unique(group, return_index=True)
+    for row in np.flatnonzero(number != number[first][group])[:1]:
+        one, other = spectra[number[first[group[row]]]], spectra[number[row]]
+        raise InvalidRecord(
+            f"position {table['position'][row]} joins factors of several spectra, {one} and {other}: one flux is of "
+            "one spectrum; make all factors with it"
+        )
+    return np.asarray(first, dtype=np.intp)

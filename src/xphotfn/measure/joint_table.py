@@ -33,6 +33,7 @@ Rows = NDArray[np.intp]
 PLACE_ARCSEC = 0.1  # by which rows of one position may lie apart, as after rounding in a file
 SAME = 1e-9  # relative difference of counts that is rounding
 RADIUS = 1e-6  # relative difference of radii that is rounding
+DERIVED = ("flux", "luminosity")  # columns that fluxes() and luminosity() add
 COMBINED = "combined"  # ObsID and camera of a mosaic
 
 
@@ -271,14 +272,18 @@ def flags_of(table: Any, used: NDArray[np.bool_], group: Rows, size: int) -> NDA
 
 
 def carried(table: Any, first: Rows, group: Rows, taken: Any) -> dict[str, Any]:
-    """Return the other columns that have one value in each group, those that photometry carries among them."""
+    """Return the other columns that have one value in each group, those that photometry carries among them.
+
+    Fluxes and luminosities of single rows are no joint ones, and of another confidence: they become ``input_flux``.
+    """
     result = {}
     for name in table.colnames:
         if name in COLUMNS and name not in ("radius", "exposure_unit", "filter"):
             continue
         column = table[name]
         if _agree(column, column[first][group]):
-            result[f"input_{name}" if name in taken else name] = column[first]
+            derived = name.startswith(DERIVED)
+            result[f"input_{name}" if derived or name in taken else name] = column[first]
     return result
 
 

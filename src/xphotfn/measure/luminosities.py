@@ -49,7 +49,8 @@ def luminosity(flux: Any, target: Target, *, kcorrection: Any, absorbed: bool | 
     ------
     InvalidRecord
         If the flux is absorbed or does not say that it is not, the target has no redshift, a k-correction is no number
-        above 0, or a factor of bremsstrahlung is of another redshift than the target's.
+        above 0, a factor of bremsstrahlung is of another redshift than the target's, or one is of
+        another spectrum than the fluxes of the table.
     ProductMissing
         If the table has no fluxes, or no factor is of a row's band.
     UnitMismatch
@@ -134,6 +135,7 @@ def _of_rows(table: Any, kcorrection: Any, redshift: float) -> NDArray[np.float6
     """Return the k-correction of each row, by its band."""
     if not isinstance(kcorrection, Ecf | Iterable):
         return np.full(len(table), _number(kcorrection))
+    said = texts_of(table, "flux_spectrum") if "flux_spectrum" in table.colnames else np.full(len(table), "")
     by_band: dict[str, float] = {}
     spectra: dict[str, Any] = {}
     for ecf in ecfs_of(kcorrection):
@@ -143,7 +145,12 @@ def _of_rows(table: Any, kcorrection: Any, redshift: float) -> NDArray[np.float6
                 raise InvalidRecord(f"factors of {text} are of several spectra: give one of them for the k-correction")
             by_band[text] = by_band.get(text) or _of_ecf(ecf, redshift)
     bands = texts_of(table, "band")
-    for text in np.unique(bands):
-        if str(text) not in by_band:
+    for text, spectrum in dict.fromkeys(zip(map(str, bands), map(str, said), strict=True)):
+        if text not in by_band:
             raise ProductMissing(f"no factor is of {text}, which a row has: give the one of its flux")
+        if spectrum and spectrum != str(spectra[text]):
+            raise InvalidRecord(
+                f"a flux of {text} is of a {spectrum}, and its k-correction of a {spectra[text]}: give the factor of "
+                "the flux"
+            )
     return np.array([by_band[str(text)] for text in bands], dtype=np.float64)

@@ -1,5 +1,6 @@
 """Photons and energy of spectra in bins, with the absorption of neutral gas; what any response is folded with."""
 
+import math
 from typing import NamedTuple, assert_never
 
 import numpy as np
@@ -162,7 +163,8 @@ def k_correction(spectrum: Spectrum, band: Band, *, redshift: float) -> float:
     Raises
     ------
     InvalidRecord
-        If the redshift is not above 0, or a table does not reach or does not know its unabsorbed flux.
+        If the redshift is not above 0, or not that of the spectrum where it has one, or a table does not reach or does
+        not know its unabsorbed flux.
 
     Examples
     --------
@@ -175,6 +177,10 @@ def k_correction(spectrum: Spectrum, band: Band, *, redshift: float) -> float:
     match spectrum:
         case PowerLaw(gamma=gamma):
             return float((1 + redshift) ** (gamma - 2))
+        case Bremsstrahlung(redshift=own_z) if own_z and not math.isclose(own_z, redshift, rel_tol=1e-6):
+            raise InvalidRecord(
+                f"the spectrum is at redshift {own_z:g}, and the k-correction is for {redshift:g}: give one of them"
+            )
         case Bremsstrahlung(kt_kev=kt):
             own, far = Bremsstrahlung(kt_kev=kt), 1 + redshift
             return energy_flux(own, lo, hi, absorbed=False) / energy_flux(own, lo * far, hi * far, absorbed=False)
