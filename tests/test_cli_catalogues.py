@@ -67,8 +67,33 @@ def test_limits_join_the_observations_unless_each_is_asked_for(made, tmp_path):
         assert row["counts"] == sum(r["counts"] or 0 for r in same)
         assert row["upper_limit"] > 0
     assert rows("limits", made / "data", *how, "--psf", "none")[0]["rate_of"] == "aperture"
-    assert call("limits", made / "data", *how, "--confidence", "95").exit_code == 1
+    wrong = call("limits", made / "data", *how, "--confidence", "95")
+    assert wrong.exit_code == 1
+    assert "--confidence must lie between 0 and 1, got 95: 0.95 is 95 %" in wrong.stderr
     assert call("limits", made / "data", "--radius", "20arcsec").exit_code == 1
+
+
+def test_limits_of_fluxes_are_those_of_the_library(made):
+    how = [*WHERE, "--radius", "20arcsec", "--band", "0.5-2keV", "--confidence", "0.9987"]
+    flux = ["--flux", "powerlaw:1.7", "--nh", "3e20", "--unabsorbed"]
+    given = {"band": BANDS[0], "gamma": 1.7, "nh": 3e20 / u.cm**2, "absorbed": False}
+    ecfs = {name: xp.power_law_ecf(name, filter="Thin1", **given) for name in ("pn", "mos1")}
+    for more in ([], ["--each"]):
+        plain = rows("limits", made / "data", *how, *more)
+        found = rows("limits", made / "data", *how, *more, *flux)
+        assert len(found) == len(plain)
+        for row, of in zip(found, plain, strict=True):
+            if of["upper_limit"] is not None:
+                expected = of["upper_limit"] / ecfs[row["instrument"]].ct_cm2_per_erg
+                assert row["flux_limit"] == pytest.approx(expected, rel=1e-9, abs=0)
+            assert row["flux_kind"] == "unabsorbed"
+    [joint] = rows("limits", made / "data", *how, *flux, "--joint")
+    usual = [*WHERE, "--radius", "20arcsec", "--band", "0.5-2keV", "--psf", "epic", "--limit-confidence", "0.9987"]
+    assert joint["flux_limit"] == rows("photometry", made / "data", *usual, *flux, "--joint")[0]["flux_limit"]
+    for wrong, said in ((["--joint"], "--joint needs --flux"), ([*flux[:4], "--joint"], "--flux needs --absorbed")):
+        refused = call("limits", made / "data", *how, *wrong)
+        assert refused.exit_code == 1
+        assert said in refused.stderr
 
 
 def test_a_profile_falls_from_the_cluster_and_a_peak_lies_on_it(made):

@@ -7,31 +7,34 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
+from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
 from xphotfn.cli.group import Command
 from xphotfn.cli.output import check_output, show, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import measured_places
+from xphotfn.errors import InvalidRecord
 
 __all__ = ("hardness", "limits")
 
 _HARDNESS = ("name", "ra", "dec", "obs_id", "exposure_id", "instrument", "soft_band", "hard_band", "soft_rate",
              "hard_rate", "hardness_low", "hardness", "hardness_high")  # fmt: skip
 _LIMITS = ("name", "ra", "dec", "obs_id", "instrument", "band", "observations", "counts", "background_counts",
-           "significance", "upper_limit")  # fmt: skip
+           "significance", "upper_limit", "flux_limit", "flux_systematic", "flux_kind", "flux_spectrum")  # fmt: skip
 _psf = click.option(
     "--psf", metavar="MODEL", default="epic", show_default=True,
     help="Profile of the whole point source; none: of the light in the circle alone.",
 )  # fmt: skip
 
 
-def _measured(place: Path, positions: Path | None, given: dict[str, Any], **how: Any) -> tuple[Any, Any]:
-    """Return the names of the positions (or None), and the table of photometry."""
+def _measured(place: Path, positions: Path | None, given: dict[str, Any], **how: Any) -> tuple[Any, Any, Any]:
+    """Return the names of the positions (or None), the table of photometry, and the maps."""
     import xphotfn as xp
 
     names, where, radii = measured_places(positions, (given["ra"], given["dec"], given["name"]), given["radius"])
     maps = unique(maps_of(place, [values.band(text) for text in given["bands"]], run=given["run"]))
     psf = None if given["psf"] == "none" else given["psf"]
-    return names, xp.photometry(maps, where, radii, background=values.background(given["background"]), psf=psf, **how)
+    background = values.background(given["background"])
+    return names, xp.photometry(maps, where, radii, background=background, psf=psf, **how), maps
 
 
 def _told(table: Any, names: Any, shown: Sequence[str], given: dict[str, Any]) -> None:
@@ -83,8 +86,8 @@ def hardness(place: Path, positions: Path | None, confidence: float | None, prio
     from xphotfn.science.intervals import ONE_SIGMA
 
     check_output(given["output"], overwrite=given["overwrite"])
-    names, table = _measured(place, positions, given)
-    level = ONE_SIGMA if confidence is None else confidence
+    level = values.probability(confidence, "--confidence") or ONE_SIGMA
+    names, table, _ = _measured(place, positions, given)
     _told(xp.hardness_ratios(table, confidence=level, prior=prior), names, _HARDNESS, given)
 
 
@@ -94,6 +97,8 @@ def hardness(place: Path, positions: Path | None, confidence: float | None, prio
     examples=(
         "xphotfn limits xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec",
         "xphotfn limits xphotfn-demo/store --positions xphotfn-demo/positions.csv --radius 20arcsec -o limits.ecsv",
+        "xphotfn limits xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec --flux powerlaw:1.7 --nh 3e20 "
+        "--absorbed --joint",
     ),
 )
 @click.argument("place", type=shared.PATH)
@@ -102,6 +107,7 @@ def hardness(place: Path, positions: Path | None, confidence: float | None, prio
 @_psf
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the one-sided limit.")
 @click.option("--each", is_flag=True, help="One limit for each map; default: all observations of a camera together.")
+@flux_options
 @shared.run
 @shared.json_option
 @shared.output
@@ -112,13 +118,31 @@ def limits(place: Path, positions: Path | None, confidence: float, each: bool, *
     """Measure how bright a source at each position may be, whether something is seen there or not.
 
     PLACE is the store of a run, or a folder with images and exposure maps. A limit is of the rate of the whole source,
-    given the counts, with the background's own error in it; see also --flux of `xphotfn photometry`.
+    given the counts, with the background's own error in it. --flux adds that of the flux, of all cameras with --joint.
     """
     import xphotfn as xp
 
     check_output(given["output"], overwrite=given["overwrite"])
-    names, table = _measured(place, positions, given, limit_confidence=confidence)
-    if not each:
-        single = table[[obs_id != "combined" for obs_id in table["obs_id"]]]  # a mosaic holds the same counts again
-        table = xp.joint_photometry(single if len(single) else table, limit_confidence=confidence)
+    how: dict[str, Any] = {"limit_confidence": values.probability(confidence, "--confidence")}
+    asked = {name: given[name] for name in ("flux", "nh", "absorbed", "unabsorbed", "joint")}
+    asked |= {"psf": given["psf"] != "none", "how": how}
+    require_said(asked)
+    if given["joint"] and (each or given["flux"] is None):
+        raise click.UsageError("--joint needs --flux, which joins cameras, and goes without --each.")
+    names, table, maps = _measured(place, positions, given, **how)
+    single = table[[obs_id != "combined" for obs_id in table["obs_id"]]]  # a mosaic holds the same counts again
+    if not each or given["flux"] is not None:
+        table = single if len(single) else table
+    if not (each or given["joint"]):
+        table = xp.joint_photometry(table, **how)
+    if given["flux"] is not None:
+        _require_one_filter(table)
+        table = fluxes_of(table, [m for m in maps if m.obs_id != "combined"], asked)
     _told(table, names, _LIMITS, given)
+
+
+def _require_one_filter(table: Any) -> None:
+    if "filter" not in table.colnames:
+        raise InvalidRecord(
+            "a camera observed with several filters, which have factors of their own: give --joint or --each"
+        )

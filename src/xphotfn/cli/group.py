@@ -30,6 +30,13 @@ _ADVICE = (
     (re.compile(r"\bregion_image=(?=[\s,;:.)(]|\Z)"), "--region-image"),
     (re.compile(r"give background_weights$"), "give --vignetted or --background-weights"),
     (re.compile(r"use plan_images for images alone"), "make images alone with `xphotfn image`"),
+    (re.compile(r"or give your own, such as nh=3e20/u\.cm\*\*2"), "or give a number, such as --nh 3e20"),
+    (re.compile(r"^nh must lie between"), "--nh must lie between"),
+    (re.compile(r"^gamma must lie between"), "the photon index of --flux must lie between"),
+    (
+        re.compile(r"\bfold your spectrum with ecf_from_response"),
+        "fold your spectrum in Python, with ecf_from_response",
+    ),
     (re.compile(r"run\.table\(\)"), "the table of `xphotfn run`"),
 )
 

@@ -225,6 +225,8 @@ def photometry(
     import xphotfn as xp
 
     check_output(output, overwrite=overwrite)
+    for option in ("confidence", "limit_confidence"):
+        values.probability(how[option], f"--{option.replace('_', '-')}")
     names, where, radii = measured_places(positions, (ra, dec, name), radius)
     maps = unique(maps_of(place, [values.band(text) for text in bands], run=run))
     given = {name: value for name, value in how.items() if value is not None}

@@ -58,6 +58,13 @@ def part(text: str) -> tuple[int, int]:
     return number, count
 
 
+def probability(value: float | None, option: str) -> float | None:
+    """Return a confidence between 0 and 1, or None; a percentage is refused in the words of the option."""
+    if value is not None and not 0 < value < 1:
+        raise InvalidRecord(f"{option} must lie between 0 and 1, got {value:g}: 0.95 is 95 %")
+    return value
+
+
 def background(text: str | None) -> tuple[Any, Any] | None:
     """Return the edges of a background ring: two factors of the radius, or two radii; None for the default ring."""
     if text is None:
