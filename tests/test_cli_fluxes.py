@@ -113,7 +113,7 @@ def test_a_mosaic_of_several_cameras_has_no_factor():
     rows = rows_of(call("photometry", run.store, "--ra", ra, f"--dec={dec}", "--radius", "20arcsec", "--json"))
     assert rows
     assert "combined" not in {row["instrument"] for row in rows}
-    options = {"flux": "powerlaw:1.7", "nh": "3e20", "absorbed": True, "joint": False, "psf": None}
+    options = {"flux": "powerlaw:1.7", "nh": "3e20", "absorbed": True, "joint": False, "psf": None, "how": {}}
     with pytest.raises(InvalidRecord, match="no EPIC camera is called 'combined'"):
         fluxes_of(table, [mosaic], options)
 
