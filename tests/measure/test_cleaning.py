@@ -279,3 +279,31 @@ def test_good_time_of_a_list_that_is_damaged(raw, tmp_path, stop):
     for use in (xp.light_curve, lambda path: xp.clean_events(path, tmp_path / "out", engine=NATIVE)):
         with pytest.raises(xp.InvalidFile, match=r"row 1 of its good times STDGTI\d\d runs from"):
             use(tmp_path / "raw.fits")
+
+
+@pytest.mark.parametrize(("column", "value"), [("FRACEXP", np.nan), ("TIMEDEL", -2.6)])
+def test_frames_without_live_time(raw, tmp_path, column, value):
+    """They were left out while their events stayed, so that rates came out 11 % too high."""
+    with fits.open(raw[0]) as hdus:
+        hdus["EXPOSU02"].data[column][100:200] = value
+        hdus.writeto(tmp_path / "raw.fits")
+    for use in (xp.light_curve, lambda path: xp.clean_events(path, tmp_path / "out", engine=NATIVE)):
+        with pytest.raises(xp.InvalidFile, match=r"raw\.fits: EXPOSU02 has 100 of \d+ frames without live time"):
+            use(tmp_path / "raw.fits")
+
+
+def test_a_start_that_does_not_fit_the_frames(raw, tmp_path):
+    with fits.open(raw[0]) as hdus:
+        hdus["EVENTS"].header["TSTART"] = 0.0
+        hdus.writeto(tmp_path / "raw.fits")
+    with pytest.raises(xp.InvalidFile, match=r"raw\.fits: its TSTART 0 and TSTOP .* days apart"):
+        xp.light_curve(tmp_path / "raw.fits", bin_s=1000.0)
+    with pytest.raises(xp.InvalidRecord, match=r"bins of 0\.001 s .* makes 1 to 2000000"):
+        xp.light_curve(raw[0], bin_s=1e-3)
+
+
+def test_curve_of_a_list_that_several_tables_cut(folders_root):
+    """Live time that is nothing but rounding came out below 0."""
+    curve = xp.light_curve(folders_root / "pps/0001730201/M1_clean.fits.gz")
+    assert not np.any((curve.live_s > 0) & (curve.live_s < 1e-9))
+    assert curve.seconds > 0

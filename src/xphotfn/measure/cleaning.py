@@ -71,7 +71,7 @@ def light_curve(
     InvalidFile
         If the event list is not one or cannot be read.
     InvalidRecord
-        For a width that is no time above 0 s, or makes more than 1e7 bins.
+        For a width that is no time above 0 s, or makes more than 2e6 bins.
 
     Warns
     -----

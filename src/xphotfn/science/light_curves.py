@@ -26,6 +26,8 @@ Frames = tuple[Floats, Floats, Floats]
 FRAME_BINS = {"mos1": 26.0, "mos2": 26.0, "pn": 10.0}
 """Width of the pipeline's bins in s: whole frames of MOS, some 136 of pn."""
 
+_ROUNDING_S = 1e-9  # live time of a bin that is nothing but the rounding of sums, of either sign
+
 
 def bin_events(time: Floats, start_s: float, bin_s: float, bins: int) -> NDArray[np.int64]:
     """Return the events in each bin: bin k holds start + k width <= t < start + (k + 1) width.
@@ -149,7 +151,7 @@ def live_per_bin(
 
     Returns
     -------
-    Shape (bins,), float64, in s. A frame across the edge of a bin is shared out by overlap.
+    Shape (bins,), float64, in s. A frame across the edge of a bin is shared out by overlap; what is below 1 ns is 0.
 
     Raises
     ------
@@ -174,7 +176,7 @@ def live_per_bin(
     for (time, length, fraction), share in zip(ccds, weight / weight.sum(), strict=True):
         if time.size:
             total += share * np.diff(_reached(edges, time, length, fraction))
-    return total
+    return np.where(np.abs(total) < _ROUNDING_S, 0.0, total)
 
 
 def _reached(edges: Floats, time: Floats, length: Floats, fraction: Floats) -> Floats:

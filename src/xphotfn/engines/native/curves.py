@@ -13,7 +13,7 @@ from xphotfn.commands.selection import Expression, columns, expand_macros, parse
 from xphotfn.engines.native.dss_expression import dss_of
 from xphotfn.engines.native.events import Block, Chunk, as_table, chunks, table_data
 from xphotfn.engines.native.evselect_plan import Source, filter_reader, open_source
-from xphotfn.engines.native.exposure import ccd_intervals
+from xphotfn.engines.native.exposure import ccd_intervals, check_frames
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.engines.native.selection_filters import gti_table
 from xphotfn.errors import InvalidFile, InvalidRecord
@@ -31,7 +31,8 @@ Floats = NDArray[np.float64]
 Frames = tuple[Floats, Floats, Floats]
 
 _PIXEL = 400  # of X and Y: 20 arcsec
-_MOST_BINS = 10**7
+_MOST_BINS = 2 * 10**6
+_LONGEST_S = 1e7  # from TSTART to TSTOP: an orbit is 1.7e5 s, and times since 1998 are above 6e7 s
 _ALWAYS: Intervals = ((-inf, inf),)
 _SIDE, _LAST = 130, 51840  # pixels, and where X and Y end
 
@@ -91,11 +92,12 @@ def read_curve(
     Raises
     ------
     InvalidFile
-        If the list cannot be read, has no TIME, or its header lacks TSTART or TSTOP.
+        If the list cannot be read, has no TIME, its header lacks TSTART or TSTOP, these are 1e7 s apart, or a good
+        frame has no live fraction.
     ExpressionError
         If the expression cannot be read or does not fit the columns.
     InvalidRecord
-        If the width makes no bin, or more than 1e7.
+        If the width makes no bin, or more than 2e6.
 
     Notes
     -----
@@ -106,7 +108,7 @@ def read_curve(
     """
     source = open_source(folder, table)
     header, path = source.table.block.header, source.table.path
-    start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
+    start, stop = _span(header, path)
     tree = parse(expand_macros(expression, source.keywords))
     bins = _bins(start, stop, bin_s, common=common)
     counts, circles = _counts(source, tree, bins, without)
@@ -122,6 +124,17 @@ def read_curve(
     best = max(ccds, key=lambda frames: float(np.sum(frames[1] * frames[2])))
     ends = best[0] + best[1] / 2 if framed else np.empty(0)
     return Reading(curve, ends, circles, notes)
+
+
+def _span(header: Any, path: Path) -> tuple[float, float]:
+    start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
+    if stop - start > _LONGEST_S:
+        raise InvalidFile(
+            path.name,
+            f"its TSTART {start:.10g} and TSTOP {stop:.10g} are {(stop - start) / 86400:.0f} days apart, which no "
+            "exposure lasts: one of them does not fit its frames; fetch the list again",
+        )
+    return start, stop
 
 
 def _bins(start: float, stop: float, width: float, *, common: bool) -> _Bins:
@@ -265,7 +278,8 @@ def _good_frames(block: Block | None, path: Path, times: Intervals) -> Frames | 
         return None
     chunk = table_data(table)
     time, length, fraction = (np.asarray(chunk.column(name), dtype=np.float64) for name in names)
-    good = np.isfinite(time) & np.isfinite(length) & np.isfinite(fraction) & inside(time, times)
+    good = np.isfinite(time) & inside(time, times)
+    check_frames(length[good], fraction[good], block, path)
     order = np.argsort(time[good], kind="stable")
     return time[good][order], length[good][order], np.clip(fraction[good][order], 0.0, 1.0)
 

@@ -20,6 +20,7 @@ from xphotfn.errors import InvalidFile
 
 __all__ = (
     "ccd_intervals",
+    "check_frames",
     "columns_block",
     "frame_times",
     "frames_inside",
@@ -112,6 +113,17 @@ def _frames(block: Block, path: Path) -> tuple[Chunk, NDArray[np.float64]] | Non
     return chunk, np.asarray(chunk.column("TIME"), dtype=np.float64)
 
 
+def check_frames(length: NDArray[np.floating], fraction: NDArray[np.floating], block: Block, path: Path) -> None:
+    """Raise InvalidFile unless each of some frames has a length and a live fraction: events in it have no live time."""
+    bad = ~(np.isfinite(length) & (length >= 0) & np.isfinite(fraction))
+    if bad.any():
+        raise InvalidFile(
+            path.name,
+            f"{block.name} has {int(bad.sum())} of {bad.size} frames without live time (TIMEDEL or FRACEXP is not a "
+            "number, or TIMEDEL is negative), so rates would be too high: fetch the list again",
+        )
+
+
 def live_time(block: Block, path: Path, intervals: Intervals) -> float | None:
     """Return the live time of the frames of an EXPOSUnn block that lie wholly inside some intervals.
 
@@ -127,6 +139,7 @@ def live_time(block: Block, path: Path, intervals: Intervals) -> float | None:
     starts, stops = np.array(intervals, dtype=np.float64).reshape(-1, 2).T
     index = np.searchsorted(starts, times - length / 2, side="right") - 1
     whole = (index >= 0) & (times + length / 2 < stops[index]) if len(starts) else np.zeros(times.shape, bool)
+    check_frames(length[whole], np.asarray(chunk.column("FRACEXP"))[whole], block, path)
     seconds = chunk.column("TIMEDEL") * chunk.column("FRACEXP")  # in the type of the columns, as SAS has it
     return float(np.sum(seconds[whole], dtype=np.float64))
 

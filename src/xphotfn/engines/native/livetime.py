@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from xphotfn.commands.dss import Component, Intervals, Subspace, intersection, ranges_of_text, read_dss
 from xphotfn.engines.native.events import Block, as_table, table_data
-from xphotfn.engines.native.exposure import intervals_in
+from xphotfn.engines.native.exposure import check_frames, intervals_in
 from xphotfn.errors import InvalidFile
 
 __all__ = (
@@ -186,7 +186,7 @@ def read_frames(block: Block, path: Path, oot_fraction: float) -> Frames:
     Raises
     ------
     InvalidFile
-        If it has no times, or its frames have no length.
+        If it has no times, or its frames have no length or no live fraction.
 
     Notes
     -----
@@ -207,7 +207,8 @@ def read_frames(block: Block, path: Path, oot_fraction: float) -> Frames:
         length = np.where(np.abs(length / (nominal * oot_fraction) - 1) < 0.003, nominal, length)
     if time.size and not np.all(length > 0):
         raise InvalidFile(path.name, f"{block.name} has frames without length: no TIMEDEL, no FRMTIME")
-    good = np.isfinite(time) & np.isfinite(fraction)
+    good = np.isfinite(time)
+    check_frames(length[good], fraction[good], block, path)
     return Frames(time[good], np.clip(fraction[good], 0.0, 1.0) * length[good])
 
 
