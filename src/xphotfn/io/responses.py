@@ -134,7 +134,7 @@ def _require_possible(matrix: Redistribution, path: str) -> None:
         raise InvalidFile(path, "a group has channels that EBOUNDS does not have: is TLMIN of F_CHAN right?")
     if not np.all(np.isfinite(matrix.values) & (matrix.values >= 0)):
         raise InvalidFile(path, "MATRIX must hold probabilities that are finite and not negative")
-    sums = np.bincount(np.repeat(matrix.rows, sizes), weights=matrix.values, minlength=matrix.lo_kev.size)
+    sums = np.bincount(np.repeat(matrix.energy_rows, sizes), weights=matrix.values, minlength=matrix.lo_kev.size)
     if sums.max(initial=0.0) > FULLEST:
         raise InvalidFile(
             path,

@@ -35,7 +35,7 @@ class Redistribution(NamedTuple):
     hi_kev: Floats
     channel_lo: Floats
     channel_hi: Floats
-    rows: NDArray[np.intp]
+    energy_rows: NDArray[np.intp]
     first: NDArray[np.intp]
     starts: NDArray[np.intp]
     values: Floats
@@ -52,7 +52,7 @@ def part_in_band(matrix: Redistribution, band: Band) -> Floats:
     weights = _overlap(matrix.channel_lo, matrix.channel_hi, band)
     sizes = np.diff(matrix.starts)
     channel = np.arange(matrix.values.size) - np.repeat(matrix.starts[:-1] - matrix.first, sizes)
-    rows = np.repeat(matrix.rows, sizes)
+    rows = np.repeat(matrix.energy_rows, sizes)
     return np.asarray(np.bincount(rows, matrix.values * weights[channel], matrix.lo_kev.size), dtype=np.float64)
 
 
