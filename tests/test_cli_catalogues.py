@@ -103,6 +103,8 @@ def test_a_profile_falls_from_the_cluster_and_a_peak_lies_on_it(made):
     bright = [row["brightness"] for row in found]
     assert len(bright) == 3
     assert np.all(np.diff(bright) < 0)
+    again = rows("profile", made / "data", *WHERE, *store, "--step", "50arcsec", "--outer", "119arcsec")
+    assert [row["radius_out"] for row in again] == pytest.approx([50, 100, 119])  # the last ring is narrower
     [peak] = rows("peak", made / "data", *WHERE, *store, "--search", "2arcmin")
     assert peak["offset_arcsec"] < 30
     assert not peak["near_edge"]

@@ -169,6 +169,14 @@ def test_members_that_must_not_be_written_are_not(server, tmp_path, member):
     assert not any(p.is_symlink() for p in tmp_path.rglob("*"))
 
 
+def test_products_of_another_observation_are_refused(server, tmp_path):
+    body = tar_of([(NAMES[0], CONTENT[NAMES[0]]), (NAMES[1].replace(OBS, "0000000001"), CONTENT[NAMES[1]])])
+    server.replies = ((200, body, len(body)),)
+    with pytest.raises(InvalidFile, match=f"another observation than {OBS}"):
+        fetched(server, tmp_path)
+    assert [p.name for p in (tmp_path / OBS).iterdir()] == [NAMES[0]]
+
+
 def test_a_damaged_member_is_not_kept(server, tmp_path):
     body = tar_of([(NAMES[0], CONTENT[NAMES[0]][:3000])])
     server.replies = ((200, body, len(body)),)
@@ -216,6 +224,8 @@ def test_what_is_no_question_is_not_asked(tmp_path, obs_id, how):
 
 def test_the_examples_of_the_help_work_as_printed(server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+    other = tar_of([(name.replace(OBS, "0201903501"), data) for name, data in CONTENT.items()])
+    server.replies = (*[(200, WHOLE, len(WHOLE))] * 2, (200, other, len(other)))  # of both examples
     shown = CliRunner().invoke(main, ["fetch", "--help"]).output.partition("Examples:\n")[2]
     lines = [line.strip() for line in shown.splitlines() if line.strip()]
     assert len(lines) == 2

@@ -64,6 +64,18 @@ def test_a_table_from_a_file_gives_the_same(maps, tmp_path):
         np.testing.assert_allclose(again["hardness"], whole["hardness"], atol=1e-9)
 
 
+@pytest.mark.parametrize(("name", "form"), [("table.csv", "csv"), ("table.vot", "votable")])
+def test_a_table_of_another_telescope_can_be_read_back(maps, tmp_path, name, form):
+    """Its exposures have no identifier: files give back a masked column, of integers in CSV."""
+    other = [evolve(m, image=evolve(m.image, exposure_id=""), exposure=evolve(m.exposure, exposure_id=""))
+             for m in maps[:2]]  # fmt: skip
+    table = xp.photometry(other, PLACES.T[:1], 20 * u.arcsec, background=RING)
+    table.write(tmp_path / name, format=form)
+    read = Table.read(tmp_path / name, format=form)
+    assert xp.hardness_ratios(read)["hardness"][0] == pytest.approx(xp.hardness_ratios(table)["hardness"][0])
+    assert xp.joint_photometry(read)["rate"][0] == xp.joint_photometry(table)["rate"][0]
+
+
 def test_a_camera_without_a_band_has_no_ratio(maps):
     other = evolve(maps[1], image=evolve(maps[1].image, instrument="mos1"),
                    exposure=evolve(maps[1].exposure, instrument="mos1"))  # fmt: skip

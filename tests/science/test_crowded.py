@@ -83,9 +83,22 @@ def test_intervals_hold_where_circles_overlap():
         ({"background": [1.0]}, ShapeMismatch, "as many"),
         ({"counts": [-1, 3]}, InvalidRecord, "not negative"),
         ({"alpha": [0.1, 0.0]}, InvalidRecord, "above 0"),
+        ({"alpha": [0.1, np.nan]}, InvalidRecord, "alpha must be finite"),
+        ({"response": [[1.0, np.nan], [0.1, 1.0]]}, InvalidRecord, "response must be finite"),
+        ({"response": np.ma.array(np.eye(2), mask=np.eye(2))}, InvalidRecord, "not masked"),
+        ({"response": [[0.0, 1.0], [1.0, 0.5]]}, InvalidRecord, "diagonal, got 0 for circle 0"),
+        ({"response": [[0.1, 1.0], [1.0, 0.1]]}, InvalidRecord, "order of its columns"),
+        ({"in_both": [[0, 4], [4, 0]]}, InvalidRecord, "share 4 counts, of which one has only 3"),
+        ({"in_both": [[0, 2], [1, 0]]}, InvalidRecord, "symmetric"),
     ],
 )
 def test_what_cannot_be_solved_is_refused(how, error, words):
     good = {"counts": [5, 3], "response": np.eye(2), "background": [1.0, 1.0], "alpha": [0.1, 0.1]}
     with pytest.raises(error, match=words):
         crowded_rates(**{**good, **how})
+
+
+def test_a_masked_count_is_not_read():
+    good = {"response": np.eye(2), "background": [1.0, 1.0], "alpha": [0.1, 0.1]}
+    found = crowded_rates(np.ma.array([5, 3], mask=[True, False]), **good)
+    assert np.isnan(found.rate[0])

@@ -153,3 +153,9 @@ def test_intervals_of_68_percent_cover(prior, least, most):
         low, _, high = hardness_ratio((n, b, 1 / ratio), (m, c, 1 / ratio), prior=prior)
         truth = (hard - soft) / (hard + soft)
         assert least < np.mean((low <= truth) & (truth <= high)) < most
+
+
+def test_a_masked_count_gives_no_ratio():
+    soft = np.ma.array([20, 20], mask=[True, False])
+    found = hardness_ratio((soft, 10, 0.2), (5, 10, 0.2))
+    assert np.isnan(found.median).tolist() == [True, False]

@@ -44,7 +44,12 @@ def _maps_of_one(root: Path, options: dict[str, Any], command: str) -> tuple[Any
 @shared.target_options
 @shared.run_options
 @click.option("--step", required=True, metavar="R", help="Width of the rings, such as 10arcsec or 50kpc.")
-@click.option("--outer", required=True, metavar="R", help="Outer edge of the last ring, in the same kind of unit.")
+@click.option(
+    "--outer",
+    required=True,
+    metavar="R",
+    help="Outer edge of the last ring, which may be narrower; in the same kind of unit.",
+)
 @click.option("--ring", metavar="IN,OUT", help="Background annulus, such as 6arcmin,8arcmin; default: none.")
 @shared.output
 @shared.overwrite
@@ -67,10 +72,10 @@ def profile(
     width, end = values.radius(step, "--step"), values.radius(outer, "--outer")
     if not width.unit.is_equivalent(end.unit):
         raise InvalidRecord(f"--step and --outer must both be angles or both be kpc, got {step} and {outer}")
-    number = int(round(float((end / width).to_value(u.one)), 6))
-    if not 1 <= number <= _MOST_RINGS:
+    rings = round(float((end / width).to_value(u.one)), 6)
+    if not 1 <= rings <= _MOST_RINGS:
         raise InvalidRecord(f"--outer must hold 1 to {_MOST_RINGS} rings of --step, got {outer} and {step}")
-    edges, annulus = np.arange(number + 1) * width, None
+    edges, annulus = np.append(np.arange(np.ceil(rings)), rings) * width, None
     if ring is not None:
         inner, far = (values.radius(text, "--ring") for text in values.pair(ring, "--ring", "6arcmin,8arcmin"))
         annulus = u.Quantity([inner, far.to(inner.unit)])

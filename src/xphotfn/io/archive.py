@@ -4,6 +4,7 @@ The archive streams one tar file of all pipeline products (PPS) of an observatio
 are asked for become files, whole or not at all, and the rest is passed over.
 """
 
+import re
 import shutil
 import tarfile
 import time
@@ -27,6 +28,7 @@ from xphotfn.records._fields import is_safe_name
 __all__ = ("fetch_products",)
 
 CHUNK = 2**18
+_PRODUCT = re.compile(r"P(\d{10})", re.IGNORECASE)  # the beginning of the name of a pipeline product
 _HEADERS = {"User-Agent": "xphotfn", "Accept": "application/x-tar, */*"}
 TIMEOUT_S, PAUSE_S = 60.0, 2.0
 _DAMAGE = (OSError, HTTPException, EOFError, tarfile.TarError, zlib.error)  # of a stream: whole the next time, perhaps
@@ -72,8 +74,8 @@ def fetch_products(
     InvalidRecord
         If the ObsID is none, or the address is not one of http or https.
     InvalidFile
-        If the archive has no such products, a file that is there is another one, or a member of the tar file is damaged
-        or must not be written: it is not, and those before it are kept.
+        If the archive has no such products, a file that is there is another one, or a member of the tar file is
+        damaged, of another observation, or must not be written: it is not, and those before it are kept.
     XphotfnError
         If no try brought the whole of it; files that came whole are kept, and the next call goes on from there.
 
@@ -107,6 +109,7 @@ def _taken(address: str, target: Path, products: Sequence[str], progress: bool) 
         with tarfile.open(fileobj=stream, mode="r|*") as archive:
             for member in archive:
                 name = _name_of(member, address)
+                _require_of(target.name, name, address)
                 if any(fnmatchcase(name.upper(), pattern.upper()) for pattern in products if name):
                     found.append(_kept(archive, member, target / name))
             end = archive.offset
@@ -192,6 +195,13 @@ def _name_of(member: tarfile.TarInfo, address: str) -> str:
     if not member.isreg() or not is_safe_name(name):
         raise InvalidFile(address, f"sends {member.name!r}, which is no plain file: check the address")
     return name
+
+
+def _require_of(obs_id: str, name: str, address: str) -> None:
+    """Refuse a product of another observation, whose name holds its ObsID."""
+    said = _PRODUCT.match(name)
+    if said and said[1] != obs_id:
+        raise InvalidFile(address, f"sends {name}, a product of another observation than {obs_id}: check the address")
 
 
 def _kept(archive: tarfile.TarFile, member: tarfile.TarInfo, path: Path) -> Path:

@@ -161,7 +161,8 @@ def _solve(
     np.fill_diagonal(response, (columns["enclosed_fraction"] * columns["exposure_mean"])[rows])
     np.fill_diagonal(ring, np.nan_to_num(columns["ring_fraction"] * columns["exposure_mean"])[rows])
     n, b, alpha = (columns[name][rows] for name in ("counts", "background_counts", "alpha"))
-    found = crowded_rates(n, response, background=b, alpha=alpha, ring_response=ring, in_both=_in_both(item, sky, rows))
+    both = np.fmin(_in_both(item, sky, rows), np.fmin(n[:, None], n))  # circles leave out pixels without exposure
+    found = crowded_rates(n, response, background=b, alpha=alpha, ring_response=ring, in_both=both)
     values = {
         "background_counts": found.background, "alpha": found.alpha, "net_counts": n - found.alpha * found.background,
         "rate": found.rate, "effective_exposure": found.exposure,

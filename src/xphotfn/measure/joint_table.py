@@ -97,8 +97,10 @@ def values_of(table: Any, name: str) -> Floats:
 
 
 def texts_of(table: Any, name: str) -> NDArray[np.str_]:
-    """Return a column as text; masked elements are empty."""
-    return np.asarray(np.ma.filled(table[name], "")).astype(str)
+    """Return a column as text; masked elements are empty, also where a file gave empty texts back as integers."""
+    column = np.ma.asarray(table[name])
+    text: NDArray[np.str_] = np.asarray(column.data).astype(str)
+    return np.where(np.ma.getmaskarray(column), "", text)
 
 
 def groups_of(*keys: NDArray[Any]) -> tuple[Rows, Rows]:

@@ -1,6 +1,7 @@
 """What the statistics share: checked inputs, one pass over the valid elements, and vectorised root finding."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +13,7 @@ __all__ = (
     "Floats",
     "broadcast",
     "deviance",
+    "floats",
     "over_valid",
     "require_above_zero",
     "require_inside",
@@ -24,8 +26,12 @@ ROUNDS_OF_NEWTON = 40
 ROUNDS = 140
 
 
-def _floats(value: ArrayLike, name: str) -> Floats:
+def floats(value: ArrayLike, name: str) -> Floats:
+    """Return ``value`` as float64; masked elements are NaN."""
     try:
+        if hasattr(value, "filled"):  # of numpy.ma, and of astropy's masked columns and quantities
+            masked: Any = value
+            return np.asarray(masked.astype(np.float64).filled(np.nan), dtype=np.float64)
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InvalidRecord(f"{name} must be a number or an array of numbers, got {value!r}") from error
@@ -38,21 +44,21 @@ def _refuse(array: Floats, wrong: NDArray[np.bool_], rule: str) -> None:
 
 def require_not_negative(value: ArrayLike, name: str) -> Floats:
     """Return ``value`` as float64; refuse negative and infinite numbers, keep NaN."""
-    array = _floats(value, name)
+    array = floats(value, name)
     _refuse(array, (array < 0) | np.isinf(array), f"{name} must be finite and not negative")
     return array
 
 
 def require_above_zero(value: ArrayLike, name: str) -> Floats:
     """Return ``value`` as float64; refuse infinity and what is not above 0, keep NaN."""
-    array = _floats(value, name)
+    array = floats(value, name)
     _refuse(array, (array <= 0) | np.isinf(array), f"{name} must be finite and above 0")
     return array
 
 
 def require_inside(value: ArrayLike, name: str, low: float = 0.0, high: float = 1.0) -> Floats:
     """Return ``value`` as float64; refuse what does not lie strictly between ``low`` and ``high``, and NaN."""
-    array = _floats(value, name)
+    array = floats(value, name)
     _refuse(array, ~((array > low) & (array < high)), f"{name} must lie between {low:g} and {high:g}")
     return array
 

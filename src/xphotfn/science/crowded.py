@@ -17,6 +17,7 @@ from xphotfn.science._numeric import Floats, require_above_zero, require_not_neg
 __all__ = ("CrowdedRates", "crowded_rates")
 
 LEAST_DISPERSION = 0.05
+SAME = 1e-9  # relative difference of counts that is rounding
 WORST = 50.0  # condition of a system: two circles that hold 96 % of each other's light
 
 
@@ -60,7 +61,7 @@ def crowded_rates(
     ring_response
         The same as ``response`` for the rings; default none.
     in_both
-        Counts that circles i and k share, shape (n, n), where circles overlap; the diagonal does not matter.
+        Counts that circles i and k share, shape (n, n), symmetric, where circles overlap; the diagonal does not matter.
 
     Returns
     -------
@@ -71,7 +72,8 @@ def crowded_rates(
     Raises
     ------
     InvalidRecord
-        If counts are negative, a ratio is not above 0, or the circles do not tell the sources apart.
+        If counts are negative, a ratio is not above 0, a matrix is not finite, a circle holds nothing of its own
+        source, more counts are shared than there are, or the circles do not tell the sources apart.
     ShapeMismatch
         If the shapes do not fit.
 
@@ -101,6 +103,11 @@ def crowded_rates(
     square = {circle.shape, ring.shape, shared.shape} == {n.shape * 2}
     if n.ndim != 1 or not b.shape == ratio.shape == n.shape or not square:
         raise ShapeMismatch(f"{n.size} circles need as many rings and ratios, and square matrices, got {circle.shape}")
+    for name, values in (("response", circle), ("ring_response", ring), ("in_both", shared), ("alpha", ratio)):
+        if not np.all(np.isfinite(values)):
+            raise InvalidRecord(f"{name} must be finite and not masked: leave out circles that the map does not see")
+    _require_own_light(circle)
+    _require_shared(n, shared)
     system = circle - ratio[:, None] * ring
     if n.size and not np.linalg.cond(system / np.max(np.abs(system), axis=0)) < WORST:
         raise InvalidRecord(
@@ -108,7 +115,32 @@ def crowded_rates(
             "each source once, or smaller radii"
         )
     inverse = np.asarray(np.linalg.inv(system), dtype=np.float64)
+    if not np.all(np.diag(inverse) > 0):
+        raise InvalidRecord(
+            "a circle holds less of its own source than of others, or its ring more than the circle: give the rows of "
+            "response in the order of its columns"
+        )
     return _as_on_off(n, b, ratio, inverse, _covariance(n, shared))
+
+
+def _require_own_light(circle: Floats) -> None:
+    for number in np.flatnonzero(~(np.diag(circle) > 0))[:1]:
+        raise InvalidRecord(
+            f"response must be above 0 on its diagonal, got {circle[number, number]:g} for circle {number}: give the "
+            "rows in the order of the columns, and leave out circles without exposure"
+        )
+
+
+def _require_shared(n: Floats, shared: Floats) -> None:
+    apart = ~np.eye(n.size, dtype=bool)
+    if not np.allclose(shared, shared.T, rtol=SAME, atol=0):
+        raise InvalidRecord("in_both must be symmetric: give in_both[i, k] and in_both[k, i] the same counts")
+    least = np.minimum(n[:, None], n)
+    for i, k in np.argwhere(apart & (shared > least * (1 + SAME)))[:1]:
+        raise InvalidRecord(
+            f"in_both says that circles {i} and {k} share {shared[i, k]:g} counts, of which one has only "
+            f"{least[i, k]:g}: give the counts that lie in both"
+        )
 
 
 def _covariance(n: Floats, shared: Floats) -> NDArray[np.float64]:

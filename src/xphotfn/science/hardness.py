@@ -12,7 +12,7 @@ from scipy import special
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._html import record_html
-from xphotfn.science._numeric import Floats, over_valid, require_inside, solve_increasing
+from xphotfn.science._numeric import Floats, floats, over_valid, require_inside, solve_increasing
 from xphotfn.science.gamma_mixture import GammaMixture, mixture_of, weights_of
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.on_off import SAME, on_off_mixtures, require_on_off
@@ -56,7 +56,7 @@ def hardness_ratio(soft: OnOff, hard: OnOff, *, confidence: float = ONE_SIGMA, p
     Returns
     -------
     HardnessRatio
-        ``low``, ``median`` and ``high``; NaN where an argument is NaN.
+        ``low``, ``median`` and ``high``; NaN where an argument is NaN or masked.
 
     Raises
     ------
@@ -204,11 +204,12 @@ def _checked(side: OnOff, name: str) -> tuple[Floats, ...]:
     if not isinstance(side, tuple) or len(side) not in (3, 5):
         raise InvalidRecord(f"{name} must be (counts, background, alpha) or also (..., circle, ring), got {side!r:.60}")
     n, b, alpha, circle, ring = (*side, 1.0, 0.0)[:5]
-    whole = np.floor(np.asarray(n, dtype=np.float64))
-    if np.any(np.asarray(ring) > 0):
-        whole = np.asarray(n, dtype=np.float64)  # weighted sums know no light in the ring: refused as they are
-    _, b, alpha, circle, ring = require_on_off(whole, b, alpha, (circle, ring))
-    return np.asarray(n, dtype=np.float64), b, alpha, circle, ring
+    counts, spilt = floats(n, f"{name} counts"), floats(ring, f"{name} ring")
+    whole = np.floor(counts)
+    if np.any(spilt > 0):
+        whole = counts  # weighted sums know no light in the ring: refused as they are
+    _, b, alpha, circle, ring = require_on_off(whole, b, alpha, (circle, spilt))
+    return counts, b, alpha, circle, ring
 
 
 def _quantiles(
