@@ -6,6 +6,7 @@ import pickle
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from scipy.special import ndtr
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.science.encircled_energy import (
@@ -179,6 +180,32 @@ def test_an_image_becomes_its_table():
     radii = np.array([2.0, 5, 10, 20, 45])
     exact = 1 - (1 + (radii / 4.0) ** 2) ** -0.6
     assert np.max(np.abs(encircled_energy(radii, psf=table) - exact)) < 3e-3
+
+
+@pytest.mark.parametrize(("sigma", "least"), [(1.0, 0.02), (2.0, 0.005), (4.0, 0.002)])
+def test_the_size_of_the_pixels_is_taken_off(sigma, least):
+    """Fractions in two sigma of a Gaussian whose light was summed in pixels; the systematic error holds the rest."""
+    edges = np.arange(62) - 30.5
+    part = np.diff(ndtr(edges / sigma))
+    radii = sigma * np.array([1.5, 2.0, 3.0])
+    truth = 1 - np.exp(-0.5 * (radii / sigma) ** 2)
+    table = EncircledEnergyTable.from_image(np.outer(part, part), 4.0)
+    found = encircled_energy(4.0 * radii, psf=table)
+    assert found[1] == pytest.approx(truth[1], rel=least)
+    values = np.exp(-0.5 * (np.arange(-30, 31) / sigma) ** 2)  # at the pixels' centres
+    sampled = EncircledEnergyTable.from_image(np.outer(values, values), 4.0)
+    for item in (table, sampled):
+        assert np.all(np.abs(encircled_energy(4.0 * radii, psf=item) / truth - 1) < item.systematic)
+
+
+def test_an_image_off_its_centre_is_refused():
+    part = np.exp(-0.5 * (np.arange(-30, 31) / 2.0) ** 2)
+    image = np.outer(part, np.roll(part, 3))
+    with pytest.raises(InvalidRecord, match=r"pixel \(33, 30\), not at the centre \(30, 30\)"):
+        EncircledEnergyTable.from_image(image, 4.0)
+    with pytest.raises(InvalidRecord, match="peak"):
+        EncircledEnergyTable.from_image(image, 4.0, centre=(20, 33))
+    assert EncircledEnergyTable.from_image(image, 4.0, centre=(33, 30)).fractions[-1] == pytest.approx(1, abs=1e-3)
 
 
 @pytest.mark.parametrize(
