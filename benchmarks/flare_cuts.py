@@ -11,8 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from xphotfn.measure.flare_cuts import flare_cut
 from xphotfn.records.light_curve import LightCurve
-from xphotfn.science.flare_cut import coarser, flare_cut
+from xphotfn.science.flare_cut import coarser
 from xphotfn.science.flares import histogram_cut, within_width
 from xphotfn.science.light_curves import inside
 

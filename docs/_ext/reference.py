@@ -117,7 +117,14 @@ THEMES = (
         "flares",
         "Light curves, good time and flares",
         "From events to a light curve, from that to the time that is kept, and what is left in it.",
-        ("measure.cleaning", "io.good_time_files", "records.good_times", "records.light_curve", "science.flare_cut"),
+        (
+            "measure.cleaning",
+            "measure.flare_cuts",
+            "io.good_time_files",
+            "records.good_times",
+            "records.light_curve",
+            "science.flare_cut",
+        ),
     ),
     Theme(
         "profiles-and-depth",

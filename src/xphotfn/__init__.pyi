@@ -69,6 +69,7 @@ from xphotfn.measure.detection import (
     detection_map as detection_map,
 )
 from xphotfn.measure.event_mosaics import EventMosaic as EventMosaic, mosaic_events as mosaic_events
+from xphotfn.measure.flare_cuts import flare_cut as flare_cut
 from xphotfn.measure.fluxes import fluxes as fluxes
 from xphotfn.measure.hardness import hardness_ratios as hardness_ratios
 from xphotfn.measure.info import info as info
@@ -165,7 +166,7 @@ from xphotfn.science.encircled_energy import (
     encircled_energy as encircled_energy,
     radius_of_fraction as radius_of_fraction,
 )
-from xphotfn.science.flare_cut import flare_cut as flare_cut, in_out_ratio as in_out_ratio
+from xphotfn.science.flare_cut import in_out_ratio as in_out_ratio
 from xphotfn.science.hardness import hardness_ratio as hardness_ratio
 from xphotfn.science.intervals import (
     garwood_interval as garwood_interval,

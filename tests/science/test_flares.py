@@ -8,10 +8,12 @@ from astropy.io import fits
 from hypothesis import given, strategies as st
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.measure.flare_cuts import flare_cut
 from xphotfn.records.light_curve import LightCurve
-from xphotfn.science.flare_cut import coarser, flare_cut, in_out_ratio
+from xphotfn.science.flare_cut import coarser, in_out_ratio
 from xphotfn.science.flares import histogram_cut, optimum_cut, quiet_states, within_width
 from xphotfn.science.light_curves import bin_events, events_by_bin, inside, live_per_bin, to_frame_ends
+from xphotfn.science.silent_time import without_silence
 from xphotfn.testing import strategies as xst
 
 PPS = "pps/0001730201/P0001730201"
@@ -184,7 +186,8 @@ def test_small_and_empty_curves_do_not_divide(goal, counts):
 
 def test_all_flared_is_reported():
     rng = np.random.default_rng(5)
-    cut = flare_cut(curve_of(rng.poisson(np.geomspace(100, 1e5, 200)), 26.0), "expression", most=1.0)
+    with pytest.warns(UserWarning, match="the quiet rate is that of"):
+        cut = flare_cut(curve_of(rng.poisson(np.geomspace(100, 1e5, 200)), 26.0), "expression", most=1.0)
     assert (cut.kept, cut.good.intervals) == (0.0, ())
     assert str(cut).startswith("kept 0.0 of 5.2 ks (0 %)")
 
@@ -230,3 +233,41 @@ def test_in_out():
     assert found.category == "extremely contaminated"
     with pytest.raises(InvalidRecord, match="no IN/OUT"):
         in_out_ratio(300, 0, 2.0, 0.0)
+
+
+def silent(rate=1.5, silence=(500, 540), seed=5):
+    """Return a curve of 26 ks without flares whose events of some bins are lost."""
+    mean = np.full(1000, 26.0 * rate)
+    mean[slice(*silence)] = 0.0
+    counts = np.random.default_rng(seed).poisson(mean)
+    return LightCurve(start_s=0.0, bin_s=26.0, counts=counts, live_s=np.full(1000, 26.0))
+
+
+@pytest.mark.parametrize("goal", ["optimum", "quiet", "expression"])
+@pytest.mark.parametrize("rate", [0.5, 1.5])
+def test_time_whose_events_are_lost_is_a_gap(goal, rate):
+    """It was the quiet state: 4 % of the time were kept."""
+    most = 10 * rate if goal == "expression" else None
+    with pytest.warns(UserWarning, match="no event for 1040 s of live time: counted as a gap"):
+        cut = flare_cut(silent(rate), goal, most=most)
+    assert cut.total_s == pytest.approx(24960.0)
+    assert cut.kept > 0.98
+    assert cut.quiet == pytest.approx(rate, rel=0.03)
+    assert abs(cut.residual) < 0.02
+    assert not np.any(inside(np.arange(13100.0, 13950.0), cut.good.intervals))
+
+
+def test_bins_that_may_be_empty_are_no_gap():
+    """A quiet state of few counts below flares that last for most of the time stays the quiet state."""
+    rng = np.random.default_rng(2)
+    for mean in (np.full(1000, 0.5), np.where(np.arange(1000) < 400, 0.5, 50.0), np.full(1000, 12.0)):
+        curve = LightCurve(start_s=0.0, bin_s=26.0, counts=rng.poisson(mean), live_s=np.full(1000, 26.0))
+        assert without_silence(curve) is curve
+
+
+def test_a_quiet_state_of_little_time_is_named():
+    mean = np.where(np.arange(1000) < 40, 13.0, 100.0 + 50 * np.sin(np.arange(1000) / 9))
+    counts = np.random.default_rng(4).poisson(mean)
+    curve = LightCurve(start_s=0.0, bin_s=26.0, counts=counts, live_s=np.full(1000, 26.0))
+    with pytest.warns(UserWarning, match=r"the quiet rate is that of \d\.\d% of the live time"):
+        flare_cut(curve, "quiet")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xphotfn.errors import InvalidRecord
+from xphotfn.measure.flare_cuts import flare_cut
 from xphotfn.records.light_curve import LightCurve
-from xphotfn.science.flare_cut import flare_cut
 from xphotfn.science.joint_curves import JOINT_BIN_S, common_bins, joint_curve
 
 QUIET = (0.3, 0.3, 0.9)  # ct/s: mos1, mos2, pn

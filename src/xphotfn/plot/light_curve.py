@@ -10,7 +10,7 @@ from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.write import publish
 from xphotfn.plot.view import SUFFIXES, UNDATED, need_matplotlib
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
-from xphotfn.science.flare_cut import flare_cut, histogram_of_rates, quiet_bins, snr_by_cut
+from xphotfn.science.flare_cut import histogram_of_rates, judge, quiet_bins, snr_by_cut
 
 __all__ = ("save_light_curve", "view_light_curve")
 
@@ -150,7 +150,7 @@ def save_light_curve(
 def _panels(curve: Any, cut: FlareCut | None, before: Contamination, after: Contamination) -> _Panels:
     if not isinstance(curve, LightCurve):
         raise InvalidRecord(f"a light curve is drawn, got {type(curve).__name__}: make one with light_curve(events)")
-    return _Panels(curve, flare_cut(curve) if cut is None else cut, before, after)
+    return _Panels(curve, judge(curve).cut if cut is None else cut, before, after)
 
 
 def _fill(figure: Any, panels: _Panels) -> NDArray[np.object_]:

@@ -12,15 +12,17 @@ from xphotfn.records.good_times import GoodTimes, good_times
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.science.flares import QuietStates, histogram_cut, optimum_cut, quiet_states, within_width
 from xphotfn.science.light_curves import rebinned, to_frame_ends
+from xphotfn.science.silent_time import without_silence
 
 __all__ = (
     "FEWEST_COUNTS",
     "Goal",
+    "Judged",
     "RateHistogram",
     "coarser",
-    "flare_cut",
     "histogram_of_rates",
     "in_out_ratio",
+    "judge",
     "kept_by",
     "quiet_bins",
     "snr_by_cut",
@@ -35,6 +37,7 @@ FEWEST_COUNTS = 25.0
 
 _SHORTEST_S = 50.0  # of a bin in which a flare can be told from noise by its neighbours
 _FLARED = 0.5
+_FEW = 0.1  # part of the live time that is quiet: less is said
 _WHOLE = 0.999  # part of a bin that is kept
 
 
@@ -64,62 +67,40 @@ def coarser(curve: LightCurve, factor: int) -> LightCurve:
     return attrs.evolve(curve, bin_s=curve.bin_s * factor, counts=counts, live_s=live)
 
 
-def flare_cut(
+class Judged(NamedTuple):
+    """A cut, and what has to be said of it."""
+
+    cut: FlareCut
+    notes: tuple[str, ...]
+
+
+def judge(
     curve: LightCurve,
     goal: Goal = "optimum",
     *,
     smallest: float = 0.05,
     most: float | None = None,
     frame_ends: NDArray[np.float64] | None = None,
-) -> FlareCut:
-    """Return the time of a light curve that is kept for a goal.
-
-    Parameters
-    ----------
-    curve
-        Background events: sources should be cut out of it.
-    goal
-        ``optimum``: the best signal-to-noise of a faint source; ``quiet``: no flare left, for extended light;
-        ``histogram``: espfilt's, on a curve of 1 s; ``expression``: rates up to ``most``.
-    smallest
-        The smallest excess that is called a flare, in units of the quiet rate.
-    most
-        The greatest rate to keep, ct/s, for ``expression``.
-    frame_ends
-        Where frames end, in s, rising: the edges of what is kept are moved there, so that no frame is cut.
-
-    Returns
-    -------
-    FlareCut
-
-    Raises
-    ------
-    InvalidRecord
-        For an unknown goal, a missing ``most``, or a curve without live time.
-
-    Notes
-    -----
-    For ``optimum`` and ``quiet`` bins are joined until a quiet one holds 25 counts, and lasts 50 s for ``quiet``. The
-    quiet rate is that of the model of two states for every goal; ``residual`` compares the mean rate that is kept with
-    it, and for ``quiet`` it is what the model itself expects to be left. A curve without a count is kept whole.
-
-    Examples
-    --------
-    >>> rng = np.random.default_rng(3)
-    >>> mean = np.full(600, 70.0); mean[100:150] *= 5
-    >>> curve = LightCurve(start_s=0.0, bin_s=50.0, counts=rng.poisson(mean), live_s=np.full(600, 50.0))
-    >>> print(flare_cut(curve, "quiet"))
-    kept 27.5 of 30.0 ks (92 %), quiet 1.408 +- 0.007 /s, residual 0.0 %
-    """
+) -> Judged:
+    """Return the cut of :func:`xphotfn.flare_cut` with its notes, which that warns of."""
     if goal not in get_args(Goal):
         raise InvalidRecord(f"flares can be cut for {', '.join(get_args(Goal))}, got {goal!r}: choose one of them")
     if not curve.seconds > 0:
         raise InvalidRecord(f"the light curve of {curve.source or 'this list'} has no live time: nothing can be kept")
-    states_of = _grouped(curve, _SHORTEST_S)
+    heard = without_silence(curve)
+    states_of = _grouped(heard, _SHORTEST_S)
     states = quiet_states(states_of.counts, states_of.live_s, states_of.bin_s, smallest=smallest)
-    bins = states_of if goal == "quiet" else _grouped(curve, 0.0) if goal == "optimum" else curve
+    bins = states_of if goal == "quiet" else _grouped(heard, 0.0) if goal == "optimum" else heard
     kept = _kept(goal, bins, states, most)
-    return _described(goal, bins, kept._replace(chosen=kept.chosen & (bins.live_s > 0)), states, frame_ends)
+    cut = _described(goal, bins, kept._replace(chosen=kept.chosen & (bins.live_s > 0)), states, frame_ends)
+    return Judged(cut, _notes(curve.seconds - heard.seconds, states_of, states))
+
+
+def _notes(silent_s: float, bins: LightCurve, states: QuietStates) -> tuple[str, ...]:
+    quiet = float(bins.live_s[states.flare < _FLARED].sum()) / bins.seconds
+    gap = f"no event for {silent_s:.0f} s of live time: counted as a gap, not as quiet (lost, or filtered elsewhere?)"
+    few = f"the quiet rate is that of {quiet:.1%} of the live time: look at the light curve, the rest may be no flare"
+    return (*((gap,) if silent_s > 0 else ()), *((few,) if quiet < _FEW else ()))
 
 
 def kept_by(curve: LightCurve, good: GoodTimes, goal: str = "given", *, smallest: float = 0.05) -> FlareCut:
@@ -134,7 +115,7 @@ def kept_by(curve: LightCurve, good: GoodTimes, goal: str = "given", *, smallest
     goal
         What it is called: ``given`` or ``expression``.
     smallest
-        As :func:`flare_cut`.
+        As :func:`xphotfn.flare_cut`.
 
     Returns
     -------
@@ -154,7 +135,7 @@ def kept_by(curve: LightCurve, good: GoodTimes, goal: str = "given", *, smallest
     """
     if not curve.seconds > 0:
         raise InvalidRecord(f"the light curve of {curve.source or 'this list'} has no live time: nothing can be kept")
-    grouped = _grouped(curve, _SHORTEST_S)
+    grouped = _grouped(without_silence(curve), _SHORTEST_S)
     states = quiet_states(grouped.counts, grouped.live_s, grouped.bin_s, smallest=smallest)
     edges = curve.start_s + np.arange(curve.counts.size + 1) * curve.bin_s
     pairs = np.array(good.intervals, dtype=np.float64).reshape(-1, 2).clip(edges[0], edges[-1])

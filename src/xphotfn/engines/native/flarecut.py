@@ -23,8 +23,9 @@ from xphotfn.io.source_lists import read_sources
 from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
-from xphotfn.science.flare_cut import Goal, flare_cut, kept_by
+from xphotfn.science.flare_cut import Goal, Judged, judge, kept_by
 from xphotfn.science.joint_curves import joint_curve
+from xphotfn.science.silent_time import without_silence
 
 __all__ = ("curve_block", "cut_cards", "flarecut", "gtiwrite")
 
@@ -92,13 +93,20 @@ def _cut(command: Command, folder: Path, reading: Reading) -> tuple[Reading, Fla
         whole = good_times([(curve.start_s, curve.start_s + curve.counts.size * curve.bin_s)])
         return reading, kept_by(curve, whole, goal, smallest=smallest)
     if goal in _GOALS:
-        joint = joint_curve([curve, *map(read_cut_curve, others)], smallest=smallest) if others else curve
-        cut = flare_cut(joint, _GOALS[goal], smallest=smallest, frame_ends=reading.frame_ends)
+        curves = map(without_silence, (curve, *map(read_cut_curve, others)))
+        joint = joint_curve(list(curves), smallest=smallest) if others else curve
+        cut = _told(judge(joint, _GOALS[goal], smallest=smallest, frame_ends=reading.frame_ends))
         return reading, _of_one(cut, curve, len(others), smallest) if others else cut
     if full.parameter("withgoodtime") == "yes":
         good = read_good_times(folder / full.parameter("goodtime"))
         return reading, kept_by(curve, good, goal, smallest=smallest)
     raise CommandFailed(command.argv, f"goal={goal} needs goodtime=, the table of the time that is kept")
+
+
+def _told(judged: Judged) -> FlareCut:
+    for note in judged.notes:
+        warn("quietState", note)
+    return judged.cut
 
 
 def _of_one(joint: FlareCut, curve: LightCurve, others: int, smallest: float) -> FlareCut:
@@ -133,7 +141,7 @@ def _of_pipeline(command: Command, path: Path, reading: Reading, smallest: float
         raise CommandFailed(command.argv, "the pipeline's light curve holds no time of this list: take goal=optimum")
     if judged < (1 - _UNJUDGED) * ours.seconds:
         warn("partOfList", f"the pipeline's light curve holds {judged / ours.seconds:.0%} of the list: the rest is cut")
-    cut = flare_cut(curve, "expression", most=most, smallest=smallest, frame_ends=reading.frame_ends)
+    cut = _told(judge(curve, "expression", most=most, smallest=smallest, frame_ends=reading.frame_ends))
     good = evolve(cut.good, origin="pipeline")
     return reading._replace(curve=curve, circles=()), evolve(cut, goal="pipeline", good=good)
 
