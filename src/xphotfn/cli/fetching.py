@@ -1,13 +1,13 @@
 """The command that downloads: ``fetch``."""
 
 from pathlib import Path
+from types import ModuleType
 
 import click
 
 from xphotfn.cli import options as shared
 from xphotfn.cli.group import DONE_IN_PART, Command
 from xphotfn.cli.output import say, wants_progress
-from xphotfn.commands.archive import ARCHIVE, PRODUCTS
 from xphotfn.errors import XphotfnError
 
 __all__ = ("fetch",)
@@ -21,10 +21,14 @@ __all__ = ("fetch",)
 @click.argument("obs_ids", metavar="OBSID...", nargs=-1, required=True)
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="DIR", help="Folder to put them into.")
 @click.option(
-    "--product", "products", multiple=True, default=PRODUCTS, show_default=True, metavar="PATTERN",
+    "--product", "products", multiple=True, default=lambda: _archive().PRODUCTS,
+    show_default="event lists, attitude, background curves, source lists", metavar="PATTERN",
     help="Names of files that are wanted; may be repeated; '*' for all.",
 )  # fmt: skip
-@click.option("--mirror", default=ARCHIVE, metavar="URL", help="Another server that answers as the archive does.")
+@click.option(
+    "--mirror", default=lambda: _archive().ARCHIVE, metavar="URL",
+    help="Another server that answers as the archive does.",
+)  # fmt: skip
 @click.option("--tries", type=click.IntRange(min=1), default=3, show_default=True, help="Tries for each observation.")
 @shared.quiet
 @shared.progress
@@ -51,3 +55,10 @@ def fetch(obs_ids: tuple[str, ...], output: Path, products: tuple[str, ...], mir
         click.echo(f"{output / obs_id}: {len(found)} files")
     if failed:
         click.get_current_context().exit(DONE_IN_PART)
+
+
+def _archive() -> ModuleType:
+    """Import what is known of the archive where it is asked for, so that other commands start light."""
+    from xphotfn.commands import archive
+
+    return archive

@@ -91,7 +91,7 @@ def comoving_distance_kpc(cosmology: FlatLambdaCDM, redshift: float) -> float:
     Examples
     --------
     >>> round(comoving_distance_kpc(NAMED["Planck15"], 0.16) / 1.16)
-    569171
+    587209
     """
     nodes, weights = _quadrature()
     half = math.log1p(redshift) / 2
