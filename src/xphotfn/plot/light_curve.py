@@ -79,6 +79,7 @@ def view_light_curve(
     >>> import matplotlib
     >>> matplotlib.use("Agg")
     >>> import matplotlib.pyplot as plt
+    >>> from xphotfn.measure.flare_cuts import flare_cut
     >>> rng = np.random.default_rng(3)
     >>> mean = np.full(600, 70.0); mean[100:150] *= 5
     >>> curve = LightCurve(start_s=0.0, bin_s=50.0, counts=rng.poisson(mean), live_s=np.full(600, 50.0))
