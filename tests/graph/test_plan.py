@@ -4,6 +4,7 @@ import pickle
 import random
 import subprocess
 import sys
+from html.parser import HTMLParser
 
 import astropy.units as u
 import attrs
@@ -206,3 +207,44 @@ def test_files_that_targets_share_are_counted_once(tree, band):
     targets = [xp.point_source(name, 10.0, 20.0, radius=1 * u.arcmin) for name in ("a", "b")]
     text = xp.describe(xp.plan_photometry(xp.match_observations(targets, observations), band))
     assert "6 images, 6 exposure maps" in text
+
+
+class Rows(HTMLParser):
+    """The title and the rows of two cells of a record in a notebook."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.cells, self.title, self.inside = [], None, False
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):  # noqa: ARG002
+        if tag == "td":
+            self.cells.append("")
+            self.inside = True
+
+    def handle_endtag(self, tag):
+        self.inside = self.inside and tag != "td"
+
+    def handle_data(self, data):
+        if self.title is None:
+            self.title = data
+        elif self.inside:
+            self.cells[-1] += data
+
+
+@pytest.mark.parametrize("name", ["NGC 1: X-1", "NGC 1\nSize: 3"])
+def test_a_notebook_shows_the_name_of_a_target_whole(plan, name):
+    target = attrs.evolve(plan.fields[0].target, name=name)
+    named = attrs.evolve(plan, fields=(attrs.evolve(plan.fields[0], target=target),))
+    shown = Rows(named._repr_html_())
+    assert f"({name})" in shown.title
+    rows = dict(zip(shown.cells[::2], shown.cells[1::2], strict=False))
+    assert rows["Found on disk, used as they are"] == "6 images, 6 exposure maps"
+    assert rows["To make"] == "2 emosaic"
+    assert rows["Size"].startswith("about ")
+
+
+def test_a_notebook_shows_each_note_of_a_plan_whole(plan):
+    notes = ("a: b: c", "two\nlines: of one")
+    shown = Rows(attrs.evolve(plan, notes=notes)._repr_html_())
+    assert [cell for what, cell in zip(shown.cells, shown.cells[1:], strict=False) if what == "Note"] == list(notes)

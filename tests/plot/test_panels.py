@@ -71,6 +71,31 @@ def test_the_name_stands_once_above_all(rate_map):
     assert [ax.get_title().partition(":")[0] for ax in axes] == ["example", "other"]
 
 
+@pytest.mark.parametrize("name", ["NGC 1: X-1", "two: parts: here"])
+def test_a_name_with_a_colon_stands_whole(rate_map, name):
+    named = evolve(rate_map.image, target=name)
+    axes = view([named, named])
+    assert axes[0].figure.get_suptitle() == name
+    assert [ax.get_title() for ax in axes] == ["0999990101 pn, 0.5-2 keV"] * 2
+    alone = evolve(rate_map.image, target="NGC 1")
+    assert [ax.get_title() for ax in view([named, alone])] == [
+        f"{target}: 0999990101 pn, 0.5-2 keV" for target in (name, "NGC 1")
+    ]
+    assert view(named).get_title() == f"{name}: 0999990101 pn, 0.5-2 keV"
+
+
+def test_panels_leave_the_settings_of_the_process_alone(rate_map, monkeypatch):
+    """A setting of all figures would be that of another thread's figure too, while panels are drawn."""
+    monkeypatch.setattr(mpl, "rc_context", None)
+    monkeypatch.setitem(mpl.rcParams, "font.size", 20.0)
+    axes = view([rate_map, rate_map], field=example_field(), smooth=10 * u.arcsec)
+    axes[0].figure.canvas.draw()
+    assert mpl.rcParams["font.size"] == 20.0
+    texts = [t for ax in axes for t in ax.texts] + [ax.images[0].colorbar.ax.yaxis.label for ax in axes]
+    assert {t.get_fontsize() for t in texts} == {8.0}
+    assert {ax.title.get_fontsize() for ax in axes} == {9.0}
+
+
 def test_field_and_smoothing_on_every_panel(rate_map):
     axes = view([rate_map, rate_map.image], field=example_field(), smooth=10 * u.arcsec)
     assert [len(ax.patches) for ax in axes] == [6, 6]

@@ -1,5 +1,6 @@
 """Pictures in files, and what happens without matplotlib."""
 
+import re
 import subprocess
 import sys
 
@@ -38,6 +39,15 @@ def test_saved_pictures(rate_map, core, tmp_path, name, magic):
     assert path.read_bytes() == content
     assert list(tmp_path.iterdir()) == [path]
     assert plt.get_fignums() == []
+
+
+def test_a_saved_picture_is_the_same_each_time_and_leaves_the_settings_alone(rate_map, core, tmp_path, monkeypatch):
+    monkeypatch.setattr(mpl, "rc_context", None)
+    texts = [save_view(rate_map, tmp_path / f"{n}.svg", mask=core, zoom_in=True, dpi=50).read_text() for n in range(2)]
+    assert texts[0] == texts[1]
+    used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', texts[0]))
+    assert used
+    assert used <= set(re.findall(r'id="([^"]+)"', texts[0]))
 
 
 def test_size_of_a_saved_picture(rate_map, tmp_path):

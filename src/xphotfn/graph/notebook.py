@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable
 
 from xphotfn.graph.compare import PlanDiff
-from xphotfn.graph.describe import describe
+from xphotfn.graph.describe import plan_facts, plan_title, products_size
 from xphotfn.graph.drawing import plan_svg
 from xphotfn.graph.plan import Plan, Step
 from xphotfn.graph.result import Run
@@ -19,14 +19,15 @@ _PRE = "white-space:pre-wrap;margin:0.2em 0 0.6em 1em;font-size:0.9em;background
 
 def plan_html(plan: Plan) -> str:
     """Return a plan as HTML: what it is, its graph, a table of observations and tasks, and all its steps."""
-    title, *rest = describe(plan).splitlines()
-    words = [line.strip().partition(":")[::2] for line in rest]
-    facts_of_it = facts((what.capitalize(), value.strip()) if value else ("Size", what) for what, value in words)
+    said = [(what.capitalize(), value) for what, value in plan_facts(plan)]
+    if plan.steps:
+        said.append(("Size", products_size(plan)))
+    said += [("Note", note) for note in plan.notes]
     steps = table([_step_row(s) for s in plan.steps], ("Observation", "Task", "Makes", "Reads"), most=_MOST_STEPS)
-    parts = [facts_of_it, plan_svg(plan), _observation_table(plan)]
+    parts = [facts(said), plan_svg(plan), _observation_table(plan)]
     if plan.steps:
         parts.append(details(f"All {count(len(plan.steps), 'step')}", steps))
-    return block(title, *parts)
+    return block(plan_title(plan), *parts)
 
 
 def _observation_table(plan: Plan) -> Html:

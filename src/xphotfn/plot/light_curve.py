@@ -6,9 +6,8 @@ from typing import Any, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidFile, InvalidRecord
-from xphotfn.io.write import publish
-from xphotfn.plot.view import SUFFIXES, UNDATED, need_matplotlib
+from xphotfn.errors import InvalidRecord
+from xphotfn.plot.view import figure_for, need_matplotlib, save_figure
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.science.flare_cut import histogram_of_rates, judge, quiet_bins, snr_by_cut
 
@@ -134,18 +133,11 @@ def save_light_curve(
     >>> save_light_curve(curve, Path(tempfile.mkdtemp(), "curve.png")).name
     'curve.png'
     """
-    need_matplotlib()
-    from matplotlib.figure import Figure
-
-    kind = Path(path).suffix.lower()
-    if kind not in SUFFIXES:
-        raise InvalidFile(str(path), f"a picture is saved as {', '.join(SUFFIXES)}, not as {kind or 'no suffix'}")
+    figure_class = figure_for(path)
     panels = _panels(curve, cut, before, after)
-    figure = Figure(figsize=FIGSIZE, layout="constrained")
+    figure = figure_class(figsize=FIGSIZE, layout="constrained")
     _fill(figure, panels)
-    with publish(path, overwrite=overwrite) as temporary:
-        figure.savefig(temporary, format=kind[1:], dpi=110, metadata=UNDATED[kind])
-    return Path(path)
+    return save_figure(figure, path, dpi=110, overwrite=overwrite)
 
 
 def _panels(curve: Any, cut: FlareCut | None, before: Contamination, after: Contamination) -> _Panels:

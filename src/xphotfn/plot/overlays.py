@@ -97,14 +97,18 @@ def scale_bar_arcmin(width_arcmin: float) -> float:
     return fitting[-1] if fitting else _STEPS_ARCMIN[0]
 
 
-def draw_overlay(ax: Any, drawn: Overlay, limits: tuple[float, float, float, float]) -> None:
-    """Draw regions, circles and scale bar; ``limits`` are the edges of the axes, x from, to, y from, to."""
+def draw_overlay(
+    ax: Any, drawn: Overlay, limits: tuple[float, float, float, float], points: float | None = None
+) -> None:
+    """Draw regions, circles and scale bar.
+
+    ``limits`` are the edges of the axes, x from, to, y from, to; ``points`` the size of texts, default matplotlib's.
+    """
     for region in sorted(drawn.regions, key=lambda r: r.role == "match"):
         _draw_region(ax, region)
     for place, circle in enumerate(drawn.circles):
-        _draw_circle(ax, circle, _label_angle(circle, place, limits))
-    if drawn.pixel_arcmin is not None:
-        _draw_scale_bar(ax, drawn.pixel_arcmin, drawn.kpc_per_arcmin, limits[1] - limits[0])
+        _draw_circle(ax, circle, _label_angle(circle, place, limits), points)
+    _draw_scale_bar(ax, drawn, limits[1] - limits[0], points)
 
 
 def _centre(grid: PixelGrid, field: Field | None, crosses: NDArray[np.float64], needed: bool) -> tuple[float, float]:
@@ -210,7 +214,7 @@ def _on_circle(circle: Circle, angle_deg: float) -> tuple[float, float]:
     return circle.x + circle.radius * math.cos(angle), circle.y + circle.radius * math.sin(angle)
 
 
-def _draw_circle(ax: Any, circle: Circle, label_angle: float | None) -> None:
+def _draw_circle(ax: Any, circle: Circle, label_angle: float | None, points: float | None) -> None:
     """Draw a circle with its label outside of it, where what it encloses stays free."""
     from matplotlib import patches
 
@@ -222,24 +226,26 @@ def _draw_circle(ax: Any, circle: Circle, label_angle: float | None) -> None:
     if label_angle is not None:
         x, y = _on_circle(circle, label_angle)
         text = ax.annotate(
-            circle.label, (x, y), color=_CIRCLE_COLOUR, textcoords="offset points",
+            circle.label, (x, y), color=_CIRCLE_COLOUR, textcoords="offset points", fontsize=points,
             xytext=(2 if x >= circle.x else -2, 2 if y >= circle.y else -2),
             ha="left" if x >= circle.x else "right", va="bottom" if y >= circle.y else "top",
         )  # fmt: skip
         text.set_path_effects(_halo(_CIRCLE_COLOUR, 1.6))
 
 
-def _draw_scale_bar(ax: Any, pixel_arcmin: float, kpc_per_arcmin: float | None, width_pix: float) -> None:
+def _draw_scale_bar(ax: Any, drawn: Overlay, width_pix: float, points: float | None) -> None:
     from matplotlib.font_manager import FontProperties
     from mpl_toolkits.axes_grid1.anchored_artists import AnchoredSizeBar
 
-    length = scale_bar_arcmin(width_pix * pixel_arcmin)
+    if drawn.pixel_arcmin is None:
+        return
+    length = scale_bar_arcmin(width_pix * drawn.pixel_arcmin)
     label = f"{length:g} arcmin"
-    if kpc_per_arcmin is not None:
-        label += f" = {length * kpc_per_arcmin:.0f} kpc"
+    if drawn.kpc_per_arcmin is not None:
+        label += f" = {length * drawn.kpc_per_arcmin:.0f} kpc"
     bar = AnchoredSizeBar(
-        ax.transData, length / pixel_arcmin, label, "lower left", pad=0.4, borderpad=0.6, sep=4, color="white",
-        frameon=True, size_vertical=0, fontproperties=FontProperties(size="medium"),
+        ax.transData, length / drawn.pixel_arcmin, label, "lower left", pad=0.4, borderpad=0.6, sep=4, color="white",
+        frameon=True, size_vertical=0, fontproperties=FontProperties(size=points or "medium"),
     )  # fmt: skip
     bar.patch.set(facecolor="black", edgecolor="none", alpha=0.6)
     ax.add_artist(bar)

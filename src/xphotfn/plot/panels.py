@@ -47,20 +47,16 @@ def panel_pictures(products: Sequence[Shown], look: Look) -> tuple[Picture, ...]
 
 def draw_panels(figure: Any, pictures: Sequence[Picture]) -> NDArray[np.object_]:
     """Draw pictures into a figure and return their axes, in order; the target's name stands above all."""
-    import matplotlib as mpl
-
     rows, columns = rows_and_columns(len(pictures))
     axes = np.empty(len(pictures), dtype=object)
-    names = {p.title.partition(": ")[0] if ": " in p.title else "" for p in pictures}
-    shared = names.pop() if len(names) == 1 else ""
-    with mpl.rc_context({"font.size": 8.0, "axes.titlesize": 9.0}):
-        for place, item in enumerate(pictures):
-            axes[place] = ax = new_axes(figure, item.grid, (rows, columns, place + 1))
-            item = item._replace(label=item.label.replace(", smoothed", "\nsmoothed"))
-            draw(ax, item, title=item.title.removeprefix(f"{shared}: ") if shared else None)
-            _tidy(ax, is_left=place % columns == 0, is_lowest=place + columns >= len(pictures))
-        if shared:
-            figure.suptitle(shared, fontsize=11.0)
+    names = {p.target for p in pictures}
+    above = names.pop() if len(names) == 1 else ""
+    for place, item in enumerate(pictures):
+        axes[place] = ax = new_axes(figure, item.grid, (rows, columns, place + 1))
+        draw(ax, item, above=above)
+        _tidy(ax, is_left=place % columns == 0, is_lowest=place + columns >= len(pictures))
+    if above:
+        figure.suptitle(above, fontsize=11.0)
     return axes
 
 

@@ -24,6 +24,7 @@ COLOUR_MAP = "inferno"
 _CROSS_COLOUR, _VEIL = "#7fe3ff", (0.55, 0.55, 0.55, 0.82)
 _MARGIN_PIX = 3.0
 _NARROW_INCHES = 4.5
+_PANEL_POINTS, _TITLE, _SMALL = 8.0, 1.125, 0.833
 _FAINTEST_PERCENT, _FAINTEST_SMOOTHED_PERCENT = 1.0, 50.0
 
 
@@ -54,8 +55,10 @@ class Picture(NamedTuple):
     crosses: NDArray[np.float64]  # pixels, shape (N, 2)
     limits: tuple[float, float, float, float]  # x from, to, y from, to
     overlay: Overlay
+    target: str  # empty: of none
     title: str
     label: str
+    smoothed: str  # how; empty: not at all
     empty: NDArray[np.bool_] | None  # pixels without a value; None where all have one
     empty_is: str  # why they have none
 
@@ -83,8 +86,10 @@ def picture(product: Shown, look: Look) -> Picture:
         crosses=crosses,
         limits=_limits(wanted, margin=_MARGIN_PIX if look.zoom_in else 0.0),
         overlay=overlay(product.grid, look.field, look.circles, crosses, look.sources),
+        target=product.target or "" if isinstance(product, Product) else "",
         title=_title(product),
-        label=_label(product, look.smooth),
+        label=_label(product),
+        smoothed="" if look.smooth is None else f"smoothed ($\\sigma$ = {u.Quantity(look.smooth):g})",
         empty=empty if empty.any() else None,
         empty_is="not exposed" if isinstance(product, ExposureMap | RateMap) else "no value",
     )
@@ -128,8 +133,13 @@ def new_axes(figure: Any, grid: PixelGrid, place: tuple[int, int, int] = (1, 1, 
         return figure.add_subplot(*place)
 
 
-def draw(ax: Any, drawn: Picture, *, title: str | None = None) -> None:
-    """Draw a picture into axes, whose title it sets."""
+def draw(ax: Any, drawn: Picture, *, above: str | None = None) -> None:
+    """Draw a picture into axes, whose title it sets.
+
+    ``above`` is given for one panel of several, whose texts are smaller: the target that is named above all of them,
+    and so not in the title of each; empty where none is.
+    """
+    points = None if above is None else _PANEL_POINTS
     import matplotlib as mpl
 
     colours = mpl.colormaps[COLOUR_MAP]
@@ -145,12 +155,19 @@ def draw(ax: Any, drawn: Picture, *, title: str | None = None) -> None:
     ax.patch.set_in_layout(False)  # astropy fits it to a zoom only when it draws; until then it would take room
     ax.set_xlim(drawn.limits[:2])
     ax.set_ylim(drawn.limits[2:])
-    draw_overlay(ax, drawn.overlay, drawn.limits)
+    draw_overlay(ax, drawn.overlay, drawn.limits, points)
     if drawn.empty is not None:
-        _add_legend(ax, drawn.empty_is)
-    ax.set_title(drawn.title if title is None else title)
-    _name_axes(ax)
-    _add_colour_bar(ax, image, drawn.label)
+        _add_legend(ax, drawn.empty_is, points)
+    title = f"{drawn.target}: {drawn.title}" if drawn.target and drawn.target != above else drawn.title
+    ax.set_title(title, **_size(points, _TITLE))
+    _name_axes(ax, points)
+    words = (drawn.label, drawn.smoothed) if drawn.smoothed else (drawn.label,)
+    _add_colour_bar(ax, image, (", " if above is None else "\n").join(words), points)
+
+
+def _size(points: float | None, factor: float = 1.0) -> dict[str, float]:
+    """Return the option that sets the size of a text; none where it is that of matplotlib's settings."""
+    return {} if points is None else {"fontsize": factor * points}
 
 
 def _filled(where: NDArray[np.bool_], colour: tuple[float, ...]) -> NDArray[np.float32]:
@@ -217,57 +234,55 @@ def _crosses(product: Shown, positions: Any) -> NDArray[np.float64]:
 def _title(product: Shown) -> str:
     if not isinstance(product, Product):
         return product.title
-    return f"{product.target}: {_short_title(product)}" if product.target else _short_title(product)
-
-
-def _short_title(product: Product) -> str:
     who = product.obs_id if product.obs_id == product.instrument else f"{product.obs_id} {product.instrument}"
     return f"{who}, {product.band}"
 
 
-def _label(product: Shown, smooth: Any) -> str:
+def _label(product: Shown) -> str:
     if not isinstance(product, Product):
-        label = product.label
-    elif isinstance(product, Image):
-        label = f"Counts per pixel ({u.ct})"
-    elif isinstance(product, ExposureMap):
-        label = f"Exposure ({product.unit})"
-    else:
-        label = f"Count rate per pixel ({RATE_NAMES[product.exposure.unit.to_string()]})"
-    return label if smooth is None else f"{label}, smoothed ($\\sigma$ = {u.Quantity(smooth):g})"
+        return product.label
+    if isinstance(product, Image):
+        return f"Counts per pixel ({u.ct})"
+    if isinstance(product, ExposureMap):
+        return f"Exposure ({product.unit})"
+    return f"Count rate per pixel ({RATE_NAMES[product.exposure.unit.to_string()]})"
 
 
-def _add_legend(ax: Any, grey: str) -> None:
+def _add_legend(ax: Any, grey: str, points: float | None) -> None:
     """Say what grey pixels are, in the corner that the scale bar leaves free."""
     from matplotlib.patches import Patch
 
     patch = Patch(facecolor=[c / 255 for c in UNEXPOSED], edgecolor="white", linewidth=0.6, label=grey)
     legend = ax.legend(
-        handles=[patch], loc="lower right", fontsize="small", labelcolor="white", facecolor="black", edgecolor="none",
+        handles=[patch], loc="lower right", labelcolor="white", facecolor="black", edgecolor="none",
         framealpha=0.6, handlelength=1.0, handleheight=1.0, borderpad=0.4,
+        **({"fontsize": "small"} | _size(points, _SMALL)),
     )  # fmt: skip
     legend.set_in_layout(False)
 
 
-def _add_colour_bar(ax: Any, image: Any, label: str) -> None:
+def _add_colour_bar(ax: Any, image: Any, label: str, points: float | None) -> None:
     """Add a colour bar as high as the axes; logarithmic ones get the ticks 1, 2 and 5 as plain numbers."""
     from matplotlib.colors import LogNorm
     from matplotlib.ticker import LogLocator
 
-    bar = ax.figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02, label=label)
+    bar = ax.figure.colorbar(image, ax=ax, fraction=0.05, pad=0.02)
+    bar.set_label(label, **_size(points))
+    bar.ax.tick_params(labelsize=points)
     if isinstance(image.norm, LogNorm):
         bar.locator, bar.formatter = LogLocator(subs=(1.0, 2.0, 5.0)), "{x:g}"
         bar.minorticks_off()
 
 
-def _name_axes(ax: Any) -> None:
+def _name_axes(ax: Any, points: float | None) -> None:
     if not hasattr(ax, "coords"):
-        ax.set_xlabel("x (pix)")
-        ax.set_ylabel("y (pix)")
+        ax.set_xlabel("x (pix)", **_size(points))
+        ax.set_ylabel("y (pix)", **_size(points))
+        ax.tick_params(labelsize=points)
         return
     for axis, name in ((0, "RA (deg)"), (1, "Dec (deg)")):
-        ax.coords[axis].set_axislabel(name)
+        ax.coords[axis].set_axislabel(name, **_size(points))
         ax.coords[axis].set_format_unit(u.deg, decimal=True, show_decimal_unit=True)
-        ax.coords[axis].tick_params(direction="in", color="0.8", length=5)
+        ax.coords[axis].tick_params(direction="in", color="0.8", length=5, labelsize=points)
     if ax.get_window_extent().width < _NARROW_INCHES * ax.figure.dpi:
         ax.coords[0].set_ticks(number=3)  # or their labels run into each other

@@ -1,5 +1,6 @@
 """Pictures of images, exposure maps and rate maps on the sky."""
 
+import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -12,11 +13,11 @@ from xphotfn.plot.panels import draw_panels, panel_pictures, panels_figsize
 from xphotfn.plot.picture import Look, Picture, draw, new_axes, picture, sky_wcs
 from xphotfn.records.field import Field
 
-__all__ = ("SUFFIXES", "UNDATED", "MatplotlibMissing", "need_matplotlib", "save_view", "sky_wcs", "view")
+__all__ = ("MatplotlibMissing", "figure_for", "need_matplotlib", "save_figure", "save_view", "sky_wcs", "view")
 
-SUFFIXES = (".png", ".pdf", ".svg")
 FIGSIZE = (8.0, 6.8)
-UNDATED = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+_UNDATED = {".png": {}, ".pdf": {"CreationDate": None}, ".svg": {"Date": None}}
+_SVG_NAME, _SVG_WORD = re.compile(r'id="([a-z]+[0-9a-f]{10})"'), re.compile(r"\b[a-z]+[0-9a-f]{10}\b")
 
 
 class MatplotlibMissing(XphotfnError, ImportError):
@@ -173,21 +174,36 @@ def save_view(
     >>> save_view(example_rate_map(), Path(tempfile.mkdtemp(), "map.png"), zoom_in=True).name
     'map.png'
     """
-    need_matplotlib()
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    kind = Path(path).suffix.lower()
-    if kind not in SUFFIXES:
-        raise InvalidFile(str(path), f"a picture is saved as {', '.join(SUFFIXES)}, not as {kind or 'no suffix'}")
+    figure_class = figure_for(path)
     look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in, sources)
     product = product if like is None else on_grid(product, like)
     several = _several(product)
     pictures = panel_pictures(product, look) if several else (picture(product, look),)
-    figure = Figure(figsize=figsize or _figsize(pictures), layout="compressed")
+    figure = figure_class(figsize=figsize or _figsize(pictures), layout="compressed")
     _fill(figure, pictures, several=several)
-    with publish(path, overwrite=overwrite) as temporary, mpl.rc_context({"svg.hashsalt": "xphotfn"}):
-        figure.savefig(temporary, format=kind[1:], dpi=dpi, metadata=UNDATED[kind])
+    return save_figure(figure, path, dpi=dpi, overwrite=overwrite)
+
+
+def figure_for(path: str | Path) -> Any:
+    """Return matplotlib's class of figures, without pyplot; refuse a path whose suffix names no kind of picture."""
+    need_matplotlib()
+    from matplotlib.figure import Figure
+
+    kind = Path(path).suffix.lower()
+    if kind not in _UNDATED:
+        raise InvalidFile(str(path), f"a picture is saved as {', '.join(_UNDATED)}, not as {kind or 'no suffix'}")
+    return Figure
+
+
+def save_figure(figure: Any, path: str | Path, *, dpi: float, overwrite: bool) -> Path:
+    """Save a figure, whole or not at all, the same to the byte each time: without a date, with names of its own."""
+    kind = Path(path).suffix.lower()
+    with publish(path, overwrite=overwrite) as temporary:
+        figure.savefig(temporary, format=kind[1:], dpi=dpi, metadata=_UNDATED[kind])
+        if kind == ".svg":  # matplotlib draws the names of its elements by chance, but for a setting of the process
+            text = temporary.read_text(encoding="utf-8")
+            names = {name: f"x{number}" for number, name in enumerate(dict.fromkeys(_SVG_NAME.findall(text)))}
+            temporary.write_text(_SVG_WORD.sub(lambda word: names.get(word[0], word[0]), text), encoding="utf-8")
     return Path(path)
 
 
