@@ -1,18 +1,22 @@
 """Sources in a plan: one step for all cameras of an observation, whose products are those of any other step."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from astropy.io import fits
 from attrs import evolve
 
 import xphotfn as xp
-from xphotfn.commands import xdetect
+from xphotfn.commands import evselect_image, xdetect
+from xphotfn.engines.native import rules
 from xphotfn.engines.sas import SasEngine
 from xphotfn.errors import CommandFailed, InvalidRecord, PlanError, ProductMissing
 from xphotfn.graph.plan import Plan
 from xphotfn.io.fits import read_header
 from xphotfn.io.headers import grid_of
 from xphotfn.records.observation import FoundFile
+from xphotfn.store.kernel import Work, _key
 from xphotfn.testing.examples import example_detection, example_field, example_rate_map
 
 BAND = xp.Band(lo_ev=500, hi_ev=2000)
@@ -77,6 +81,23 @@ def test_nothing_is_detected_twice_and_a_key_has_what_matters_in_it(done):
     keys |= {step.id for step in xp.plan_detection(example_field(), BAND, extent=False).steps}
     assert len(keys) == 3
     assert xp.load_run(done.store).outputs().keys() >= again.outputs().keys()
+
+
+def test_the_version_of_a_task_is_part_of_its_keys_and_of_no_others(done, monkeypatch):
+    """So what an older search has made is made again, and what other tasks have made is not."""
+    engine, made = xp.native_engine(), done.plan.steps[-1].command
+    commands = (made, evselect_image("evts.fits", "img.fits", expression="true"))
+
+    def keys():
+        return [_key(Work(step="", command=command, found=(), made=()), engine, ()) for command in commands]
+
+    assert made.task == "xdetect"
+    assert engine.identity_of("xdetect") in Path(done.done[-1].log).read_text()
+    search, image = keys()
+    monkeypatch.setattr(rules, "VERSIONS", {"xdetect": rules.VERSIONS["xdetect"] + 1})
+    assert keys()[0] != search
+    assert keys()[1] == image
+    assert engine.identity_of("evselect") == engine.identity
 
 
 def test_one_step_for_each_observation_or_one_for_all(field):

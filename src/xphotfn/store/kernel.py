@@ -206,8 +206,14 @@ def _inputs(work: Work, found: Sequence[Output], upstream: tuple[Outcome, ...]) 
 def _key(work: Work, engine: Engine, inputs: tuple[Output, ...]) -> str:
     """Return the store key: engine, command and the content of the inputs, wherever they lie."""
     c = work.command
-    what = [engine.identity, c.task, c.parameters, c.outputs, c.env, [(i.name, i.digest) for i in inputs]]
+    what = [_identity(engine, c.task), c.task, c.parameters, c.outputs, c.env, [(i.name, i.digest) for i in inputs]]
     return digest_bytes(json.dumps(what).encode())
+
+
+def _identity(engine: Any, task: str) -> str:
+    """Return what executes a task; an engine may have versions of single tasks, and ``identity_of`` that says them."""
+    of_task = getattr(engine, "identity_of", None)
+    return str(engine.identity if of_task is None else of_task(task))
 
 
 def _refuse_changed(inputs: Iterable[Output], store: Store) -> None:
@@ -260,7 +266,7 @@ def _publish(
     _check(work.command, folder)
     (folder / "log.txt").write_text(printed)
     about: dict[str, Any] = {
-        "engine": engine.identity,
+        "engine": _identity(engine, work.command.task),
         "task": work.command.task,
         "argv": list(work.command.argv),
         "step": work.step,

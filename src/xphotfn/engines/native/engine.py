@@ -11,7 +11,7 @@ from attrs import field, frozen
 from xphotfn.commands.command import Command
 from xphotfn.engines.native.cifbuild import read_ccf_folder
 from xphotfn.engines.native.reporting import collected
-from xphotfn.engines.native.rules import RULES
+from xphotfn.engines.native.rules import RULES, rules_of
 from xphotfn.errors import CommandFailed
 from xphotfn.records._fields import one_of
 from xphotfn.records._html import record_html
@@ -61,8 +61,16 @@ class NativeEngine:
     @property
     def identity(self) -> str:
         """Name and version of the rules by which it makes products."""
+        return RULES + self._settings
+
+    def identity_of(self, task: str) -> str:
+        """Return :attr:`identity` with the version of a task whose rules have one of their own."""
+        return rules_of(task) + self._settings
+
+    @property
+    def _settings(self) -> str:
         sampling = "" if self.sampling == "sas" else f"+{self.sampling}"
-        return RULES + sampling + (f"+ccf-{self.ccf_issues}" if self.ccf else "")
+        return sampling + (f"+ccf-{self.ccf_issues}" if self.ccf else "")
 
     @property
     def tasks(self) -> tuple[str, ...]:
@@ -103,7 +111,7 @@ class NativeEngine:
         return _load(_TASKS[command.task])
 
     def _log(self, task: str, messages: Sequence[tuple[str, str]]) -> str:
-        lines = [f"{task}:- executed by xphotfn ({self.identity})"]
+        lines = [f"{task}:- executed by xphotfn ({self.identity_of(task)})"]
         lines += [f"** {task}: warning ({name}), {text}" for name, text in messages]
         return "\n".join(lines) + "\n"
 
