@@ -11,6 +11,7 @@ import sys
 import pytest
 
 import xphotfn as xp
+from xphotfn.science.snr import METHODS
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+\.(?:md|png))(?:#[^)]*)?\)")
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.MULTILINE | re.DOTALL)
@@ -144,6 +145,11 @@ def test_the_python_of_the_readme_runs(project_root, tmp_path, monkeypatch):
     exec(code.replace("149.59209", "52.31").replace("-11.05972", "-33.72"), {})  # noqa: S102 - our own page
     assert pyplot.get_fignums()
     pyplot.close("all")
+
+
+def test_the_page_lists_the_definitions_of_the_signal_to_noise(pages):
+    rows = re.findall(r"^\| `\"([a-z-]+)\"`", pages["signal-to-noise.md"], re.MULTILINE)
+    assert rows == list(METHODS)
 
 
 def test_code_that_does_not_do_what_the_page_says_is_noticed(docs, tmp_path, monkeypatch):

@@ -65,7 +65,8 @@ from xphotfn.science.king import EPIC_KING, KingModel
 from xphotfn.science.live_fraction import LiveFraction
 from xphotfn.science.masks import PixelShape
 from xphotfn.science.matching import Sorted
-from xphotfn.science.snr import ExactMethod, GaussianMethod, LiMaMethod, MidPMethod, XGAMethod
+from xphotfn.science.significance import SIGNIFICANCES
+from xphotfn.science.snr import CountsMethod, XGAMethod
 from xphotfn.science.vignetting import VignettingTable
 from xphotfn.store.codec import from_plain, to_plain
 from xphotfn.testing import strategies as xst
@@ -282,10 +283,7 @@ SCIENCE = (
         ),
         None,
     ),
-    case(MidPMethod, st.builds(MidPMethod), None),
-    case(LiMaMethod, st.builds(LiMaMethod), None),
-    case(ExactMethod, st.builds(ExactMethod), None),
-    case(GaussianMethod, st.builds(GaussianMethod, background_variance=st.booleans()), None),
+    case(CountsMethod, st.builds(CountsMethod, name=st.sampled_from(tuple(SIGNIFICANCES))), {"name": "xga"}),
     case(
         LiveFraction,
         st.builds(LiveFraction, **dict.fromkeys(("value", "low", "high"), st.floats(0, 1)), maps=st.integers(0, 9)),

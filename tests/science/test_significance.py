@@ -12,6 +12,7 @@ from scipy import special, stats
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.science.significance import (
+    SIGNIFICANCES,
     cash_significance,
     exact_significance,
     gaussian_significance,
@@ -248,3 +249,10 @@ def test_blank_sky_on_a_fine_grid(sums):
         z = exact_significance(n, b, 600 / 700)
         for sigma in np.arange(0.5, 5.1, 0.25):
             assert weights[z >= sigma].sum() <= stats.norm.sf(sigma)
+
+
+@pytest.mark.parametrize("method", SIGNIFICANCES.values(), ids=SIGNIFICANCES)
+def test_every_definition_is_signed_and_agrees_with_the_gaussian_of_many_counts(method):
+    """Their common limit: few sigma of many counts, over a background known much better than the source region."""
+    n, b, alpha = np.array([9_850.0, 10_000.0, 10_150.0]), np.full(3, 1_000_000.0), 0.01
+    assert method.significance(n, b, alpha) == pytest.approx(gaussian_significance(n, b, alpha), abs=0.03)

@@ -123,7 +123,7 @@ def _chosen(folder: Path, which: dict[str, str | None], run: str | None) -> Any:
 @click.argument("store", type=shared.PATH)
 @click.option("-o", "--output", type=shared.PATH, required=True, metavar="FOLDER", help="Folder of the report.")
 @click.option("--region", metavar="R", help="Region to measure: r500, or a radius such as 3arcmin; default each own.")
-@shared.method("mid-p", *shared.DEFINITIONS)
+@shared.method()
 @shared.peak
 @click.option("--title", help="Title of the report.")
 @shared.run

@@ -35,7 +35,7 @@ _SHOWN = ("name", "ra", "dec", "obs_id", "exposure_id", "instrument", "band", "c
 )
 @shared.target_options
 @shared.run_options
-@shared.method("mid-p", *shared.DEFINITIONS)
+@shared.method()
 @shared.background
 @shared.peak
 @weights_options
@@ -188,7 +188,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     "--overlap", type=click.Choice(["centre", "exact"]), default="centre", show_default=True,
     help="Pixels whose centre is inside count whole, or each by its area inside.",
 )  # fmt: skip
-@shared.method("mid-p", "mid-p", "li-ma", "exact")
+@shared.method(few_counts=True)
 @click.option("--confidence", type=float, show_default="1 sigma", help="Of the interval of the rate.")
 @click.option("--limit-confidence", type=float, default=0.95, show_default=True, help="Of the upper limit.")
 @click.option(

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import click
 
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
-__all__ = ("DEFINITIONS", "LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
+__all__ = ("LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
            "method", "output", "overwrite", "part", "peak", "place_options", "position_options", "progress",
            "quiet", "root", "run", "run_options", "selection", "store", "target_options", "together",
            "which_files", "workers")  # fmt: skip
@@ -32,7 +33,6 @@ class _FilePath(click.Path):
 
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 PATH = _FilePath(path_type=Path)
-DEFINITIONS = ("mid-p", "exact", "li-ma", "gaussian", "gaussian-known-background", "xga")  # those of science.snr
 
 
 def together(*options: Decorator) -> Decorator:
@@ -146,10 +146,25 @@ which_files = together(
 )
 
 
-def method(default: str, *names: str) -> Decorator:
-    """Return the option that names the definition of the significance."""
-    choice = click.Choice(names)
-    return click.option("--method", default=default, show_default=True, type=choice, help="Definition of significance.")
+class _Definitions(click.Choice):  # type: ignore[type-arg]  # generic since click 8.2
+    """The definitions of the significance, read when a command is used: `xphotfn --help` loads no numpy for them."""
+
+    def __init__(self, *, few_counts: bool) -> None:
+        self.case_sensitive, self._few_counts = True, few_counts
+
+    @cached_property
+    def choices(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The names."""
+        from xphotfn.science.significance import FOR_FEW_COUNTS
+        from xphotfn.science.snr import METHODS
+
+        return FOR_FEW_COUNTS if self._few_counts else tuple(METHODS)
+
+
+def method(*, few_counts: bool = False) -> Decorator:
+    """Return the option that names the definition of the significance: one of all, or of those for few counts."""
+    choice = _Definitions(few_counts=few_counts)
+    return click.option("--method", default="mid-p", show_default=True, type=choice, help="Definition of significance.")
 
 
 position_options = together(

@@ -16,13 +16,12 @@ from xphotfn.science.apertures import Overlap
 from xphotfn.science.gamma_mixture import GammaMixture, mixture_quantile, mixture_shortest
 from xphotfn.science.light import Light, RingLight, effective_exposure
 from xphotfn.science.on_off import of_on_off
-from xphotfn.science.significance import exact_significance, li_ma_significance, mid_p_significance
+from xphotfn.science.significance import SIGNIFICANCES
 from xphotfn.units import rate_unit
 
 __all__ = (
     "COLUMNS",
     "RATE_OF",
-    "SIGNIFICANCES",
     "ApertureFlag",
     "Rules",
     "columns_of",
@@ -34,7 +33,6 @@ __all__ = (
 Floats = NDArray[np.float64]
 CORE = 0.9  # live part of a core below which a peak there may be lost
 UNEVEN = 1.05  # ratio of exposures in a circle that is worth a word
-SIGNIFICANCES = {"mid-p": mid_p_significance, "li-ma": li_ma_significance, "exact": exact_significance}
 _COUNTS, _RATE, _AREA = u.ct, u.ct / u.s, u.arcsec**2
 _UNITS = {
     "ra": u.deg, "dec": u.deg, "radius": u.arcsec, "counts": _COUNTS,
@@ -270,7 +268,7 @@ def _statistics(s: ApertureSums, rules: Rules, light: _Light) -> dict[str, Float
         each, exposure = light.dispersion[good], (light.exposure / light.dispersion)[good]
         ends = of_on_off(partial(_ends, rules), 3, (n, b / each, a, f, g), np.asarray(0.5))
         low, high, limit = (end / exposure for end in ends)
-        significance = SIGNIFICANCES[rules.method](s.counts[good], b, a)
+        significance = SIGNIFICANCES[rules.method].significance(s.counts[good], b, a)
         for name, value in zip(result, (low, high, significance, limit), strict=True):
             result[name][good] = value
     return result
@@ -285,7 +283,7 @@ def interval_columns(
     single = n / dispersion, b / dispersion, alpha, one, none
     low, high, limit = of_on_off(partial(_ends, rules), 3, single, np.asarray(0.5))
     return {"rate_low": low / exposure, "rate_high": high / exposure, "upper_limit": limit / exposure,
-            "significance": SIGNIFICANCES[rules.method](*measured)}  # fmt: skip
+            "significance": SIGNIFICANCES[rules.method].significance(*measured)}  # fmt: skip
 
 
 def _ends(rules: Rules, mixture: GammaMixture, _: Floats) -> tuple[Floats, Floats, Floats]:

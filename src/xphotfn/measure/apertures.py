@@ -17,7 +17,6 @@ from xphotfn.measure.aperture_psf import light_of, wings_arcsec
 from xphotfn.measure.aperture_sums import Frame, Measured, joined, map_arrays, measured_maps
 from xphotfn.measure.aperture_table import (
     RATE_OF,
-    SIGNIFICANCES,
     ApertureFlag,
     Rules,
     columns_of,
@@ -33,6 +32,7 @@ from xphotfn.science.apertures import OVERLAPS, Overlap
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.king import EPIC_KING
 from xphotfn.science.light import LIGHTS, Light
+from xphotfn.science.significance import FOR_FEW_COUNTS
 from xphotfn.science.snr import DEFAULT_METHOD, Method
 
 __all__ = ("ApertureFlag", "photometry")
@@ -109,7 +109,7 @@ def photometry(
     confidence, limit_confidence
         Two-sided probability of the interval ``rate_low`` to ``rate_high``; one-sided one of ``upper_limit``.
     method
-        Definition of the significance: ``mid-p``, ``li-ma`` or ``exact``.
+        Definition of the significance: ``mid-p`` (default) or another that holds for few counts.
 
     Returns
     -------
@@ -237,8 +237,8 @@ def _light(light: Light | None, psf: Any) -> Light:
 def _rules(how: tuple[Overlap, Light, str | Method], confidence: float, limit_confidence: float) -> Rules:
     overlap, light, method = how
     name = method if isinstance(method, str) else method.name
-    if name not in SIGNIFICANCES:
-        raise InvalidRecord(f"photometry has no significance {name!r}: use one of {', '.join(SIGNIFICANCES)}")
+    if name not in FOR_FEW_COUNTS:
+        raise InvalidRecord(f"photometry has no significance {name!r}: use one of {', '.join(FOR_FEW_COUNTS)}")
     if overlap not in OVERLAPS:
         raise InvalidRecord(f"no overlap is called {overlap!r}: use {' or '.join(OVERLAPS)}")
     for what, value in (("confidence", confidence), ("limit_confidence", limit_confidence)):
@@ -328,8 +328,7 @@ def _table(parts: list[dict[str, Any]], sky: Sky, rules: Rules, psf: Any, units:
         result[name].info.description = f"{name} of {RATE_OF['aperture' if psf is None else 'source']}"
     result.meta.update({f"FLAG{flag.value}": str(flag.name) for flag in ApertureFlag})
     light = rules.light if psf is None else "point"
-    result.meta.update({"OVERLAP": rules.overlap, "LIGHT": light, "METHOD": rules.method, "CONFID": rules.confidence})
-    result.meta.update(
-        {"LIMCONF": rules.limit_confidence, "PSF": "none" if psf is None else psf if isinstance(psf, str) else "given"}
-    )
+    result.meta.update({"OVERLAP": rules.overlap, "LIGHT": light, "METHOD": rules.method})
+    result.meta.update({"CONFID": rules.confidence, "LIMCONF": rules.limit_confidence})
+    result.meta["PSF"] = "none" if psf is None else psf if isinstance(psf, str) else "given"
     return result

@@ -24,7 +24,7 @@ from xphotfn.records.measurement import Measurement
 from xphotfn.science import masks as pixel_masks
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import RING_FACTORS
-from xphotfn.science.snr import DEFAULT_METHOD, Method, XGAMethod, method_of, signal_to_noise
+from xphotfn.science.snr import DEFAULT_METHOD, Method, method_of, signal_to_noise
 
 __all__ = ("snr", "snr_ranking")
 
@@ -50,8 +50,8 @@ def snr(
         As :func:`source_mask`: ``"r500"``, ``"r200"``, ``"r2500"`` or ``"point"`` of the target, a radius as Quantity
         (kpc or an angle), or ``"region"``, that of the target in the region file.
     method
-        ``"mid-p"`` (default), ``"exact"``, ``"li-ma"``, ``"gaussian"``, ``"gaussian-known-background"``, ``"xga"``, or
-        a record such as :func:`xga_method` returns.
+        Name of the definition, ``"mid-p"`` (default) or another that the page on the signal-to-noise lists, or a record
+        such as :func:`xga_method` returns.
     background
         Edges of the background annulus in units of the source radius. Default: 1.05 and 1.5, for a point source at
         least 60 and 90 arcsec, beyond its wings; always 1.05 and 1.5 for ``"xga"``.
@@ -85,7 +85,7 @@ def snr(
 
     References
     ----------
-    :func:`~xphotfn.science.snr.mid_p_significance`; Li & Ma (1983); XGA ``products/phot.py``, ``signal_to_noise``.
+    :func:`mid_p_significance`; Li & Ma (1983); XGA ``products/phot.py``, ``signal_to_noise``.
 
     Examples
     --------
@@ -97,11 +97,10 @@ def snr(
     of_kind(rate_map, RateMap, "combined_rate_map(run) or select(rate_maps(run), ...)")
     of_kind(field, Field, "match_observations(target, observations)")
     definition, region = method_of(method), region_of(region)
-    xga = isinstance(definition, XGAMethod)
-    background = RING_FACTORS if xga and background is None else background
+    background = RING_FACTORS if definition.whole_pixels and background is None else background
     found = regions_of(rate_map, field, region, background=background)
     window, source, back, _ = found
-    if xga and not isinstance(region, str):
+    if definition.whole_pixels and not isinstance(region, str):
         radius = radius_deg(region, field.target) * u.deg
         window, source, back = whole_pixel_regions(rate_map, field, radius, background or RING_FACTORS)
     free = interloper_mask(rate_map, field)

@@ -16,7 +16,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.science._numeric import Floats, solve_increasing
 from xphotfn.science._tails import signed_significance
 from xphotfn.science.joint_weights import own_backgrounds
-from xphotfn.science.significance import exact_significance, li_ma_significance, mid_p_significance
+from xphotfn.science.significance import SIGNIFICANCES
 
 __all__ = ("METHODS", "joint_method", "significance_of")
 
@@ -49,18 +49,19 @@ class _Method(NamedTuple):
     weighted: Callable[[_Tilted], Floats]
 
 
-METHODS = {
-    "mid-p": _Method(mid_p_significance, lambda found: found.corrected),
-    "li-ma": _Method(li_ma_significance, lambda found: found.root),
-    "exact": _Method(exact_significance, _exact),
+METHODS: dict[str, Callable[[_Tilted], Floats]] = {
+    "mid-p": lambda found: found.corrected,
+    "li-ma": lambda found: found.root,
+    "exact": _exact,
 }
+"""Those of `SIGNIFICANCES` that have a form for weighted counts."""
 
 
 def joint_method(name: str) -> _Method:
     """Return the method of a name, one of `METHODS`."""
     if name not in METHODS:
         raise InvalidRecord(f"there is no joint significance {name!r}: use one of {', '.join(METHODS)}")
-    return METHODS[name]
+    return _Method(SIGNIFICANCES[name].significance, METHODS[name])
 
 
 def significance_of(n: Floats, b: Floats, a: Floats, e: Floats, method: _Method) -> Floats:

@@ -5,6 +5,9 @@ p = 0 is +inf. Every function broadcasts its arguments, works on whole arrays, r
 are not above 0, and gives NaN where an argument is NaN (a position in a gap).
 """
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import special
@@ -20,6 +23,9 @@ from xphotfn.science._numeric import (
 from xphotfn.science._tails import binomial_tails, mid_p_tails, poisson_tails, sharper_log_p, signed_significance
 
 __all__ = (
+    "FOR_FEW_COUNTS",
+    "SIGNIFICANCES",
+    "Definition",
     "cash_significance",
     "exact_significance",
     "gaussian_significance",
@@ -265,6 +271,10 @@ def gaussian_significance(
     return np.asarray(np.where((net == 0) & (variance == 0), 0.0, ratio))
 
 
+def _known_background_significance(counts: ArrayLike, background: ArrayLike, alpha: ArrayLike) -> Floats:
+    return gaussian_significance(counts, background, alpha, background_variance=False)
+
+
 def poisson_log_p_value(counts: ArrayLike, mean: ArrayLike) -> Floats:
     """Return the natural logarithm of P(X >= N) for a background of known mean.
 
@@ -378,3 +388,21 @@ def _binomial_tails(counts: ArrayLike, background: ArrayLike, alpha: ArrayLike) 
 
 def _poisson_tails(counts: ArrayLike, mean: ArrayLike) -> tuple[Floats, ...]:
     return over_valid(poisson_tails, 2, require_not_negative(counts, "counts"), require_not_negative(mean, "mean"))
+
+
+class Definition(NamedTuple):
+    """A function of counts, background counts and alpha; and whether it holds for the few counts of a small circle."""
+
+    significance: Callable[[ArrayLike, ArrayLike, ArrayLike], Floats]
+    few_counts: bool = True
+
+
+SIGNIFICANCES = {
+    "mid-p": Definition(mid_p_significance),
+    "exact": Definition(exact_significance),
+    "li-ma": Definition(li_ma_significance),
+    "gaussian": Definition(gaussian_significance, few_counts=False),
+    "gaussian-known-background": Definition(_known_background_significance, few_counts=False),
+}
+"""The definitions by name: what `snr`, photometry, the command line and the tests of the docs know is made from it."""
+FOR_FEW_COUNTS = tuple(name for name, definition in SIGNIFICANCES.items() if definition.few_counts)

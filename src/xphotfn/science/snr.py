@@ -5,34 +5,25 @@ Every definition is signed: a deficit is negative.
 
 import math
 from collections.abc import Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, ClassVar, NamedTuple, assert_never, final
 
 import numpy as np
-from attrs import frozen
+from attrs import field, frozen
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, NoData
+from xphotfn.records._fields import one_of
 from xphotfn.records._html import record_html
 from xphotfn.records.measurement import Measurement
-from xphotfn.science.significance import (
-    exact_significance,
-    gaussian_significance,
-    li_ma_significance,
-    mid_p_significance,
-)
+from xphotfn.science.significance import SIGNIFICANCES
 
 __all__ = (
     "DEFAULT_METHOD",
     "METHODS",
-    "ExactMethod",
-    "GaussianMethod",
-    "LiMaMethod",
+    "CountsMethod",
     "Method",
-    "MidPMethod",
     "XGAMethod",
-    "li_ma_significance",
     "method_of",
-    "mid_p_significance",
     "signal_to_noise",
     "xga_method",
 )
@@ -40,54 +31,12 @@ __all__ = (
 
 @final
 @frozen(kw_only=True)
-class MidPMethod:
-    """The mid-p conditional binomial test: xphotfn's default, calibrated on blank sky."""
+class CountsMethod:
+    """A definition that needs the counts of both regions and their ratio alone: one of `SIGNIFICANCES`."""
 
-    @property
-    def name(self) -> str:
-        """Name of the definition."""
-        return "mid-p"
-
-
-@final
-@frozen(kw_only=True)
-class LiMaMethod:
-    """The likelihood ratio of Li & Ma (1983), signed."""
-
-    @property
-    def name(self) -> str:
-        """Name of the definition."""
-        return "li-ma"
-
-
-@final
-@frozen(kw_only=True)
-class ExactMethod:
-    """The exact conditional binomial test: never more false alarms than nominal, -inf without counts."""
-
-    @property
-    def name(self) -> str:
-        """Name of the definition."""
-        return "exact"
-
-
-@final
-@frozen(kw_only=True)
-class GaussianMethod:
-    """Net counts over their Gaussian error.
-
-    Parameters
-    ----------
-    background_variance
-        Whether the error holds the variance of the background; without it every excess is overstated.
-    """
-
-    background_variance: bool = True
-
-    @property
-    def name(self) -> str:
-        """Name of the definition."""
-        return "gaussian" if self.background_variance else "gaussian-known-background"
+    name: str = field(validator=one_of(*SIGNIFICANCES))
+    whole_pixels: ClassVar[bool] = False
+    takes_weights: ClassVar[bool] = True
 
 
 @final
@@ -102,33 +51,25 @@ class XGAMethod:
     allow_negative
         Keep negative pixels of the background-subtracted map; XGA's default sets them to 0, which gives 2 to 10
         sigma on blank sky.
+
+    Notes
+    -----
+    ``whole_pixels`` says that its regions are XGA's too: centre and radii rounded to pixels.
     """
 
     exp_corr: bool = True
     allow_negative: bool = False
+    name: ClassVar[str] = "xga"
+    whole_pixels: ClassVar[bool] = True
+    takes_weights: ClassVar[bool] = False
 
     def _repr_html_(self) -> str:
         return record_html(self)
 
-    @property
-    def name(self) -> str:
-        """Name of the definition."""
-        return "xga"
 
-
-Method = MidPMethod | ExactMethod | LiMaMethod | GaussianMethod | XGAMethod
+Method = CountsMethod | XGAMethod
 DEFAULT_METHOD = "mid-p"
-METHODS: dict[str, Method] = {
-    method.name: method
-    for method in (
-        MidPMethod(),
-        ExactMethod(),
-        LiMaMethod(),
-        GaussianMethod(),
-        GaussianMethod(background_variance=False),
-        XGAMethod(),
-    )
-}
+METHODS: dict[str, Method] = {name: CountsMethod(name=name) for name in SIGNIFICANCES} | {"xga": XGAMethod()}
 """Every definition by its name."""
 
 
@@ -195,8 +136,10 @@ def signal_to_noise(
         If XGA's definition, which knows no weights, is given some.
     """
     definition = method_of(method)
-    if weights is not None and isinstance(definition, XGAMethod):
-        raise InvalidRecord("the method xga scales the background by exposure or area: it takes no background_weights")
+    if weights is not None and not definition.takes_weights:
+        raise InvalidRecord(
+            f"the method {definition.name} scales the background by exposure or area: it takes no background_weights"
+        )
     images = [np.ravel(image) for image in (counts, exposure, exposure if weights is None else weights)]
     around, ring = (_Region.under(mask, images) for mask in (source, background))
     regions = around, ring
@@ -212,9 +155,13 @@ def signal_to_noise(
         raise NoData("counts or exposure under a region are not finite: mend the image, or mask those pixels")
     n, b, exposure_source, exposure_background = sums
     alpha = exposure_source / exposure_background if weights is None else _alpha(around, ring)
-    value = (
-        _xga(around, ring, definition) if isinstance(definition, XGAMethod) else _significance(definition, n, b, alpha)
-    )
+    match definition:
+        case CountsMethod():
+            value = float(SIGNIFICANCES[definition.name].significance(n, b, alpha))
+        case XGAMethod():
+            value = _xga(around, ring, definition)
+        case _:
+            assert_never(definition)
     return Measurement(
         value=value,
         method=definition.name,
@@ -261,17 +208,6 @@ def _alpha(source: _Region, background: _Region) -> float:
     if not under > 0:
         raise NoData("the background weights are 0 in the whole background region: no background can be scaled from it")
     return over / under
-
-
-def _significance(method: Method, n: float, b: float, alpha: float) -> float:
-    """Return the significance by a definition that needs the counts of the regions and alpha alone."""
-    if isinstance(method, GaussianMethod):
-        return float(gaussian_significance(n, b, alpha, background_variance=method.background_variance))
-    if isinstance(method, ExactMethod):
-        return float(exact_significance(n, b, alpha))
-    if isinstance(method, LiMaMethod):
-        return float(li_ma_significance(n, b, alpha))
-    return float(mid_p_significance(n, b, alpha))
 
 
 def _xga(source: _Region, background: _Region, method: XGAMethod) -> float:

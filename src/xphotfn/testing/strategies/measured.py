@@ -6,12 +6,7 @@ from hypothesis import strategies as st
 
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records.measurement import CENTRES, Centre, Measurement, Peak
-from xphotfn.science.significance import (
-    exact_significance,
-    gaussian_significance,
-    li_ma_significance,
-    mid_p_significance,
-)
+from xphotfn.science.significance import SIGNIFICANCES
 from xphotfn.testing.strategies.parts import CAMERAS, DIGESTS, EXPOSURE_IDS, NAME, OBS_IDS, PATHS, one_of_kinds
 from xphotfn.testing.strategies.sky import bands, grids, positions
 
@@ -21,13 +16,6 @@ __all__ = (
     "peaks",
     "products",
 )
-
-_SIGNIFICANCES = {
-    "mid-p": mid_p_significance,
-    "exact": exact_significance,
-    "li-ma": li_ma_significance,
-    "gaussian": gaussian_significance,
-}
 
 
 @st.composite
@@ -42,11 +30,10 @@ def measurements(draw: st.DrawFn) -> Measurement:
     """
     counts, background = draw(st.integers(0, 10**5)), draw(st.integers(0, 10**5))
     source_s, background_s = draw(st.floats(1.0, 1e8)), draw(st.floats(1.0, 1e8))
-    method = draw(st.sampled_from(("mid-p", "li-ma")))
-    significance = mid_p_significance if method == "mid-p" else li_ma_significance
+    method = draw(st.sampled_from(tuple(SIGNIFICANCES)))
     alpha = source_s / background_s
     return Measurement(
-        value=float(significance(counts, background, alpha)), method=method, counts=float(counts),
+        value=float(SIGNIFICANCES[method].significance(counts, background, alpha)), method=method, counts=float(counts),
         background_counts=float(background), area_pix=draw(st.integers(1, 10**6)),
         background_area_pix=draw(st.integers(1, 10**6)), exposure_s=source_s, background_exposure_s=background_s,
         alpha=alpha, scaled_by=draw(st.sampled_from(("exposure", "weights", "area"))),
