@@ -1,12 +1,16 @@
 """Hostile input of every kind: what comes of it is an answer or one of our own errors, soon and in little memory.
 
-Mutants are made from a seed and its number, so that a failure names the one to look at. ``--slow`` makes 1,000 of each.
+Mutants are made from a seed and its number, so that a failure names the one to look at. ``--slow`` makes 1,000 of each,
+each kind in a process of its own that the system gives 1 GiB of address space more than what it has after a first few.
 """
 
+import json
 import os
 import random
 import resource
 import shutil
+import subprocess
+import sys
 import time
 import warnings
 from pathlib import Path
@@ -356,13 +360,11 @@ def elsewhere(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("kind", ATTACKS)
-def test_hostile_input_gives_an_answer_or_one_of_our_errors(elsewhere, kind, request):
-    attack = ATTACKS[kind](elsewhere)
-    count = MANY if request.config.getoption("--slow") else FEW
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+def troubles_of(kind, folder, numbers):
+    """Return what is wrong with the answers to some mutants of a kind: the number, what it is and more of it."""
+    attack = ATTACKS[kind](folder)
     troubles = []
-    for number in range(count):
+    for number in numbers:
         rng = random.Random(f"{SEED} {kind} {number}")
         start = time.process_time()
         with warnings.catch_warnings():
@@ -377,6 +379,49 @@ def test_hostile_input_gives_an_answer_or_one_of_our_errors(elsewhere, kind, req
         took = time.process_time() - start
         if took > MOST_SECONDS:
             troubles.append((number, "took", took))
+    return troubles
+
+
+def in_little_memory(kind, folder, count):
+    """Print the troubles of mutants in this process, which may have 1 GiB more than what it needs for a first few."""
+    troubles = troubles_of(kind, folder / "first", range(FEW))  # imports, and pools of threads
+    before, (_, most) = memory(), resource.getrlimit(resource.RLIMIT_AS)
+    resource.setrlimit(resource.RLIMIT_AS, (before["VmSize"] + MOST_BYTES, most))
+    troubles += troubles_of(kind, folder / "rest", range(FEW, count))
+    after = memory()
+    grown = {"resident": after["VmHWM"] - before["VmRSS"], "address space": after["VmPeak"] - before["VmSize"]}
+    print(json.dumps({"troubles": troubles, "grown": grown}))
+
+
+def memory():
+    """Return the memory of this process in bytes, as Linux tells it."""
+    lines = [line.split() for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("Vm")]
+    return {name.rstrip(":"): int(kilobytes) * 1024 for name, kilobytes, _ in lines}
+
+
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_hostile_input_gives_an_answer_or_one_of_our_errors(elsewhere, kind):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    troubles = troubles_of(kind, elsewhere, range(FEW))
     grown = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
-    assert not troubles, f"{len(troubles)} of {count}: {troubles[:20]}"
+    assert not troubles
     assert grown < MOST_BYTES
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is told by /proc")
+@pytest.mark.parametrize("kind", ATTACKS)
+def test_a_thousand_of_each_in_a_process_of_little_memory(elsewhere, kind):
+    for name in ("first", "rest"):
+        (elsewhere / name).mkdir()
+    words = [sys.executable, __file__, kind, str(elsewhere), str(MANY)]
+    got = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert got.returncode == 0, got.stderr[-2000:]
+    found = json.loads(got.stdout.splitlines()[-1])
+    print(kind, found)
+    assert not found["troubles"], f"{len(found['troubles'])} of {MANY}: {found['troubles'][:20]}"
+    assert found["grown"]["resident"] < MOST_BYTES
+
+
+if __name__ == "__main__":
+    in_little_memory(sys.argv[1], Path(sys.argv[2]), int(sys.argv[3]))

@@ -151,7 +151,7 @@ def _extension(path: Path, hdu: int, scratch: Path) -> Path:
 
 def _file(kind: Any, path: Path, shown: Path) -> Any:
     import xphotfn as xp
-    from xphotfn.io.cards import card
+    from xphotfn.io.cards import card, text_of_ascii
     from xphotfn.io.fits import read_header
     from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic
 
@@ -165,7 +165,7 @@ def _file(kind: Any, path: Path, shown: Path) -> Any:
     mosaic = is_mosaic(header) or card(header, "OBS_ID") == "combined"
     return (kind or (xp.ExposureMap if is_map else xp.Image))(
         path=str(path),
-        target=card(header, "OBJECT", "") or None,
+        target=text_of_ascii(str(card(header, "OBJECT", ""))) or None,
         obs_id="combined" if mosaic else str(card(header, "OBS_ID", "")) or shown.name,
         exposure_id="" if mosaic else str(card(header, "EXPIDSTR", "")),
         instrument="combined" if mosaic else _camera(str(card(header, "INSTRUME", ""))),

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 from functools import cached_property
+from operator import attrgetter
 from typing import Any, final
 
 from attrs import evolve, field, frozen
@@ -79,21 +80,23 @@ class Run:
 
         What belongs to which field is looked up once for a run, so that a loop over the fields of a sample is linear.
         """
-        return iter(self._there.get(field_name, ())) if field_name is not None else self._products()
-
-    @cached_property
-    def _there(self) -> dict[str, list[tuple[PlannedProduct, str, str]]]:
-        there: dict[str, list[tuple[PlannedProduct, str, str]]] = groupby(_field_name, self._products())
-        return there
-
-    def _products(self) -> Iterator[tuple[PlannedProduct, str, str]]:
-        outputs = self.outputs()
-        for product in self.plan.products:
+        wanted = self.plan.products if field_name is None else self._of_fields.get(field_name, ())
+        for product in wanted:
             if product.file is not None:
                 yield product, product.file.path, ""
-            elif (product.step, product.name) in outputs:
-                output = outputs[product.step, product.name]
-                yield product, output.path, output.digest
+            elif (done := self._done.get(product.step)) is not None:
+                for output in done.outputs:
+                    if output.name == product.name:
+                        yield product, output.path, output.digest
+
+    @cached_property
+    def _of_fields(self) -> dict[str, list[PlannedProduct]]:
+        of_fields: dict[str, list[PlannedProduct]] = groupby(attrgetter("field_name"), self.plan.products)
+        return of_fields
+
+    @cached_property
+    def _done(self) -> dict[str, Done]:
+        return {outcome.step: outcome for outcome in self.outcomes if isinstance(outcome, Done)}
 
     def table(self) -> Any:
         """Return an astropy Table of all steps: failed ones first, then skipped ones, then those that are done."""
@@ -122,10 +125,6 @@ class Run:
         from xphotfn.graph.notebook import run_html
 
         return run_html(self)
-
-
-def _field_name(found: tuple[PlannedProduct, str, str]) -> str:
-    return found[0].field_name
 
 
 def record_chunks(run: Run) -> Iterator[str]:

@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, final
 
-__all__ = ("MOST_FIELDS", "Cards", "card")
+__all__ = ("MOST_FIELDS", "Cards", "ascii_text", "card", "text_of_ascii")
 
 MOST_FIELDS = 999
 """Columns of a table, and axes of an image, at most (FITS standard 4.0)."""
 _MOST = 2**53
 _TEXT = re.compile(r" *'((?:[^']|'')*)'")
 _PLAIN = re.compile(r" *([^/ ][^/]*?) *(?:/|\Z)")
+_NO_ASCII = re.compile(r"[^ -~]|\\(?=[xuU])")
+_ESCAPE = re.compile(r"\\(?:x[0-9a-f]{2}|u[0-9a-f]{4}|U[0-9a-f]{8})")
 _INTEGER = re.compile(r"[-+]?\d+")
 _REAL = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[EeDd][-+]?\d+)?")
 
@@ -162,3 +164,24 @@ def card(header: Any, name: str, default: Any = None) -> Any:
     if value is None or isinstance(value, Undefined):
         return default
     return value.strip() if isinstance(value, str) else value
+
+
+def ascii_text(text: str) -> str:
+    r"""Return a text as FITS can hold it, in printable ASCII: what else it holds as Python's escapes.
+
+    Examples
+    --------
+    >>> ascii_text("NGC 253 α"), text_of_ascii(ascii_text("NGC 253 α"))
+    ('NGC 253 \\u03b1', 'NGC 253 α')
+    """
+    return _NO_ASCII.sub(_escaped, text)
+
+
+def text_of_ascii(text: str) -> str:
+    """Return the text of which :func:`ascii_text` made this."""
+    return _ESCAPE.sub(lambda found: chr(int(found[0][2:], 16)), text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    number = ord(found[0])
+    return f"\\x{number:02x}" if number < 0x100 else f"\\u{number:04x}" if number < 0x10000 else f"\\U{number:08x}"

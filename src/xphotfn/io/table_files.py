@@ -1,11 +1,15 @@
 """Tables as people have them in files: with commas, semicolons or tabs, with comments, from a spreadsheet, VOTable."""
 
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from xphotfn.errors import InvalidFile
 from xphotfn.io.bounded import MOST_TEXT, read_bounded
+from xphotfn.io.cards import ascii_text, text_of_ascii
 from xphotfn.io.write import publish
 
 __all__ = ("TABLE_FORMATS", "read_table", "spreadsheet_cell", "table_format", "write_table")
@@ -78,6 +82,8 @@ def read_table(path: Path) -> Any:
             _unguarded(_text_table(read_bounded(path, most=MOST_TEXT))) if is_text else Table.read(path, format=kind)
         )
         table.convert_bytestring_to_unicode()
+        if kind == TABLE_FORMATS[".fits"]:
+            table = _with_texts(table, text_of_ascii)
     except InvalidFile:
         raise
     except Exception as error:  # each reader of astropy has its own errors
@@ -156,7 +162,8 @@ def write_table(table: Any, path: str | Path, *, overwrite: bool = False) -> Pat
     Notes
     -----
     In CSV, texts that start with ``=``, ``+``, ``-`` or ``@`` have an apostrophe before them, since spreadsheets run
-    them as formulas; :func:`read_table` takes it off again.
+    them as formulas; :func:`read_table` takes it off again. FITS knows ASCII only: other letters are written as
+    Python's escapes, of which :func:`read_table` makes the letters again.
 
     Examples
     --------
@@ -183,16 +190,30 @@ def _guarded(table: Any) -> Any:
     return found
 
 
-def _with_short_meta(table: Any) -> Any:
-    """Return a table whose meta data a FITS header can hold: plain values, long names by HIERARCH."""
+def _with_texts(table: Any, change: Callable[[str], str]) -> Any:
+    """Return a table whose cells of text are changed."""
     found = table.copy()
+    for name in table.colnames:
+        column = table[name]
+        if getattr(column, "dtype", None) is not None and column.dtype.kind == "U":
+            texts = [change(v) if isinstance(v, str) else "" for v in column]  # a masked cell is none
+            held = np.ma.masked_array(texts, column.mask) if hasattr(column, "mask") else texts
+            found[name] = type(column)(held, description=column.description)
+    return found
+
+
+def _fit_for_fits(table: Any) -> Any:
+    """Return a table as FITS can hold it: texts in ASCII, meta data as plain values, long names by HIERARCH."""
+    found = _with_texts(table, ascii_text)
     found.meta = {
-        name if len(name) <= _LONGEST_KEYWORD else f"HIERARCH {name}": value
+        name if len(name) <= _LONGEST_KEYWORD else f"HIERARCH {name}": ascii_text(value)
+        if isinstance(value, str)
+        else value
         for name, value in table.meta.items()
         if isinstance(value, str | int | float | bool)
     }
     return found
 
 
-_CHANGED = {TABLE_FORMATS[".csv"]: _guarded, TABLE_FORMATS[".fits"]: _with_short_meta}
+_CHANGED = {TABLE_FORMATS[".csv"]: _guarded, TABLE_FORMATS[".fits"]: _fit_for_fits}
 """What has to be changed of a table before it is written in a format."""

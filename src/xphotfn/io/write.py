@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.io.cards import ascii_text
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.file_kinds import kind_of_content, kind_of_name, refuse_other_kind
 from xphotfn.io.on_grid import on_grid
@@ -261,7 +262,7 @@ _OF_THE_IMAGE = (
 def _identity_cards(rate_map: RateMap) -> list[Card]:
     band, header = rate_map.band, rate_map.header
     return [
-        ("OBJECT", rate_map.target or "", "target"),
+        ("OBJECT", ascii_text(rate_map.target or ""), "target"),
         ("OBS_ID", rate_map.obs_id, "observation"),
         ("INSTRUME", rate_map.instrument, "camera"),
         ("EXPIDSTR", rate_map.exposure_id, "exposure"),

@@ -8,7 +8,7 @@ from attrs import evolve
 
 from xphotfn.commands.dss import place_columns
 from xphotfn.errors import InvalidFile, InvalidRecord, UnitMismatch
-from xphotfn.io.cards import card
+from xphotfn.io.cards import card, text_of_ascii
 from xphotfn.io.fits import read_header, read_headers
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
@@ -135,7 +135,7 @@ def read_rate_map(path: str | Path) -> RateMap:
             str(path), "is no rate map that write_fits wrote: use rate_map(image, exposure_map, band=...)"
         )
     names: dict[str, Any] = {
-        "target": card(header, "OBJECT") or None,
+        "target": text_of_ascii(card(header, "OBJECT", "")) or None,
         "obs_id": str(card(header, "OBS_ID")),
         "exposure_id": str(card(header, "EXPIDSTR", "")),
         "instrument": str(card(header, "INSTRUME")),

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.engines.native.emosaic import fitting_card
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
+from xphotfn.io.cards import ascii_text
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import RateMap
 from xphotfn.io.thumbnails import picture
@@ -137,7 +138,7 @@ class LimitMap:
             ("CREATOR", "xphotfn", "program"),
             ("LIMIT", self.kind, "which limit"),
             ("LIMITOF", self.of, "what it is of, the whole of it"),
-            fitting_card("MAPNAME", self.name, "measured on"),
+            fitting_card("MAPNAME", ascii_text(self.name), "measured on"),
         ]
         match self.kind:
             case "upper limit":

@@ -226,7 +226,7 @@ def _draw_circle(ax: Any, circle: Circle, label_angle: float | None, points: flo
     if label_angle is not None:
         x, y = _on_circle(circle, label_angle)
         text = ax.annotate(
-            circle.label, (x, y), color=_CIRCLE_COLOUR, textcoords="offset points", fontsize=points,
+            circle.label, (x, y), color=_CIRCLE_COLOUR, textcoords="offset points", fontsize=points, parse_math=False,
             xytext=(2 if x >= circle.x else -2, 2 if y >= circle.y else -2),
             ha="left" if x >= circle.x else "right", va="bottom" if y >= circle.y else "top",
         )  # fmt: skip

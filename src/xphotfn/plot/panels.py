@@ -56,7 +56,7 @@ def draw_panels(figure: Any, pictures: Sequence[Picture]) -> NDArray[np.object_]
         draw(ax, item, above=above)
         _tidy(ax, is_left=place % columns == 0, is_lowest=place + columns >= len(pictures))
     if above:
-        figure.suptitle(above, fontsize=11.0)
+        figure.suptitle(above, fontsize=11.0, parse_math=False)
     return axes
 
 

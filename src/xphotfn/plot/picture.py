@@ -159,7 +159,7 @@ def draw(ax: Any, drawn: Picture, *, above: str | None = None) -> None:
     if drawn.empty is not None:
         _add_legend(ax, drawn.empty_is, points)
     title = f"{drawn.target}: {drawn.title}" if drawn.target and drawn.target != above else drawn.title
-    ax.set_title(title, **_size(points, _TITLE))
+    ax.set_title(title, parse_math=False, **_size(points, _TITLE))  # a name may hold $
     _name_axes(ax, points)
     words = (drawn.label, drawn.smoothed) if drawn.smoothed else (drawn.label,)
     _add_colour_bar(ax, image, (", " if above is None else "\n").join(words), points)

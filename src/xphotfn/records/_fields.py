@@ -2,6 +2,7 @@
 
 import math
 import re
+import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,7 @@ __all__ = (
     "non_empty",
     "not_negative",
     "of_kind",
+    "one_line",
     "one_of",
     "one_or_several",
     "pairs",
@@ -24,6 +26,8 @@ __all__ = (
     "whole",
 )
 
+_MOST_LETTERS = 200
+_NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, halves of characters, ends of lines
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*")
 
 
@@ -92,6 +96,16 @@ def non_empty(record: object, attribute: Any, value: str) -> None:
     """Refuse an empty or blank string."""
     if not value.strip():
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must not be empty")
+
+
+def one_line(record: object, attribute: Any, value: str) -> None:
+    """Refuse a name that is no line of text: empty, longer than 200 characters, with control characters in it."""
+    non_empty(record, attribute, value)
+    if len(value) > _MOST_LETTERS or any(unicodedata.category(letter) in _NO_TEXT for letter in value):
+        raise InvalidRecord(
+            f"{type(record).__name__}.{attribute.name} must be one line of text of at most {_MOST_LETTERS} characters, "
+            f"got {value[:40]!r} ({len(value)} characters)"
+        )
 
 
 def one_of(*allowed: str) -> Any:

@@ -9,7 +9,7 @@ from attrs import field, frozen
 from attrs.converters import optional
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
-from xphotfn.records._fields import non_empty, one_of, pairs
+from xphotfn.records._fields import non_empty, one_line, one_of, pairs
 from xphotfn.records._html import Html, block, facts, record_html
 from xphotfn.units import column_density_cm2, dec_deg, position_deg, quantity, ra_deg
 
@@ -159,7 +159,7 @@ class Target:
     Parameters
     ----------
     name
-        Any text.
+        One line of text, of at most 200 characters.
     kind
         ``cluster``, ``extended``, ``point``, or ``position`` where nothing is known but where it is: then any region
         that holds it is its own.
@@ -179,7 +179,7 @@ class Target:
         Anything else known of it (richness): pairs kept through to the result tables.
     """
 
-    name: str = field(converter=str, validator=non_empty)
+    name: str = field(converter=str, validator=one_line)
     kind: str = field(validator=one_of(*KINDS))
     ra_deg: float = field(converter=ra_deg)
     dec_deg: float = field(converter=dec_deg)

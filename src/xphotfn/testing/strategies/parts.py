@@ -30,7 +30,8 @@ __all__ = (
 
 CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
 WORD = st.text(alphabet=string.ascii_letters + string.digits, min_size=1, max_size=8)
-NAME = st.builds(str.__add__, st.sampled_from(string.ascii_letters), st.text(max_size=8))
+_ONE_LINE = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
+NAME = st.builds(str.__add__, st.sampled_from(string.ascii_letters), st.text(_ONE_LINE, max_size=8))
 SCALAR = st.one_of(
     st.none(), st.booleans(), st.integers(-10, 10**6), st.floats(-1e6, 1e6), st.text(max_size=8)
 )  # fmt: skip
