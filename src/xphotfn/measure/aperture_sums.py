@@ -173,13 +173,16 @@ def _chunk(
     images: tuple["_Stack", list[RowMinima]],
     overlap: Overlap,
 ) -> Iterator[Measured]:
-    discs = tuple(disc_weights(shape, *at, r) for r in radii)
-    centre = _sums(discs, images[0])
+    x, y = (np.tile(v, len(radii)) for v in at)
+    every = np.concatenate(radii)  # one radius of all positions after the other, summed at once
+    discs = disc_weights(shape, x, y, every)
+    centre = _sums(discs, len(radii), images[0])
     shown = centre
     if overlap == "exact":
-        shown = _sums(tuple(disc_weights(shape, *at, r, overlap="exact") for r in radii), images[0])
+        shown = _sums(disc_weights(shape, x, y, every, overlap="exact"), len(radii), images[0])
+    sources = discs.first(at[0].size)
     for (one, light), (other, centre_light), least in zip(shown, centre, images[1], strict=True):
-        yield Measured(one, other, minima(discs[0], least), None, (light, centre_light))
+        yield Measured(one, other, minima(sources, least), None, (light, centre_light))
 
 
 class _Stack(NamedTuple):
@@ -207,18 +210,22 @@ def _stack(maps: Sequence[MapArrays]) -> _Stack:
     return _Stack(row_sums(*images), np.array(place, dtype=np.intp))
 
 
-def _sums(discs: tuple[DiscWeights, ...], stack: _Stack) -> list[tuple[ApertureSums, RingLight]]:
-    """Return the sums of circle and ring, whose circles come first, then the core, and the rings inside the circle."""
-    source, inner, outer, *within = (table_of_sums(d, stack.images) for d in discs)
-    ring, (circle, low, high, *inside) = outer - inner, discs
-    areas = circle.area, low.area, high.area - low.area, circle.held
+def _sums(discs: DiscWeights, count: int, stack: _Stack) -> list[tuple[ApertureSums, RingLight]]:
+    """Return the sums of circle and ring of positions, one of ``count`` radii after the other.
+
+    The circles come first, then the edges of the ring, then the core, and the rings inside the circle.
+    """
+    images = stack.images.before.shape[1]
+    source, inner, outer, *within = table_of_sums(discs, stack.images).reshape(count, -1, images)
+    (circle, low, high, *inside), held = (v.reshape(count, -1) for v in (discs.area, discs.held))
+    ring, areas = outer - inner, (circle, low, high - low, held[0])
     steps, parts = within[1:], inside[1:]
     rings = np.diff([*steps, source], axis=0, prepend=0.0)
-    ring_areas = np.diff([*(d.area for d in parts), circle.area], axis=0, prepend=0.0)
+    ring_areas = np.diff([*parts, circle], axis=0, prepend=0.0)
     found = []
     for place in stack.place:
         around = (ring[:, n] for n in place[[0, 1, 2, 4]])
-        core = ratio(within[0][:, place[2]], inside[0].area) if within else np.full(circle.area.size, np.nan)
+        core = ratio(within[0][:, place[2]], inside[0]) if within else np.full(circle.size, np.nan)
         sums = ApertureSums._make((*(source[:, n] for n in place), *around, *areas, core))
         counts, exposure, weights = (rings[:, :, n] for n in place[[0, 1, 4]])
         found.append((sums, ring_light(counts, weights, ring_areas, exposure)))

@@ -103,12 +103,14 @@ def solve_increasing(
     low: Floats,
     high: Floats,
     start: Floats,
+    *,
+    last_step: float = 1e-9,
 ) -> Floats:
     """Return the roots of increasing functions, one per element, by Newton's method kept inside a bracket.
 
     ``function(x, which)`` gives value and slope of the elements numbered ``which`` at ``x``. A step that leaves the
     bracket becomes a bisection; after 40 rounds every step is one, so the bracket halves until it is done. A step of
-    Newton below 1e-9 of x is the last: what is left is of the order of its square.
+    Newton below ``last_step`` of x is the last: what is left is of the order of its square.
     """
     low, high = np.array(low), np.array(high)
     x = np.clip(start, low, high)
@@ -124,7 +126,7 @@ def solve_increasing(
         inside = (new >= low[which]) & (new <= high[which]) & np.isfinite(slope) & (step < ROUNDS_OF_NEWTON)
         new = np.where(value == 0, old, np.where(inside, new, middle))
         x[which] = new
-        close = np.abs(new - old) <= np.where(inside, 1e-9, 1e-15) * np.abs(new)
+        close = np.abs(new - old) <= np.where(inside, last_step, 1e-15) * np.abs(new)
         which = which[~(close | (value == 0))]
         if which.size == 0:
             break

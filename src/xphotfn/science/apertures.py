@@ -49,6 +49,14 @@ class DiscWeights(NamedTuple):
         whole = np.bincount(self.run_disc, weights=self.run_stop - self.run_start, minlength=size)
         return np.asarray(whole + np.bincount(self.rim_disc, weights=self.rim_weight, minlength=size))
 
+    def first(self, size: int) -> "DiscWeights":
+        """Return the first circles, ``size`` of them."""
+        runs, rim = (slice(int(np.searchsorted(v, size))) for v in (self.run_disc, self.rim_disc))
+        lines = self.run_disc[runs], self.run_row[runs], self.run_start[runs], self.run_stop[runs]
+        return DiscWeights(
+            self.shape, self.area[:size], *lines, self.rim_disc[rim], self.rim_pixel[rim], self.rim_weight[rim]
+        )
+
     def pixels(self) -> tuple[Index, Index, Floats]:
         """Return circle, flat pixel index and weight of every pixel, in no particular order."""
         length = self.run_stop - self.run_start

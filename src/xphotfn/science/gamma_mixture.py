@@ -33,6 +33,8 @@ NEGLIGIBLE = 50.0  # terms below exp(-50) of the largest are left out
 BLOCK = 320  # terms that one polynomial holds: its values stay within a float64
 FEW = 128  # rows
 ROUNDS_OF_NEWTON = 12
+LAST_STEP = 1e-7  # of x: what such a step of Newton leaves is of the order of its square
+ROUGH = 1e-2  # the same of a mode that serves as a start
 
 
 class GammaMixture(NamedTuple):
@@ -102,42 +104,60 @@ def _factors(first: Floats, terms: int) -> Floats:
     return np.asarray(np.cumprod(ratio, axis=1).reshape(-1, first.size)[:terms])
 
 
-def _values(
-    mixture: GammaMixture, coefficients: Floats, x: Floats, derivatives: int = 0
-) -> Iterator[tuple[int, Floats, list[Floats]]]:
-    """Yield what ``sum_t w_t x^t e^-x / t!`` is made of, one block of terms after the other.
+class _Block(NamedTuple):
+    """What ``sum_t w_t x^t e^-x / t!`` is made of in one block of terms, each of shape (rows,).
 
-    Each block gives the number of its first term, the logarithm of ``x^a e^-x / a!``, and the polynomial in
-    ``y = x/s`` by Horner's rule with its first derivatives, each divided by the factorial of its order. A polynomial
-    that overflows belongs to a block so far below x that it adds nothing: 0 then.
+    ``log_unit`` is the logarithm of ``x^a e^-x / a!`` with a the first t of the block, whose number is ``begin``. With
+    j the place within the block and ``y = x/s``, ``moments`` are the sums of ``w_j y^j`` times 1, j and j (j - 1),
+    and ``tail`` is that of the ``W_j y^j``.
     """
-    log_x = np.log(np.maximum(x, 1e-300))
-    for begin in range(0, coefficients.shape[0], BLOCK):
-        start = mixture.first + begin
+
+    begin: int
+    log_unit: Floats
+    moments: list[Floats]
+    tail: Floats
+
+
+def _blocks(mixture: GammaMixture, x: Floats, orders: int) -> Iterator[_Block]:
+    """Yield one block of terms after the other, with that many moments.
+
+    A polynomial that overflows belongs to a block so far below x that it adds nothing: 0 then.
+    """
+    log_x, terms = np.log(np.maximum(x, 1e-300)), mixture.weight.shape[0]
+    for begin in range(0, terms, BLOCK):
+        start, part = mixture.first + begin, slice(begin, begin + BLOCK)
         with np.errstate(over="ignore", invalid="ignore"):
-            found = _horner(coefficients[begin : begin + BLOCK], x / (start + BLOCK / 2), derivatives)
-        if coefficients.shape[0] > BLOCK:
+            work = _all_powers if x.size < FEW else _horner
+            found = work(mixture.weight[part], mixture.above[part], x / (start + BLOCK / 2), orders)
+        if terms > BLOCK:
             fits = np.all(np.isfinite(found), axis=0)
             found = [np.where(fits, value, 0.0) for value in found]
-        yield begin, start * log_x - x - special.gammaln(start + 1), found
+        yield _Block(begin, start * log_x - x - special.gammaln(start + 1), found[:-1], found[-1])
 
 
-def _horner(coefficients: Floats, y: Floats, derivatives: int) -> list[Floats]:
-    """Return polynomials and their derivatives over the factorials of their orders, one row of coefficients a power."""
-    if y.size < FEW:  # one step for each power would cost more than all powers at once
-        found, powers = [], np.exp(np.arange(coefficients.shape[0])[:, None] * np.log(np.maximum(y, 1e-300)))
-        for order in range(derivatives + 1):
-            found.append(np.sum(coefficients[order:] * powers[: max(powers.shape[0] - order, 0)], axis=0))
-            coefficients = coefficients * ((np.arange(coefficients.shape[0]) - order) / (order + 1))[:, None]
-        return found
-    found = [np.zeros_like(y) for _ in range(derivatives + 1)]
-    for row in coefficients[::-1]:
-        for order in range(derivatives, 0, -1):
+def _all_powers(weight: Floats, above: Floats, y: Floats, orders: int) -> list[Floats]:
+    """Return moments and tail from all powers at once: of few rows, one step for each power would cost more."""
+    powers = np.exp(_PLACES[: weight.shape[0]] * np.log(np.maximum(y, 1e-300)))
+    return [*(_FACTORS[:orders, : weight.shape[0]] @ (weight * powers)), np.add.reduce(above * powers)]
+
+
+_PLACES = np.arange(float(BLOCK))[:, None]
+_FACTORS = np.vstack([np.ones(BLOCK), np.arange(BLOCK), np.arange(BLOCK) * np.arange(-1.0, BLOCK - 1)])
+
+
+def _horner(weight: Floats, above: Floats, y: Floats, orders: int) -> list[Floats]:
+    """Return moments and tail by Horner's rule, one row of coefficients a power; moments are scaled derivatives."""
+    tail, found = np.zeros_like(y), [np.zeros_like(y) for _ in range(orders)]
+    for row, cumulated in zip(weight[::-1], above[::-1], strict=True):
+        for order in range(orders - 1, 0, -1):
             found[order] *= y
             found[order] += found[order - 1]
         found[0] *= y
         found[0] += row
-    return found
+        tail *= y
+        tail += cumulated
+    scales: tuple[Floats | float, ...] = 1.0, y, 2 * y * y
+    return [*(value * scale for value, scale in zip(found, scales, strict=False)), tail]
 
 
 def mixture_survival(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats]:
@@ -145,23 +165,37 @@ def mixture_survival(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats]:
 
     ``P = Q(t0, x) + sum_t W_t x^t e^-x / t!``: one incomplete gamma function per row, whatever the number of terms.
     """
-    survival = np.where(mixture.first > 0, special.gammaincc(np.maximum(mixture.first, 1.0), x), 0.0)
-    density = np.zeros_like(x)
-    blocks = zip(_values(mixture, mixture.above, x), _values(mixture, mixture.weight, x), strict=True)
-    for (_, log_unit, (above,)), (_, _, (weight,)) in blocks:
+    survival, density = _shared_survival(mixture, x), np.zeros_like(x)
+    for _, log_unit, (value,), tail in _blocks(mixture, x, 1):
         unit = np.exp(log_unit)
-        survival += unit * above
-        density += unit * weight
+        survival += unit * tail
+        density += unit * value
     return survival, density
+
+
+def _shared_survival(mixture: GammaMixture, x: Floats) -> Floats:
+    """Return the part of P(X > x) that all terms have in common, ``Q(t0, x)``."""
+    return np.where(mixture.first > 0, special.gammaincc(np.maximum(mixture.first, 1.0), x), 0.0)
+
+
+def _survival_and_slope(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats, Floats]:
+    """Return P(X > x), the density, and the first derivative of its logarithm; NaN where the density underflows."""
+    survival, density, mean = _shared_survival(mixture, x), np.zeros_like(x), np.zeros_like(x)
+    for begin, log_unit, (value, step), tail in _blocks(mixture, x, 2):
+        unit = np.exp(log_unit)
+        survival += unit * tail
+        density += unit * value
+        mean += unit * (begin * value + step)
+    with np.errstate(all="ignore"):
+        return survival, density, (mixture.first + mean / density) / x - 1
 
 
 def mixture_density(mixture: GammaMixture, x: Floats) -> tuple[Floats, Floats, Floats]:
     """Return ln of the density at ``x``, its first derivative, and minus its second derivative."""
     logs, steps, squares = [], [], []
-    for begin, log_unit, (value, first, second) in _values(mixture, mixture.weight, x, derivatives=2):
-        y = x / (mixture.first + begin + BLOCK / 2)
+    for begin, log_unit, (value, first, second), _ in _blocks(mixture, x, 3):
         some = np.where(value > 0, value, 1.0)
-        step, pairs = y * first / some, 2 * y * y * second / some
+        step, pairs = first / some, second / some
         with np.errstate(divide="ignore"):
             logs.append(np.where(value > 0, np.log(value) + log_unit, -np.inf))
         steps.append(begin + step)
@@ -193,8 +227,11 @@ def mixture_quantile(mixture: GammaMixture, probability: Floats, start: Floats |
     return solve_increasing(function, np.zeros_like(high), high * (1 + 1e-9), start)
 
 
-def mixture_mode(mixture: GammaMixture) -> Floats:
-    """Return the x of the largest density; 0 where the density falls from the start."""
+def mixture_mode(mixture: GammaMixture, *, last_step: float = 1e-9) -> Floats:
+    """Return the x of the largest density; 0 where the density falls from the start.
+
+    It is good to the square of ``last_step``, a part of x.
+    """
     terms = mixture.weight.shape[0]
     second = mixture.weight[1] / (BLOCK / 2) if terms > 1 else np.zeros_like(mixture.first)  # w_1 where first is 0
     falls = (mixture.first == 0) & (second <= mixture.weight[0])
@@ -206,31 +243,33 @@ def mixture_mode(mixture: GammaMixture) -> Floats:
 
     low = np.where(falls, 1e-300, np.maximum(mixture.first, 1e-300))
     start = np.clip(mixture.mean - mixture.variance / mixture.mean, 0.1 * mixture.mean, high)
-    return np.where(falls, 0.0, solve_increasing(function, low, np.where(falls, low, high), start))
+    return np.where(falls, 0.0, solve_increasing(function, low, np.where(falls, low, high), start, last_step=last_step))
 
 
 def mixture_shortest(mixture: GammaMixture, confidence: Floats) -> tuple[Floats, Floats]:
     """Return the shortest interval of a probability, the interval of highest posterior density."""
-    mode = mixture_mode(mixture)
-    low, high = np.zeros_like(mode), np.zeros_like(mode)
+    mode = mixture_mode(mixture, last_step=ROUGH)
+    low, high, inner = np.zeros_like(mode), np.zeros_like(mode), np.ones(mode.size, dtype=bool)
     rows = np.flatnonzero(mixture.first == 0)  # elsewhere the density at 0 is 0
-    start = mixture.rows(rows)
-    high[rows] = mixture_quantile(start, confidence[rows])
-    with np.errstate(divide="ignore"):
-        falls = np.log(start.weight[0]) >= mixture_density(start, high[rows])[0]
-    inner = np.ones(mode.size, dtype=bool)
-    inner[rows[falls]] = False
+    if rows.size:
+        start = mixture.rows(rows)
+        high[rows] = mixture_quantile(start, confidence[rows])
+        with np.errstate(divide="ignore"):
+            inner[rows] = np.log(start.weight[0]) < mixture_density(start, high[rows])[0]
     rows = np.flatnonzero(inner)
-    part = mixture.rows(rows), confidence[rows], mode[rows]
-    low[rows], high[rows], done = _level_pair(*part)
+    low[rows], high[rows], done = _level_pair(mixture.rows(rows), confidence[rows], mode[rows])
     rest = rows[~done]
     if rest.size:
-        low[rest], high[rest] = _bracketed_pair(mixture.rows(rest), confidence[rest], mode[rest])
+        part = mixture.rows(rest)
+        low[rest], high[rest] = _bracketed_pair(part, confidence[rest], mixture_mode(part))
     return low, high
 
 
 def _level_pair(mixture: GammaMixture, confidence: Floats, mode: Floats) -> tuple[Floats, Floats, NDArray[np.bool_]]:
-    """Return the points of equal density that hold the confidence, by Newton's method, and where it found them."""
+    """Return the points of equal density that hold the confidence, by Newton's method, and where it found them.
+
+    The mode need not be exact: it gives the start, and what neither point may step across.
+    """
     log_top, _, bend = mixture_density(mixture, mode)
     width = 1 / np.sqrt(np.maximum(bend, 1e-300))
     share = confidence / (np.exp(log_top) * width * np.sqrt(2 * np.pi))  # of a normal density with this top
@@ -238,24 +277,25 @@ def _level_pair(mixture: GammaMixture, confidence: Floats, mode: Floats) -> tupl
     skew = z * z / 3
     low = np.clip(mode - z * width + skew, 0.1 * mode, 0.95 * mode)
     high = np.maximum(mode + z * width + skew, mode + 0.05 * width)
-    done = np.zeros(mode.size, dtype=bool)
+    done, both = np.zeros(mode.size, dtype=bool), mixture.rows(np.tile(np.arange(mode.size), 2))
     for _ in range(ROUNDS_OF_NEWTON):
         which = np.flatnonzero(~done)
         if which.size == 0:
             break
-        part, x, y, top = mixture.rows(which), low[which], high[which], mode[which]
-        at_x, at_y = (mixture_survival(part, v) for v in (x, y))
-        slopes = mixture_density(part, x)[1], mixture_density(part, y)[1]
+        x, y, top = low[which], high[which], mode[which]
+        part = both.rows(np.concatenate([which, which + mode.size]))
+        found = _survival_and_slope(part, np.concatenate([x, y]))
+        (above_x, above_y), (at_x, at_y), (slope_x, slope_y) = (v.reshape(2, -1) for v in found)
         with np.errstate(all="ignore"):
-            mass, level = at_x[0] - at_y[0] - confidence[which], np.log(at_x[1]) - np.log(at_y[1])
-            determinant = at_x[1] * slopes[1] - at_y[1] * slopes[0]
-            step_x = (mass * slopes[1] + level * at_y[1]) / determinant
-            step_y = (level * at_x[1] + mass * slopes[0]) / determinant
+            mass, level = above_x - above_y - confidence[which], np.log(at_x) - np.log(at_y)
+            determinant = at_x * slope_y - at_y * slope_x
+            step_x = (mass * slope_y + level * at_y) / determinant
+            step_y = (level * at_x + mass * slope_x) / determinant
         good = np.isfinite(step_x) & np.isfinite(step_y)  # the others are left to the search that cannot fail
-        new_x = np.where(good, np.clip(x + step_x, 0.2 * x, 0.5 * (x + top)), x)
-        new_y = np.where(good, np.clip(y + step_y, 0.5 * (y + top), 3 * y), y)
+        new_x = np.where(good, np.minimum(np.maximum(x + step_x, 0.2 * x), 0.5 * (x + top)), x)
+        new_y = np.where(good, np.minimum(np.maximum(y + step_y, 0.5 * (y + top)), 3 * y), y)
         low[which], high[which] = new_x, new_y
-        done[which] = good & (np.abs(new_x - x) <= 1e-9 * x) & (np.abs(new_y - y) <= 1e-9 * y)
+        done[which] = good & (np.abs(new_x - x) <= LAST_STEP * x) & (np.abs(new_y - y) <= LAST_STEP * y)
     return low, high, done
 
 

@@ -170,13 +170,13 @@ def of_on_off(
 
     def over_chunks(*flat: Floats) -> tuple[Floats, ...]:
         whole = np.floor(flat[0] + SAME)
-        found = _of_whole(function, outputs, (whole, *flat[1:]))
         part = np.flatnonzero(flat[0] - whole > SAME)
-        if part.size:
-            above = _of_whole(function, outputs, (whole[part] + 1, *(v[part] for v in flat[1:])))
-            for result, other in zip(found, above, strict=True):
-                result[part] += (flat[0] - whole)[part] * (other - result[part])
-        return found
+        both = (np.concatenate([v, v[part]]) for v in flat[1:])
+        found = _of_whole(function, outputs, (np.concatenate([whole, whole[part] + 1]), *both))
+        results = tuple(v[: whole.size] for v in found)
+        for result, other in zip(results, (v[whole.size :] for v in found), strict=True):
+            result[part] += (flat[0] - whole)[part] * (other - result[part])
+        return results
 
     return over_valid(over_chunks, outputs, *measured, level)
 
