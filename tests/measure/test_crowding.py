@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies as st
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
 from xphotfn.measure.aperture_crowding import in_the_ring, light_in_circles
-from xphotfn.measure.aperture_positions import Sky
+from xphotfn.measure.aperture_positions import SkyPositions
 from xphotfn.measure.aperture_psf import MapLight
 from xphotfn.measure.apertures import ApertureFlag, photometry
 from xphotfn.records.band import Band
@@ -23,7 +23,7 @@ PIXEL = GRID.pixel_deg * 3600
 def sky_at(ra, dec, radius, inner, outer):
     n = np.size(ra)
     sizes = (np.broadcast_to(np.asarray(v, dtype=float) / 3600, n) for v in (radius, inner, outer))
-    return Sky(np.asarray(ra, float), np.asarray(dec, float), *sizes, {})
+    return SkyPositions(np.asarray(ra, float), np.asarray(dec, float), *sizes, {})
 
 
 @settings(max_examples=20)

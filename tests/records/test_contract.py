@@ -117,7 +117,7 @@ RATE_MAPS_OF_ONE_IMAGE = st.builds(
 )
 
 LEAVES = st.builds(nodes.Integer, value=WHOLE) | st.builds(nodes.Column, name=st.sampled_from(("PI", "TIME", "X")))
-ITEMS = st.builds(nodes.Exactly, value=LEAVES) | st.builds(nodes.Interval, lo=LEAVES, hi=LEAVES)
+ITEMS = st.builds(nodes.Exactly, value=LEAVES) | st.builds(nodes.Range, lo=LEAVES, hi=LEAVES)
 FLARES = st.builds(
     FlareChoice,
     kind=st.sampled_from(("auto", "keep", "quiet")),
@@ -427,7 +427,7 @@ COMMANDS = (
 NODES = (
     case(nodes.Integer, st.builds(nodes.Integer, value=WHOLE, base=st.sampled_from((10, 16))), {"value": -1}),
     case(nodes.Real, st.builds(nodes.Real, value=st.floats(0.5, 99)), {"value": float("inf")}),
-    case(nodes.Truth, st.builds(nodes.Truth, value=FLAGS), None),
+    case(nodes.Boolean, st.builds(nodes.Boolean, value=FLAGS), None),
     case(nodes.Column, st.builds(nodes.Column, name=st.sampled_from(("PI", "TIME"))), {"name": "in"}),
     case(nodes.Symbol, st.builds(nodes.Symbol, name=st.sampled_from(("PI", "XMMEA_EM"))), {"name": "pi"}),
     case(nodes.Unary, st.builds(nodes.Unary, operator=st.sampled_from("-!"), operand=LEAVES), {"operator": "+"}),
@@ -443,8 +443,8 @@ NODES = (
     ),
     case(nodes.Exactly, st.builds(nodes.Exactly, value=LEAVES), None),
     case(
-        nodes.Interval,
-        st.builds(nodes.Interval, lo=LEAVES, hi=LEAVES, lo_closed=FLAGS, hi_closed=FLAGS),
+        nodes.Range,
+        st.builds(nodes.Range, lo=LEAVES, hi=LEAVES, lo_closed=FLAGS, hi_closed=FLAGS),
         {"lo": None, "lo_closed": False},
     ),
     case(

@@ -8,7 +8,7 @@ from scipy import ndimage, optimize, stats
 
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.detection.background import fit_background
-from xphotfn.science.detection.fit import Shape, Source, Window, errors_of, fit_sources, light_of_source
+from xphotfn.science.detection.fit import FittedSource, Shape, Window, errors_of, fit_sources, light_of_source
 from xphotfn.science.detection.likelihood import detection_likelihood, expected_false, extent_likelihood
 from xphotfn.science.detection.maps import EllipticalSpread, SearchMap, shape_at
 from xphotfn.science.detection.objects import joined_pieces
@@ -114,8 +114,8 @@ def _window():
     window = Window(*(np.zeros((2, 625)) for _ in range(3)), np.array([x, x + 2]), np.array([y, y - 1]))
     window = window._replace(exposure=np.full((2, 625), 1000.0), background=np.full((2, 625), 0.3))
     truth = (
-        Source(-2.0, 1.0, 0.0, np.array([0.3, 0.1]), False, shape),
-        Source(3.5, -1.0, step_of(12.0), np.array([0.4, 0.3]), True, shape),
+        FittedSource(-2.0, 1.0, 0.0, np.array([0.3, 0.1]), False, shape),
+        FittedSource(3.5, -1.0, step_of(12.0), np.array([0.4, 0.3]), True, shape),
     )
     model = window.background + sum(
         window.exposure * light_of_source(window, s).value * s.rates[:, None] for s in truth
@@ -206,13 +206,13 @@ def test_the_long_axis_lies_across_the_direction_to_the_optical_axis():
     shape = shape_at([item], 140.0, 75.0, 0.0)  # to the right of the axis
     y, x = (v.ravel().astype(float) for v in np.indices(GRID.shape))
     window = Window(*(np.zeros((1, x.size)) for _ in range(3)), x[None], y[None])
-    light = light_of_source(window, Source(140.0, 75.0, 0.0, np.ones(1), False, shape)).value.reshape(GRID.shape)
+    light = light_of_source(window, FittedSource(140.0, 75.0, 0.0, np.ones(1), False, shape)).value.reshape(GRID.shape)
     across, along = light[75 - 4, 140], light[75, 140 - 4]
     assert across > 1.5 * along
     assert shape_at([item], 140.0, 75.0, step_of(60.0)).stretch[0] == pytest.approx(np.eye(2), abs=0.12)
     steps = np.arange(-200.0, 201.0)
     big = Window(*(np.zeros((1, 401**2)) for _ in range(3)), np.tile(steps, 401)[None] + 140, np.repeat(steps, 401)[None] + 75)  # fmt: skip  # noqa: E501
-    assert light_of_source(big, Source(140.0, 75.0, 0.0, np.ones(1), False, shape)).value.sum() == pytest.approx(
+    assert light_of_source(big, FittedSource(140.0, 75.0, 0.0, np.ones(1), False, shape)).value.sum() == pytest.approx(
         1, abs=0.02
     )
 

@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
-from xphotfn.cli.group import Command
+from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import check_output, show, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import measured_places
@@ -51,7 +51,7 @@ def _told(table: Any, names: Any, shown: Sequence[str], given: dict[str, Any]) -
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Measure hardness ratios at positions.",
     examples=(
         "xphotfn hardness xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec",
@@ -92,7 +92,7 @@ def hardness(place: Path, positions: Path | None, confidence: float | None, prio
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Measure upper limits at positions.",
     examples=(
         "xphotfn limits xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec",

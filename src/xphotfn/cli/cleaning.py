@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.group import DONE_IN_PART, Command
+from xphotfn.cli.group import DONE_IN_PART, CliCommand
 from xphotfn.cli.observations import say_left_out
 from xphotfn.cli.output import check_output, print_json, say, tell, wants_progress, write_table
 from xphotfn.cli.running import engine_named
@@ -35,7 +35,7 @@ def _say_sources(path: str, sources: Path | None) -> None:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Make event lists without flares.",
     examples=("xphotfn clean xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits --goal quiet -o cleaned",),
 )
@@ -147,7 +147,7 @@ def _lists(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Make the light curve of an event list.",
     examples=(
         "xphotfn lightcurve xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits",

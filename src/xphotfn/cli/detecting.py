@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.group import Command
+from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import print_json, print_rows, say
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.errors import InvalidRecord
@@ -19,7 +19,7 @@ _SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Find the sources of images and exposure maps.",
     examples=(
         "xphotfn detect xphotfn-demo/store --band 0.5-2.0keV -o sources.reg",

@@ -6,7 +6,7 @@ from types import ModuleType
 import click
 
 from xphotfn.cli import options as shared
-from xphotfn.cli.group import DONE_IN_PART, Command
+from xphotfn.cli.group import DONE_IN_PART, CliCommand
 from xphotfn.cli.output import say, wants_progress
 from xphotfn.errors import XphotfnError
 
@@ -14,7 +14,7 @@ __all__ = ("fetch",)
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Download an observation from the archive.",
     examples=("xphotfn fetch 0404910601 -o data", "xphotfn fetch 0404910601 0201903501 -o data --product '*IEVLI*'"),
 )

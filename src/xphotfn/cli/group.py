@@ -13,7 +13,7 @@ import click
 from xphotfn.cli.output import printable, say
 from xphotfn.errors import XphotfnError
 
-__all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "Command", "Group", "as_options")
+__all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "CliCommand", "Group", "as_options")
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 MISTAKE = 1
@@ -77,7 +77,7 @@ def _write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> 
             formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in examples))
 
 
-class Command(click.Command):
+class CliCommand(click.Command):
     """A command whose help ends with examples."""
 
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.group import Command
+from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import tell, wants_progress
 from xphotfn.cli.places import maps_of, product_of, run_of, unique
 from xphotfn.cli.positions import pair_of
@@ -21,7 +21,7 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Draw a map into a picture.",
     examples=(
         "xphotfn view xphotfn-demo/combined_rate.fits -o combined.png --cross-hair 52.31,-33.72 --smooth 8arcsec",
@@ -116,7 +116,7 @@ def _chosen(folder: Path, which: dict[str, str | None], run: str | None) -> Any:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Write a report as web pages.",
     examples=("xphotfn report xphotfn-demo/store -o report",),
 )

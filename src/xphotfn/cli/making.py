@@ -8,7 +8,7 @@ import click
 from attrs import evolve
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.group import DONE_IN_PART, Command
+from xphotfn.cli.group import DONE_IN_PART, CliCommand
 from xphotfn.cli.observations import file_rows, say_left_out, searched
 from xphotfn.cli.output import print_json, print_rows, say, show, tell
 from xphotfn.cli.running import engine_named, run_plan
@@ -19,7 +19,7 @@ __all__ = ("find", "image", "plan", "run", "shims", "task")
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="List the observations under a folder.",
     examples=(
         "xphotfn find xphotfn-demo/data",
@@ -90,7 +90,7 @@ def _bands(exposure: Any, kind: str) -> str:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Show what would run; nothing runs.",
     examples=(
         "xphotfn plan xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin",
@@ -121,7 +121,7 @@ def plan(root: Path, as_json: bool, script: bool, **options: Any) -> None:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Make images, exposure maps and mosaics.",
     examples=(
         "xphotfn run xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin --store xphotfn-demo/store",
@@ -151,7 +151,7 @@ def run(root: Path, as_json: bool, **options: Any) -> None:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Make an image from an event list.",
     examples=("xphotfn image xphotfn-demo/data/0999990101/0999990101_mos1_clean_evts.fits -o mos1_soft.fits",),
 )
@@ -191,7 +191,7 @@ def image(events: Path, band: str, output: Path, bin_size: int, engine: str, ove
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Run a SAS task without SAS.",
     examples=(
         "xphotfn task sasversion",
@@ -218,7 +218,7 @@ def task(ctx: click.Context, words: tuple[str, ...]) -> None:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Install programs named as SAS's tasks.",
     examples=("xphotfn shims xphotfn-bin",),
 )

@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
-from xphotfn.cli.group import Command, as_options
+from xphotfn.cli.group import CliCommand, as_options
 from xphotfn.cli.output import check_output, say, show, tell, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import measured_places
@@ -26,7 +26,7 @@ _SHOWN = ("name", "ra", "dec", "obs_id", "exposure_id", "instrument", "band", "c
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Measure signal-to-noise of targets.",
     examples=(
         "xphotfn snr xphotfn-demo/data --ra 52.31 --dec -33.72 --radius 3arcmin --store xphotfn-demo/store",
@@ -172,7 +172,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Measure positions on every map.",
     examples=(
         "xphotfn photometry xphotfn-demo/store --ra 52.31 --dec -33.72 --radius 20arcsec",

@@ -9,7 +9,7 @@ from xphotfn.cli import values
 from xphotfn.cli.output import say
 from xphotfn.errors import InvalidRecord, UnitMismatch, XphotfnError
 
-__all__ = ("asked_position", "is_asked", "measured_places", "pair_of")
+__all__ = ("asked_position", "measured_places", "pair_of")
 
 
 def is_asked(ra: str | None, dec: str | None, name: str | None) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.group import Command
+from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import check_output, say, show, write_table
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import measured_field, sample_of
@@ -32,7 +32,7 @@ def _maps_of_one(root: Path, options: dict[str, Any], command: str) -> tuple[Any
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Measure the surface brightness in rings.",
     examples=(
         "xphotfn profile xphotfn-demo/data --ra 52.31 --dec -33.72 --step 20arcsec --outer 3arcmin "
@@ -96,7 +96,7 @@ def profile(
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Find the X-ray peak near a position.",
     examples=(
         "xphotfn peak xphotfn-demo/data --ra 52.31 --dec -33.72 --store xphotfn-demo/store",

@@ -9,7 +9,7 @@ from xphotfn.cli import values
 from xphotfn.cli.output import say, wants_progress
 from xphotfn.errors import InvalidRecord, XphotfnError
 
-__all__ = ("engine_named", "run_plan", "scheduler_at")
+__all__ = ("engine_named", "run_plan")
 
 _LOCAL = ("threads", "synchronous")
 _CONNECT_S = 5

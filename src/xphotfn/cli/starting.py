@@ -6,7 +6,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared
-from xphotfn.cli.group import Command
+from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import as_table, say, tell, write_table
 
 __all__ = ("completion", "demo")
@@ -19,7 +19,7 @@ _HOW = {
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Simulate data of known truth and measure it.",
     examples=("xphotfn demo",),
 )
@@ -62,7 +62,7 @@ def _write_tables(folder: Path) -> None:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Print the completion script of a shell.",
     examples=("xphotfn completion bash",),
 )

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from xphotfn.cli import options as shared
-from xphotfn.cli.group import DONE_IN_PART, Command
+from xphotfn.cli.group import DONE_IN_PART, CliCommand
 from xphotfn.cli.output import print_json, print_rows, tell
 from xphotfn.cli.places import is_store
 from xphotfn.errors import UnitMismatch
@@ -14,7 +14,7 @@ __all__ = ("explain", "prune", "runs", "verify")
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Show how products were made.",
     examples=("xphotfn explain xphotfn-demo/store/products/*/*/*_mosaic_img.fits",),
 )
@@ -47,7 +47,7 @@ def _products_in(named: str) -> list[str]:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="List the runs of a store.",
     examples=("xphotfn runs xphotfn-demo/store",),
 )
@@ -79,7 +79,7 @@ def _several(names: list[str]) -> str:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Check every product of a store.",
     examples=(
         "xphotfn verify xphotfn-demo/store",
@@ -107,7 +107,7 @@ def verify(store: Path, remove: bool, as_json: bool) -> None:
 
 
 @click.command(
-    cls=Command,
+    cls=CliCommand,
     short_help="Remove what no run needs.",
     examples=("xphotfn prune xphotfn-demo/store --dry-run",),
 )

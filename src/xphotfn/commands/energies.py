@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from xphotfn.commands.dss import Bounds, constant, ranges_of_items
-from xphotfn.commands.selection import Chain, Column, Expression, Membership, Truth, Unary, columns, parse, parts_of
+from xphotfn.commands.selection import Boolean, Chain, Column, Expression, Membership, Unary, columns, parse, parts_of
 from xphotfn.errors import ExpressionError
 from xphotfn.records.energies import ALL_PI, NO_PI, Energies, PiRanges
 
@@ -100,7 +100,7 @@ def read_selection(text: str) -> Expression:
 
 def _seen(node: Expression) -> _Seen:
     match node:
-        case Truth(value=value):
+        case Boolean(value=value):
             return _pure(ALL_PI if value else NO_PI)
         case Chain(rest=(("&&" | "||" as operator, _), *_)):
             parts = [_seen(part) for part in parts_of(node, operator)]

@@ -8,6 +8,7 @@ from xphotfn.commands.dss import constant, ranges_of_items
 from xphotfn.commands.energies import read_selection
 from xphotfn.commands.selection import (
     FALLBACK_MACROS,
+    Boolean,
     Chain,
     Column,
     Expression,
@@ -16,7 +17,6 @@ from xphotfn.commands.selection import (
     MaskFilter,
     Membership,
     RegionFilter,
-    Truth,
     columns,
     expand_macros,
     parts_of,
@@ -128,7 +128,7 @@ def _of_text(text: str, camera: str) -> _Conditions:
 
 def _of_part(part: Expression, camera: str) -> _Conditions:
     """Return what one condition cuts; one on several things counts as the one that decides first: a place, a time."""
-    if isinstance(part, Truth) and part.value:
+    if isinstance(part, Boolean) and part.value:
         return _Conditions()
     names = {name.upper() for name in columns(part)}
     filters = {type(node) for node in walk(part)}

@@ -25,7 +25,7 @@ from xphotfn.records.outcome import Outcome
 from xphotfn.store.kernel import Work, finished, labelled_call, make, make_together
 from xphotfn.store.store import Store, digest_bytes, open_store
 
-__all__ = ("compute", "keys_of", "priorities", "products_there", "to_delayed")
+__all__ = ("compute", "products_there", "to_delayed")
 
 Observe = Callable[[str, Outcome | None], None]
 

@@ -25,7 +25,7 @@ from xphotfn.science.masks import Window, read_only, sensor_mask
 from xphotfn.science.ratemap import not_whole, rate_map
 from xphotfn.units import rate_unit
 
-__all__ = ("ExposureMap", "Image", "Product", "RateMap", "cards_of", "clear_cache", "remembered", "window_data")
+__all__ = ("ExposureMap", "Image", "Product", "RateMap", "cards_of", "remembered", "window_data")
 
 _CACHE = BoundedCache(256 * 2**20)
 _CAMERAS = tuple(camera.name for camera in INSTRUMENTS)

@@ -18,7 +18,7 @@ from xphotfn.io.on_grid import on_grid
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("HasPlanes", "check_free", "grid_cards", "publish", "write_fits", "write_image")
+__all__ = ("HasPlanes", "check_free", "publish", "write_fits", "write_image")
 
 Card = tuple[str, Any, str]
 Plane = tuple[str, NDArray[Any], str]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.measure.aperture_neighbours import OtherSources
-from xphotfn.measure.aperture_positions import Sky
+from xphotfn.measure.aperture_positions import SkyPositions
 from xphotfn.measure.aperture_psf import MapLight
 from xphotfn.science.coords import separation_deg, unit_vectors
 from xphotfn.science.encircled_energy import encircled_energy
@@ -25,7 +25,7 @@ RINGS = 8  # into which the light of a source is cut
 TINY = 1e-6  # arcsec
 
 
-def in_the_ring(sky: Sky, others: OtherSources | None) -> NDArray[np.bool_]:
+def in_the_ring(sky: SkyPositions, others: OtherSources | None) -> NDArray[np.bool_]:
     """Return whether the circle of another position, which is not masked, reaches into the background ring."""
     from scipy.spatial import cKDTree
 
@@ -87,7 +87,7 @@ class Wings(NamedTuple):
     beyond_share: NDArray[np.bool_]
 
 
-def under_wings(columns: dict[str, Any], sky: Sky, light: MapLight, others: OtherSources | None) -> Wings:
+def under_wings(columns: dict[str, Any], sky: SkyPositions, light: MapLight, others: OtherSources | None) -> Wings:
     """Return where the light of brighter positions matters to the net counts, of faint ones to their error.
 
     A source of net counts n, of which its own circle holds the part F(r), gives a circle of radius r at a distance d
@@ -128,7 +128,7 @@ def _chord(arcsec: float) -> float:
     return float(2 * np.sin(min(np.deg2rad(arcsec / 3600), np.pi) / 2))
 
 
-def _apart(sky: Sky, one: int, other: NDArray[np.intp]) -> Floats:
+def _apart(sky: SkyPositions, one: int, other: NDArray[np.intp]) -> Floats:
     return 3600 * separation_deg(sky.ra[one], sky.dec[one], sky.ra[other], sky.dec[other])
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.measure.aperture_positions import Sky, angles_deg
+from xphotfn.measure.aperture_positions import SkyPositions, angles_deg
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
@@ -66,7 +66,7 @@ class Patch(NamedTuple):
     free: NDArray[np.bool_] | None
 
 
-def circles_of(neighbours: Any, sky: Sky) -> tuple[Region, ...]:
+def circles_of(neighbours: Any, sky: SkyPositions) -> tuple[Region, ...]:
     """Return the regions of neighbours in the forms that :func:`~xphotfn.measure.apertures.photometry` takes.
 
     Raises
@@ -95,7 +95,9 @@ def circles_of(neighbours: Any, sky: Sky) -> tuple[Region, ...]:
     return found
 
 
-def other_sources(grid: PixelGrid, field: Field | None, circles: Sequence[Region], sky: Sky) -> OtherSources | None:
+def other_sources(
+    grid: PixelGrid, field: Field | None, circles: Sequence[Region], sky: SkyPositions
+) -> OtherSources | None:
     """Return the sources of a field, and further circles, on a grid; None where there is none.
 
     The regions of the field's target (its match, and those kept with it) count as one source: where one of them holds
@@ -149,14 +151,14 @@ def _several(regions: Sequence[PixelShape], lists: Sequence[int], at: tuple[floa
     return bool(np.any(same_list | ~holds(regions[nearest], x, y)))
 
 
-def _at_centre(grid: PixelGrid, field: Field | None, at: tuple[Floats, Floats], sky: Sky) -> NDArray[np.bool_]:
+def _at_centre(grid: PixelGrid, field: Field | None, at: tuple[Floats, Floats], sky: SkyPositions) -> NDArray[np.bool_]:
     if field is None or field.centre_ra_deg is None or field.centre_dec_deg is None:
         return np.zeros(sky.ra.size, dtype=bool)
     x0, y0 = deg_to_pix(grid, field.centre_ra_deg, field.centre_dec_deg)
     return np.asarray(np.hypot(at[0] - x0, at[1] - y0) < sky.radius / grid.pixel_deg)
 
 
-def patches(grid: PixelGrid, others: OtherSources | None, sky: Sky) -> Iterator[Patch]:
+def patches(grid: PixelGrid, others: OtherSources | None, sky: SkyPositions) -> Iterator[Patch]:
     """Yield all positions in groups that share a mask, each with the part of the images that its circles need."""
     x, y = deg_to_pix(grid, sky.ra, sky.dec)
     places = x, y, sky.outer / grid.pixel_deg

@@ -15,13 +15,13 @@ from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import background_ring
 from xphotfn.units import positions_deg, quantity
 
-__all__ = ("Sky", "angles_deg", "crowded", "part_of", "sky_of")
+__all__ = ("SkyPositions", "angles_deg", "crowded", "part_of", "sky_of")
 
 Floats = NDArray[np.float64]
 WIDEST_DEG = 20.0  # radius of the widest ring; a camera sees half a degree
 
 
-class Sky(NamedTuple):
+class SkyPositions(NamedTuple):
     """Positions and radii in degrees, shape (n,); ``given`` holds the other columns of a table of positions."""
 
     ra: Floats
@@ -32,17 +32,17 @@ class Sky(NamedTuple):
     given: Mapping[str, Any]
 
 
-def part_of(sky: Sky, positions: NDArray[np.intp]) -> Sky:
+def part_of(sky: SkyPositions, positions: NDArray[np.intp]) -> SkyPositions:
     """Return some of the positions, without the other columns of their table."""
     if positions.size == sky.ra.size:
         return sky
     ra, dec, radius, inner, outer = (v[positions] for v in (sky.ra, sky.dec, sky.radius, sky.inner, sky.outer))
-    return Sky(ra, dec, radius, inner, outer, {})
+    return SkyPositions(ra, dec, radius, inner, outer, {})
 
 
 def sky_of(
     positions: Any, radius: Any, background: Any, field: Field | None, wings: Callable[[Floats, Floats], Floats]
-) -> Sky:
+) -> SkyPositions:
     """Return positions, radii and background rings as :func:`~xphotfn.measure.apertures.photometry` takes them.
 
     Where ``background`` is None the ring lies beyond the wings of point sources, whose radius in arcsec ``wings``
@@ -67,7 +67,7 @@ def sky_of(
             f"circle and ring reach {np.max(high):.4g} deg from their position, and no image is wider than "
             f"{WIDEST_DEG:g} deg: give smaller radii than {radius} and background {background}"
         )
-    return Sky(ra, dec, r, low, high, given)
+    return SkyPositions(ra, dec, r, low, high, given)
 
 
 def _ring(background: Any, r: Floats, target: Any, wings_arcsec: Floats) -> tuple[Floats, Floats]:
@@ -122,7 +122,7 @@ def angles_deg(radius: Any, target: Any, size: int) -> Floats:
     return np.asarray(given.value * radius_deg(1.0 * given.unit, target), dtype=np.float64)
 
 
-def crowded(sky: Sky) -> NDArray[np.bool_]:
+def crowded(sky: SkyPositions) -> NDArray[np.bool_]:
     """Return whether the circle of each position overlaps that of another."""
     from scipy.spatial import cKDTree
 

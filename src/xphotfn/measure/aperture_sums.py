@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.io.products import RateMap
-from xphotfn.measure.aperture_positions import Sky
+from xphotfn.measure.aperture_positions import SkyPositions
 from xphotfn.measure.aperture_psf import MapLight
 from xphotfn.measure.weights import weights_image
 from xphotfn.records.grid import PixelGrid
@@ -138,7 +138,7 @@ def measured_maps(
     frame: Frame,
     maps: Sequence[MapArrays],
     lights: Sequence[MapLight | None],
-    sky: Sky,
+    sky: SkyPositions,
     overlap: Overlap,
     tell: Callable[[int], Any],
 ) -> list[Measured]:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_crowding import light_in_circles
-from xphotfn.measure.aperture_positions import Sky
+from xphotfn.measure.aperture_positions import SkyPositions
 from xphotfn.measure.aperture_psf import MapLight
 from xphotfn.measure.aperture_sums import ApertureSums, ratio
 from xphotfn.measure.aperture_table import Rules, interval_columns
@@ -39,7 +39,7 @@ class _Pairs(NamedTuple):
 
 
 def solved_together(
-    columns: dict[str, Any], sums: ApertureSums, place: tuple[RateMap, Sky], light: MapLight, rules: Rules
+    columns: dict[str, Any], sums: ApertureSums, place: tuple[RateMap, SkyPositions], light: MapLight, rules: Rules
 ) -> dict[str, Any]:
     """Return the columns of a map after solving the sources together whose light matters to each other.
 
@@ -63,7 +63,7 @@ def solved_together(
     return result
 
 
-def _pairs(columns: dict[str, Any], sums: ApertureSums, place: tuple[RateMap, Sky], light: MapLight) -> _Pairs:
+def _pairs(columns: dict[str, Any], sums: ApertureSums, place: tuple[RateMap, SkyPositions], light: MapLight) -> _Pairs:
     """Return the pairs whose light matters, by rates as if each source stood alone."""
     item, sky = place
     net, own = np.nan_to_num(columns["net_counts"]), np.nan_to_num(columns["enclosed_fraction"])
@@ -93,7 +93,7 @@ def _pairs(columns: dict[str, Any], sums: ApertureSums, place: tuple[RateMap, Sk
 
 
 def _in_discs(
-    item: RateMap, sky: Sky, light: MapLight, pairs: tuple[Rows, Rows], radius_deg: Floats
+    item: RateMap, sky: SkyPositions, light: MapLight, pairs: tuple[Rows, Rows], radius_deg: Floats
 ) -> tuple[Floats, Floats]:
     """Return the exposure of a source's light in a disc around another, and that of the disc, shape (pairs,)."""
     grid, pixel = item.grid, 3600 * item.grid.pixel_deg
@@ -123,7 +123,7 @@ def _density(light: MapLight, apart: Floats, half: float) -> Floats:
     return np.asarray((outside - inside) / (np.pi * (high**2 - low**2)))
 
 
-def _near(sky: Sky, usable: NDArray[np.bool_], net: Floats) -> tuple[Rows, Rows, Floats]:
+def _near(sky: SkyPositions, usable: NDArray[np.bool_], net: Floats) -> tuple[Rows, Rows, Floats]:
     """Return circles and bright enough sources near them, and how far apart they lie in arcsec."""
     from scipy.spatial import cKDTree
 
@@ -143,7 +143,11 @@ def _near(sky: Sky, usable: NDArray[np.bool_], net: Floats) -> tuple[Rows, Rows,
 
 
 def _solve(
-    result: dict[str, Any], columns: dict[str, Any], pairs: _Pairs, rows: Rows, where: tuple[RateMap, Sky, Rules]
+    result: dict[str, Any],
+    columns: dict[str, Any],
+    pairs: _Pairs,
+    rows: Rows,
+    where: tuple[RateMap, SkyPositions, Rules],
 ) -> None:
     """Put the solution of one system into the rows of ``result``, which this file owns."""
     item, sky, rules = where
@@ -175,7 +179,7 @@ def _solve(
         result[name][rows] = column
 
 
-def _in_both(item: RateMap, sky: Sky, rows: Rows) -> Floats:
+def _in_both(item: RateMap, sky: SkyPositions, rows: Rows) -> Floats:
     """Return the counts that circles share, shape (rows, rows)."""
     from scipy.spatial import cKDTree
 

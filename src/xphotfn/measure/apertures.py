@@ -12,7 +12,7 @@ from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture_crowding import in_the_ring, under_wings
 from xphotfn.measure.aperture_neighbours import Patch, circles_of, other_sources, patches
-from xphotfn.measure.aperture_positions import Sky, crowded, part_of, sky_of
+from xphotfn.measure.aperture_positions import SkyPositions, crowded, part_of, sky_of
 from xphotfn.measure.aperture_psf import light_of, wings_arcsec
 from xphotfn.measure.aperture_sums import Frame, Measured, joined, map_arrays, measured_maps
 from xphotfn.measure.aperture_table import (
@@ -42,7 +42,7 @@ WIDEST_POINT_DEG = 1.0  # radius of a circle around a point source; no profile i
 
 
 class _Request(NamedTuple):
-    sky: Sky
+    sky: SkyPositions
     field: Field | None
     circles: tuple[Region, ...]
     psf: Any
@@ -201,7 +201,7 @@ def photometry(
     return table
 
 
-def _ring_words(background: tuple[Any, Any] | None, sky: Sky) -> str:
+def _ring_words(background: tuple[Any, Any] | None, sky: SkyPositions) -> str:
     """Say which ring was used, for the table's meta."""
     if background is not None:
         return f"given, {background[0]} to {background[1]}"
@@ -299,7 +299,7 @@ def _sums_of_patch(
     return measured_maps(frame, arrays, lights, sky, request.rules.overlap, lambda n: tell(n * len(maps)))
 
 
-def _names(item: RateMap, sky: Sky) -> dict[str, Any]:
+def _names(item: RateMap, sky: SkyPositions) -> dict[str, Any]:
     who = {
         "obs_id": item.obs_id,
         "exposure_id": item.exposure_id,
@@ -313,7 +313,7 @@ def _names(item: RateMap, sky: Sky) -> dict[str, Any]:
     return {**names, "position": np.arange(sky.ra.size), "ra": sky.ra, "dec": sky.dec, "radius": 3600 * sky.radius}
 
 
-def _table(parts: list[dict[str, Any]], sky: Sky, rules: Rules, psf: Any, units: Mapping[str, Any]) -> Any:
+def _table(parts: list[dict[str, Any]], sky: SkyPositions, rules: Rules, psf: Any, units: Mapping[str, Any]) -> Any:
     from xphotfn.records.result_table import ResultTable
 
     columns = {}

@@ -12,7 +12,7 @@ from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.factors import factors_of_maps
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
-from xphotfn.science.detection.fit import Source, light_of_source
+from xphotfn.science.detection.fit import FittedSource, light_of_source
 from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, shape_at
 from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_of
 from xphotfn.science.detection.search import Found, search
@@ -197,11 +197,11 @@ def _at_once(free: NDArray[np.bool_], sky: Sky) -> int:
     return int(np.clip(_SHARE_OF_FIELD * area, 1, _MOST_PER_IMAGE))
 
 
-def _placed(sky: Sky, free: NDArray[np.bool_], cells: Sequence[_Cell], rng: np.random.Generator) -> list[Source]:
+def _placed(sky: Sky, free: NDArray[np.bool_], cells: Sequence[_Cell], rng: np.random.Generator) -> list[FittedSource]:
     """Return the sources at random places, as many as find one."""
     x0, y0 = sky.frame[:2]
     rows, columns = np.nonzero(free)
-    placed: list[Source] = []
+    placed: list[FittedSource] = []
     for cell in cells:
         for _ in range(_TRIES):
             n = int(rng.integers(rows.size))
@@ -212,12 +212,12 @@ def _placed(sky: Sky, free: NDArray[np.bool_], cells: Sequence[_Cell], rng: np.r
         else:
             break
         step = step_of(cell.extent_arcsec)
-        placed.append(Source(float(x), float(y), step, cell.rates, step > 0, shape_at(sky.maps, x, y, step)))
+        placed.append(FittedSource(float(x), float(y), step, cell.rates, step > 0, shape_at(sky.maps, x, y, step)))
     return placed
 
 
 def _searched(
-    real: Sky, placed: Sequence[Source], cells: Any, rng: np.random.Generator, how: tuple[float, bool]
+    real: Sky, placed: Sequence[FittedSource], cells: Any, rng: np.random.Generator, how: tuple[float, bool]
 ) -> list[_Trial]:
     """Return what becomes of sources that are put into the maps."""
     each = [_light(real, source) for source in placed]
@@ -231,7 +231,7 @@ def _searched(
     return [_trial(real, s, int(c), d, found) for s, c, d in zip(placed, cells, drawn, strict=True)]
 
 
-def _light(sky: Sky, source: Source) -> list[Floats]:
+def _light(sky: Sky, source: FittedSource) -> list[Floats]:
     """Return the light of a source on each map in counts, out to 300 arcsec."""
     radius = min(int(OUTER_ARCSEC / sky.pixel), MARGIN - 4)
     corners = corners_of(source.shape, source.x, source.y, sky.sizes, radius)
@@ -244,7 +244,7 @@ def _light(sky: Sky, source: Source) -> list[Floats]:
     return sky.inner(planes)
 
 
-def _trial(sky: Sky, source: Source, cell: int, counts: float, found: Any) -> _Trial:
+def _trial(sky: Sky, source: FittedSource, cell: int, counts: float, found: Any) -> _Trial:
     reach = max(_MATCH_ARCSEC, extent_at(source.u)) / sky.pixel
     near = [f for f in found if np.hypot(f.source.x - source.x, f.source.y - source.y) < reach]
     best = max(near, key=lambda f: f.det_ml, default=None)

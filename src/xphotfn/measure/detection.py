@@ -14,7 +14,7 @@ from xphotfn.io.products import RateMap
 from xphotfn.records.region import Region
 from xphotfn.records.source import DetectedSource, SourceList
 from xphotfn.science.coords import deg_to_pix
-from xphotfn.science.detection.fit import Source
+from xphotfn.science.detection.fit import FittedSource
 from xphotfn.science.detection.maps import shape_at
 from xphotfn.science.detection.profiles import LARGEST_EXTENT, step_of
 from xphotfn.science.detection.search import BRIGHT, first_backgrounds, under_sources
@@ -217,7 +217,7 @@ def background_map(
     return np.asarray(sky.backgrounds[0].image)
 
 
-def _drawn(sky: Sky, item: RateMap, source: DetectedSource, sources: SourceList) -> Source:
+def _drawn(sky: Sky, item: RateMap, source: DetectedSource, sources: SourceList) -> FittedSource:
     """Return a source of a list as it is fitted, with its rate in one map."""
     wanted = (item.obs_id, item.exposure_id, item.instrument)
     number = next((n for n, m in enumerate(sources.maps) if (m.obs_id, m.exposure_id, m.instrument) == wanted), None)
@@ -226,4 +226,4 @@ def _drawn(sky: Sky, item: RateMap, source: DetectedSource, sources: SourceList)
     x, y = deg_to_pix(item.grid, source.ra_deg, source.dec_deg)
     u_step = step_of(source.extent_arcsec)
     shape = shape_at(sky.maps, float(x), float(y), u_step)
-    return Source(float(x), float(y), u_step, np.array([source.rates[number].rate]), u_step > 0, shape)
+    return FittedSource(float(x), float(y), u_step, np.array([source.rates[number].rate]), u_step > 0, shape)

@@ -18,7 +18,7 @@ from xphotfn.commands.selection import Expression, columns, expand_macros, parse
 from xphotfn.engines.native.emosaic import fitting_card, numbered
 from xphotfn.engines.native.engine import NativeEngine
 from xphotfn.engines.native.events import chunks, columns_of
-from xphotfn.engines.native.evselect_plan import Source, open_source, region_columns
+from xphotfn.engines.native.evselect_plan import EventSource, open_source, region_columns
 from xphotfn.engines.native.imaging import sky_reference
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.engines.protocol import Engine
@@ -361,7 +361,7 @@ def _chosen(item: _List, band: Band, selection: str | None, choice: FlareChoice)
 @contextmanager
 def _selected(
     item: _List, chosen: _Chosen, engine: Engine
-) -> Iterator[tuple[Source | None, Expression, FlareCut | None]]:
+) -> Iterator[tuple[EventSource | None, Expression, FlareCut | None]]:
     """Give an open list, what is to be selected of it and what flares leave of it.
 
     There is no list where another engine selected nothing.
@@ -392,13 +392,13 @@ def _selected(
         yield None if empty else open_source(folder, "selected.fits"), parse("true"), cut
 
 
-def _opened(path: Path, expression: str) -> tuple[Source, Expression]:
+def _opened(path: Path, expression: str) -> tuple[EventSource, Expression]:
     source = open_source(path.parent, path.name)
     tree = parse(expand_macros(expression, source.keywords))
     return source, with_region_columns(tree, region_columns(source.resolve))
 
 
-def _add(total: NDArray[np.int32], grid: PixelGrid, source: Source, tree: Expression, frame: PixelGrid) -> int:
+def _add(total: NDArray[np.int32], grid: PixelGrid, source: EventSource, tree: Expression, frame: PixelGrid) -> int:
     """Count the selected events of a list into ``total``; return how many there are, on the grid or not."""
     needed, seen = columns(tree), 0
     flat = total.reshape(-1)
@@ -415,7 +415,7 @@ def _add(total: NDArray[np.int32], grid: PixelGrid, source: Source, tree: Expres
     return seen
 
 
-def _legal(source: Source, name: str, values: NDArray[Any]) -> NDArray[np.bool_]:
+def _legal(source: EventSource, name: str, values: NDArray[Any]) -> NDArray[np.bool_]:
     """Return which values lie within TLMIN and TLMAX, some lists hold these as text, others not at all."""
     header, number = source.table.block.header, source.table.columns[name].number
     try:

@@ -19,7 +19,7 @@ from xphotfn.io.products import RateMap, cards_of
 from xphotfn.io.vignetting_card import has_vignetting
 from xphotfn.records.instrument import INSTRUMENTS
 
-__all__ = ("UNCORRECTED", "UNKNOWN", "patterns_kept", "patterns_of", "same_patterns", "vignetting_of")
+__all__ = ("UNCORRECTED", "UNKNOWN", "patterns_of", "same_patterns", "vignetting_of")
 
 UNKNOWN, UNCORRECTED = "unknown", "uncorrected"
 _PATTERNS = np.arange(32)  # of EPIC

@@ -21,7 +21,7 @@ from xphotfn.measure.profile_rings import (
     variance_of,
 )
 from xphotfn.records.field import Field
-from xphotfn.science.beta_model import BetaModelFit, Estimate, fit_beta_rings
+from xphotfn.science.beta_model import BetaModelFit, FittedParameter, fit_beta_rings
 from xphotfn.science.profile import (
     Brightness,
     Concentration,
@@ -306,8 +306,8 @@ def fit_beta_model(profile: Any, *, constant: bool = False) -> BetaModelFit:
     )
 
 
-def _with_unit(estimate: Estimate, unit: Any) -> Estimate:
-    return Estimate(*(v * unit for v in estimate))
+def _with_unit(estimate: FittedParameter, unit: Any) -> FittedParameter:
+    return FittedParameter(*(v * unit for v in estimate))
 
 
 def _joined_edges(profile: Any) -> u.Quantity:

@@ -24,7 +24,6 @@ __all__ = (
     "all_rings",
     "areas_of",
     "collapsed",
-    "degrees_of",
     "edges_of",
     "fine_edges",
     "grown_rate",

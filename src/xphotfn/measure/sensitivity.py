@@ -27,7 +27,7 @@ from xphotfn.science.limits import (
 )
 from xphotfn.units import rate_unit
 
-__all__ = ("LimitMap", "sensitivity_map", "sky_coverage", "upper_limit_map", "with_enclosed_fraction")
+__all__ = ("LimitMap", "sensitivity_map", "sky_coverage", "upper_limit_map")
 
 Floats = NDArray[np.float64]
 Background = Any

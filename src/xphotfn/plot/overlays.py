@@ -20,7 +20,7 @@ from xphotfn.science.shapes import pixel_shapes
 from xphotfn.science.source_regions import source_regions
 from xphotfn.units import quantities
 
-__all__ = ("Circle", "DrawnRegion", "Overlay", "draw_overlay", "overlay", "scale_bar_arcmin")
+__all__ = ("DrawnRegion", "LabelledCircle", "Overlay", "draw_overlay", "overlay")
 
 # DS9's colours by name; others are taken as matplotlib knows them.
 DS9_COLOURS = {
@@ -44,7 +44,7 @@ class DrawnRegion(NamedTuple):
     role: str
 
 
-class Circle(NamedTuple):
+class LabelledCircle(NamedTuple):
     """A circle in pixels, with its label."""
 
     x: float
@@ -57,7 +57,7 @@ class Overlay(NamedTuple):
     """Everything that lies over a picture."""
 
     regions: tuple[DrawnRegion, ...] = ()
-    circles: tuple[Circle, ...] = ()
+    circles: tuple[LabelledCircle, ...] = ()
     pixel_arcmin: float | None = None  # None: no scale bar
     kpc_per_arcmin: float | None = None
 
@@ -79,7 +79,7 @@ def overlay(
             *(() if field is None else (r for m in field.members for r in _drawn(m, grid))),
             *_of_sources(sources, grid),
         ),
-        circles=tuple(Circle(*centre, radius_deg(r, target) / grid.pixel_deg, label) for label, r in wanted),
+        circles=tuple(LabelledCircle(*centre, radius_deg(r, target) / grid.pixel_deg, label) for label, r in wanted),
         pixel_arcmin=None if field is None else grid.pixel_deg * 60,
         kpc_per_arcmin=None if target is None or redshift is None else 1 / (kpc_to_deg(1.0, target) * 60),
     )
@@ -196,7 +196,7 @@ def _patches(shape: PixelShape, **how: Any) -> Iterator[Any]:
         yield patches.Polygon(shape.vertices, closed=True, **how)
 
 
-def _label_angle(circle: Circle, place: int, limits: tuple[float, float, float, float]) -> float | None:
+def _label_angle(circle: LabelledCircle, place: int, limits: tuple[float, float, float, float]) -> float | None:
     """Return where on a circle its label starts, in degrees, each circle in another quarter; None if out of sight."""
     x0, x1, y0, y1 = limits
     length, height = 0.025 * (len(circle.label) + 1) * (x1 - x0), 0.06 * (y1 - y0)
@@ -209,12 +209,12 @@ def _label_angle(circle: Circle, place: int, limits: tuple[float, float, float, 
     return None
 
 
-def _on_circle(circle: Circle, angle_deg: float) -> tuple[float, float]:
+def _on_circle(circle: LabelledCircle, angle_deg: float) -> tuple[float, float]:
     angle = math.radians(angle_deg)
     return circle.x + circle.radius * math.cos(angle), circle.y + circle.radius * math.sin(angle)
 
 
-def _draw_circle(ax: Any, circle: Circle, label_angle: float | None, points: float | None) -> None:
+def _draw_circle(ax: Any, circle: LabelledCircle, label_angle: float | None, points: float | None) -> None:
     """Draw a circle with its label outside of it, where what it encloses stays free."""
     from matplotlib import patches
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord
 from xphotfn.plot.picture import Look, Picture, Shown, draw, new_axes, picture
 
-__all__ = ("draw_panels", "panel_pictures", "panels_figsize", "rows_and_columns")
+__all__ = ("draw_panels", "panel_pictures", "panels_figsize")
 
 _PANEL_INCHES = (4.0, 3.1)
 

@@ -22,7 +22,7 @@ from xphotfn.plot.report_html import (
 from xphotfn.plot.report_pictures import BandPictures, Picture
 from xphotfn.plot.report_records import FLAGS, BandReport, RunReport, StepReport, TargetReport
 
-__all__ = ("MOST_ROWS", "failure", "flag_words", "index_page", "index_pages", "sky")
+__all__ = ("MOST_ROWS", "failure", "flag_words", "index_pages", "sky")
 
 MOST_ROWS = 1000  # of the table on one page, and targets whose pictures are in one folder
 _SHOWN_FAILURES, _SHOWN_OF_REASON, _MOST_LISTED = 6, 3, 200

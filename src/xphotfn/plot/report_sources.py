@@ -16,7 +16,7 @@ from xphotfn.plot.thumbnails import LEVELS, Box, box_of, png
 from xphotfn.records.band import Band
 from xphotfn.records.source import DetectedSource, SourceList
 
-__all__ = ("Residual", "draw_residual", "residual_levels", "residuals", "sources_section")
+__all__ = ("Residual", "residuals", "sources_section")
 
 _MOST_SIGMA, _SMOOTH_PIX = 5.0, 2.0
 _SIDE = 512

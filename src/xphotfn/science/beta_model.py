@@ -13,7 +13,7 @@ from xphotfn.records._html import record_html
 from xphotfn.science._numeric import Floats
 from xphotfn.science.profile import ring_edges
 
-__all__ = ("BetaModelFit", "Estimate", "beta_ring_means", "fit_beta_rings")
+__all__ = ("BetaModelFit", "FittedParameter", "beta_ring_means", "fit_beta_rings")
 
 NAMES = ("brightness", "core_radius", "beta", "constant", "background_factor")
 BETA = (0.2, 5.0)  # where the slope is looked for
@@ -21,7 +21,7 @@ STARTS = ((0.05, 0.5), (0.15, 0.6), (0.4, 0.8), (0.15, 1.2))  # core radius over
 STEP = 1e-5  # of the logarithms of the parameters, for derivatives
 
 
-class Estimate(NamedTuple):
+class FittedParameter(NamedTuple):
     """A parameter: best value, error from the curvature of the likelihood, and ends of its profile likelihood.
 
     Numbers, or Quantities where they come from a profile with units.
@@ -41,11 +41,11 @@ class BetaModelFit(NamedTuple):
     ``cash`` is ``2 sum(m - N + N ln N/m)``, ``converged`` whether the optimum lies inside the range that was searched.
     """
 
-    brightness: Estimate
-    core_radius: Estimate
-    beta: Estimate
-    constant: Estimate | None
-    background_factor: Estimate | None
+    brightness: FittedParameter
+    core_radius: FittedParameter
+    beta: FittedParameter
+    constant: FittedParameter | None
+    background_factor: FittedParameter | None
     expected: Floats
     cash: float
     converged: bool
@@ -251,7 +251,9 @@ def _fit(rings: _Rings, best: Floats, lowest: float, limits: Floats) -> BetaMode
     for number, place in enumerate(_used(rings)):
         low, high = (_profile_end(rings, (best, lowest), limits, (number, side * spread[number])) for side in (-1, 1))
         value = float(np.exp(best[number]))
-        found[NAMES[place]] = Estimate(value, value * float(spread[number]), float(np.exp(low)), float(np.exp(high)))
+        found[NAMES[place]] = FittedParameter(
+            value, value * float(spread[number]), float(np.exp(low)), float(np.exp(high))
+        )
     m, n = _model(rings, best), rings.counts
     some = n > 0
     inside = (best[:3] > limits[:3, 0] + 1e-6) & (best[:3] < limits[:3, 1] - 1e-6)

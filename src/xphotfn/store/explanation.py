@@ -13,12 +13,12 @@ from xphotfn.records._fields import items, pairs
 from xphotfn.records._html import record_html
 from xphotfn.store.store import MARKER, Store, digest_file, open_store
 
-__all__ = ("Explanation", "Source", "existing_store", "explain", "read_manifest")
+__all__ = ("Explanation", "InputState", "existing_store", "explain", "read_manifest")
 
 
 @final
 @frozen(kw_only=True)
-class Source:
+class InputState:
     """An input of a product.
 
     Parameters
@@ -70,7 +70,7 @@ class Explanation:
     key: str
     folder: str
     command: Command
-    inputs: tuple[Source, ...] = field(default=(), converter=items)
+    inputs: tuple[InputState, ...] = field(default=(), converter=items)
     outputs: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
     engine: str = ""
     versions: tuple[tuple[str, str], ...] = field(default=(), converter=pairs)
@@ -214,7 +214,7 @@ def _explanation(folder: Path, manifest: dict[str, Any]) -> Explanation:
     )
 
 
-def _source(folder: Path, item: dict[str, Any]) -> Source:
+def _source(folder: Path, item: dict[str, Any]) -> InputState:
     """Return an input as it is now; a product of this store is looked for where the store lies now."""
     path, key = Path(item["path"]), ""
     made = folder.parent.parent / path.parent.parent.name / path.parent.name
@@ -224,4 +224,4 @@ def _source(folder: Path, item: dict[str, Any]) -> Source:
         state = "same" if digest_file(str(path)) == item["digest"] else "changed"
     except InvalidFile:
         state = "missing"
-    return Source(name=item["name"], path=str(path), digest=item["digest"], key=key, state=state)
+    return InputState(name=item["name"], path=str(path), digest=item["digest"], key=key, state=state)

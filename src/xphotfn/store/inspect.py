@@ -12,12 +12,12 @@ from attrs import field, frozen
 from xphotfn.errors import InvalidFile
 from xphotfn.records._fields import items, strings
 from xphotfn.records._html import record_html
-from xphotfn.store.explanation import Explanation, Source, existing_store, explain, read_manifest
+from xphotfn.store.explanation import Explanation, InputState, existing_store, explain, read_manifest
 from xphotfn.store.host import owner_of
 from xphotfn.store.run_record import read_run, run_files
 from xphotfn.store.store import Store, digest_file
 
-__all__ = ("Damage", "Explanation", "Pruned", "Source", "Verified", "explain", "prune", "verify")
+__all__ = ("Damage", "Explanation", "InputState", "Pruned", "Verified", "explain", "prune", "verify")
 
 _DAY_S = 86_400.0
 

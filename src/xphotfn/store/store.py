@@ -68,7 +68,7 @@ def product_folder(key: str) -> str:
     return f"products/{key[:2]}/{key}"
 
 
-class Found(NamedTuple):
+class StoredProduct(NamedTuple):
     """What a store holds under a key: the files, what the command warned of, and where its log is."""
 
     outputs: tuple[Output, ...]
@@ -101,7 +101,7 @@ class Store:
         found = self.look_up(key)
         return None if found is None else found.outputs
 
-    def look_up(self, key: str) -> "Found | None":
+    def look_up(self, key: str) -> "StoredProduct | None":
         """Return what the store holds under a key, or None as :meth:`find`.
 
         A file in the state in which it was published (size, times, inode) is what was published; one in another state,
@@ -115,7 +115,9 @@ class Store:
             if not all(self._is_published(f"{folder}/{output['name']}", output) for output in outputs):
                 return None
             made = tuple(Output(name=o["name"], path=f"{folder}/{o['name']}", digest=o["digest"]) for o in outputs)
-            return Found(made, tuple(manifest.get("warnings", ())), f"{folder}/{manifest.get('log', 'log.txt')}")
+            return StoredProduct(
+                made, tuple(manifest.get("warnings", ())), f"{folder}/{manifest.get('log', 'log.txt')}"
+            )
         except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, InvalidFile):
             return None
 

@@ -40,7 +40,7 @@ __all__ = (
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-Interval = tuple[float, float]
+Span = tuple[float, float]
 Which = tuple[Pointing, CameraExposure]
 
 STANDARD_EV = (200, 500, 2000, 10_000, 12_000)
@@ -106,7 +106,7 @@ def mission_seconds(pointing: Pointing) -> float:
     return float(whole.astype(np.int64)) + _TT_OFFSET_S
 
 
-def good_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interval, ...]:
+def good_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Span, ...]:
     """Return the good time intervals of an exposure in mission time, two or three; their sum is its on-time.
 
     Examples
@@ -125,7 +125,7 @@ def good_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interv
     return tuple(intervals)
 
 
-def flare_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interval, ...]:
+def flare_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Span, ...]:
     """Return the times of flares: what lies between the good time intervals.
 
     Examples
@@ -139,7 +139,7 @@ def flare_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Inter
     return tuple((first[1], second[0]) for first, second in pairwise(good))
 
 
-def recorded_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Interval, ...]:
+def recorded_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Span, ...]:
     """Return the times that an event list holds: the good intervals, or all of it where flares were not cut out."""
     good = good_intervals(pointing, exposure)
     return good if exposure.cleaned else ((good[0][0], good[-1][1]),)
@@ -279,7 +279,7 @@ def _during_flares(scene: Scene, which: Which, random: np.random.Generator) -> l
     return [_joined(list(_good_photons(one, there, random))) for one in (scene, protons)]
 
 
-def _times(intervals: tuple[Interval, ...], size: int, random: np.random.Generator, *, rising: bool = False) -> Floats:
+def _times(intervals: tuple[Span, ...], size: int, random: np.random.Generator, *, rising: bool = False) -> Floats:
     """Return times that are even over intervals, or whose rate rises and falls in each as a squared sine."""
     start, stop = np.array(intervals).T
     ends = np.cumsum(stop - start)

@@ -8,6 +8,7 @@
 from xphotfn.commands.selection.macros import FALLBACK_MACROS, expand_macros
 from xphotfn.commands.selection.named import file_specs, named_files, with_file_specs, with_region_columns
 from xphotfn.commands.selection.nodes import (
+    Boolean,
     Call,
     Chain,
     Column,
@@ -16,14 +17,13 @@ from xphotfn.commands.selection.nodes import (
     FileFilter,
     GtiFilter,
     Integer,
-    Interval,
     Item,
     MaskFilter,
     Membership,
+    Range,
     Real,
     RegionFilter,
     Symbol,
-    Truth,
     Unary,
 )
 from xphotfn.commands.selection.parser import parse
@@ -32,6 +32,7 @@ from xphotfn.commands.selection.specs import split_spec
 
 __all__ = (
     "FALLBACK_MACROS",
+    "Boolean",
     "Call",
     "Chain",
     "Column",
@@ -40,14 +41,13 @@ __all__ = (
     "FileFilter",
     "GtiFilter",
     "Integer",
-    "Interval",
     "Item",
     "MaskFilter",
     "Membership",
+    "Range",
     "Real",
     "RegionFilter",
     "Symbol",
-    "Truth",
     "Unary",
     "columns",
     "expand_macros",

@@ -11,10 +11,10 @@ from xphotfn.commands.selection.nodes import (
     Exactly,
     Expression,
     GtiFilter,
-    Interval,
     Item,
     MaskFilter,
     Membership,
+    Range,
     RegionFilter,
     Unary,
 )
@@ -127,4 +127,4 @@ def _item(item: Item, new: Callable[[Expression], Expression]) -> Item:
     if isinstance(item, Exactly):
         return Exactly(value=new(item.value))
     lo, hi = (None if bound is None else new(bound) for bound in (item.lo, item.hi))
-    return Interval(lo=lo, hi=hi, lo_closed=item.lo_closed, hi_closed=item.hi_closed)
+    return Range(lo=lo, hi=hi, lo_closed=item.lo_closed, hi_closed=item.hi_closed)

@@ -23,6 +23,7 @@ __all__ = (
     "LEVELS",
     "MAX_HEIGHT",
     "REGIONS",
+    "Boolean",
     "Call",
     "Chain",
     "Column",
@@ -31,14 +32,13 @@ __all__ = (
     "FileFilter",
     "GtiFilter",
     "Integer",
-    "Interval",
     "Item",
     "MaskFilter",
     "Membership",
+    "Range",
     "Real",
     "RegionFilter",
     "Symbol",
-    "Truth",
     "Unary",
     "arity_problem",
     "level_of",
@@ -214,7 +214,7 @@ class Real:
 
 @final
 @frozen(kw_only=True)
-class Truth:
+class Boolean:
     """TRUE or FALSE."""
 
     value: bool
@@ -290,7 +290,7 @@ class Exactly:
 
 @final
 @frozen(kw_only=True)
-class Interval:
+class Range:
     """An item of an ``in`` list: a range; None is an open end."""
 
     lo: "Expression | None" = None
@@ -300,10 +300,10 @@ class Interval:
 
     def __attrs_post_init__(self) -> None:
         if (self.lo is None and not self.lo_closed) or (self.hi is None and not self.hi_closed):
-            raise InvalidRecord("Interval without a bound must have that side closed")
+            raise InvalidRecord("Range without a bound must have that side closed")
 
 
-Item: TypeAlias = Exactly | Interval
+Item: TypeAlias = Exactly | Range
 
 
 @final
@@ -355,5 +355,16 @@ class RegionFilter:
 
 FileFilter: TypeAlias = GtiFilter | MaskFilter | RegionFilter
 Expression: TypeAlias = (
-    Integer | Real | Truth | Column | Symbol | Unary | Chain | Call | Membership | GtiFilter | MaskFilter | RegionFilter
+    Integer
+    | Real
+    | Boolean
+    | Column
+    | Symbol
+    | Unary
+    | Chain
+    | Call
+    | Membership
+    | GtiFilter
+    | MaskFilter
+    | RegionFilter
 )

@@ -16,6 +16,7 @@ from xphotfn.commands.selection.nodes import (
     LEVELS,
     MAX_HEIGHT,
     REGIONS,
+    Boolean,
     Call,
     Chain,
     Column,
@@ -23,14 +24,13 @@ from xphotfn.commands.selection.nodes import (
     Expression,
     GtiFilter,
     Integer,
-    Interval,
     Item,
     MaskFilter,
     Membership,
+    Range,
     Real,
     RegionFilter,
     Symbol,
-    Truth,
     Unary,
     arity_problem,
     level_of,
@@ -255,7 +255,7 @@ class _Parser:
         if self.is_operator("("):
             return self.function(token, ())
         if token.text.lower() in ("true", "false"):
-            return self.part(Truth(value=token.text.lower() == "true"), 1)
+            return self.part(Boolean(value=token.text.lower() == "true"), 1)
         return self.part(Column(name=token.text), 1)
 
     def number(self, token: Token) -> _Part:
@@ -326,7 +326,7 @@ class _Parser:
         self.advance()
         hi = self.expression(_ARITHMETIC) if self.starts_operand() else None
         closing = self.closing(opening, hi, lo)
-        item = Interval(
+        item = Range(
             lo=lo.node if lo else None,
             hi=hi.node if hi else None,
             lo_closed=lo is None or opening != "(",

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from xphotfn.commands.selection.nodes import (
+    Boolean,
     Call,
     Chain,
     Column,
@@ -16,7 +17,6 @@ from xphotfn.commands.selection.nodes import (
     Real,
     RegionFilter,
     Symbol,
-    Truth,
     Unary,
     level_of,
 )
@@ -246,7 +246,7 @@ def _leaf(node: Expression) -> str:
             return _RADIX_PREFIX[node.base] + format(node.value, _RADIX_FORMAT[node.base])
         case Real():
             return repr(node.value)
-        case Truth():
+        case Boolean():
             return "true" if node.value else "false"
         case Symbol():
             return f"#{node.name}"

@@ -8,7 +8,7 @@ from xphotfn.commands.command import Command
 from xphotfn.errors import InvalidFile
 from xphotfn.io.write import publish
 
-__all__ = ("CalibrationFile", "cifbuild", "packaged_calibration", "read_ccf_folder")
+__all__ = ("CalibrationFile", "cifbuild", "read_ccf_folder")
 
 _CCF_NAME = re.compile(r"([A-Za-z0-9]+)_([A-Za-z0-9]+)_(\d{4})\.ccf(?:\.gz)?", re.IGNORECASE)
 

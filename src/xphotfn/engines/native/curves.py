@@ -12,7 +12,7 @@ from xphotfn.commands.dss import Intervals, intersection, ranges_of_text
 from xphotfn.commands.selection import Expression, columns, expand_macros, parse
 from xphotfn.engines.native.dss_expression import dss_of
 from xphotfn.engines.native.events import Block, Chunk, as_table, chunks, table_data
-from xphotfn.engines.native.evselect_plan import Source, filter_reader, open_source
+from xphotfn.engines.native.evselect_plan import EventSource, filter_reader, open_source
 from xphotfn.engines.native.exposure import ccd_intervals, check_frames
 from xphotfn.engines.native.selection import evaluate
 from xphotfn.engines.native.selection_filters import gti_table
@@ -155,7 +155,7 @@ def _number(header: Any, path: Path, key: str) -> float:
 
 
 def _counts(
-    source: Source, tree: Expression, bins: _Bins, without: LeftOutSources
+    source: EventSource, tree: Expression, bins: _Bins, without: LeftOutSources
 ) -> tuple[NDArray[np.int64], tuple[Circle, ...]]:
     """Return the selected events in each bin, without those of the sources that are returned with them."""
     known = source.table.columns
@@ -183,7 +183,7 @@ def _counts(
     return counts, circles
 
 
-def _listed_circles(source: Source, sources: Sequence[Region]) -> tuple[Circle, ...]:
+def _listed_circles(source: EventSource, sources: Sequence[Region]) -> tuple[Circle, ...]:
     """Return the circles of sources in X and Y of a list, without those that lie off it."""
     header, path = source.table.block.header, source.table.path
     ra, dec, step_x, step_y = (_number(header, path, f"REF{n}") for n in ("XCRVL", "YCRVL", "XCDLT", "YCDLT"))
@@ -197,7 +197,7 @@ def _listed_circles(source: Source, sources: Sequence[Region]) -> tuple[Circle, 
     return tuple(c for c in circles if -c.radius < c.x < _LAST + c.radius and -c.radius < c.y < _LAST + c.radius)
 
 
-def _selected(source: Source, tree: Expression) -> Iterator[tuple[Chunk, NDArray[np.intp]]]:
+def _selected(source: EventSource, tree: Expression) -> Iterator[tuple[Chunk, NDArray[np.intp]]]:
     """Yield the list in chunks, each with the rows that are selected; take() with rows is faster than a mask."""
     names, known = set(columns(tree)), set(source.table.columns)
     wanted = sorted(names if names <= known else known)
@@ -222,7 +222,7 @@ def _on_axis(values: NDArray[Any]) -> NDArray[Any]:
     return np.clip(pixel, 0, _SIDE - 1, out=pixel)
 
 
-def _times(source: Source, tree: Expression) -> Intervals:
+def _times(source: EventSource, tree: Expression) -> Intervals:
     """Return the times that an expression may select: those of its gti filters and its ranges of TIME, else all."""
     found: list[tuple[float, float]] = []
     for component in dss_of(tree, {}, filter_reader(source.resolve)):
@@ -243,7 +243,7 @@ def _spans(text: str) -> Intervals:
 
 
 def _frames(
-    source: Source, whole: tuple[float, float], wanted: Intervals
+    source: EventSource, whole: tuple[float, float], wanted: Intervals
 ) -> tuple[list[Frames], bool, tuple[str, ...]]:
     """Return the good frames of each CCD, or its good time where no frames are known, which of both, and notes."""
     blocks = {block.name: block for block in source.file.blocks}

@@ -23,7 +23,6 @@ __all__ = (
     "camera_named",
     "chip_mask",
     "exposure_model",
-    "field_of_view",
     "raw_positions",
     "window_of_mode",
 )

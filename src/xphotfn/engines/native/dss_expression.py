@@ -20,6 +20,7 @@ from xphotfn.commands.dss import (
     ranges_of_text,
 )
 from xphotfn.commands.selection import (
+    Boolean,
     Call,
     Chain,
     Column,
@@ -30,13 +31,12 @@ from xphotfn.commands.selection import (
     MaskFilter,
     Membership,
     RegionFilter,
-    Truth,
     Unary,
 )
 from xphotfn.commands.selection.nodes import REGIONS
 from xphotfn.engines.native.selection_filters import MaskImage, RegionShape, RegionTable
 
-__all__ = ("dss_of", "place_filter")
+__all__ = ("dss_of",)
 
 _ANYTHING: Subspace = ((),)
 _MOST = 999
@@ -117,7 +117,7 @@ def _filter(node: Expression, units: Mapping[str, str], read: Reader) -> DssFilt
             return filter_of_ranges(axis, ranges, units.get(axis, "")) if ranges else None
         case Chain(rest=((operator, right),)) if operator in _MIRRORED:
             return _comparison(node.first, operator, right, units)
-        case Truth() | _:
+        case Boolean() | _:
             return None
 
 

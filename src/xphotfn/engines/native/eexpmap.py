@@ -14,7 +14,7 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.xproc import to_card
 from xphotfn.engines.native.attitude import attitude_bins, attitude_of, record_edges
 from xphotfn.engines.native.detector import Camera, chip_mask, exposure_model
-from xphotfn.engines.native.eexpmap_inputs import Files, Inputs, Job, read_inputs, read_job
+from xphotfn.engines.native.eexpmap_inputs import ExposureMapJob, Files, Inputs, read_inputs, read_job
 from xphotfn.engines.native.livetime import seconds_per_piece
 from xphotfn.engines.native.places import looked_at, names_places
 from xphotfn.engines.native.projection import Boresight, View, detector_grid, fit_boresight, pixel_to_det, weights
@@ -36,7 +36,7 @@ from xphotfn.io.write import publish
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.vignetting import VignettingTable
 
-__all__ = ("Geometry", "eexpmap", "eexpmap_many", "exposure_geometry", "exposure_map")
+__all__ = ("ExposureGeometry", "eexpmap", "eexpmap_many", "exposure_map")
 
 Card = tuple[str, Any, str]
 
@@ -46,7 +46,7 @@ _GRID = re.compile(r"NAXIS\d*|(CTYPE|CRPIX|CRVAL|CDELT|CUNIT|CROTA)\dL?|RADE.*|E
 _MADE = re.compile(r"XPROC\d+|XDAL\d+|CREATOR|DATE|LONGSTRN|HISTORY|COMMENT|CONTINUE|CONTENT|ORIGIN|")
 
 
-class Geometry(NamedTuple):
+class ExposureGeometry(NamedTuple):
     """What all bands of an exposure share.
 
     ``weights`` (sparse, pixels x cells, in s) times the response of ``cells`` is the map; ``seconds`` the live time of
@@ -158,9 +158,9 @@ class _Shared:
 
     def __init__(self, sampling: str) -> None:
         self.sampling = sampling
-        self.last: tuple[object, Geometry] | None = None
+        self.last: tuple[object, ExposureGeometry] | None = None
 
-    def of(self, job: Job, files: Files) -> tuple[Inputs, Geometry]:
+    def of(self, job: ExposureMapJob, files: Files) -> tuple[Inputs, ExposureGeometry]:
         """Return what a command is made of and its geometry."""
         from astropy.io.fits import VerifyError
 
@@ -174,7 +174,7 @@ class _Shared:
         return inputs, self.last[1]
 
 
-def _key(job: Job, inputs: Inputs) -> object:
+def _key(job: ExposureMapJob, inputs: Inputs) -> object:
     """Return what a geometry depends on; what stands in the same files is named by these."""
     grid = tuple(str(c) for c in inputs.header.cards if _GRID.fullmatch(c.keyword))
     chips = tuple((n, c.intervals, c.window) for n, c in inputs.chips.items())
@@ -182,7 +182,9 @@ def _key(job: Job, inputs: Inputs) -> object:
     return (*options, inputs.camera.name, inputs.oot_fraction, inputs.demands, grid, chips, inputs.notes)
 
 
-def exposure_geometry(job: Job, inputs: Inputs, *, sampling: str = "sas", samples: int = 4) -> Geometry:
+def exposure_geometry(
+    job: ExposureMapJob, inputs: Inputs, *, sampling: str = "sas", samples: int = 4
+) -> ExposureGeometry:
     """Return what all bands of an exposure share: where each CCD lands on the image, and for how long.
 
     Parameters
@@ -217,14 +219,16 @@ def exposure_geometry(job: Job, inputs: Inputs, *, sampling: str = "sas", sample
     together = Cells(*(np.concatenate(v) for v in zip(*cells.values(), strict=True)))
     total = {n: sum(times[n] for _, times in placed) for n in labels}
     matrix = weights(shape, views, together.det_x.size, samples)
-    return Geometry(camera, shape, matrix, together, total, tuple(m for m, _ in placed), boresight, tuple(notes))
+    return ExposureGeometry(
+        camera, shape, matrix, together, total, tuple(m for m, _ in placed), boresight, tuple(notes)
+    )
 
 
 Placement = tuple[NDArray[np.float64], dict[int, float]]
 
 
 def _placements(
-    job: Job, inputs: Inputs, notes: list[str]
+    job: ExposureMapJob, inputs: Inputs, notes: list[str]
 ) -> tuple[tuple[int, int], list[Placement], Boresight | None]:
     """Return the shape of the image and, for each attitude bin, image to detector and the live time of each CCD."""
     name, track = job.image.name, inputs.track
@@ -263,7 +267,7 @@ def _live(inputs: Inputs, number: int, edges: NDArray[np.float64]) -> NDArray[np
 
 
 def _note_gaps(
-    job: Job, seconds: dict[int, NDArray[np.float64]], held: dict[int, NDArray[np.float64]], notes: list[str]
+    job: ExposureMapJob, seconds: dict[int, NDArray[np.float64]], held: dict[int, NDArray[np.float64]], notes: list[str]
 ) -> None:
     """Note the good time that has no attitude; refuse if all of it has none."""
     name = job.image.name if job.attitude is None else job.attitude.name
@@ -278,7 +282,7 @@ def _note_gaps(
         )
 
 
-def _boresight(job: Job, inputs: Inputs, notes: list[str]) -> Boresight:
+def _boresight(job: ExposureMapJob, inputs: Inputs, notes: list[str]) -> Boresight:
     """Return the boresight that the events show, or the constants of the camera."""
     camera = inputs.camera
     if inputs.track is not None and inputs.events is not None:
@@ -290,7 +294,7 @@ def _boresight(job: Job, inputs: Inputs, notes: list[str]) -> Boresight:
     return Boresight(camera.roll_deg, *camera.pointing)
 
 
-def exposure_map(geometry: Geometry, energy_ev: float, table: VignettingTable | None) -> NDArray[np.float32]:
+def exposure_map(geometry: ExposureGeometry, energy_ev: float, table: VignettingTable | None) -> NDArray[np.float32]:
     """Return the exposure map at one energy.
 
     Parameters
@@ -312,9 +316,9 @@ def exposure_map(geometry: Geometry, energy_ev: float, table: VignettingTable | 
 
 
 def _header(
-    job: Job,
+    job: ExposureMapJob,
     inputs: Inputs,
-    geometry: Geometry,
+    geometry: ExposureGeometry,
     band: tuple[float, float, str],
     data: NDArray[np.float32],
     made: tuple[str, str],
@@ -339,9 +343,9 @@ def _header(
 
 
 def _new_cards(
-    job: Job,
+    job: ExposureMapJob,
     inputs: Inputs,
-    geometry: Geometry,
+    geometry: ExposureGeometry,
     energy_ev: float,
     data: NDArray[np.float32],
     made: tuple[str, str],

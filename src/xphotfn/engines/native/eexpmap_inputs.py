@@ -30,7 +30,7 @@ from xphotfn.records.good_times import GoodTimes, good_times
 from xphotfn.science.light_curves import inside
 from xphotfn.science.live_fraction import LiveFraction, usual_live_fraction
 
-__all__ = ("ChipInput", "Files", "Inputs", "Job", "read_inputs", "read_job")
+__all__ = ("ChipInput", "ExposureMapJob", "Files", "Inputs", "read_inputs", "read_job")
 
 Notes: TypeAlias = list[str]
 
@@ -46,7 +46,7 @@ _FEWEST_CHOSEN = 1000
 _NONE = ("", "none")
 
 
-class Job(NamedTuple):
+class ExposureMapJob(NamedTuple):
     """A command, read: the complete one, its files and its bands ``(pimin, pimax, map)``."""
 
     command: Command
@@ -88,7 +88,7 @@ class Inputs(NamedTuple):
     notes: tuple[str, ...]
 
 
-def read_job(command: Command, folder: Path) -> Job:
+def read_job(command: Command, folder: Path) -> ExposureMapJob:
     """Return a command's files and bands.
 
     Raises
@@ -123,7 +123,7 @@ def read_job(command: Command, folder: Path) -> Job:
         raise CommandFailed(command.argv, f"attrebin must be 0 arcsec or more, got {attrebin:g}")
     track = whole.parameter("attitudeset").partition(":")[0]
     attitude = None if track.strip().lower() in _NONE else folder / track
-    return Job(whole, folder / image, attitude, folder / events if has_events else None, bands, attrebin)
+    return ExposureMapJob(whole, folder / image, attitude, folder / events if has_events else None, bands, attrebin)
 
 
 class Files:
@@ -140,7 +140,7 @@ class Files:
         return self._known[key][0]
 
 
-def read_inputs(job: Job, files: Files | None = None) -> Inputs:
+def read_inputs(job: ExposureMapJob, files: Files | None = None) -> Inputs:
     """Return everything that the maps of a command are made of.
 
     Parameters
@@ -183,7 +183,7 @@ def read_inputs(job: Job, files: Files | None = None) -> Inputs:
     return Inputs(camera, header, oot, live, demands, chips, track, some, tuple(notes))
 
 
-def _track(job: Job, header: Any, files: Files, notes: Notes) -> AttitudeTrack:
+def _track(job: ExposureMapJob, header: Any, files: Files, notes: Notes) -> AttitudeTrack:
     """Return the attitude history, or the pointing of the image where there is none."""
     if job.attitude is not None:
         track: AttitudeTrack = files.once(read_attitude, job.attitude)
@@ -212,7 +212,7 @@ def _mode(header: Any, camera: Camera, name: str, notes: Notes) -> str:
     return mode
 
 
-def _check_same(header: Any, job: Job, events: tuple[Block, ...]) -> None:
+def _check_same(header: Any, job: ExposureMapJob, events: tuple[Block, ...]) -> None:
     if job.events is None:
         return
     other = events[0].header
@@ -253,7 +253,7 @@ def _demands(subspace: Subspace, camera: Camera) -> Demands:
 
 
 def _chips(
-    job: Job,
+    job: ExposureMapJob,
     exposure: tuple[Camera, str, Subspace, Any],
     events: tuple[Block, ...],
     files: Files,
@@ -282,7 +282,11 @@ def _chips(
 
 
 def _missing(
-    job: Job, live: LiveFraction, numbers: Sequence[int], exposures: Mapping[int, Block], bad: Mapping[int, Block]
+    job: ExposureMapJob,
+    live: LiveFraction,
+    numbers: Sequence[int],
+    exposures: Mapping[int, Block],
+    bad: Mapping[int, Block],
 ) -> Notes:
     """Return what is said of blocks that are missing."""
     if job.events is None:

@@ -26,7 +26,15 @@ from xphotfn.commands.command import Command
 from xphotfn.engines.native.events import Chunk, ColumnSpec, chunks
 from xphotfn.engines.native.evselect_cards import image_bytes, image_header, list_header, new_tables, referenced_tables
 from xphotfn.engines.native.evselect_list import ListWriter
-from xphotfn.engines.native.evselect_plan import Job, Source, complete, job_of, needed_columns, open_source, products_of
+from xphotfn.engines.native.evselect_plan import (
+    EventSource,
+    EvselectJob,
+    complete,
+    job_of,
+    needed_columns,
+    open_source,
+    products_of,
+)
 from xphotfn.engines.native.evselect_rates import RateCounter, rate_bytes
 from xphotfn.engines.native.exposure import ccd_intervals
 from xphotfn.engines.native.flare_facts import kept_cards
@@ -125,7 +133,7 @@ def evselect_many(commands: Sequence[Command], folder: Path) -> None:
 class _Product:
     """What becomes of one job while the events stream by."""
 
-    def __init__(self, job: Job, axes: Axes | None, writer: ListWriter | None, columns: Container[str]) -> None:
+    def __init__(self, job: EvselectJob, axes: Axes | None, writer: ListWriter | None, columns: Container[str]) -> None:
         self.job = job
         self.axes = axes
         self.counter = Counter(axes, bool(job.weight)) if axes else None
@@ -134,7 +142,7 @@ class _Product:
         self.selected = 0
 
 
-def _run(jobs: tuple[Job, ...], source: Source) -> None:
+def _run(jobs: tuple[EvselectJob, ...], source: EventSource) -> None:
     axes = _all_axes(jobs, source)
     with ExitStack() as stack:
         known = source.table.columns
@@ -149,7 +157,7 @@ def _run(jobs: tuple[Job, ...], source: Source) -> None:
                 _write_rates(product, product.rates, source, stack)
 
 
-def _writer(job: Job, source: Source, stack: ExitStack) -> ListWriter | None:
+def _writer(job: EvselectJob, source: EventSource, stack: ExitStack) -> ListWriter | None:
     if not job.filtered:
         return None
     temporary = stack.enter_context(publish(source.folder / job.filtered))
@@ -159,7 +167,7 @@ def _writer(job: Job, source: Source, stack: ExitStack) -> ListWriter | None:
     return ListWriter(output, source.file, headers)
 
 
-def _stream(products: list[_Product], source: Source) -> None:
+def _stream(products: list[_Product], source: EventSource) -> None:
     """Send all events through all products, sharing what they have in common."""
     names = needed_columns(tuple(product.job for product in products))
     finders = {product.axes: pixel_index(product.axes) for product in products if product.axes}
@@ -186,7 +194,7 @@ def _add(product: _Product, chunk: Chunk, chosen: NDArray[np.bool_], pixels: dic
         product.counter.add(pixels[product.axes].take(rows), weights)
 
 
-def _all_axes(jobs: tuple[Job, ...], source: Source) -> list[Axes | None]:
+def _all_axes(jobs: tuple[EvselectJob, ...], source: EventSource) -> list[Axes | None]:
     """Return the image axes of each job; ranges that no parameter and no header gives come from the data."""
     open_ended = tuple(job for job in jobs if any(request.low is None for request in job.requests))
     ranges = iter(_data_ranges(open_ended, source))
@@ -200,7 +208,7 @@ def _all_axes(jobs: tuple[Job, ...], source: Source) -> list[Axes | None]:
     return found
 
 
-def _data_ranges(jobs: tuple[Job, ...], source: Source) -> list[list[tuple[float, float]]]:
+def _data_ranges(jobs: tuple[EvselectJob, ...], source: EventSource) -> list[list[tuple[float, float]]]:
     """Return the least and greatest selected value on each axis of some jobs."""
     limits = [[(np.inf, -np.inf) for _ in job.requests] for job in jobs]
     names = needed_columns(jobs)
@@ -220,7 +228,9 @@ def _data_ranges(jobs: tuple[Job, ...], source: Source) -> list[list[tuple[float
     return limits
 
 
-def _widened(known: tuple[float, float], values: NDArray[Any], spec: ColumnSpec, source: Source) -> tuple[float, float]:
+def _widened(
+    known: tuple[float, float], values: NDArray[Any], spec: ColumnSpec, source: EventSource
+) -> tuple[float, float]:
     null = source.table.block.header.get(f"TNULL{spec.number}")
     if values.dtype.kind == "f":
         values = values[np.isfinite(values)]
@@ -231,7 +241,7 @@ def _widened(known: tuple[float, float], values: NDArray[Any], spec: ColumnSpec,
     return min(known[0], float(values.min())), max(known[1], float(values.max()))
 
 
-def _finish_list(product: _Product, source: Source) -> None:
+def _finish_list(product: _Product, source: EventSource) -> None:
     command, subspace = product.job.command, product.job.subspace
     writer = cast(ListWriter, product.writer)
     tables: dict[str, bytes] = {}
@@ -248,11 +258,11 @@ def _finish_list(product: _Product, source: Source) -> None:
         _warn_empty(product.job, "selects no events: the list is empty")
 
 
-def _by_name(source: Source) -> dict[str, Any]:
+def _by_name(source: EventSource) -> dict[str, Any]:
     return {block.name: block for block in reversed(source.file.blocks)}
 
 
-def _write_image(product: _Product, source: Source, stack: ExitStack) -> None:
+def _write_image(product: _Product, source: EventSource, stack: ExitStack) -> None:
     job = product.job
     axes = cast(Axes, product.axes)
     array = cast(Counter, product.counter).image(job.command, job.datatype)
@@ -272,7 +282,7 @@ def _write_image(product: _Product, source: Source, stack: ExitStack) -> None:
         _warn_empty(job, "selects events, but none inside the image, which is empty")
 
 
-def _write_rates(product: _Product, rates: RateCounter, source: Source, stack: ExitStack) -> None:
+def _write_rates(product: _Product, rates: RateCounter, source: EventSource, stack: ExitStack) -> None:
     job = product.job
     tables = new_tables(job.subspace, _by_name(source), source.subspace)
     temporary = stack.enter_context(publish(source.folder / rates.request.name))
@@ -285,5 +295,5 @@ def _write_rates(product: _Product, rates: RateCounter, source: Source, stack: E
         _warn_empty(job, "selects no events: all rates are 0")
 
 
-def _warn_empty(job: Job, problem: str) -> None:
+def _warn_empty(job: EvselectJob, problem: str) -> None:
     warn("noEvents", f"{job.command.parameter('expression')!r} {problem}")

@@ -12,10 +12,10 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.dss import Intervals, Subspace, read_dss, select
 from xphotfn.commands.parameters import resolved
 from xphotfn.commands.selection import (
+    Boolean,
     Expression,
     FileFilter,
     RegionFilter,
-    Truth,
     columns,
     expand_macros,
     parse,
@@ -34,8 +34,8 @@ from xphotfn.engines.native.selection_filters import Axis, GtiTable, MaskImage, 
 from xphotfn.errors import CommandFailed, InvalidFile
 
 __all__ = (
-    "Job",
-    "Source",
+    "EventSource",
+    "EvselectJob",
     "complete",
     "filter_reader",
     "job_of",
@@ -60,7 +60,7 @@ _UNSUPPORTED: Mapping[str, str] = MappingProxyType(
 )
 
 
-class Source(NamedTuple):
+class EventSource(NamedTuple):
     """An open event list with what its header says."""
 
     folder: Path
@@ -75,7 +75,7 @@ class Source(NamedTuple):
         return self.file.table
 
 
-class Job(NamedTuple):
+class EvselectJob(NamedTuple):
     """One command, ready to run.
 
     Parameters
@@ -112,7 +112,7 @@ class Job(NamedTuple):
     @property
     def selects_all(self) -> bool:
         """Whether the expression is ``true``."""
-        return isinstance(self.tree, Truth) and self.tree.value
+        return isinstance(self.tree, Boolean) and self.tree.value
 
     @property
     def datatype(self) -> str:
@@ -165,7 +165,7 @@ def _product(command: Command, kind: str) -> str:
     return command.parameter(f"{kind}set")
 
 
-def open_source(folder: Path, table: str) -> Source:
+def open_source(folder: Path, table: str) -> EventSource:
     """Return an event list named by a table specification, ``file`` or ``file:BLOCK``."""
     name, block = split_spec(table)
     file = open_events(folder / name, block)
@@ -181,7 +181,7 @@ def open_source(folder: Path, table: str) -> Source:
     if missing:
         problem = f"its data subspace refers to {', '.join(sorted(missing))}, which it lacks: is it cut short?"
         raise InvalidFile(file.table.path.name, problem)
-    return Source(folder, file, lookup(file), subspace, file_resolver(folder, name, axes))
+    return EventSource(folder, file, lookup(file), subspace, file_resolver(folder, name, axes))
 
 
 def _world_axis(spec: ColumnSpec, header: Any) -> Axis | None:
@@ -191,7 +191,7 @@ def _world_axis(spec: ColumnSpec, header: Any) -> Axis | None:
     return Axis(pixel0=float(values[0]), value0=float(values[1]), step=float(values[2]))
 
 
-def job_of(command: Command, source: Source) -> Job:
+def job_of(command: Command, source: EventSource) -> EvselectJob:
     """Return a complete command with its expression read and its columns found.
 
     Raises
@@ -213,24 +213,24 @@ def job_of(command: Command, source: Source) -> Job:
         raise CommandFailed(command.argv, "columns of variable length cannot be filtered here: run this with SAS")
     rates = _rates(command, source)
     if not image:
-        return Job(command, text, tree, subspace, "", filtered, (), (), "", rates)
+        return EvselectJob(command, text, tree, subspace, "", filtered, (), (), "", rates)
     header = source.table.block.header
     specs = _number_column(source, command.parameter("xcolumn")), _number_column(source, command.parameter("ycolumn"))
     weight = command.parameter("zcolumn") if command.parameter("withzcolumn") == "yes" else ""
     if weight:
         _number_column(source, weight)
     requests = requested_axes(command, specs, header)
-    return Job(command, text, tree, subspace, image, filtered, requests, specs, weight, rates)
+    return EvselectJob(command, text, tree, subspace, image, filtered, requests, specs, weight, rates)
 
 
-def _rates(command: Command, source: Source) -> RateRequest | None:
+def _rates(command: Command, source: EventSource) -> RateRequest | None:
     name = _product(command, "rate")
     if name and command.parameter("withzcolumn") == "yes":
         raise CommandFailed(command.argv, "a rate set of weighted events is not made here: run this with SAS")
     return rate_request(command, source.table, name) if name else None
 
 
-def _try_out(tree: Expression, source: Source) -> None:
+def _try_out(tree: Expression, source: EventSource) -> None:
     """Evaluate an expression on no events, to find its errors before the list is read."""
     blank = Chunk(source.table, 1, np.zeros((1, source.table.row_bytes), dtype=np.uint8))
     none: dict[str, NDArray[Any]] = {name: blank.column(name)[:0] for name in source.table.columns}
@@ -259,7 +259,7 @@ def filter_reader(resolve: Resolver) -> Callable[[FileFilter], Intervals | Regio
     return read
 
 
-def _number_column(source: Source, name: str) -> ColumnSpec:
+def _number_column(source: EventSource, name: str) -> ColumnSpec:
     spec = source.table.columns.get(name)
     path, block = source.table.path.name, source.table.block.name
     if spec is None:
@@ -269,6 +269,6 @@ def _number_column(source: Source, name: str) -> ColumnSpec:
     return spec
 
 
-def needed_columns(jobs: tuple[Job, ...]) -> tuple[str, ...]:
+def needed_columns(jobs: tuple[EvselectJob, ...]) -> tuple[str, ...]:
     """Return the columns that the expressions of some jobs need."""
     return tuple(sorted({name for job in jobs for name in columns(job.tree)}))

@@ -27,7 +27,7 @@ from xphotfn.science.flare_cut import Goal, Judged, judge, kept_by
 from xphotfn.science.joint_curves import joint_curve
 from xphotfn.science.silent_time import without_silence
 
-__all__ = ("curve_block", "cut_cards", "flarecut", "gtiwrite")
+__all__ = ("flarecut", "gtiwrite")
 
 Card = tuple[str, Any, str]
 _GOALS: dict[str, Goal] = {"optimum": "optimum", "quiet": "quiet"}

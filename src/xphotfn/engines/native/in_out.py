@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from xphotfn.engines.native.detector import Camera, Chip, Demands, camera_named, chip_mask, raw_positions
 from xphotfn.engines.native.events import chunks
-from xphotfn.engines.native.evselect_plan import Source, open_source
+from xphotfn.engines.native.evselect_plan import EventSource, open_source
 from xphotfn.engines.native.exposure import ccd_intervals, live_time
 from xphotfn.engines.native.selection_regions import in_region
 from xphotfn.errors import InvalidFile, NoData
@@ -111,7 +111,7 @@ def _where(camera: Camera, det_x: Floats, det_y: Floats, ccd: NDArray[np.integer
     return _Where(ring, corner)
 
 
-def _counts(source: Source, camera: Camera, good: GoodTimes | None) -> tuple[int, int]:
+def _counts(source: EventSource, camera: Camera, good: GoodTimes | None) -> tuple[int, int]:
     names = {"TIME", "PI", "PATTERN", "FLAG", "DETX", "DETY", "CCDNR"}
     lacking = sorted(names - set(source.table.columns))
     if lacking:
@@ -140,7 +140,7 @@ def _areas(camera: Camera, chip: Chip, live: float) -> tuple[float, float]:
     return live * np.count_nonzero(where.inside & seen), live * np.count_nonzero(where.corner & whole)
 
 
-def _live(source: Source, good: GoodTimes | None) -> dict[int, float]:
+def _live(source: EventSource, good: GoodTimes | None) -> dict[int, float]:
     blocks = {block.name: block for block in source.file.blocks}
     found: dict[int, float] = {}
     for ccd, times in ccd_intervals(source.subspace).items():

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.commands.selection import (
+    Boolean,
     Call,
     Chain,
     Column,
@@ -26,7 +27,6 @@ from xphotfn.commands.selection import (
     Real,
     RegionFilter,
     Symbol,
-    Truth,
     Unary,
     locate,
 )
@@ -164,7 +164,7 @@ class _Evaluator:
 
     def value(self, node: Expression) -> Value:
         match node:
-            case Integer() | Real() | Truth():
+            case Integer() | Real() | Boolean():
                 return node.value
             case Column():
                 return self.column(node)

@@ -27,7 +27,7 @@ from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
 from xphotfn.io.good_time_files import check_time_zero
 
-__all__ = ("file_resolver", "open_fits", "pick_block", "read_gti", "read_mask", "read_places", "read_region_table")
+__all__ = ("file_resolver", "read_places")
 
 
 def file_resolver(folder: Path, current: str, axes: Mapping[str, Axis] | None = None) -> Resolver:

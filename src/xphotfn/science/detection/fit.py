@@ -11,7 +11,7 @@ import numpy as np
 from xphotfn.science._numeric import Floats
 from xphotfn.science.detection.profiles import Profiles, place_of
 
-__all__ = ("Shape", "Source", "Window", "errors_of", "fit_sources", "light_of_source", "own_rates", "statistic")
+__all__ = ("FittedSource", "Shape", "Window", "errors_of", "fit_sources", "light_of_source", "own_rates", "statistic")
 
 _ROUNDS, _TRIES = 30, 7
 _CLOSE = 5e-3  # change of Cash's statistic that ends a fit
@@ -49,7 +49,7 @@ class Shape(NamedTuple):
     jacobian: Floats
 
 
-class Source(NamedTuple):
+class FittedSource(NamedTuple):
     """Parameters of a source: its place in pixels of the reference, extent coordinate, and a rate for each map.
 
     ``extended`` says whether the extent is free; else it is what ``u`` says.
@@ -79,7 +79,7 @@ def _rows(shape: Shape, u: float) -> tuple[Floats, ...]:
     return tuple(np.concatenate([known[id(p)][part] for p in shape.profiles]) for part in range(3))
 
 
-def light_of_source(window: Window, source: Source, *, derivatives: bool = False) -> _Light:
+def light_of_source(window: Window, source: FittedSource, *, derivatives: bool = False) -> _Light:
     """Return the light of a source of rate 1 in a window.
 
     Parameters
@@ -122,7 +122,7 @@ def statistic(window: Window, model: Floats) -> float:
     return float(2 * np.sum(model - window.counts * np.log(model)))
 
 
-def _model(window: Window, sources: tuple[Source, ...], lights: list[_Light]) -> Floats:
+def _model(window: Window, sources: tuple[FittedSource, ...], lights: list[_Light]) -> Floats:
     total = sources[0].rates[:, None] * lights[0].value
     for source, light in zip(sources[1:], lights[1:], strict=True):
         total += source.rates[:, None] * light.value
@@ -132,7 +132,7 @@ def _model(window: Window, sources: tuple[Source, ...], lights: list[_Light]) ->
 
 
 def _equations(
-    window: Window, sources: tuple[Source, ...], lights: list[_Light]
+    window: Window, sources: tuple[FittedSource, ...], lights: list[_Light]
 ) -> tuple[Floats, Floats, Floats, Floats, Floats]:
     """Return the Fisher matrix in blocks and the gradient: places with places, places with rates, rates with rates."""
     model = _model(window, sources, lights)
@@ -200,7 +200,7 @@ def _solved(
     return places, (inverse @ gr[:, :, None] - back.mT @ places[None, :, None])[:, :, 0]
 
 
-def _moved(sources: tuple[Source, ...], places: Floats, rates: Floats, last_u: float) -> tuple[Source, ...]:
+def _moved(sources: tuple[FittedSource, ...], places: Floats, rates: Floats, last_u: float) -> tuple[FittedSource, ...]:
     moved, row = [], 0
     for number, source in enumerate(sources):
         dx, dy = places[row : row + 2]
@@ -215,7 +215,9 @@ def _moved(sources: tuple[Source, ...], places: Floats, rates: Floats, last_u: f
     return tuple(moved)
 
 
-def fit_sources(window: Window, sources: tuple[Source, ...], *, last_u: float) -> tuple[tuple[Source, ...], float]:
+def fit_sources(
+    window: Window, sources: tuple[FittedSource, ...], *, last_u: float
+) -> tuple[tuple[FittedSource, ...], float]:
     """Return the sources with the highest likelihood, and Cash's statistic.
 
     Parameters
@@ -252,7 +254,7 @@ def fit_sources(window: Window, sources: tuple[Source, ...], *, last_u: float) -
     return sources, best
 
 
-def errors_of(window: Window, sources: tuple[Source, ...]) -> tuple[tuple[Floats, Floats], ...]:
+def errors_of(window: Window, sources: tuple[FittedSource, ...]) -> tuple[tuple[Floats, Floats], ...]:
     """Return the errors of places and of rates of each source, from the Fisher matrix at its parameters.
 
     Returns

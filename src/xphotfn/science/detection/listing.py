@@ -9,7 +9,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.source import DetectedObject, DetectedSource, MapRate
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg, separation_deg
-from xphotfn.science.detection.fit import Source, light_of_source
+from xphotfn.science.detection.fit import FittedSource, light_of_source
 from xphotfn.science.detection.flags import flags_of
 from xphotfn.science.detection.likelihood import detection_likelihood
 from xphotfn.science.detection.maps import off_axis
@@ -99,7 +99,7 @@ def _together(sky: Sky, errors: Sequence[float] | Floats) -> float:
     return float(np.sqrt(np.sum(np.bincount(shares, weights=errors) ** 2)))
 
 
-def _extent_error(source: Source, places: Floats) -> float:
+def _extent_error(source: FittedSource, places: Floats) -> float:
     """Return the error of the core radius: that of its coordinate times the slope, ``drc/du = sqrt(16 + rc^2)``."""
     return float(places[2] * np.hypot(4.0, extent_at(source.u))) if source.u > 0 else 0.0
 

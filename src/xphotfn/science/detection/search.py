@@ -9,7 +9,15 @@ from scipy import ndimage, special
 
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg
-from xphotfn.science.detection.fit import Source, Window, errors_of, fit_sources, light_of_source, own_rates, statistic
+from xphotfn.science.detection.fit import (
+    FittedSource,
+    Window,
+    errors_of,
+    fit_sources,
+    light_of_source,
+    own_rates,
+    statistic,
+)
 from xphotfn.science.detection.likelihood import detection_likelihood, extent_likelihood
 from xphotfn.science.detection.maps import MARGIN, SearchMap, profiles_at, shape_at
 from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_of
@@ -51,7 +59,7 @@ class Fitted(NamedTuple):
     does in all. ``errors`` are those of x, y (and u) and of the rates.
     """
 
-    source: Source
+    source: FittedSource
     differences: Floats
     extent_difference: float
     det_ml: float
@@ -169,7 +177,7 @@ def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) ->
     return tuple(kept)
 
 
-def _on_extended(sky: Sky, source: Source) -> bool:
+def _on_extended(sky: Sky, source: FittedSource) -> bool:
     """Whether a source that is drawn lies in the light of another extended one."""
     window = sky.window_of([source])
     levels, _, wide, _, _ = sky.around(window, source)
@@ -177,7 +185,7 @@ def _on_extended(sky: Sky, source: Source) -> bool:
     return float((light * wide).sum()) > _ON_ANOTHER * float((light * levels).sum())
 
 
-def under_sources(sky: Sky, sources: Iterable[Source]) -> None:
+def under_sources(sky: Sky, sources: Iterable[FittedSource]) -> None:
     """Draw sources and fit the backgrounds under them."""
     for source in sources:
         sky.draw(source)
@@ -249,10 +257,10 @@ def _wanted(sky: Sky, x: float, y: float, inside: Inside | None) -> bool:
     return bool(inside(ra, dec)[0])
 
 
-def _start(sky: Sky, x: float, y: float, u: float) -> tuple[Source, Window]:
+def _start(sky: Sky, x: float, y: float, u: float) -> tuple[FittedSource, Window]:
     """Return a source with the rates of the matched filter, and its window."""
     shape = shape_at(sky.maps, x, y, u)
-    source = Source(x, y, u, np.zeros(len(sky.maps)), u > 0, shape)
+    source = FittedSource(x, y, u, np.zeros(len(sky.maps)), u > 0, shape)
     window = sky.window_of([source])
     light = window.exposure * light_of_source(window, source).value
     weight = light / window.background
@@ -300,7 +308,7 @@ def _double_margin(gain: float) -> float:
     return _DOUBLE_MARGIN if float(extent_likelihood(gain)) < _DOUBTFUL else -_DOUBLE_MARGIN
 
 
-def _double(window: Window, point: Source, wide: Source, most: float) -> bool:
+def _double(window: Window, point: FittedSource, wide: FittedSource, most: float) -> bool:
     """Whether two points reach a value of Cash's statistic, so that they are no extended source."""
     if wide.rates.max() <= 0 or extent_at(wide.u) > _DOUBLE_ARCSEC:
         return False
@@ -315,7 +323,7 @@ def _double(window: Window, point: Source, wide: Source, most: float) -> bool:
     return False
 
 
-def _judged(sky: Sky, window: Window, sources: tuple[Source, ...], which: int, gain: float) -> Fitted | None:
+def _judged(sky: Sky, window: Window, sources: tuple[FittedSource, ...], which: int, gain: float) -> Fitted | None:
     """Return a source of a fitted group with its likelihoods; None where the light of its neighbours may be it."""
     source = sources[which]
     others = tuple(s for number, s in enumerate(sources) if number != which)
@@ -342,7 +350,7 @@ def _judged(sky: Sky, window: Window, sources: tuple[Source, ...], which: int, g
     return Fitted(source, differences, gain, det_ml, ext_ml, errors)
 
 
-def _stands(sky: Sky, window: Window, source: Source, without: Floats, det_ml: float) -> bool:
+def _stands(sky: Sky, window: Window, source: FittedSource, without: Floats, det_ml: float) -> bool:
     """Whether a source stands out if the light of all others were brighter by the error of their models."""
     others = np.maximum(without - _level(sky, window), 0.0)
     profile = light_of_source(window, source).value
@@ -388,7 +396,7 @@ def _refined(sky: Sky, found: tuple[Fitted, ...], least: float) -> tuple[Fitted,
     return tuple(kept)
 
 
-def _groups(sources: Sequence[Source]) -> list[list[int]]:
+def _groups(sources: Sequence[FittedSource]) -> list[list[int]]:
     """Return numbers of sources in groups of at most eight that lie within each other's wings."""
     left, groups = list(range(len(sources))), []
     while left:
@@ -405,13 +413,13 @@ def _groups(sources: Sequence[Source]) -> list[list[int]]:
     return groups
 
 
-def _touch(one: Source, other: Source) -> bool:
+def _touch(one: FittedSource, other: FittedSource) -> bool:
     wide = max(one.u, other.u)
     reach = _NEAR_PIX + extent_at(wide) / 4.35
     return bool(np.hypot(one.x - other.x, one.y - other.y) < reach)
 
 
-def _group(sky: Sky, sources: tuple[Source, ...], least: float) -> list[Fitted]:
+def _group(sky: Sky, sources: tuple[FittedSource, ...], least: float) -> list[Fitted]:
     """Return the sources of a group that stand after a joint fit; the weakest that does not goes, and all again."""
     sources = tuple(s._replace(shape=shape_at(sky.maps, s.x, s.y, s.u)) for s in sources)
     while sources:
@@ -427,7 +435,7 @@ def _group(sky: Sky, sources: tuple[Source, ...], least: float) -> list[Fitted]:
     return []
 
 
-def _doubled(sources: tuple[Source, ...], which: int) -> bool:
+def _doubled(sources: tuple[FittedSource, ...], which: int) -> bool:
     """Whether a source has come to lie on a brighter one of its kind."""
     one = sources[which]
     return any(
@@ -438,8 +446,8 @@ def _doubled(sources: tuple[Source, ...], which: int) -> bool:
 
 
 def _as_points(
-    window: Window, sources: tuple[Source, ...], best: float
-) -> tuple[tuple[Source, ...], float, list[float]]:
+    window: Window, sources: tuple[FittedSource, ...], best: float
+) -> tuple[tuple[FittedSource, ...], float, list[float]]:
     """Return the sources with those as points whose extent is not sure, and the gains of the extents."""
     gains = [0.0] * len(sources)
     for number, source in enumerate(sources):

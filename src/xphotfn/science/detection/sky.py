@@ -11,7 +11,7 @@ from xphotfn.errors import ShapeMismatch
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.detection.background import Background, fit_background
-from xphotfn.science.detection.fit import Source, Window, light_of_source
+from xphotfn.science.detection.fit import FittedSource, Window, light_of_source
 from xphotfn.science.detection.flags import along_a_line
 from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at, shares_of
 from xphotfn.science.detection.profiles import at, extent_at, place_of, step_of
@@ -26,7 +26,7 @@ SLOW_ARCMIN = 4.0
 _MODEL_ERROR = {False: 0.05, True: 0.10}  # of the light of points and of extended sources, in the search
 
 
-def fit_radius(source: Source, pixel_arcsec: float) -> int:
+def fit_radius(source: FittedSource, pixel_arcsec: float) -> int:
     """Return the radius in pixels of the window in which a source is fitted."""
     return int(min((_POINT_ARCSEC + 2.2 * extent_at(source.u)) / pixel_arcsec, _LARGEST_RADIUS))
 
@@ -86,7 +86,7 @@ class Sky:
         live = [m.exposure > 0 for m in self.maps]
         self.typical = np.array([b.image[w].mean() for b, w in zip(self.backgrounds, live, strict=True)])
 
-    def draw(self, source: Source, sign: float = 1.0) -> None:
+    def draw(self, source: FittedSource, sign: float = 1.0) -> None:
         """Add the light of a source to the maps, or take it away."""
         radius = self._reach(source)
         corners = corners_of(source.shape, source.x, source.y, self.sizes, radius)
@@ -102,7 +102,7 @@ class Sky:
             if source.u > 0:
                 self.wide[number][there] += patch
 
-    def _reach(self, source: Source) -> int:
+    def _reach(self, source: FittedSource) -> int:
         """Return the radius in pixels at which the light of a source is lost in the background."""
         limit = MARGIN - 4 if source.u > 0 else min(int(OUTER_ARCSEC / self.pixel) + 2, MARGIN - 4)
         steps = np.arange(1.0, limit)
@@ -133,7 +133,7 @@ class Sky:
             shares=self.shares,
         )
 
-    def window_of(self, sources: Sequence[Source]) -> Window:
+    def window_of(self, sources: Sequence[FittedSource]) -> Window:
         """Return the window in which sources are fitted together."""
         x, y = (float(np.mean([getattr(s, name) for s in sources])) for name in ("x", "y"))
         radii = [fit_radius(s, self.pixel) + int(np.ceil(np.hypot(s.x - x, s.y - y))) for s in sources]
@@ -158,7 +158,7 @@ class Sky:
             )
         return tuple(significance_of(Score(*planes)) for planes in total)
 
-    def around(self, window: Window, source: Source) -> tuple[Floats, Floats, Floats, Floats, float]:
+    def around(self, window: Window, source: FittedSource) -> tuple[Floats, Floats, Floats, Floats, float]:
         """Return what lies around a source that is drawn: background, light of others, extended light, streaks.
 
         All in counts and of the shape of the window; last the significance of the brightest row or column through it.

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from xphotfn.commands.selection import (
+    Boolean,
     Call,
     Chain,
     Column,
@@ -12,14 +13,13 @@ from xphotfn.commands.selection import (
     Expression,
     GtiFilter,
     Integer,
-    Interval,
     Item,
     MaskFilter,
     Membership,
+    Range,
     Real,
     RegionFilter,
     Symbol,
-    Truth,
     Unary,
 )
 from xphotfn.commands.selection.nodes import FUNCTIONS, LEVELS, REGIONS
@@ -37,7 +37,7 @@ _LEAVES: st.SearchStrategy[Any] = st.one_of(
     st.builds(Integer, value=st.integers(0, 2**32 - 1), base=st.sampled_from((2, 8, 10, 16))),
     st.builds(Integer, value=st.integers(0, 2**63 - 1)),
     st.builds(Real, value=st.floats(min_value=0, allow_nan=False, allow_infinity=False).map(abs)),
-    st.builds(Truth, value=st.booleans()),
+    st.builds(Boolean, value=st.booleans()),
     st.builds(Column, name=_NAMES),
     st.builds(Symbol, name=st.sampled_from(("PI", "ROW", "XMMEA_EM"))),
 )
@@ -96,8 +96,8 @@ def _calls(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Call]:
 
 
 def _items(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Item]:
-    def interval(lo: Any, hi: Any, lo_closed: bool, hi_closed: bool) -> Interval:
-        return Interval(lo=lo, hi=hi, lo_closed=lo_closed or lo is None, hi_closed=hi_closed or hi is None)
+    def interval(lo: Any, hi: Any, lo_closed: bool, hi_closed: bool) -> Range:
+        return Range(lo=lo, hi=hi, lo_closed=lo_closed or lo is None, hi_closed=hi_closed or hi is None)
 
     bound = st.none() | inner
     return st.builds(interval, bound, bound, st.booleans(), st.booleans()) | st.builds(Exactly, value=inner)

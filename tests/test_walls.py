@@ -1,0 +1,512 @@
+"""Walls inside the house: what each file may not do, read from the source with ``ast``; each wall is shown to stand.
+
+``test_layers.py`` keeps the order of the rooms; here stand names, records, sizes, errors, state, files and faces. What
+may go beyond a limit is listed beside it. A list may shrink: an entry that nothing needs any more is an error, too.
+"""
+
+import ast
+import builtins
+from collections import defaultdict
+from functools import cached_property
+from pathlib import Path
+
+import pytest
+
+PACKAGE = "xphotfn"
+SOURCE = Path(__file__).resolve().parents[1] / "src" / PACKAGE
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+
+
+class File:
+    """One file of the package: its place, its text and its syntax tree."""
+
+    def __init__(self, path, root):
+        self.place = path.relative_to(root).as_posix()
+        self.room = self.place.removesuffix(".py").partition("/")[0]
+        self.module = ".".join((PACKAGE, *path.relative_to(root).with_suffix("").parts)).removesuffix(".__init__")
+        self.text = path.read_text(encoding="utf-8")
+        self.tree = ast.parse(self.text, filename=str(path))
+        self.nodes = list(ast.walk(self.tree))
+
+    def says(self, node, what):
+        return f"{self.place}:{getattr(node, 'lineno', 1)}: {what}"
+
+    @cached_property
+    def exported(self):
+        """The names of ``__all__``."""
+        values = [
+            n.value for n in self.tree.body if isinstance(n, ast.Assign) and ast.unparse(n.targets[0]) == "__all__"
+        ]
+        return {item.value for value in values for item in ast.walk(value) if isinstance(item, ast.Constant)}
+
+
+def read(root):
+    return [File(path, root) for path in sorted(root.rglob("*.py"))]
+
+
+# Imports
+
+DISTRIBUTED = ("graph/cluster", "graph/workers.py", "graph/futures.py", "cli/running.py")
+
+
+def distributed_problems(files):
+    """A cluster's library stays where clusters are driven: everything else runs without it."""
+    for file in files:
+        for node in file.nodes:
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            if any(n.partition(".")[0] == "distributed" for n in names) and not file.place.startswith(DISTRIBUTED):
+                yield file.says(node, f"imports distributed, which only {', '.join(DISTRIBUTED)} may")
+
+
+# Names
+
+NOT_YET_PUBLIC = {"xphotfn.records._fields", "xphotfn.records._html"}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.startswith("__")
+
+
+def private_name_problems(files):
+    """What another room imports has no underscore."""
+    for file in files:
+        modules = {}
+        for node in file.nodes:
+            if not isinstance(node, ast.ImportFrom) or not (node.module or "").startswith(f"{PACKAGE}."):
+                continue
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                modules[alias.asname or alias.name] = whole
+                rooms = whole.split(".")[1:]
+                if any(map(is_private, rooms)) and rooms[0] != file.room and node.module not in NOT_YET_PUBLIC:
+                    yield file.says(node, f"imports {whole} of another room: give it a public name there")
+        for node in file.nodes:
+            if isinstance(node, ast.Attribute) and is_private(node.attr) and isinstance(node.value, ast.Name):
+                whole = modules.get(node.value.id, "")
+                if whole and node.value.id.islower() and whole.split(".")[1] != file.room:
+                    yield file.says(node, f"uses {whole}.{node.attr} of another room: give it a public name there")
+
+
+TWICE = {"Html", "Overlay", "Picture", "Work"}
+
+
+def class_name_problems(files):
+    """A name of a class means one thing in the whole package."""
+    where = defaultdict(list)
+    for file in files:
+        for node in file.nodes:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                where[node.name].append((file, node))
+    for name, places in where.items():
+        for file, node in places[1:] if name not in TWICE else ():
+            yield file.says(node, f"class {name} is also in {places[0][0].place}: one name, one meaning")
+
+
+# Records
+
+CHANGES = {"_Task", "_Dealer", "_Member"}  # what a cluster's driver keeps of a run that goes on
+TUPLES_OF_RECORDS = {"SourceColumn"}  # values, unit and text of a column, which its writers unpack
+LONG_TUPLES = {  # to become frozen attrs when they are next touched; none may be added
+    "ApertureMaps", "ApertureSums", "AttitudeTrack", "Background", "BetaModelFit", "Block", "Camera", "Chip",
+    "ColumnSpec", "Demands", "DiscWeights", "EventTable", "Events", "EvselectJob", "ExposureGeometry", "ExposureMapJob",
+    "Fitted", "FittedSource", "GammaMixture", "Inputs", "Look", "Picture", "RateRequest", "Redistribution", "RingLight",
+    "Rings", "RowFactors", "SearchMap", "SkyPositions", "Token", "Window", "_Betas", "_Input", "_Job", "_Light",
+    "_Request", "_Rings", "_Row", "_Rows",
+}  # fmt: skip
+WITHOUT_FROZEN = ("Protocol", "Enum", "IntFlag", "Flag", "IntEnum", "StrEnum", "TypedDict")
+
+
+def record_problems(files):
+    """What has fields cannot change: attrs, frozen; a NamedTuple for at most five fields, and in records none."""
+    for file in files:
+        for node in (n for n in file.nodes if isinstance(n, ast.ClassDef)):
+            fields = [item for item in node.body if isinstance(item, ast.AnnAssign)]
+            bases = {ast.unparse(base).rpartition(".")[2].partition("[")[0] for base in node.bases}
+            made_by = [ast.unparse(item) for item in node.decorator_list]
+            if not fields or bases & set(WITHOUT_FROZEN):
+                continue
+            if "NamedTuple" in bases:
+                if file.room == "records" and node.name not in TUPLES_OF_RECORDS and not is_private(node.name):
+                    yield file.says(node, f"{node.name} is a NamedTuple: a record is frozen attrs with keywords")
+                elif len(fields) > 5 and node.name not in LONG_TUPLES:
+                    yield file.says(node, f"NamedTuple {node.name} has {len(fields)} fields: frozen attrs for over 5")
+            elif node.name not in CHANGES and not any("frozen" in item for item in made_by):
+                yield file.says(node, f"{node.name} has fields and is not frozen attrs")
+            elif file.room == "records" and not any("kw_only=True" in item for item in made_by):
+                yield file.says(node, f"{node.name} is a record: its fields are given by keyword (kw_only=True)")
+
+
+# Sizes
+
+MOST_LINES, MOST_CODE, MOST_PARAMETERS = 400, 25, 6
+LONG_FILES = {  # one table, grammar or record each, which two files would only scatter; lines may fall and not grow
+    "commands/builders.py": 415, "commands/dss.py": 458, "commands/parameters.py": 436,
+    "commands/selection/parser.py": 419, "engines/native/eexpmap_inputs.py": 406, "engines/native/events.py": 424,
+    "graph/cluster.py": 428, "io/find.py": 402, "io/match.py": 419, "io/products.py": 493,
+    "measure/event_mosaics.py": 425, "measure/sensitivity.py": 418, "records/source.py": 461,
+    "science/detection/search.py": 464, "science/identity.py": 405,
+}  # fmt: skip
+LONG_FUNCTIONS = {  # lines of code, which may fall and not grow: one table or one sequence of steps each
+    "run": 46, "image_part": 44, "columns_of": 39, "_search_map": 37, "_of_headers": 36, "clean": 35, "snr_ranking": 35,
+    "_rates": 33, "_searched": 33, "signal_to_noise": 33, "snr": 39, "exposure_map_part": 32, "joint_photometry": 32,
+    "_product": 32, "flarecut": 31, "in_order": 31, "in_the_ring": 31, "_new_cards": 30, "_targets": 29, "profile": 29,
+    "clean_events": 28, "mosaic_grid": 28, "sample_of": 28, "_target": 28, "_meant": 27, "_solve": 27, "join_runs": 27,
+    "place_block": 27, "target_report": 27, "_about": 26, "_level_pair": 26, "_rings_of": 26, "_source": 26,
+    "_table_cards": 26, "_write": 26, "crowded_rates": 26, "make": 26, "other_sources": 26, "picture": 26,
+    "read_job": 27, "under_wings": 26,
+}  # fmt: skip
+MANY_PARAMETERS = {
+    # public verbs: one thing, and keywords that each have a default; their names are a promise
+    "clean_events": 7, "completeness": 8, "curve_of_growth": 7, "custom_mask": 7, "ecf_from_response": 7,
+    "extended_source": 7, "galaxy_cluster": 10, "mosaic_events": 7, "photometry": 13, "plan_detection": 8,
+    "plan_exposure_maps": 7, "plan_photometry": 7, "power_law_ecf": 7, "report": 9, "run": 8, "save_view": 14,
+    "sensitivity_map": 9, "surface_brightness_profile": 7, "upper_limit_map": 8, "view": 12,
+    # builders of commands: the parameters are the task's own
+    "eexpmap": 10, "evselect_rate": 7, "flarecut": 11, "tabgtigen": 7, "xdetect": 7,
+    # inside
+    "_safe": 7, "compute": 9, "compute_on": 8, "image_of_events": 8, "run_plan": 7,
+}  # fmt: skip
+
+
+def code_of(function, lines):
+    """Return how many lines a function has beside its docstring, blank lines and comments."""
+    body = function.body[1:] if ast.get_docstring(function, clean=False) is not None else function.body
+    inside = [line.strip() for line in lines[body[0].lineno - 1 : body[-1].end_lineno]] if body else []
+    return sum(bool(line) and not line.startswith("#") for line in inside)
+
+
+def parameters_of(function):
+    """Return how many parameters a function has beside ``self``."""
+    several = function.args
+    names = [item.arg for item in (*several.posonlyargs, *several.args, *several.kwonlyargs)]
+    return len(names) - (names[:1] in (["self"], ["cls"]))
+
+
+def is_command(decorator):
+    return isinstance(decorator, ast.Call) and last_name(decorator.func) == "command"
+
+
+def file_size_problems(files):
+    """A file has at most 400 lines."""
+    for file in files:
+        size = len(file.text.splitlines())
+        if size > LONG_FILES.get(file.place, MOST_LINES):
+            yield file.says(file.tree, f"{size} lines, above {LONG_FILES.get(file.place, MOST_LINES)}: part it")
+
+
+def function_size_problems(files):
+    """A function has at most 25 lines of code and 6 parameters."""
+    for file in files:
+        lines = file.text.splitlines()
+        for node in (n for n in file.nodes if isinstance(n, FUNCTIONS)):
+            code, most = code_of(node, lines), LONG_FUNCTIONS.get(node.name, MOST_CODE)
+            if code > most:
+                yield file.says(node, f"{node.name} has {code} lines of code, above {most}: part it")
+            if file.room == "cli" and any(is_command(item) for item in node.decorator_list):
+                continue  # the options of a command line
+            count, most = parameters_of(node), MANY_PARAMETERS.get(node.name, MOST_PARAMETERS)
+            if count > most:
+                yield file.says(node, f"{node.name} has {count} parameters, above {most}: give it a record")
+
+
+# Errors
+
+# Functions that raise what Python's protocols ask for, or what their own file turns into an error of ours.
+BUILTIN_RAISES = {
+    "__getattr__": "AttributeError",  # the protocol of modules
+    "_data_size": "ValueError",  # the walkers of FITS files: their caller adds which file and which block
+    "columns_of": "ValueError",
+    "_text_table": "ValueError",
+    "_text": "ValueError",
+    "read": "EOFError",  # the archive: a broken connection, which is tried again
+    "require_end": "OSError",
+    "_stream": "OSError",
+    "_kept": "EOFError",
+    "unpacked": "EOFError",
+    "interrupt": "KeyboardInterrupt",  # Ctrl-C that came while a task was stopped
+    "_leaf": "TypeError",  # not reached by typed code
+    "place_block": "TypeError",
+    "file_filter": "TypeError",
+}
+
+
+def raise_problems(files):
+    """An error has a type of ours, so that users can tell it from a bug."""
+    for file in files:
+        raises = [n for n in file.nodes if isinstance(n, ast.Raise) and n.exc is not None]
+        functions = [n for n in file.nodes if isinstance(n, FUNCTIONS)] if raises else []
+        for node in raises:
+            kind = ast.unparse(node.exc.func if isinstance(node.exc, ast.Call) else node.exc)
+            around = [f.name for f in functions if f.lineno <= node.lineno <= f.end_lineno]
+            where = around[-1] if around else "the module"
+            if isinstance(getattr(builtins, kind, None), type) and kind != BUILTIN_RAISES.get(where):
+                yield file.says(node, f"{where} raises {kind}: raise an error of xphotfn.errors that says what to do")
+
+
+# State and files
+
+STATE = {  # what belongs to the process, and the files that keep it
+    "engines/processes.py": "the tasks that run now",
+    "graph/futures.py": "who listens to a worker",
+    "graph/workers.py": "what a worker was asked",
+    "io/products.py": "maps and masks that were read, up to a size",
+    "store/digests.py": "digests of files that have not changed",
+    "testing/examples.py": "one example for a whole session",
+}
+MUTABLE = ("dict", "list", "set", "defaultdict", "OrderedDict", "deque", "Counter", "WeakValueDictionary",
+           "WeakKeyDictionary", "count", "local", "Lock", "RLock", "Condition", "Event")  # fmt: skip
+CHANGING = ("append", "extend", "insert", "add", "update", "setdefault", "pop", "popitem", "clear", "remove", "discard",
+            "appendleft")  # fmt: skip
+
+
+def last_name(node):
+    return ast.unparse(node).rpartition(".")[2]
+
+
+def is_empty_container(value):
+    if isinstance(value, ast.Call):
+        return last_name(value.func) in MUTABLE and not value.args
+    return not getattr(value, "keys", getattr(value, "elts", True)) and not isinstance(value, ast.Tuple)
+
+
+def changed_names(function):
+    """Yield (node, name) of what a function changes by assignment to an item or by a method."""
+    for node in ast.walk(function):
+        targets = node.targets if isinstance(node, ast.Assign | ast.Delete) else []
+        targets = [node.target] if isinstance(node, ast.AugAssign) else targets
+        for target in targets:
+            if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+                yield node, target.value.id
+        called = node.func if isinstance(node, ast.Call) else None
+        if isinstance(called, ast.Attribute) and called.attr in CHANGING and isinstance(called.value, ast.Name):
+            yield node, called.value.id
+
+
+def own_names(function):
+    """Return the names that are a function's own: parameters and what it assigns."""
+    nodes = list(ast.walk(function))
+    return {n.arg for n in nodes if isinstance(n, ast.arg)} | {
+        n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+    }
+
+
+def held_by(file):
+    """Return the nodes of the names that a module assigns."""
+    nodes = [n for n in file.tree.body if isinstance(n, ast.Assign | ast.AnnAssign) and n.value is not None]
+    return {ast.unparse(n.targets[0] if isinstance(n, ast.Assign) else n.target): n for n in nodes}
+
+
+def state_problems(files):
+    """No module keeps what calls leave behind; functions that remember use ``functools.cache`` on values."""
+    for file in (f for f in files if f.place not in STATE):
+        held = held_by(file)
+        for name, node in held.items():
+            if is_empty_container(node.value):
+                yield file.says(node, f"{name} is state of the module: pass it, or return it")
+        for node in file.nodes:
+            if isinstance(node, ast.Global):
+                yield file.says(node, f"changes {', '.join(node.names)} of the module")
+        for function in (n for n in file.tree.body if isinstance(n, (*FUNCTIONS, ast.ClassDef))):
+            changed = [(node, name) for node, name in changed_names(function) if name in held]
+            for node, name in changed:
+                if name not in own_names(function):
+                    yield file.says(node, f"changes {name} of the module")
+
+
+WRITES = ("write_text", "write_bytes", "writeto", "mkdir", "makedirs", "unlink", "rename", "renames", "touch",
+          "savefig", "tofile", "savetxt", "savez", "rmtree", "copyfile", "copytree", "symlink_to", "hardlink_to",
+          "link", "symlink", "mkdtemp", "mkstemp", "TemporaryDirectory", "NamedTemporaryFile", "to_csv",
+          "to_parquet")  # fmt: skip
+MAY_WRITE = {"io", "engines", "store", "graph", "cli", "testing", "simulate"}
+WRITING_FILES = {  # verbs that are named for the file they make
+    "measure/cleaning.py", "measure/event_mosaics.py", "measure/images.py", "plot/ds9.py", "plot/light_curve.py",
+    "plot/report.py", "plot/report_folder.py", "plot/report_pictures.py", "plot/report_sources.py", "plot/view.py",
+}  # fmt: skip
+
+
+def writes(node):
+    """Return the name of the call that writes a file, or nothing."""
+    if not isinstance(node, ast.Call):
+        return ""
+    name = last_name(node.func)
+    if name in WRITES:
+        return name
+    if name == "replace" and isinstance(node.func, ast.Attribute) and len(node.args) == 1 and not node.keywords:
+        return name
+    modes = [*node.args[:2], *(k.value for k in node.keywords if k.arg == "mode")]
+    texts = [m.value for m in modes if isinstance(m, ast.Constant) and isinstance(m.value, str)]
+    opens = any(set(text) <= set("rwabxt+") and set(text) & set("wax+") for text in texts)
+    return name if name == "open" and opens else ""
+
+
+def writing_problems(files):
+    """Only the rooms whose work it is write files, and the verbs that are named for it."""
+    for file in files:
+        for node in file.nodes if file.room not in MAY_WRITE and file.place not in WRITING_FILES else ():
+            if name := writes(node):
+                yield file.says(node, f"{file.room} writes files ({name}): return the value, io and store write")
+
+
+# Faces
+
+OFFERED = ("science", "commands", "testing", "records")  # rooms whose modules the reference lists
+
+
+def words_of(file):
+    """Return the words in a file's texts: the names that a table of names offers."""
+    texts = (n.value for n in file.nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
+    return {word.rpartition(":")[2] for text in texts for word in text.split()}
+
+
+def face_problems(files):
+    """A function that a module exports is offered to users or used by another file; else it is nobody's."""
+    offered = {word for file in files if file.module == PACKAGE for word in words_of(file)}
+    users = defaultdict(set)
+    for file in files:
+        names = {n.attr for n in file.nodes if isinstance(n, ast.Attribute)} | {
+            alias.name for n in file.nodes if isinstance(n, ast.ImportFrom) for alias in n.names
+        }
+        for name in names | {text for text in words_of(file) if text not in file.exported}:
+            users[name].add(file.place)
+    for file in files:
+        for node in file.tree.body:
+            public = isinstance(node, FUNCTIONS) and node.name in file.exported and file.room not in OFFERED
+            if public and node.name not in offered and not users[node.name] - {file.place}:
+                yield file.says(
+                    node, f"{node.name} is on no face: offer it in {PACKAGE}/__init__.py, or keep it private"
+                )
+
+
+# Choices
+
+REST = {
+    "children",  # nodes of an expression that have none below them
+    "new",
+    "node",
+    "compound",  # files, whose kinds the next function tells apart
+    "place_filter",  # what is no place
+    "_named_ccds",  # conditions that name no CCD
+    "_row",  # shapes with a centre, sizes and no angle
+    "_reach",  # shapes whose reach nobody needs: as far as one likes
+    "_inner_radius",  # shapes that may be hollow
+    "_cells",  # values that a table holds as they are
+    "shown_values",  # maps without an exposure
+    "_is_kind",
+}
+
+
+def inside(function):
+    """Yield the nodes of a function without those of functions in it."""
+    for child in ast.iter_child_nodes(function):
+        if not isinstance(child, FUNCTIONS):
+            yield child
+            yield from inside(child)
+
+
+def match_problems(files):
+    """A choice among kinds has no silent rest: the last case is ``assert_never``, an error, or listed."""
+    for file in files:
+        for function in (n for n in file.nodes if isinstance(n, FUNCTIONS) and n.name not in REST):
+            for node in (n for n in inside(function) if isinstance(n, ast.Match)):
+                last = node.cases[-1]
+                wild = isinstance(last.pattern, ast.MatchAs) and last.pattern.pattern is None and last.guard is None
+                inner = list(ast.walk(last))
+                told = any(isinstance(item, ast.Raise) or getattr(item, "id", "") == "assert_never" for item in inner)
+                if wild and not told:
+                    yield file.says(node, f"{function.name} takes the rest in silence: end in assert_never")
+
+
+RULES = (
+    distributed_problems,
+    private_name_problems,
+    class_name_problems,
+    record_problems,
+    file_size_problems,
+    function_size_problems,
+    raise_problems,
+    state_problems,
+    writing_problems,
+    face_problems,
+    match_problems,
+)
+
+
+@pytest.fixture(scope="module")
+def package():
+    return read(SOURCE)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_the_package_keeps_its_walls(rule, package):
+    found = list(rule(package))
+    assert not found, "\n" + "\n".join(found)
+
+
+# Each wall is shown to stand: a small tree that breaks it
+
+MODULE = '"""A module."""\n__all__ = ()\n'
+GOOD = {
+    "__init__.py": '"""A package."""\n_WHERE = {"measure.a": "peak"}\n',
+    "measure/a.py": '"""A module."""\n__all__ = ("peak",)\ndef peak():\n    return 1\n',
+    "records/a.py": MODULE + "@frozen(kw_only=True)\nclass Band:\n    lo: int\n",
+    "science/a.py": MODULE + "class Pair(NamedTuple):\n    a: int\n    b: int\n",
+}
+FIELDS = "".join(f"    f{n}: int\n" for n in range(6))
+LINES = "".join(f"    x{n} = {n}\n" for n in range(26))
+PARAMETERS = ", ".join(f"p{n}" for n in range(7))
+
+BAD = [
+    ("measure/b.py", MODULE + "from distributed import Client\n", "imports distributed, which only"),
+    ("measure/b.py", MODULE + "def f():\n    import distributed.protocol\n", "imports distributed, which only"),
+    ("plot/b.py", MODULE + "from xphotfn.measure.a import _found\n", "imports xphotfn.measure.a._found of"),
+    ("plot/b.py", MODULE + "from xphotfn.measure import _tools\n", "imports xphotfn.measure._tools of another room"),
+    ("plot/b.py", MODULE + "from xphotfn.measure import a\na._found()\n", "uses xphotfn.measure.a._found of another"),
+    ("science/b.py", MODULE + "class Band:\n    pass\n", "class Band is also in records/a.py"),
+    ("records/b.py", MODULE + "@dataclass\nclass New:\n    a: int\n", "New has fields and is not frozen attrs"),
+    ("science/b.py", MODULE + "@define\nclass New:\n    a: int\n", "New has fields and is not frozen attrs"),
+    ("records/b.py", MODULE + "@frozen\nclass New:\n    a: int\n", "its fields are given by keyword"),
+    ("records/b.py", MODULE + "class New(NamedTuple):\n    a: int\n", "a record is frozen attrs with keywords"),
+    ("science/b.py", MODULE + f"class New(NamedTuple):\n{FIELDS}", "has 6 fields: frozen attrs for over 5"),
+    ("science/b.py", MODULE + "# a line\n" * 400, "402 lines, above 400"),
+    ("science/b.py", MODULE + f"def f():\n{LINES}", "f has 26 lines of code, above 25"),
+    ("science/b.py", MODULE + f"def f({PARAMETERS}):\n    pass\n", "f has 7 parameters, above 6"),
+    ("science/b.py", MODULE + "def f():\n    raise ValueError('no')\n", "f raises ValueError"),
+    ("science/b.py", MODULE + "def f():\n    raise KeyError\n", "f raises KeyError"),
+    ("science/b.py", MODULE + "_SEEN = {}\n", "_SEEN is state of the module"),
+    ("science/b.py", MODULE + "_SEEN: list[int] = []\n", "_SEEN is state of the module"),
+    ("science/b.py", MODULE + "_SEEN = defaultdict()\n", "_SEEN is state of the module"),
+    ("science/b.py", MODULE + "_SEEN = {0: 1}\ndef f(n):\n    _SEEN[n] = n\n", "changes _SEEN of the module"),
+    ("science/b.py", MODULE + "_SEEN = [1]\ndef f(n):\n    _SEEN.append(n)\n", "changes _SEEN of the module"),
+    ("science/b.py", MODULE + "_n = 0\ndef f():\n    global _n\n    _n = 1\n", "changes _n of the module"),
+    ("measure/b.py", MODULE + "def f(path):\n    path.write_text('a')\n", "measure writes files (write_text)"),
+    ("measure/b.py", MODULE + "def f():\n    open('a', 'w')\n", "measure writes files (open)"),
+    ("measure/b.py", MODULE + "def f(p):\n    p.open(mode='wb')\n", "measure writes files (open)"),
+    ("measure/b.py", MODULE + "def f(hdus):\n    hdus.writeto('a.fits')\n", "measure writes files (writeto)"),
+    ("plot/b.py", MODULE + "def f(a, b):\n    a.replace(b)\n", "plot writes files (replace)"),
+    ("measure/b.py", '"""A module."""\n__all__ = ("lost",)\ndef lost():\n    pass\n', "lost is on no face"),
+    ("measure/b.py", MODULE + "def f(x):\n    match x:\n        case int():\n            return 1\n"
+     "        case _:\n            return 2\n", "f takes the rest in silence"),
+]  # fmt: skip
+
+
+def tree(root, files):
+    for place, text in files.items():
+        (root / place).parent.mkdir(parents=True, exist_ok=True)
+        (root / place).write_text(text, encoding="utf-8")
+    return read(root)
+
+
+def problems(files):
+    return [line for rule in RULES for line in rule(files)]
+
+
+def test_a_good_tree_passes(tmp_path):
+    assert problems(tree(tmp_path, GOOD)) == []
+
+
+@pytest.mark.parametrize(("place", "text", "complaint"), BAD)
+def test_a_bad_tree_is_found(tmp_path, place, text, complaint):
+    found = problems(tree(tmp_path, GOOD | {place: text}))
+    assert any(complaint in line for line in found), found
+    assert {line.partition(":")[0] for line in found} == {place}
