@@ -10,6 +10,7 @@ from click.testing import CliRunner
 import xphotfn as xp
 from xphotfn.cli import main, values
 from xphotfn.cli.output import print_rows
+from xphotfn.engines.sas import SasEngine
 from xphotfn.testing.simulate import simulate_observations
 from xphotfn.units import ra_deg
 
@@ -96,6 +97,18 @@ def test_ctrl_c_says_what_is_kept_and_how_to_go_on(data, tmp_path, monkeypatch):
     again = call("run", data, *WHERE, "--store", tmp_path / "s")
     assert again.exit_code == 0
     assert "made in" not in again.stdout
+
+
+@pytest.mark.parametrize(("words", "identity"), [((), "native"), (("--engine", "auto"), "sas-20.0.0")])
+def test_native_makes_it_until_sas_is_chosen(data, tmp_path, monkeypatch, words, identity):
+    """A SAS that is ready is not taken by itself; here it is one whose tasks all fail."""
+    ready = SasEngine(version="20.0.0", env=(("PATH", "/nowhere"),))
+    monkeypatch.setattr(xp, "sas_engine", lambda: ready)
+    told = call("run", data, *WHERE, "--store", tmp_path / "s", *words)
+    assert f"engine: {identity}" in told.stderr
+    made = xp.load_run(tmp_path / "s")
+    assert made.engine.startswith(identity)
+    assert (told.exit_code == 0) == (identity == "native") == (not made.failed)
 
 
 def test_a_store_that_may_only_be_read_is_enough_where_nothing_is_made(data, tmp_path, monkeypatch):

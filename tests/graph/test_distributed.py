@@ -279,6 +279,37 @@ def test_the_end_of_one_run_ends_no_other(scripted, tools, tmp_path, client, sch
     assert [type(o).__name__ for o in found[0].outcomes] == ["Done"], found[0].failed
 
 
+@pytest.mark.parametrize("scheduler", ["threads", "client"])
+def test_two_drivers_and_prune_and_verify_beside_them(two_observations, scripted, tools, tmp_path, cluster, scheduler):
+    """Both runs are in their midst while the store is looked at; every product is right, of both."""
+    slow = 'echo $number >> "$NOTES/started"; while [ ! -e "$NOTES/go" ]; do sleep 0.02; done'
+    store = tmp_path / "s"
+    alone = xp.run(two_observations, engine=scripted(), store=tmp_path / "alone", progress=False)
+    engine = scripted(f'[ "$number" != 0003 ] || {{ {slow}; }}')
+
+    def drive():
+        if scheduler == "threads":
+            return xp.run(two_observations, engine=engine, store=store, workers=2, progress=False)
+        with distributed.Client(cluster, timeout=30, set_as_default=False) as own:
+            return xp.run(two_observations, engine=engine, store=store, scheduler=own, progress=False)
+
+    drivers = [in_thread(drive) for _ in range(2)]
+    tools.lines_of(tmp_path / "started", 2 if scheduler == "threads" else 1)  # on a cluster they may share the task
+    for _ in range(3):
+        assert not xp.verify(store).damaged
+        assert not xp.prune(store).products
+    (tmp_path / "go").touch()
+    while any(thread.is_alive() for thread, _ in drivers):
+        assert not xp.verify(store).damaged
+        xp.prune(store)
+    runs = [found[0] for _, found in drivers]
+    digests = [[output.digest for done in run.done for output in done.outputs] for run in (alone, *runs)]
+    assert [len(found) for found in digests] == [7, 7, 7]
+    assert digests[0] == digests[1] == digests[2]
+    assert (xp.verify(store).products, len(xp.load_run(store).done)) == (7, 7)
+    assert not list((store / "scratch").iterdir())
+
+
 # Nothing is left of what nobody wants any more.
 
 

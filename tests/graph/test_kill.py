@@ -1,4 +1,8 @@
-"""kill -9 of the driver at random moments, then a resume: nothing is lost, damaged, or made more often than it must."""
+"""kill -9 of the driver in the midst of a run, and a resume: nothing is lost, damaged, or made oftener than it must be.
+
+No moment is a time: a task that is held keeps the run in its midst until the driver is dead. benchmarks/kill_runs.py
+kills at random times.
+"""
 
 import json
 import subprocess
@@ -34,12 +38,19 @@ def step(task, number, made=()):
 images = [step("evselect", n) for n in range(products * 4 // 5)]
 plan = Plan(steps=[*images, *(step("emosaic", n, images[-4:]) for n in range(len(images), products))])
 
+def within(seconds, condition):
+    stop = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < stop
+        time.sleep(0.01)
+
 def in_a_child(store, notes):
     pid = os.fork()
     if pid:
         return pid
     path = f"{root / 'bin'}:/usr/bin:/bin"
-    engine = SasEngine(version="20.0.0", env=(("PATH", path), ("GOOD", str(root / "good.fits")), ("NOTES", str(notes))))
+    engine = SasEngine(version="20.0.0", env=(("PATH", path), ("GOOD", str(root / "good.fits")), ("NOTES", str(notes)),
+                                                ("HOLD", str(root / "hold"))))
     run = xp.run(plan, engine=engine, store=store, workers=workers, progress=False)
     status = 0 if len(run.done) == products else 1
     os._exit(status)
@@ -53,27 +64,28 @@ def alive(pid):
     except OSError:
         return False
 
-start = time.monotonic()
+def lines(path):
+    return [line.split() for line in path.read_text().split("\\n")[:-1]] if path.exists() else []
+
 assert os.waitpid(in_a_child(root / "whole", root / "whole.notes"), 0)[1] == 0
-length = time.monotonic() - start
 wanted = digests(root / "whole")
 moments = random.Random(2026)
 for n in range(kills):
     store, notes = root / f"store{n}", root / f"notes{n}"
+    held = moments.randrange(len(images))
+    (root / "hold").write_text(f"{held:04d}")
     pid = in_a_child(store, notes)
-    moment = moments.uniform(0, length)
-    time.sleep(moment)
+    within(120, lambda: f"{held:04d}" in [number for number, _ in lines(notes)] and list(store.glob("products/*/*")))
     os.kill(pid, signal.SIGKILL)
     killed = os.WIFSIGNALED(os.waitpid(pid, 0)[1])
+    (root / "hold").unlink()
     before = len(list(store.glob("products/*/*")))
-    time.sleep(0.3)
-    begun = [line.split() for line in notes.read_text().splitlines()] if notes.exists() else []
-    orphans = sum(alive(pid) for _, pid in begun)
+    within(60, lambda: not any(alive(pid) for _, pid in lines(notes)))
     resumed = os.waitpid(in_a_child(store, notes), 0)[1]
-    calls = [line.split()[0] for line in notes.read_text().splitlines()]
+    calls = [number for number, _ in lines(notes)]
     verified = verify(store)
     print(json.dumps(dict(
-        killed=killed, share=moment / length, before=before, orphans=orphans, resumed=resumed, calls=len(calls),
+        killed=killed, held=held, before=before, resumed=resumed, calls=len(calls),
         most=max(map(calls.count, calls)), same=digests(store) == wanted, verified=verified.products,
         damaged=len(verified.damaged), scratch=len(list((store / "scratch").iterdir())),
     )), flush=True)
@@ -83,7 +95,7 @@ TASK = """#!/bin/sh
 number=${1#*=p}
 number=${number%.fits}
 echo "$number $$" >> "$NOTES"
-sleep 0.02
+if [ -e "$HOLD" ] && [ "$(cat "$HOLD")" = "$number" ]; then sleep 600; fi
 { head -c 2880 "$GOOD"; printf '%s' "$number"; sleep 0.01; tail -c +2885 "$GOOD"; } > "p$number.fits"
 """
 
@@ -107,11 +119,11 @@ def test_a_killed_run_is_resumed(tmp_path, products, kills):
     for found in rounds:
         assert found["resumed"] == 0, found
         assert found["same"], found
-        assert (found["verified"], found["damaged"], found["scratch"], found["orphans"]) == (products, 0, 0, 0), found
+        assert (found["verified"], found["damaged"], found["scratch"]) == (products, 0, 0), found
         assert found["most"] <= 2, found
         assert products <= found["calls"] <= products + WORKERS * found["killed"], found
-        assert found["calls"] <= products + WORKERS
-    assert any(0 < found["before"] < products for found in rounds), "no kill fell into the middle of a run"
+        assert found["killed"]
+        assert 0 < found["before"] < products, found
 
 
 CLUSTER = """
@@ -155,8 +167,10 @@ def main():
     digests = [[o.digest for d in run.done for o in d.outputs] for run in runs]
     assert digests[0] == digests[1]
     assert 12 <= len(begun) <= 14, begun
-    time.sleep(0.5)
-    assert not any(Path(f"/proc/{line.split()[1]}").exists() for line in begun)
+    stop = time.monotonic() + 60
+    while any(Path(f"/proc/{line.split()[1]}").exists() for line in begun):
+        assert time.monotonic() < stop, begun
+        time.sleep(0.02)
     store = open_store(root / "store-cluster")
     assert not list((root / "store-cluster" / "scratch").iterdir())
 
@@ -170,7 +184,7 @@ def test_a_worker_that_is_killed_costs_its_own_task_only(tmp_path):
     pytest.importorskip("distributed")
     fits.PrimaryHDU(np.zeros((4, 4), dtype="i4")).writeto(tmp_path / "good.fits")
     (tmp_path / "bin").mkdir()
-    task = TASK.replace("$$", "$$ $PPID").replace("sleep 0.02", "sleep 0.2")
+    task = TASK.replace("$$", "$$ $PPID").replace("{ head", "sleep 0.2\n{ head")
     (tmp_path / "bin" / "evselect").write_text(task)
     (tmp_path / "bin" / "evselect").chmod(0o755)
     (tmp_path / "driver.py").write_text(CLUSTER)

@@ -244,7 +244,7 @@ def test_a_trouble_of_the_machine_is_told_from_one_of_the_data(scripted, tools, 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("error", [errno.ENOENT, errno.ENOSPC])
+@pytest.mark.parametrize("error", [errno.ENOENT, errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EROFS])
 def test_one_bad_node_costs_no_product(scripted, tools, tmp_path, error):
     scripted()  # makes good.fits
     plan = Plan(steps=[tools.made_of("evselect", n) for n in range(60)])

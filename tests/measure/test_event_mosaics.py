@@ -237,6 +237,22 @@ def test_it_can_be_written_and_read(observations, tmp_path):
     assert header["EXPMEANS"].startswith("no EXPOSURE")
 
 
+def test_it_is_measured_with_the_mosaic_of_exposure_maps(observations, tmp_path):
+    """Written and paired by `rate_map`, its counts in a circle are those of its own pixels, its rate per second."""
+    target = default_scene().cluster.target
+    field = xp.match_observations(target, observations)
+    run = xp.run(xp.plan_mosaics(field, BAND), engine=NATIVE, store=tmp_path / "s", progress=False)
+    exposure = xp.combined_rate_map(run).exposure
+    found = mosaic_events(field, BAND, engine=NATIVE)
+    path = xp.write_fits(found, tmp_path / "events.fits")
+    rate_map = xp.rate_map(path, exposure.path, band=BAND, name="epic-events", obs_id="sum")
+    assert np.array_equal(rate_map.counts, np.where(exposure.data > 0, found.data, 0))
+    measured = xp.snr(rate_map, field, "2 arcmin")
+    inside = xp.source_mask(rate_map, field, "2 arcmin")[0]
+    assert measured.counts == found.data[inside & (exposure.data > 0)].sum() > 100
+    assert measured.value > 5
+
+
 def test_the_record_is_a_value(observations):
     found = mosaic_events(observations[0], BAND, engine=NATIVE)
     assert pickle.loads(pickle.dumps(found)) == found
