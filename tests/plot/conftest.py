@@ -114,7 +114,7 @@ def many_targets(sample_run, tmp_path_factory):
     part = next(p for p in parts_of(sample_run) if p.plan.fields[0].name == "A 2029")
     one = target_report(part, "a", Asked())
     (band,), combined = one.bands, one.bands[0].combined
-    pictures = band_pictures(folder / "pictures", "a", band, one.field, "r500")
+    pictures = band_pictures(folder / "pictures", "a", band, one.field, one.aperture)
     targets = []
     for n in range(500):
         measured = evolve(combined.measurement, value=(n * 191) % 500 + 1)

@@ -9,6 +9,7 @@ from astropy.coordinates import SkyCoord
 from matplotlib.image import imread
 
 import xphotfn as xp
+from xphotfn.measure.aperture import aperture_of
 from xphotfn.plot.report_overlays import axes_svg, overlays, svg
 from xphotfn.plot.thumbnails import LEVELS, Box, box_around, box_of, colours, cut, png, rate_levels, reduced, veil_png
 from xphotfn.plot.view import sky_wcs
@@ -96,7 +97,7 @@ def test_overlays_lie_where_astropy_puts_them(sample_run):
     (field,) = [f for f in sample_run.plan.fields if f.name == "A 2029"]
     grid = xp.combined_rate_map(sample_run, target=field.name).grid
     box = Box(x0=3, x1=90, y0=10, y1=80)
-    text = str(svg(overlays(field, grid, "r500"), box))
+    text = str(svg(overlays(field, grid, aperture_of(field, "r500")), box))
     x, y = sky_wcs(grid).world_to_pixel(SkyCoord(*field.centre))
     (source,) = numbers(text, "circle", **{"class": "source"})
     assert float(source["cx"]) == pytest.approx(float(x) - 3 + 0.5, abs=0.01)

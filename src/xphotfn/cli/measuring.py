@@ -140,7 +140,7 @@ def _rows_of(
 
 def _own_region(field: Any) -> Any:
     """Return the region to measure of a target of a table: r500 where it is known, else what there is."""
-    from xphotfn.measure.centre import default_region
+    from xphotfn.measure.aperture import default_region
 
     if not field.target.radii:
         raise InvalidRecord("has no radius: add a column r500 or radius to the table, or give --radius")

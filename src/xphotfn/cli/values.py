@@ -8,16 +8,15 @@ from xphotfn.errors import InvalidRecord, UnitMismatch
 
 __all__ = ("background", "band", "flares", "pair", "part", "radius", "region")
 
-_OVERDENSITY = ("r200", "r500", "r2500")
 _ENERGY_UNITS = {"kev": "keV", "ev": "eV"}  # in any case; meV and MeV differ by theirs
-_NAMED = (*_OVERDENSITY, "point", "region")
 
 
 def radius(text: str, option: str = "--radius") -> Any:
     """Return a radius as Quantity."""
+    from xphotfn.records.target import OVERDENSITIES
     from xphotfn.units import quantity
 
-    if text in _OVERDENSITY:
+    if text in OVERDENSITIES:
         raise UnitMismatch(f"{option} {text} needs --targets, a table with that radius; here give one such as 1200kpc")
     found = quantity(text, option, "1200kpc or 30arcsec")
     if not found.value > 0:
@@ -27,7 +26,9 @@ def radius(text: str, option: str = "--radius") -> Any:
 
 def region(text: str) -> Any:
     """Return a radius as Quantity, or the name of one that the target has, such as ``r500``."""
-    return text if text in _NAMED else radius(text)
+    from xphotfn.measure.aperture import REGIONS
+
+    return text if text in REGIONS else radius(text)
 
 
 def band(text: str) -> Any:

@@ -9,12 +9,12 @@ import numpy as np
 from xphotfn.errors import InvalidRecord, UnitMismatch, XphotfnError
 from xphotfn.io.sky_columns import DEC_NAMES, RA_NAMES, cell_deg, unit_of
 from xphotfn.records.several import Several
-from xphotfn.records.target import Target
+from xphotfn.records.target import OVERDENSITIES, Target
 from xphotfn.units import column_density_cm2, quantity
 
 __all__ = ("target_rows", "targets_from_table")
 
-_RADII = ("r200", "r500", "r2500", "radius")
+_RADII = (*OVERDENSITIES, "radius")
 _KNOWN = ("name", "kind", "ra", "dec", "redshift", "cosmology", *_RADII)
 _ALIASES = {"z": "redshift", "id": "name"} | dict.fromkeys(RA_NAMES, "ra") | dict.fromkeys(DEC_NAMES, "dec")
 _SKY = ("ra", "dec")
@@ -145,7 +145,7 @@ def _cell(value: Any, unit: Any) -> Any:
 
 
 def _guess_kind(known: Mapping[str, Any]) -> str:
-    if "redshift" in known and any(n in known for n in ("r200", "r500", "r2500")):
+    if "redshift" in known and any(n in known for n in OVERDENSITIES):
         return "cluster"
     return "position" if "radius" in known else "cluster"
 

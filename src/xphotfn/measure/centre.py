@@ -6,9 +6,10 @@ from typing import Any
 
 import astropy.units as u
 
-from xphotfn.errors import InvalidRecord, NoData, XphotfnError
+from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.io.products import RateMap
-from xphotfn.measure.masks import custom_mask, region_of
+from xphotfn.measure.aperture import aperture_of, default_region
+from xphotfn.measure.masks import custom_mask
 from xphotfn.measure.peak import peak_within
 from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
@@ -18,7 +19,7 @@ from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import RING_FACTORS
 from xphotfn.science.snr import DEFAULT_METHOD, method_of, signal_to_noise
 
-__all__ = ("default_region", "find_centre", "region_radius_deg")
+__all__ = ("find_centre",)
 
 LEAST_SIGMA = 5.0
 """Significance of a peak that is used: of 1,000 places that a search compares, chance reaches it in 0.03 %."""
@@ -105,9 +106,9 @@ def _bound_deg(field: Field, region: Any, search: Any) -> float | None:
     """Return how far a peak may lie from the given position; None where no radius is known."""
     if search is not None:
         return radius_deg(search, field.target)
-    asked = [default_region(field)] if region is None else region if isinstance(region, list | tuple) else [region]
-    known = [degrees for one in asked if math.isfinite(degrees := region_radius_deg(field, one))]
-    return min(known) if known else None
+    several = region if isinstance(region, list | tuple) else [default_region(field) if region is None else region]
+    apertures = [aperture_of(field, one) for one in several]
+    return min((a.radius_deg for a in apertures if a.radius_deg is not None), default=None)
 
 
 def _searched(rate_map: RateMap, field: Field, bound_deg: float) -> Centre:
@@ -155,35 +156,3 @@ def _sigma(rate_map: RateMap, field: Field, bound_deg: float, radius: float, at:
         )
     except NoData:
         return -math.inf
-
-
-def default_region(field: Field) -> Any:
-    """Return the region of a target that is measured where none is asked for: R500, else R200, R2500, its radius.
-
-    Examples
-    --------
-    >>> from xphotfn.testing.examples import example_field
-    >>> default_region(example_field())
-    'r500'
-    """
-    target = field.target
-    if target is None:
-        return "region"
-    for name in ("r500", "r200", "r2500"):
-        if getattr(target, name) is not None:
-            return name
-    return "region" if target.radius is None else "point"
-
-
-def region_radius_deg(field: Field, region: Any) -> float:
-    """Return the radius of a region in degrees; NaN for a matched region, or where it is not known."""
-    target = field.target
-    if target is None:
-        return math.nan
-    try:
-        region = region_of(region)
-        if isinstance(region, str):
-            region = target.radius if region == "point" else getattr(target, region, None)
-        return radius_deg(region, target)
-    except (XphotfnError, TypeError, ValueError):
-        return math.nan

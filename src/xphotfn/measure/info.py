@@ -15,6 +15,7 @@ from xphotfn.records._fields import items
 from xphotfn.records._html import block, facts
 from xphotfn.records.field import Field
 from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.records.target import OVERDENSITIES
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.snr import DEFAULT_METHOD, Method, method_of
 
@@ -142,9 +143,8 @@ def _snr_rows(target_field: Field, run: Run, how: dict[str, Any]) -> list[tuple[
     bands = dict.fromkeys(p.band for p in run.plan.products if p.field_name == target_field.name)
     rows = []
     for name, radius in target_field.target.radii:
-        label = name.upper() if name.startswith("r") else "Radius"
+        label, region = (name.upper(), name) if name in OVERDENSITIES else ("Radius", radius)
         rows.append((label, str(radius)))
-        region = name if name.startswith("r") else radius
         for band in bands:
             title = f"{label} SNR" if len(bands) == 1 else f"{label} SNR {band}"
             try:

@@ -8,17 +8,15 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord, ProductMissing
+from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import Product, remembered
+from xphotfn.measure.aperture import Aperture, aperture_of, centre_pixel, shape_of
 from xphotfn.records.field import Field
-from xphotfn.records.region import Region
 from xphotfn.science import masks as pixel_masks
-from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.masks import PixelShape, Window, discs, paint, painted, placed, read_only, window_of
 from xphotfn.science.rings import RING_FACTORS, background_ring
 from xphotfn.science.shapes import pixel_shapes, scaled
-from xphotfn.units import position_deg
 
 __all__ = (
     "Regions",
@@ -26,7 +24,6 @@ __all__ = (
     "edge_mask",
     "interloper_mask",
     "mask",
-    "region_of",
     "regions_of",
     "ring_factors",
     "sensor_mask",
@@ -35,7 +32,6 @@ __all__ = (
 )
 
 Mask = NDArray[np.bool_]
-RADII = ("r500", "r200", "r2500", "point")
 
 
 def interloper_mask(product: Product, field: Field) -> Mask:
@@ -130,7 +126,7 @@ def source_mask(
     >>> bool(source.any()), bool((source & background).any())
     (True, False)
     """
-    found = regions_of(product, field, region, centre=centre, background=background)
+    found = regions_of(product, field, aperture_of(field, region), centre=centre, background=background)
     shape = product.grid.shape
     return _frozen(placed(found.source, shape, found.window)), _frozen(placed(found.background, shape, found.window))
 
@@ -149,10 +145,15 @@ class Regions(NamedTuple):
 
 
 def regions_of(
-    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] | None = None
+    product: Product,
+    field: Field,
+    aperture: Aperture,
+    *,
+    centre: Any = None,
+    background: tuple[float, float] | None = None,
 ) -> Regions:
     """Return the regions of :func:`source_mask`, with its errors, in the window around them."""
-    shape = _source_shape(product, field, region, centre)
+    shape = shape_of(aperture, field, product.grid, product.obs_id, centre)
     radius_arcsec = max(shape.reach) * product.grid.pixel_deg * 3600
     inner, outer = ring_factors(field, radius_arcsec) if background is None else _background_edges(background)
     return _regions(product, shape, (scaled(shape, inner), scaled(shape, outer)))
@@ -171,12 +172,12 @@ def _regions(product: Product, shape: PixelShape, ring: tuple[PixelShape, PixelS
 
 
 def whole_pixel_regions(
-    product: Product, field: Field, radius: Any, background: tuple[float, float]
+    product: Product, field: Field, radius_deg: float, background: tuple[float, float]
 ) -> tuple[Window, Mask, Mask]:
     """Return window, source and background by XGA's rule, as ``custom_mask(..., overlap="xga")`` has them."""
-    pixels = radius_deg(radius, field.target) / product.grid.pixel_deg
+    pixels = radius_deg / product.grid.pixel_deg
     inner, outer = _background_edges(background)
-    at = _centre_pixel(product, field, None)
+    at = centre_pixel(field, product.grid)
     source, ring = (_ring(at, radii, "xga") for radii in ((0.0, pixels), (pixels * inner, pixels * outer)))
     window = _around(product, (source, ring))
     return window, painted(product.grid.shape, (source,), window), painted(product.grid.shape, (ring,), window)
@@ -263,7 +264,8 @@ def custom_mask(
     radii = [radius_deg(r, field.target) / product.grid.pixel_deg for r in (inner, outer)]
     if not radii[0] < radii[1]:
         raise InvalidRecord(f"a ring needs inner < outer, got {inner} and {outer}")
-    shape, ring = product.grid.shape, _ring(_centre_pixel(product, field, centre), (radii[0], radii[1]), overlap)
+    at = centre_pixel(field, product.grid, centre)
+    shape, ring = product.grid.shape, _ring(at, (radii[0], radii[1]), overlap)
     window = window_of(shape, ring)
     found = painted(shape, (ring,), window)
     if remove_interlopers:
@@ -333,65 +335,3 @@ def _background_edges(background: tuple[float, float]) -> tuple[float, float]:
     if not 1 <= inner < outer < float("inf"):
         raise InvalidRecord(f"background needs 1 <= inner < outer, in units of the source radius, got {background}")
     return inner, outer
-
-
-def _centre_pixel(product: Product, field: Field, centre: Any) -> tuple[float, float]:
-    ra, dec = position_deg(field.centre if centre is None else centre, "centre")
-    x, y = deg_to_pix(product.grid, ra, dec)
-    return float(x), float(y)
-
-
-def _source_shape(product: Product, field: Field, region: Any, centre: Any) -> PixelShape:
-    if isinstance(region, str) and region == "region":
-        if centre is not None:
-            raise InvalidRecord('centre= has no meaning with region="region": the matched region has its own centre')
-        match, grid = _matched_region(product, field)
-        return pixel_shapes((match,), grid, product.grid)[0]
-    region = region_of(region)
-    radius = _named_radius(field, region) if isinstance(region, str) else region
-    pixels = radius_deg(radius, field.target) / product.grid.pixel_deg
-    if pixels <= 0:
-        raise InvalidRecord(f"the radius of a source region must be above 0, got {region}")
-    x, y = _centre_pixel(product, field, centre)
-    return PixelShape(shape="circle", x=x, y=y, size=(pixels,))
-
-
-def region_of(region: Any) -> Any:
-    """Return a region as users write it: the name of one, or a radius as Quantity, also where it is a text.
-
-    Raises
-    ------
-    InvalidRecord
-        If a text is neither a name nor a radius.
-    """
-    if not isinstance(region, str) or region in (*RADII, "region"):
-        return region
-    try:
-        return u.Quantity(region)
-    except (TypeError, ValueError) as error:
-        raise InvalidRecord(
-            f"no region is called {region!r}: use {', '.join(RADII)}, region or a Quantity such as 300*u.kpc"
-        ) from error
-
-
-def _named_radius(field: Field, name: str) -> u.Quantity:
-    target = field.target
-    if target is None:
-        raise ProductMissing("a bulk field has no target and so no radius: give a Quantity and centre=")
-    radius = target.radius if name == "point" else getattr(target, name)
-    if radius is None:
-        known = ", ".join(f"{n}={r}" for n, r in target.radii) or "no radius"
-        raise ProductMissing(f"{target.name} has no {name} (it has {known}): give it, or a radius as Quantity")
-    result: u.Quantity = radius
-    return result
-
-
-def _matched_region(product: Product, field: Field) -> tuple[Region, Any]:
-    if product.obs_id == "combined":
-        raise ProductMissing(
-            "a combined map has no matched region, each observation has its own: use a radius, or the map of one ObsID"
-        )
-    member = field.member(product.obs_id)
-    if member.match is None:
-        raise ProductMissing(f"no region of {product.obs_id} matches {field.name}: use a radius such as 'r500'")
-    return member.match, member.region_grid

@@ -3,26 +3,19 @@
 from collections.abc import Iterable
 from typing import Any
 
-import astropy.units as u
 import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap, window_data
-from xphotfn.measure.masks import (
-    Regions,
-    interloper_mask,
-    region_of,
-    regions_of,
-    whole_pixel_regions,
-)
+from xphotfn.measure.aperture import aperture_of
+from xphotfn.measure.masks import Regions, interloper_mask, regions_of, whole_pixel_regions
 from xphotfn.measure.weights import weights_for, weights_image, weights_of_maps
 from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Measurement
 from xphotfn.science import masks as pixel_masks
-from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import RING_FACTORS
 from xphotfn.science.snr import DEFAULT_METHOD, Method, method_of, signal_to_noise
 
@@ -96,13 +89,12 @@ def snr(
     """
     of_kind(rate_map, RateMap, "combined_rate_map(run) or select(rate_maps(run), ...)")
     of_kind(field, Field, "match_observations(target, observations)")
-    definition, region = method_of(method), region_of(region)
+    definition, aperture = method_of(method), aperture_of(field, region)
     background = RING_FACTORS if definition.whole_pixels and background is None else background
-    found = regions_of(rate_map, field, region, background=background)
+    found = regions_of(rate_map, field, aperture, background=background)
     window, source, back, _ = found
-    if definition.whole_pixels and not isinstance(region, str):
-        radius = radius_deg(region, field.target) * u.deg
-        window, source, back = whole_pixel_regions(rate_map, field, radius, background or RING_FACTORS)
+    if definition.whole_pixels and not aperture.name and aperture.radius_deg is not None:
+        window, source, back = whole_pixel_regions(rate_map, field, aperture.radius_deg, background or RING_FACTORS)
     free = interloper_mask(rate_map, field)
     source, back = source & free[window], back & free[window]
     counts, exposure = rate_map.window(*window)

@@ -14,7 +14,7 @@ from typing import Any
 
 from attrs import evolve
 
-from xphotfn.errors import InvalidRecord, PlanError, UnitMismatch
+from xphotfn.errors import InvalidRecord, PlanError
 from xphotfn.graph.describe import describe
 from xphotfn.graph.export import to_shell
 from xphotfn.graph.result import Run
@@ -22,7 +22,7 @@ from xphotfn.graph.run import default_workers
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.products import RateMap
 from xphotfn.io.table_files import spreadsheet_cell
-from xphotfn.measure.centre import default_region
+from xphotfn.measure.aperture import region_of
 from xphotfn.measure.weights import function_of_maps
 from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import published_folder, slugs
@@ -36,11 +36,9 @@ from xphotfn.plot.report_target import target_page
 from xphotfn.plot.view import MatplotlibMissing
 from xphotfn.records.field import Field
 from xphotfn.science.snr import Method, method_of
-from xphotfn.units import quantity
 
 __all__ = ("report",)
 
-REGIONS = ("r500", "r200", "r2500", "point", "region")
 Made = tuple[TargetReport, tuple[BandPictures, ...]]
 Neighbour = tuple[str, str] | None
 Part = Run | tuple[RateMap, ...]
@@ -92,9 +90,9 @@ def report(
     Raises
     ------
     InvalidRecord
-        If it is no run and no map, the method is unknown, a field has no map or a map no field.
+        If it is no run and no map, the method or region is unknown, a field has no map or a map no field.
     UnitMismatch
-        If the region is neither a name nor a radius, or the maps' exposures are in s and in cm2 s.
+        If the region is no radius, or the maps' exposures are in s and in cm2 s.
     InvalidFile
         If the folder holds other things, which stay as they are, or cannot be written.
     MatplotlibMissing
@@ -120,7 +118,7 @@ def report(
     if find_spec("matplotlib") is None:
         raise MatplotlibMissing('a report needs matplotlib: pip install "xphotfn[plot]"')
     final = Path(output).expanduser()
-    region = _region(region)
+    region = None if region is None else region_of(region)
     with published_folder(final) as folder:
         for part in ("targets", "pictures"):
             (folder / part).mkdir()
@@ -152,16 +150,6 @@ def _parts(run: Any, fields: Any) -> list[tuple[Field, Part]]:
 
 def _maps(parts: Iterable[tuple[Field, Part]]) -> Iterator[RateMap]:
     return (m for _, maps in parts if not isinstance(maps, Run) for m in maps)
-
-
-def _region(region: Any) -> Any:
-    """Return a region by its name or as a Quantity; None stays None."""
-    if region is None or region in REGIONS:
-        return region
-    radius = quantity(region, "region", f"'r500' (of {', '.join(REGIONS)}) or 300*u.kpc")
-    if not (radius.isscalar and radius.value > 0 and radius.unit.physical_type in ("angle", "length")):
-        raise UnitMismatch(f"region must be a name ({', '.join(REGIONS)}) or one radius above 0, got {region}")
-    return radius
 
 
 def _write_targets(
@@ -212,10 +200,13 @@ def _write_target(
     field, part = own
     of_run = isinstance(part, Run)
     target = target_report(part, slug, asked) if isinstance(part, Run) else report_of_maps(field, part, slug, asked)
-    wanted = default_region(target.field) if asked.region is None else asked.region
     pics = tuple(
         band_pictures(
-            folder / "pictures", f"{place}{slug}-{band.band.name if of_run else number}", band, target.field, wanted
+            folder / "pictures",
+            f"{place}{slug}-{band.band.name if of_run else number}",
+            band,
+            target.field,
+            target.aperture,
         )
         for number, band in enumerate(target.bands, start=1)
     )
@@ -322,7 +313,7 @@ def _csv_rows(shown: RunReport) -> Iterator[tuple[Any, ...]]:
             centre = (target.field.centre_ra_deg or "", target.field.centre_dec_deg or "")
             peak = ("", "") if p is None else (p.ra_deg, p.dec_deg)
             yield (
-                target.name, *where, str(band.band).removesuffix(" keV"), target.region, *measured, c.on_chip,
+                target.name, *where, str(band.band).removesuffix(" keV"), target.region_label, *measured, c.on_chip,
                 c.masked, *centre, *peak, band.offset_arcsec, band.offset_kpc, target.kept, target.residual,
                 " ".join(target.field.obs_ids),
                 "; ".join(band.flags), c.problem, f"targets/{target.slug}.html", *which,

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
-import astropy.units as u
 import numpy as np
 from attrs import evolve, frozen
 
@@ -14,7 +13,8 @@ from xphotfn.graph.plan import MAP_KINDS, Plan, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.io.good_time_files import read_flare_cut
 from xphotfn.io.products import RateMap
-from xphotfn.measure.centre import default_region, find_centre, region_radius_deg
+from xphotfn.measure.aperture import Aperture, aperture_of, default_region, region_words
+from xphotfn.measure.centre import find_centre
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.masks import interloper_mask, sensor_mask, source_mask
 from xphotfn.measure.significance import snr
@@ -38,19 +38,7 @@ from xphotfn.records.source import SourceList
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import kpc_to_deg
 
-__all__ = ("Asked", "band_report", "centre_of", "centred", "region_label", "target_report")
-
-
-def region_label(field: Field, region: Any) -> str:
-    """Return a region in words, such as ``R500 = 1200 kpc``."""
-    if not isinstance(region, str):
-        return f"{region:g}" if isinstance(region, u.Quantity) else str(region)
-    if region == "region":
-        return "matched region"
-    target = field.target
-    radius = None if target is None else target.radius if region == "point" else getattr(target, region, None)
-    name = "radius" if region == "point" else region.upper() if region in ("r500", "r200", "r2500") else region
-    return name if radius is None else f"{name} = {radius:g}"
+__all__ = ("Asked", "aperture_if_known", "band_report", "centre_of", "centred", "target_report")
 
 
 @frozen
@@ -60,7 +48,7 @@ class Asked:
     Parameters
     ----------
     region
-        The region to measure; None for :func:`default_region`.
+        The region to measure, a name or a Quantity; None for :func:`default_region`.
     method
         Definition of the signal-to-noise.
     peak
@@ -73,6 +61,10 @@ class Asked:
     method: Any = "mid-p"
     peak: bool | None = False
     background_weights: Any = None
+
+    def region_of(self, field: Field) -> Any:
+        """Return the region to measure of a field."""
+        return default_region(field) if self.region is None else self.region
 
 
 def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
@@ -95,13 +87,11 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
     ('R500 = 1200 kpc', [True], ())
     """
     lists, field = _detected(part)
-    wanted = default_region(field) if asked.region is None else asked.region
     steps = step_reports(part)
     bands = sorted({p.band for p in part.plan.products}, key=lambda b: (b.lo_ev, b.hi_ev))
     combined = [_combined(part, field, band) for band in bands]
-    centre = centre_of([c.rate_map for c in combined if c.rate_map is not None], field, wanted, asked.peak)
+    centre = centre_of([c.rate_map for c in combined if c.rate_map is not None], field, asked)
     measured = centred(field, centre, asked)
-    asked = evolve(asked, region=wanted)
     good = all(s.is_good for s in steps)
     shown = [
         band_report(
@@ -113,7 +103,8 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
     return TargetReport(
         slug=slug,
         field=measured,
-        region=region_label(field, wanted),
+        region=region_words(asked.region_of(field)),
+        aperture=aperture_if_known(field, asked),
         bands=shown,
         centre=None if asked.peak is False else centre,
         steps=steps,
@@ -150,19 +141,27 @@ def _left_out(field: Field) -> list[str]:
     return [*near, *([f"{far} observation{'' if far == 1 else 's'} of other places left out"] if far else [])]
 
 
+def aperture_if_known(field: Field, asked: Asked) -> Aperture | None:
+    """Return the region that is measured of a field; None where its target lacks it."""
+    try:
+        return aperture_of(field, asked.region_of(field))
+    except XphotfnError:
+        return None
+
+
 def centred(field: Field, centre: Centre | None, asked: Asked) -> Field:
     """Return the field at the place where it is measured."""
     used = centre is not None and centre.is_peak and asked.peak is not False
     return with_centre(field, centre) if used and centre is not None else field
 
 
-def centre_of(maps: Sequence[RateMap], field: Field, region: Any, peak: bool | None) -> Centre | None:
+def centre_of(maps: Sequence[RateMap], field: Field, asked: Asked) -> Centre | None:
     """Return where a field is measured; of a cluster the peak is shown also where it is not measured there."""
     if not maps or field.target is None:
         return None
     try:
-        wanted = peak or field.target.kind == "cluster"
-        return find_centre(maps, field, region=region, peak=wanted or None)
+        wanted = asked.peak or field.target.kind == "cluster"
+        return find_centre(maps, field, region=asked.region, peak=wanted or None)
     except (XphotfnError, OSError):
         return None
 
@@ -253,15 +252,15 @@ def _why_missing(part: Run, pair: tuple[PlannedProduct, ...]) -> str:
 
 def _measured(shown: MapReport, field: Field, asked: Asked) -> MapReport:
     """Return the report of a map with what is measured on it, or with the reason why nothing is."""
-    region = asked.region
     rate_map = shown.rate_map
     if rate_map is None or field.target is None:
         return evolve(shown, problem="a bulk field has no target to measure")
     try:
-        source, back = source_mask(rate_map, field, region)
+        aperture = aperture_of(field, asked.region_of(field))
+        source, back = source_mask(rate_map, field, aperture)
         free, on = interloper_mask(rate_map, field), sensor_mask(rate_map)
-        radius_pix = region_radius_deg(field, region) / rate_map.grid.pixel_deg
-        whole = math.pi * radius_pix**2 if math.isfinite(radius_pix) else float(source.sum())
+        radius_deg = aperture.radius_deg
+        whole = float(source.sum()) if radius_deg is None else math.pi * (radius_deg / rate_map.grid.pixel_deg) ** 2
         seen = int((source & on).sum())
         shown = evolve(
             shown,
@@ -269,7 +268,7 @@ def _measured(shown: MapReport, field: Field, asked: Asked) -> MapReport:
             masked=int((source & on & ~free).sum()) / max(seen, 1),
             has_background=bool((back & on & free).any()),
         )
-        measured = snr(rate_map, field, region, method=asked.method, background_weights=asked.background_weights)
+        measured = snr(rate_map, field, aperture, method=asked.method, background_weights=asked.background_weights)
         return evolve(shown, measurement=measured)
     except (XphotfnError, OSError) as error:
         return evolve(shown, problem=str(error))

@@ -107,7 +107,7 @@ def _is_bad(band: BandReport) -> bool:
 
 def _subtitle(report: RunReport) -> Html:
     bands = dict.fromkeys(str(b.band) for t in report.targets for b in t.bands)
-    regions = dict.fromkeys(t.region.partition(" = ")[0] for t in report.targets)
+    regions = dict.fromkeys(t.region for t in report.targets)
     words = [", ".join(bands), f"within {', '.join(regions)}" if regions else "", f"{report.method} significance"]
     return element("p", " \u00b7 ".join(w for w in words if w), class_="lead")
 

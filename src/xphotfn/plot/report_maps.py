@@ -3,12 +3,10 @@
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from attrs import evolve
-
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.io.products import RateMap
-from xphotfn.measure.centre import default_region
-from xphotfn.plot.report_data import Asked, band_report, centre_of, centred, region_label
+from xphotfn.measure.aperture import region_words
+from xphotfn.plot.report_data import Asked, aperture_if_known, band_report, centre_of, centred
 from xphotfn.plot.report_html import RATE_UNITS
 from xphotfn.plot.report_records import MapReport, TargetReport
 from xphotfn.records._fields import one_or_several
@@ -86,15 +84,14 @@ def report_of_maps(field: Field, maps: Sequence[RateMap], slug: str, asked: Aske
     >>> [(b.combined.name, b.combined.measurement.value > 10) for b in shown.bands]
     [('0999990101 pn', True)]
     """
-    wanted = default_region(field) if asked.region is None else asked.region
-    centre = centre_of(maps, field, wanted, asked.peak)
+    centre = centre_of(maps, field, asked)
     measured = centred(field, centre, asked)
-    asked_here = evolve(asked, region=wanted)
     return TargetReport(
         slug=slug,
         field=measured,
-        region=region_label(field, wanted),
-        bands=[band_report(_unmeasured(m), measured, asked_here, centre) for m in maps],
+        region=region_words(asked.region_of(field)),
+        aperture=aperture_if_known(field, asked),
+        bands=[band_report(_unmeasured(m), measured, asked, centre) for m in maps],
         centre=None if asked.peak is False else centre,
         files=[pair for m in maps for pair in _files(m)],
     )

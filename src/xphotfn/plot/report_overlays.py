@@ -7,7 +7,8 @@ from typing import Any, final
 import numpy as np
 from attrs import frozen
 
-from xphotfn.measure.centre import region_radius_deg
+from xphotfn.errors import ProductMissing
+from xphotfn.measure.aperture import Aperture, shape_of
 from xphotfn.measure.masks import ring_factors
 from xphotfn.plot.report_html import Html, element, number
 from xphotfn.plot.thumbnails import Box
@@ -30,12 +31,14 @@ class Overlay:
     shape: PixelShape
 
 
-def overlays(field: Field, grid: PixelGrid, region: Any, *, obs_id: str = "combined") -> Iterator[Overlay]:
+def overlays(
+    field: Field, grid: PixelGrid, aperture: Aperture | None, *, obs_id: str = "combined"
+) -> Iterator[Overlay]:
     """Yield the regions of a field on a grid: interlopers, matches, the measured region and its background.
 
     Parameters
     ----------
-    field, region
+    field, aperture
         What is measured.
     grid
         The grid of the map.
@@ -52,24 +55,20 @@ def overlays(field: Field, grid: PixelGrid, region: Any, *, obs_id: str = "combi
             for kind, regions in groups.items():
                 for shape in pixel_shapes(regions, member.region_grid, grid):
                     yield Overlay(kind=kind, shape=shape)
-    if field.target is None:
-        return
-    source = _source(field, grid, region, obs_id)
+    source = _source(field, grid, aperture, obs_id)
     if source is not None:
         for factor in ring_factors(field, max(source.reach) * grid.pixel_deg * 3600):
             yield Overlay(kind="ring", shape=scaled(source, factor))
         yield Overlay(kind="source", shape=source)
 
 
-def _source(field: Field, grid: PixelGrid, region: Any, obs_id: str) -> PixelShape | None:
-    radius = region_radius_deg(field, region) / grid.pixel_deg
-    if math.isfinite(radius) and radius > 0:
-        x, y = deg_to_pix(grid, field.centre_ra_deg or 0.0, field.centre_dec_deg or 0.0)
-        return PixelShape(shape="circle", x=float(x), y=float(y), size=(radius,))
-    for member in field.members:
-        if region == "region" and member.obs_id == obs_id and member.match is not None:
-            return pixel_shapes((member.match,), member.region_grid, grid)[0]
-    return None
+def _source(field: Field, grid: PixelGrid, aperture: Aperture | None, obs_id: str) -> PixelShape | None:
+    if field.target is None or aperture is None:
+        return None
+    try:
+        return shape_of(aperture, field, grid, obs_id)
+    except ProductMissing:
+        return None
 
 
 def svg(
@@ -103,9 +102,9 @@ def svg(
     )
 
 
-def small_svg(field: Field, grid: PixelGrid, box: Box, region: Any, peak: Peak | None) -> Html:
+def small_svg(field: Field, grid: PixelGrid, box: Box, aperture: Aperture | None, peak: Peak | None) -> Html:
     """Return the overlay of a thumbnail: the measured region and the peak."""
-    source = _source(field, grid, region, "combined") if field.target is not None else None
+    source = _source(field, grid, aperture, "combined")
     shapes = [] if source is None else [_shape(Overlay(kind="source", shape=source), box)]
     place = None if peak is None else position(grid, peak.ra_deg, peak.dec_deg)
     mark = _mark("peak", place, box, 0.06)

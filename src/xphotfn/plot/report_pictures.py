@@ -8,7 +8,7 @@ from attrs import evolve, field, frozen
 
 from xphotfn.errors import XphotfnError
 from xphotfn.io.products import RateMap
-from xphotfn.measure.centre import region_radius_deg
+from xphotfn.measure.aperture import Aperture
 from xphotfn.measure.masks import mask
 from xphotfn.plot.report_html import Html
 from xphotfn.plot.report_overlays import axes_svg, overlays, position, small_svg, svg
@@ -80,7 +80,7 @@ class BandPictures:
     singles: tuple[tuple[str, Picture | None], ...] = field(converter=pairs)
 
 
-def band_pictures(folder: Path, stem: str, shown: BandReport, target: Field, region: Any) -> BandPictures:
+def band_pictures(folder: Path, stem: str, shown: BandReport, target: Field, aperture: Aperture | None) -> BandPictures:
     """Write the pictures of a target in one band and return them.
 
     Parameters
@@ -97,23 +97,28 @@ def band_pictures(folder: Path, stem: str, shown: BandReport, target: Field, reg
     combined = shown.combined.rate_map
     first = shown.combined if combined is not None else next((m for m in shown.maps if m.rate_map is not None), None)
     singles = [
-        (m.name, _safe(_single, folder, f"{stem}-{m.obs_id}-{m.instrument}-{m.exposure_id}", m, shown, target, region))
+        (
+            m.name,
+            _safe(_single, folder, f"{stem}-{m.obs_id}-{m.instrument}-{m.exposure_id}", m, shown, target, aperture),
+        )
         for m in shown.maps
     ]
     return BandPictures(
-        thumbnail=None if first is None else _safe(_thumbnail, folder, f"{stem}-small", first, shown, target, region),
+        thumbnail=None if first is None else _safe(_thumbnail, folder, f"{stem}-small", first, shown, target, aperture),
         thumbnail_of="" if first is None else first.name,
-        large=_safe(_large, folder, f"{stem}-combined", shown.combined, shown, target, region),
+        large=_safe(_large, folder, f"{stem}-combined", shown.combined, shown, target, aperture),
         singles=singles,
     )
 
 
-def _safe(draw: Any, folder: Path, stem: str, shown: MapReport, band: BandReport, target: Field, region: Any) -> Any:
+def _safe(
+    draw: Any, folder: Path, stem: str, shown: MapReport, band: BandReport, target: Field, aperture: Aperture | None
+) -> Any:
     """Return a picture, or None where the map is not there or cannot be read."""
     if shown.rate_map is None:
         return None
     try:
-        return _placed(draw(folder / f"{stem}.png", shown.rate_map, band, target, region), stem)
+        return _placed(draw(folder / f"{stem}.png", shown.rate_map, band, target, aperture), stem)
     except (XphotfnError, OSError):
         if not folder.is_dir():
             raise
@@ -127,33 +132,33 @@ def _placed(picture: Picture, stem: str) -> Picture:
     return evolve(picture, file=f"{place}{slash}{picture.file}", veil=veil)
 
 
-def _thumbnail(path: Path, rate_map: RateMap, band: BandReport, target: Field, region: Any) -> Picture:
+def _thumbnail(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> Picture:
     grid = rate_map.grid
     place = position(grid, target.centre_ra_deg, target.centre_dec_deg)
-    radius = region_radius_deg(target, region)
-    wanted = max(_LEAST_HALF_DEG, 1.4 * radius if math.isfinite(radius) else 0.2) / grid.pixel_deg
+    radius = None if aperture is None else aperture.radius_deg
+    wanted = max(_LEAST_HALF_DEG, 0.2 if radius is None else 1.4 * radius) / grid.pixel_deg
     half = min(wanted, max(grid.nx, grid.ny))
     box = box_of(rate_map.exposure.data) if place is None else box_around(*place, half)
-    return _picture(path, rate_map, box, THUMBNAIL, small_svg(target, grid, box, region, band.peak))
+    return _picture(path, rate_map, box, THUMBNAIL, small_svg(target, grid, box, aperture, band.peak))
 
 
-def _single(path: Path, rate_map: RateMap, band: BandReport, target: Field, region: Any) -> Picture:
+def _single(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> Picture:
     box = box_of(rate_map.exposure.data)
-    shapes = overlays(target, rate_map.grid, region, obs_id=rate_map.obs_id)
+    shapes = overlays(target, rate_map.grid, aperture, obs_id=rate_map.obs_id)
     return _picture(path, rate_map, box, SINGLE, svg(shapes, box, peak=_peak_place(band, rate_map.grid)))
 
 
-def _large(path: Path, rate_map: RateMap, band: BandReport, target: Field, region: Any) -> Picture:
+def _large(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> Picture:
     grid = rate_map.grid
     box = box_of(rate_map.exposure.data)
     overlay = svg(
-        overlays(target, grid, region),
+        overlays(target, grid, aperture),
         box,
         target=None if target.target is None else position(grid, target.target.ra_deg, target.target.dec_deg),
         peak=_peak_place(band, grid),
         inside=axes_svg(grid, box),
     )
-    veil = _veil(path.with_name(f"{path.stem}-veil.png"), rate_map, box, target, region)
+    veil = _veil(path.with_name(f"{path.stem}-veil.png"), rate_map, box, target, aperture)
     return evolve(_picture(path, rate_map, box, LARGE, overlay), veil=veil)
 
 
@@ -179,12 +184,12 @@ def _sigma_pix(counts: Any, exposure: Any, pixel_arcsec: float) -> float:
     return min(max(wanted, LEAST_SIGMA / pixel_arcsec), MOST_SIGMA / pixel_arcsec)
 
 
-def _veil(path: Path, rate_map: RateMap, box: Box, target: Field, region: Any) -> str:
+def _veil(path: Path, rate_map: RateMap, box: Box, target: Field, aperture: Aperture | None) -> str:
     """Write the veil over all that is neither source nor background, and return its name; empty without a region."""
-    if target.target is None:
+    if target.target is None or aperture is None:
         return ""
     try:
-        source, background = mask(rate_map, target, region)
+        source, background = mask(rate_map, target, aperture)
     except XphotfnError:
         return ""
     path.write_bytes(veil_png(rate_map.sensor_mask & ~(source | background), box))

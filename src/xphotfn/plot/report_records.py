@@ -6,6 +6,7 @@ from typing import final
 from attrs import field as value, frozen
 
 from xphotfn.io.products import RateMap
+from xphotfn.measure.aperture import Aperture
 from xphotfn.records._fields import items, pairs, strings
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
@@ -190,7 +191,9 @@ class TargetReport:
     field
         The field.
     region
-        The region that is measured, in words.
+        What the region that is measured is called.
+    aperture
+        The region itself; None where its target lacks it.
     bands
         One for each band.
     centre
@@ -210,6 +213,7 @@ class TargetReport:
     slug: str
     field: Field
     region: str
+    aperture: Aperture | None = None
     bands: tuple[BandReport, ...] = value(default=(), converter=items)
     centre: Centre | None = None
     steps: tuple[StepReport, ...] = value(default=(), converter=items)
@@ -217,6 +221,11 @@ class TargetReport:
     cuts: tuple[FlareCut, ...] = value(default=(), converter=items)
     lists: tuple[tuple[str, SourceList], ...] = value(default=(), converter=pairs)
     files: tuple[tuple[str, str], ...] = value(default=(), converter=pairs)
+
+    @property
+    def region_label(self) -> str:
+        """The region in words, such as ``R500 = 1200 kpc``."""
+        return self.region if self.aperture is None else self.aperture.label
 
     @property
     def kept(self) -> float:

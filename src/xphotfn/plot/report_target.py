@@ -69,7 +69,7 @@ def _ways(before: tuple[str, str] | None, after: tuple[str, str] | None) -> Html
 
 def _lead(target: TargetReport) -> Html:
     t = target.field.target
-    words = [f"measured within {target.region}"]
+    words = [f"measured within {target.region_label}"]
     if t is not None:
         words[0] += " around the given position" * target.field.is_centred_on_target
         z = [] if t.redshift is None else [f"z = {t.redshift:g}"]

@@ -14,6 +14,7 @@ from xphotfn.records._html import Html, block, facts, record_html
 from xphotfn.units import column_density_cm2, dec_deg, position_deg, quantity, ra_deg
 
 __all__ = (
+    "OVERDENSITIES",
     "CosmologyParameters",
     "Radius",
     "Target",
@@ -24,6 +25,8 @@ __all__ = (
 )
 
 KINDS = ("cluster", "extended", "point", "position")
+OVERDENSITIES = ("r500", "r200", "r2500")
+"""Radii of a cluster by name; the first that is known is measured where none is asked for."""
 Scalar = str | int | float | bool | None
 
 

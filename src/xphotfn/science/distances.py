@@ -11,7 +11,7 @@ from xphotfn.records.target import CosmologyParameters, Target
 from xphotfn.science.flat_cosmology import NAMED, FlatLambdaCDM, comoving_distance_kpc
 from xphotfn.units import quantity
 
-__all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "luminosity_distance_cm", "radius_deg")
+__all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "luminosity_distance_cm", "radius_deg", "radius_of")
 
 _WHOLE_SKY = 180.0
 
@@ -40,23 +40,29 @@ def radius_deg(radius: Any, target: Target | None) -> float:
     >>> round(radius_deg(1200 * u.kpc, a907), 7)
     0.1170877
     """
-    given = quantity(radius, "a radius", "300*u.kpc or 30*u.arcsec")
-    if not given.isscalar:
-        raise UnitMismatch(f"a radius must be one number, got {radius}")
+    given = radius_of(radius)
     if given.unit.is_equivalent(u.deg):
         degrees = float(given.to_value(u.deg))
-    elif given.unit.is_equivalent(u.kpc):
-        if target is None or target.redshift is None:
-            who = "a place without a target" if target is None else target.name
-            raise UnitMismatch(f"{radius} needs a redshift to become an angle and {who} has none: use arcmin instead")
-        degrees = kpc_to_deg(float(given.to_value(u.kpc)), target)
+    elif target is None or target.redshift is None:
+        who = "a place without a target" if target is None else target.name
+        raise UnitMismatch(f"{radius} needs a redshift to become an angle and {who} has none: use arcmin instead")
     else:
-        raise UnitMismatch(f"a radius must be an angle or a length (kpc), got {radius}")
-    if not 0 <= degrees < math.inf:
-        raise InvalidRecord(f"a radius must be finite and must not be negative, got {radius}")
+        degrees = kpc_to_deg(float(given.to_value(u.kpc)), target)
     if degrees > _WHOLE_SKY:
         raise InvalidRecord(f"a radius must not be wider than the sky (180 deg), got {radius}: give less")
     return degrees
+
+
+def radius_of(radius: Any) -> u.Quantity:
+    """Return a radius as one Quantity, an angle or a length, or raise the errors of :func:`radius_deg`."""
+    given = quantity(radius, "a radius", "300*u.kpc or 30*u.arcsec")
+    if not given.isscalar:
+        raise UnitMismatch(f"a radius must be one number, got {radius}")
+    if not (given.unit.is_equivalent(u.deg) or given.unit.is_equivalent(u.kpc)):
+        raise UnitMismatch(f"a radius must be an angle or a length (kpc), got {radius}")
+    if not 0 <= given.value < math.inf:
+        raise InvalidRecord(f"a radius must be finite and must not be negative, got {radius}")
+    return given
 
 
 def kpc_to_deg(length_kpc: float, target: Target) -> float:
