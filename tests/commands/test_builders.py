@@ -25,6 +25,7 @@ from xphotfn.commands import (
     with_environment,
 )
 from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.records.instrument import CAMERAS, INSTRUMENTS
 
 XGA_GRID = (
     "xcolumn=X",
@@ -311,7 +312,7 @@ REFUSED = {
     "time": (lambda: cifbuild(observation_date="now", analysis_date="2006-02-03T25:00:00"), "analysis_date must be"),
     "folder": (lambda: odfingest("/data/odf"), "odfdir must be a plain file"),
     "time step": (lambda: atthkgen("att.fits", timestep=0), "timestep must be above 0"),
-    "instrument": (lambda: selection_expression(1, 2, "epn", filtered=True), "pn, mos1, mos2, got 'epn'"),
+    "instrument": (lambda: selection_expression(1, 2, "acis", filtered=True), "'acis': use one of pn, mos1, mos2"),
     "energy": (lambda: pi_channel(float("inf")), "energy_ev"),
     "negative": (lambda: pi_channel(-1), "energy_ev"),
 }
@@ -362,6 +363,15 @@ def test_energies_are_not_cut():
 )
 def test_default_selections(arguments, options, expression):
     assert selection_expression(*arguments, **options) == expression
+
+
+def test_the_argv_of_an_image_follows_the_row_of_its_camera(monkeypatch):
+    changed = tuple(attrs.evolve(c, flag_macro="#OTHER", max_pattern=7) for c in INSTRUMENTS)
+    monkeypatch.setattr(sys.modules["xphotfn.records.instrument"], "INSTRUMENTS", changed)
+    for camera in CAMERAS:
+        expression = selection_expression(500, 2000, camera, filtered=False)
+        argv = evselect_image("e.fits", "i.fits", expression=expression).argv
+        assert "expression=#OTHER && (PATTERN <= 7) && (PI in [500:2000])" in argv
 
 
 def test_the_room_names_what_it_offers():

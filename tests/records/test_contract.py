@@ -168,7 +168,17 @@ RECORDS = (
     case(
         Instrument,
         st.builds(
-            Instrument, name=WORDS, sas_name=WORDS, pps_name=WORDS, flag_macro=WORDS, max_pattern=st.integers(0, 12)
+            Instrument,
+            name=WORDS,
+            sas_name=WORDS,
+            pps_name=WORDS,
+            family=st.sampled_from(("pn", "mos")),
+            telescope=WORDS,
+            ccds=st.integers(1, 12),
+            central_ccd=st.integers(1, 12),
+            flag_macro=WORDS,
+            flag_bits=st.integers(0, 2**31),
+            max_pattern=st.integers(0, 12),
         ),
         {"name": " "},
     ),

@@ -9,7 +9,7 @@ from hypothesis import given
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
-from xphotfn.records.instrument import INSTRUMENTS, Instrument, instrument
+from xphotfn.records.instrument import INSTRUMENTS, instrument
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.testing.strategies import observations
@@ -151,4 +151,4 @@ def test_another_camera_is_refused(name):
 
 def test_a_camera_has_names():
     with pytest.raises(InvalidRecord, match=r"Instrument\.sas_name must not be empty"):
-        Instrument(name="pn", sas_name="", pps_name="PN", flag_macro="#XMMEA_EP", max_pattern=4)
+        attrs.evolve(instrument("pn"), sas_name="")

@@ -8,7 +8,6 @@ list. The ``sas`` engine runs these commands as they are; ``xphotfn.engines.nati
 
 import math
 from collections.abc import Sequence
-from types import MappingProxyType
 from typing import SupportsFloat, cast
 
 from xphotfn.commands._writing import Pairs, build, number, output_file, plain_file, plain_files, yes
@@ -18,6 +17,7 @@ from xphotfn.commands.preparation import atthkgen, cifbuild, odfingest, with_env
 from xphotfn.commands.selection import Symbol, columns, named_files, parse, walk
 from xphotfn.commands.times import evselect_list, evselect_rate, flarecut, gtibuild, gtiwrite, tabgtigen
 from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.records.instrument import instrument as camera_of
 
 __all__ = (
     "MOST_IMAGES",
@@ -41,13 +41,6 @@ __all__ = (
 
 Band = tuple[int, int]
 
-_CLEAN = MappingProxyType(
-    {
-        "pn": "#XMMEA_EP && (PATTERN <= 4)",
-        "mos1": "#XMMEA_EM && (PATTERN <= 12)",
-        "mos2": "#XMMEA_EM && (PATTERN <= 12)",
-    }
-)
 MOST_IMAGES = 999
 
 
@@ -119,9 +112,7 @@ def clean_expression(instrument: str) -> str:
     >>> clean_expression("pn")
     '#XMMEA_EP && (PATTERN <= 4)'
     """
-    if instrument not in _CLEAN:
-        raise InvalidRecord(f"instrument must be one of {', '.join(_CLEAN)}, got {instrument!r}")
-    return _CLEAN[instrument]
+    return camera_of(instrument).good_events
 
 
 def selection_expression(
@@ -167,10 +158,9 @@ def selection_expression(
     >>> selection_expression(500, 2000, "mos1", filtered=False, extra="FLAG == 0")
     '(PI in [500:2000]) && (FLAG == 0)'
     """
-    if instrument not in _CLEAN:
-        raise InvalidRecord(f"instrument must be one of {', '.join(_CLEAN)}, got {instrument!r}")
+    clean = clean_expression(instrument)
     lo, hi = _channels((band_lo_ev, band_hi_ev))
-    parts = () if filtered or _names_quality(extra) else (_CLEAN[instrument],)
+    parts = () if filtered or _names_quality(extra) else (clean,)
     more = (f"({extra.strip()})",) if extra.strip() else ()
     return " && ".join((*parts, f"(PI in [{lo}:{hi}])", *more))
 

@@ -15,6 +15,7 @@ from attrs import field, frozen
 from xphotfn.commands.pps_names import PpsName, matching, parse_pps_name
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import one_of, strings, valid_obs_id
+from xphotfn.records.instrument import CAMERAS
 
 __all__ = (
     "MosaicName",
@@ -33,11 +34,10 @@ __all__ = (
 _KINDS = ("img", "expmap", "expmap_novig", "evts", "bkgmap")
 _LIST_KINDS = ("srclist.fits", "sources.reg")
 _MOSAIC_KINDS = ("img", "expmap")
-_INSTRUMENTS = ("pn", "mos1", "mos2")
 
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9+\-]|\.(?!\.)){0,47}"
 _BAND = r"(0|[1-9][0-9]{0,8})-([1-9][0-9]{0,8})"
-_PRODUCT = re.compile(rf"([0-9]{{10}})_({'|'.join(_INSTRUMENTS)})_([SUX][0-9]{{3}})_{_BAND}_({'|'.join(_KINDS)})\.fits")
+_PRODUCT = re.compile(rf"([0-9]{{10}})_({'|'.join(CAMERAS)})_([SUX][0-9]{{3}})_{_BAND}_({'|'.join(_KINDS)})\.fits")
 _MOSAIC = re.compile(rf"({_LABEL})(?:_([0-9a-f]{{16}}))?_{_BAND}_mosaic_({'|'.join(_MOSAIC_KINDS)})\.fits")
 
 
@@ -84,7 +84,7 @@ class ProductName:
     """
 
     obs_id: str = field(validator=valid_obs_id)
-    instrument: str = field(validator=one_of(*_INSTRUMENTS))
+    instrument: str = field(validator=one_of(*CAMERAS))
     exposure_id: str = field(validator=matching(r"[SUX][0-9]{3}", "S, U or X and three digits"))
     lo_ev: int = field(converter=_whole)
     hi_ev: int = field(converter=_whole)

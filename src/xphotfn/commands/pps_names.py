@@ -13,10 +13,11 @@ from attrs import field, frozen
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import one_of, valid_obs_id
 from xphotfn.records.band import Band
+from xphotfn.records.instrument import INSTRUMENTS
 
 __all__ = ("PpsName", "matching", "parse_pps_name")
 
-_CAMERAS = MappingProxyType({"PN": "pn", "M1": "mos1", "M2": "mos2"})
+_CAMERAS = MappingProxyType({camera.pps_name: camera.name for camera in INSTRUMENTS})
 _PPS = re.compile(
     r"P([0-9]{10})([A-Z0-9]{2})([SUX])([0-9]{3})([A-Z0-9_]{6})(?:([0-9A-Z])([0-9A-F]{3}))?\.([A-Z]{3})(\.gz)?"
 )

@@ -7,7 +7,6 @@ from typing import Any, NamedTuple
 from xphotfn.commands.dss import constant, ranges_of_items
 from xphotfn.commands.energies import read_selection
 from xphotfn.commands.selection import (
-    FALLBACK_MACROS,
     Boolean,
     Chain,
     Column,
@@ -25,14 +24,14 @@ from xphotfn.commands.selection import (
 )
 from xphotfn.errors import ExpressionError
 from xphotfn.records.energies import Energies
+from xphotfn.records.instrument import INSTRUMENTS, known_instrument
 from xphotfn.records.subspace import EVERY_FLAG, Subspace
 
-__all__ = ("is_unplaced", "macro_flags", "subspace_of")
+__all__ = ("is_unplaced", "subspace_of")
 
 POSITIONS = frozenset(("X", "Y", "DETX", "DETY", "RAWX", "RAWY"))
 _GAP = 32  # components that may inherit the value of the first before one has its own again
-_CCDS = {"EPN": range(1, 13)}
-_MOS_CCDS = range(1, 8)
+_FEWEST_CCDS = min(camera.ccds for camera in INSTRUMENTS)
 
 
 class _Conditions(NamedTuple):
@@ -101,17 +100,6 @@ def is_unplaced(get: Callable[[str, Any], Any]) -> bool:
     return bool(cuts) and not _of_components(get).places
 
 
-def macro_flags(camera: str) -> int:
-    """Return the bits of FLAG that must be zero by the macro of a camera (``#XMMEA_EM``, ``#XMMEA_EP``).
-
-    Examples
-    --------
-    >>> hex(macro_flags("EMOS1"))
-    '0x766ba000'
-    """
-    return next(_of_text(text, camera).flags for _, start, text in FALLBACK_MACROS if camera.startswith(start))
-
-
 @lru_cache(maxsize=4096)  # the files of a tree share a few selections
 def _of_text(text: str, camera: str) -> _Conditions:
     if not text.strip():
@@ -143,7 +131,8 @@ def _of_part(part: Expression, camera: str) -> _Conditions:
     if names == {"PATTERN"} and (highest := _highest(part)) is not None:
         return _Conditions(patterns=(highest,))
     if names == {"CCDNR"}:
-        every = _named_ccds(part) >= set(_CCDS.get(camera, _MOS_CCDS))
+        known = known_instrument(camera)
+        every = _named_ccds(part) >= set(range(1, 1 + (known.ccds if known else _FEWEST_CCDS)))
         return _Conditions() if every else _Conditions(places=frozenset((to_text(part),)))
     return _Conditions(other=frozenset((to_text(part),)))
 

@@ -17,6 +17,7 @@ from xphotfn.errors import ExpressionError, PlanError
 from xphotfn.graph.plan import Step, StepInput
 from xphotfn.records._fields import items
 from xphotfn.records.good_times import GoodTimes
+from xphotfn.records.instrument import instrument
 from xphotfn.records.observation import Exposure, FoundFile, Observation
 from xphotfn.science.joint_curves import JOINT_BIN_S
 from xphotfn.science.light_curves import FRAME_BINS
@@ -32,11 +33,7 @@ Flares: TypeAlias = str | GoodTimes
 FLARE_BAND = (500, 7500)
 """Energies of the light curve in eV, those of the pipeline: soft protons and all else that is not the source."""
 
-_HARD = {
-    "pn": "#XMMEA_EP && (PI in [10000:12000]) && (PATTERN == 0)",
-    "mos1": "#XMMEA_EM && (PI > 10000) && (PATTERN == 0)",
-    "mos2": "#XMMEA_EM && (PI > 10000) && (PATTERN == 0)",
-}
+_HARD = {"pn": "PI in [10000:12000]", "mos": "PI > 10000"}
 _HARD_BIN_S = 100
 _FITS = re.compile(r"\.(?:fits?|fts|ftz)(?:\.gz)?\Z", re.IGNORECASE)
 Kind: TypeAlias = Literal["auto", "keep", "optimum", "quiet", "expression", "given"]
@@ -304,7 +301,8 @@ def _given(events: _List, good: GoodTimes) -> GoodTimePart:
 def _by_rate(events: _List, expression: str) -> GoodTimePart:
     """Return the usual recipe: a condition on the curve of single events of high energy in bins of 100 s."""
     obs_id = events.observation.obs_id
-    hard = _HARD[events.exposure.instrument]
+    camera = instrument(events.exposure.instrument)
+    hard = f"{camera.flag_macro} && ({_HARD[camera.family]}) && (PATTERN == 0)"
     rate = evselect_rate(events.table.name, events.name("rate"), expression=hard, timebinsize=_HARD_BIN_S)
     curve = Step(command=rate, inputs=(events.table,), obs_id=obs_id)
     made = StepInput(name=rate.outputs[0], step=curve.id)

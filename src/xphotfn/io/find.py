@@ -19,7 +19,7 @@ from xphotfn.records._fields import items as as_tuple
 from xphotfn.records._html import record_html
 from xphotfn.records.band import Band
 from xphotfn.records.facts import PRODUCTS, FileFacts
-from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Exposure, FoundProduct, Observation
 from xphotfn.records.several import Several
@@ -302,7 +302,7 @@ def _of_epic(items: Iterable[LeftOut]) -> list[LeftOut]:
 
 
 def _order(camera: str) -> int:
-    return [instrument.name for instrument in INSTRUMENTS].index(camera)
+    return CAMERAS.index(camera)
 
 
 def _by_camera(items: Iterable[FileFacts]) -> list[FileFacts]:

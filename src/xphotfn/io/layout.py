@@ -6,15 +6,15 @@ from typing import NamedTuple
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.band import Band
-from xphotfn.records.instrument import instrument
+from xphotfn.records.instrument import INSTRUMENTS, instrument
 
 __all__ = ("Hint", "Layout", "compile_layout", "hint_of")
 
 KINDS = ("image", "exposure_map", "events", "attitude", "cif", "regions")
-_CAMERAS = "(?i:e?pn|e?mos[12]|m[12])"
+_NAMES = "|".join(name for c in INSTRUMENTS for name in (c.sas_name, c.name, c.pps_name))
 _FIELDS = {
     "obs_id": "[0-9]{10}",
-    "instrument": _CAMERAS,
+    "instrument": f"(?i:{_NAMES})",
     "exposure_id": "[SUXsux]?[0-9]{1,3}",
     "lo": r"[0-9]+(?:\.[0-9]*)?",
     "hi": r"[0-9]+(?:\.[0-9]*)?",

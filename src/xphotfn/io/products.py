@@ -19,7 +19,7 @@ from xphotfn.io.image_data import ImageHead, image_head, read_image, read_rows
 from xphotfn.records._fields import non_empty, not_negative, whole
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
-from xphotfn.records.instrument import INSTRUMENTS, is_epic
+from xphotfn.records.instrument import CAMERAS, is_epic
 from xphotfn.science.identity import different_on_times
 from xphotfn.science.masks import Window, read_only, sensor_mask
 from xphotfn.science.ratemap import not_whole, rate_map
@@ -28,7 +28,6 @@ from xphotfn.units import rate_unit
 __all__ = ("ExposureMap", "Image", "Product", "RateMap", "cards_of", "remembered", "window_data")
 
 _CACHE = BoundedCache(256 * 2**20)
-_CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
 _LARGE = 4 * 2**20  # bytes of an image that is not read whole for a part of it
 _FEW = 4  # such a part holds at most one of so many rows
 _ROWS = 2**18  # pixels that are checked at a time
@@ -279,7 +278,7 @@ def _times_apart(image: Image, exposure: ExposureMap) -> str:
 
     Only what EPIC's tasks make is compared: the cards of other telescopes mean other things, and a mosaic has many.
     """
-    if image.instrument not in _CAMERAS:
+    if image.instrument not in CAMERAS:
         return ""
     one, other = _times(image), _times(exposure)
     cards = different_on_times(one, other)

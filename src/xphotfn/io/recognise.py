@@ -7,7 +7,7 @@ from typing import Any
 
 from xphotfn.commands.parameters import BOOLEANS
 from xphotfn.commands.pps_names import parse_pps_name
-from xphotfn.commands.subspace import is_unplaced, macro_flags, subspace_of
+from xphotfn.commands.subspace import is_unplaced, subspace_of
 from xphotfn.commands.time_cut import time_ranges, times_are_cut
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord, UnitMismatch
@@ -346,7 +346,7 @@ def _held(cards: str, camera: str, energies: Energies) -> Subspace:
 
 def is_filtered(camera: str, subspace: Subspace) -> bool:
     """Return whether a selection already holds the flags and patterns of the usual images of a camera."""
-    wanted = macro_flags(instrument(camera).sas_name)
+    wanted = instrument(camera).flag_bits
     return subspace.flags & wanted == wanted and subspace.patterns is not None
 
 

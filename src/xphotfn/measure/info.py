@@ -123,7 +123,7 @@ def _observation_rows(target_field: Field) -> list[tuple[str, str]]:
     rows = [("XMM ObsIDs", str(len(members)))]
     for camera in INSTRUMENTS:
         number = sum(camera.name in m.observation.instruments for m in members)
-        rows.append((f"{camera.pps_name if camera.name == 'pn' else camera.name.upper()} observations", str(number)))
+        rows.append((f"{camera.name.upper()} observations", str(number)))
     exposures = [e.exposure_s for m in members for e in m.observation.exposures]
     rows += [
         ("On-axis", str(sum(m.on_axis for m in members))),

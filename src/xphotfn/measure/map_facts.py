@@ -17,7 +17,7 @@ from xphotfn.errors import ExpressionError
 from xphotfn.io.cards import Cards
 from xphotfn.io.products import RateMap, cards_of
 from xphotfn.io.vignetting_card import has_vignetting
-from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.records.instrument import CAMERAS
 
 __all__ = ("UNCORRECTED", "UNKNOWN", "patterns_of", "same_patterns", "vignetting_of")
 
@@ -25,7 +25,6 @@ UNKNOWN, UNCORRECTED = "unknown", "uncorrected"
 _PATTERNS = np.arange(32)  # of EPIC
 _MOS_PATTERNS = 12
 _FROM_NONE = re.compile(r"0-\d+")
-_CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
 _VIGNETTING = {True: "corrected", False: UNCORRECTED, None: UNKNOWN}
 Kept = NDArray[np.bool_]
 
@@ -37,7 +36,7 @@ def vignetting_of(item: RateMap) -> str:
 
 def patterns_of(item: RateMap) -> str:
     """Return the event patterns of an EPIC camera's image as :func:`patterns_kept`; ``unknown`` of other maps."""
-    if item.instrument not in _CAMERAS:
+    if item.instrument not in CAMERAS:
         return UNKNOWN
     cards = cards_of(item.image)
     return _of_cards(cards.selection(), str(cards.get("XPROC0", "")), str(cards.get("INSTRUME", "")))

@@ -16,7 +16,7 @@ from xphotfn.measure.joined import joined
 from xphotfn.records._fields import is_safe_name, of_kind
 from xphotfn.records.band import Band, energy_band
 from xphotfn.records.grid import PROJECTIONS
-from xphotfn.records.instrument import INSTRUMENTS, is_epic
+from xphotfn.records.instrument import is_epic, known_instrument
 
 __all__ = ("MapFile", "rate_map", "read_rate_map")
 
@@ -179,8 +179,8 @@ def _epic_name(header: Any) -> str:
     """Return the name of the EPIC camera of an image; empty for another telescope's."""
     if str(card(header, "TELESCOP", "XMM")).upper() != "XMM":
         return ""
-    said = str(card(header, "INSTRUME", "")).lower()
-    return next((c.name for c in INSTRUMENTS if said in (c.name, c.sas_name.lower())), "")
+    camera = known_instrument(str(card(header, "INSTRUME", "")))
+    return "" if camera is None else camera.name
 
 
 def _camera(name: str | None, header: Any, epic: str) -> str:

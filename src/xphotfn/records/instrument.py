@@ -5,10 +5,10 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import non_empty
+from xphotfn.records._fields import non_empty, one_of
 from xphotfn.records._html import record_html
 
-__all__ = ("INSTRUMENTS", "Instrument", "camera_name", "instrument", "is_epic")
+__all__ = ("CAMERAS", "INSTRUMENTS", "Instrument", "camera_name", "instrument", "is_epic", "known_instrument")
 
 
 @final
@@ -24,8 +24,16 @@ class Instrument:
         Value of INSTRUME in FITS headers.
     pps_name
         The two letters in names of pipeline (PPS) files.
+    family
+        ``pn`` or ``mos``: cameras of one build.
+    telescope
+        The X-ray telescope that it is behind, as calibration files are called by it.
+    ccds, central_ccd
+        How many CCDs it has, numbered from 1, and the one whose times are those of the exposure.
     flag_macro
         The event selection that SAS stores in the event list's header.
+    flag_bits
+        Bits of FLAG that this selection demands to be 0; where a header lacks it, they stand for it.
     max_pattern
         Highest event pattern of the usual imaging selection.
     """
@@ -33,18 +41,38 @@ class Instrument:
     name: str = field(validator=non_empty)
     sas_name: str = field(validator=non_empty)
     pps_name: str = field(validator=non_empty)
+    family: str = field(validator=one_of("pn", "mos"))
+    telescope: str = field(validator=non_empty)
+    ccds: int
+    central_ccd: int
     flag_macro: str = field(validator=non_empty)
+    flag_bits: int
     max_pattern: int
+
+    @property
+    def flag_condition(self) -> str:
+        """What the macro says, in SAS's language."""
+        return f"(FLAG & {self.flag_bits:#x}) == 0"
+
+    @property
+    def good_events(self) -> str:
+        """The usual imaging selection: good flags and patterns."""
+        return f"{self.flag_macro} && (PATTERN <= {self.max_pattern})"
 
     def _repr_html_(self) -> str:
         return record_html(self)
 
 
 INSTRUMENTS = (
-    Instrument(name="pn", sas_name="EPN", pps_name="PN", flag_macro="#XMMEA_EP", max_pattern=4),
-    Instrument(name="mos1", sas_name="EMOS1", pps_name="M1", flag_macro="#XMMEA_EM", max_pattern=12),
-    Instrument(name="mos2", sas_name="EMOS2", pps_name="M2", flag_macro="#XMMEA_EM", max_pattern=12),
-)
+    Instrument(name="pn", sas_name="EPN", pps_name="PN", family="pn", telescope="XRT3", ccds=12, central_ccd=4,
+               flag_macro="#XMMEA_EP", flag_bits=0xCFA0000, max_pattern=4),
+    Instrument(name="mos1", sas_name="EMOS1", pps_name="M1", family="mos", telescope="XRT1", ccds=7, central_ccd=1,
+               flag_macro="#XMMEA_EM", flag_bits=0x766BA000, max_pattern=12),
+    Instrument(name="mos2", sas_name="EMOS2", pps_name="M2", family="mos", telescope="XRT2", ccds=7, central_ccd=1,
+               flag_macro="#XMMEA_EM", flag_bits=0x766BA000, max_pattern=12),
+)  # fmt: skip
+"""The only home of what identifies a camera: names, argv and headers are made from it."""
+CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
 
 
 def is_epic(name: str) -> bool:
@@ -55,7 +83,7 @@ def is_epic(name: str) -> bool:
     >>> is_epic("mos1"), is_epic("combined"), is_epic("acis")
     (True, True, False)
     """
-    return name == "combined" or any(name == camera.name for camera in INSTRUMENTS)
+    return name == "combined" or name in CAMERAS
 
 
 def camera_name(name: str) -> str:
@@ -66,9 +94,15 @@ def camera_name(name: str) -> str:
     >>> camera_name("EPN"), camera_name("M1"), camera_name("ACIS")
     ('pn', 'mos1', 'acis')
     """
-    text = str(name).strip()
-    names = {known.upper(): c.name for c in INSTRUMENTS for known in (c.name, c.sas_name, c.pps_name)}
-    return names.get(text.upper(), text.lower())
+    camera = known_instrument(name)
+    return str(name).strip().lower() if camera is None else camera.name
+
+
+def known_instrument(name: str) -> Instrument | None:
+    """Return the camera of any of its names, in any case; None if no EPIC camera has that name."""
+    wanted = str(name).strip().lower()
+    names = ((c, (c.name, c.sas_name.lower(), c.pps_name.lower())) for c in INSTRUMENTS)
+    return next((camera for camera, known in names if wanted in known), None)
 
 
 def instrument(name: str) -> Instrument:
@@ -84,8 +118,7 @@ def instrument(name: str) -> Instrument:
     >>> instrument("EMOS1").name
     'mos1'
     """
-    wanted = str(name).strip().lower()
-    for camera in INSTRUMENTS:
-        if wanted in (camera.name, camera.sas_name.lower(), camera.pps_name.lower()):
-            return camera
-    raise InvalidRecord(f"no EPIC camera is called {name!r}: use one of pn, mos1, mos2")
+    camera = known_instrument(name)
+    if camera is None:
+        raise InvalidRecord(f"no EPIC camera is called {name!r}: use one of {', '.join(CAMERAS)}")
+    return camera

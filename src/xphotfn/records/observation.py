@@ -20,6 +20,7 @@ from xphotfn.records._fields import (
 from xphotfn.records._html import Html, block, count, facts, file_name, record_html, table
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.subspace import Subspace
 
@@ -115,7 +116,7 @@ class Exposure:
         What the selection of the event list keeps.
     """
 
-    instrument: str = field(validator=one_of("pn", "mos1", "mos2"))
+    instrument: str = field(validator=one_of(*CAMERAS))
     exposure_id: str = field(validator=non_empty)
     filter: str = ""
     submode: str = ""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.records.source import FLAG_TEXTS, DetectedSource, MapRate, SearchedMap, SourceList
 
 __all__ = (
@@ -18,7 +19,7 @@ __all__ = (
     "source_table",
 )
 
-CAMERA_PREFIXES: Mapping[str, str] = {"pn": "PN", "mos1": "M1", "mos2": "M2"}
+CAMERA_PREFIXES: Mapping[str, str] = {camera.name: camera.pps_name for camera in INSTRUMENTS}
 
 
 class SourceColumn(NamedTuple):

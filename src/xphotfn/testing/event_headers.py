@@ -100,15 +100,12 @@ def identity_cards(which: Which, title: str) -> list[Card]:
 
 def flag_cards(camera: str) -> list[Card]:
     """Return the meaning of flag bits and SAS's selections of good events."""
-    flags = _FLAGS["pn" if camera == "pn" else "mos"]
+    flags = _FLAGS[instrument(camera).family]
     cards: list[Card] = [(name, f"(FLAG & {1 << bit:#x}) != 0", meaning) for name, bit, meaning in flags]
-    if camera == "pn":
-        return [*cards, ("XMMEA_EP", "(FLAG & 0xcfa0000) == 0", "Select good PN events")]
-    return [
-        *cards,
-        ("XMMEA_EM", "(FLAG & 0x766ba000) == 0", "Select good MOS events"),
-        ("XMMEA_SM", "(FLAG & 0xfffffeff) == 0", "Select good MOS events for spectra"),
-    ]
+    epic = instrument(camera)
+    cards.append((epic.flag_macro[1:], epic.flag_condition, f"Select good {epic.family.upper()} events"))
+    spectra: Card = ("XMMEA_SM", "(FLAG & 0xfffffeff) == 0", "Select good MOS events for spectra")
+    return cards if epic.family == "pn" else [*cards, spectra]
 
 
 def gti_name(place: int) -> str:
@@ -174,7 +171,7 @@ def ccd_cards(which: Which, number: int) -> list[Card]:
     camera = camera_of(exposure)
     return [
         ("TELESCOP", "XMM", "XMM mission"),
-        ("INSTRUME", camera.instrume, "EPIC camera"),
+        ("INSTRUME", camera.instrument.sas_name, "EPIC camera"),
         ("OBS_ID", pointing.obs_id, "Observation Identifier"),
         ("EXP_ID", f"{pointing.obs_id}{exposure.exposure_id[1:]}", "Exposure Identifier"),
         ("EXPIDSTR", exposure.exposure_id, "Exposure ID"),

@@ -12,7 +12,6 @@ from xphotfn.testing.scene import CameraExposure, Pointing
 
 __all__ = ("exposure_cards", "image_cards", "product_name", "region_text")
 
-_FLAGS = {"pn": "(FLAG & 0xcfa0000) == 0", "mos1": "(FLAG & 0x766ba000) == 0", "mos2": "(FLAG & 0x766ba000) == 0"}
 Card = tuple[str, Any, str]
 
 
@@ -30,8 +29,8 @@ def product_name(obs_id: str, camera: str, band: Band, kind: str) -> str:
 def image_cards(pointing: Pointing, exposure: CameraExposure, band: Band, object_name: str) -> list[Card]:
     """Return the cards of a counts image, without its coordinates."""
     camera = instrument(exposure.instrument)
-    kind = "PN" if camera.name == "pn" else "MOS"
-    selection = f"{_FLAGS[camera.name]} && (PATTERN <= {camera.max_pattern}) && PI in [{band.lo_ev}:{band.hi_ev}]"
+    kind = camera.family.upper()
+    selection = f"{camera.flag_condition} && (PATTERN <= {camera.max_pattern}) && PI in [{band.lo_ev}:{band.hi_ev}]"
     return [
         ("CREATOR", "evselect (xphotfn simulation)", "name of code"),
         *_common_cards(pointing, exposure, object_name),

@@ -5,7 +5,7 @@
 :mod:`xphotfn.engines.native.selection`.
 """
 
-from xphotfn.commands.selection.macros import FALLBACK_MACROS, expand_macros
+from xphotfn.commands.selection.macros import expand_macros
 from xphotfn.commands.selection.named import file_specs, named_files, with_file_specs, with_region_columns
 from xphotfn.commands.selection.nodes import (
     Boolean,
@@ -31,7 +31,6 @@ from xphotfn.commands.selection.printer import columns, locate, parts_of, to_tex
 from xphotfn.commands.selection.specs import split_spec
 
 __all__ = (
-    "FALLBACK_MACROS",
     "Boolean",
     "Call",
     "Chain",

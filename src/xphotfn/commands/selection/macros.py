@@ -5,14 +5,9 @@ from collections.abc import Mapping
 
 from xphotfn.commands.selection.nodes import CONSTANTS
 from xphotfn.errors import ExpressionError
+from xphotfn.records.instrument import known_instrument
 
-__all__ = ("FALLBACK_MACROS", "expand_macros")
-
-FALLBACK_MACROS: tuple[tuple[str, str, str], ...] = (
-    ("XMMEA_EP", "EPN", "(FLAG & 0xcfa0000) == 0"),
-    ("XMMEA_EM", "EMOS", "(FLAG & 0x766ba000) == 0"),
-)
-"""Macro, start of INSTRUME and text, for event lists whose header lacks the macro."""
+__all__ = ("expand_macros",)
 
 _SYMBOL = re.compile(r"#([A-Za-z][A-Za-z0-9_]*)")
 _LANGUAGE = frozenset(name for name, _ in CONSTANTS) | {"ROW"}
@@ -44,7 +39,7 @@ def expand_macros(text: str, header: Mapping[str, object]) -> str:
     Notes
     -----
     The value goes in as plain text without brackets, as SAS does. A header without ``XMMEA_EM`` or
-    ``XMMEA_EP`` falls back on the constants of :data:`FALLBACK_MACROS`, chosen by ``INSTRUME``.
+    ``XMMEA_EP`` falls back on the flags of the camera that ``INSTRUME`` names.
 
     References
     ----------
@@ -103,9 +98,9 @@ def _raw(name: str, header: Mapping[str, object]) -> str:
     value = header.get(name)
     if value is None:
         instrument = str(header.get("INSTRUME", "")).strip().upper()
-        for macro, start, text in FALLBACK_MACROS:
-            if name == macro and instrument.startswith(start):
-                return text
+        camera = known_instrument(instrument)
+        if camera is not None and camera.flag_macro == f"#{name}":
+            return camera.flag_condition
         raise _UnusableError(
             f"#{name} is no constant, and the header (INSTRUME {instrument or 'unknown'}) has no {name}"
         )

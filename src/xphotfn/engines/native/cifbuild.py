@@ -7,6 +7,7 @@ from typing import NamedTuple
 from xphotfn.commands.command import Command
 from xphotfn.errors import InvalidFile
 from xphotfn.io.write import publish
+from xphotfn.records.instrument import INSTRUMENTS
 
 __all__ = ("CalibrationFile", "cifbuild", "read_ccf_folder")
 
@@ -36,7 +37,7 @@ def packaged_calibration() -> tuple[CalibrationFile, ...]:
     ['XRT1', 'XRT2', 'XRT3']
     """
     name = "vignetting_xrt3_xareaef_0012.csv"
-    return tuple(CalibrationFile(scope, "XAREAEF", 12, name) for scope in ("XRT1", "XRT2", "XRT3"))
+    return tuple(CalibrationFile(scope, "XAREAEF", 12, name) for scope in sorted(c.telescope for c in INSTRUMENTS))
 
 
 def read_ccf_folder(folder: str | Path) -> tuple[CalibrationFile, ...]:

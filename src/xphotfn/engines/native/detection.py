@@ -12,7 +12,7 @@ from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, Un
 from xphotfn.io.cards import card
 from xphotfn.io.products import RateMap
 from xphotfn.records._fields import of_kind
-from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.region import Region
 from xphotfn.records.source import SearchedMap, SourceList
 from xphotfn.science.coords import deg_to_pix, pix_to_deg, separation_deg
@@ -98,7 +98,7 @@ def in_order(rate_maps: Iterable[RateMap]) -> tuple[RateMap, ...]:
         of_kind(item, RateMap, "rate_maps(run)")
     if not given:
         raise InvalidRecord("a search needs a rate map, got none: rate_maps(run) gives those of a run")
-    cameras = {camera.name: number for number, camera in enumerate(INSTRUMENTS)}
+    cameras = {name: number for number, name in enumerate(CAMERAS)}
     maps = tuple(
         sorted(
             given,
@@ -181,7 +181,7 @@ def _search_map(item: RateMap, psf: Any) -> SearchMap:
 
 def _flat(item: RateMap, exposure: Floats, pointing: tuple[float, float]) -> Floats | None:
     """Return the exposure without vignetting of an EPIC camera, None for another."""
-    if item.instrument not in {camera.name for camera in INSTRUMENTS}:
+    if item.instrument not in CAMERAS:
         return None
     ny, nx = exposure.shape
     ra, dec = pix_to_deg(item.grid, np.arange(nx, dtype=np.float64)[None, :], np.arange(ny, dtype=np.float64)[:, None])

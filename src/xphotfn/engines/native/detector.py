@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
+from xphotfn.records.instrument import Instrument, instrument, known_instrument
 
 __all__ = (
     "BadPixels",
@@ -58,8 +59,7 @@ class Camera(NamedTuple):
     :mod:`~xphotfn.engines.native.projection`; ``view_centre`` the centre of the table of the field of view.
     """
 
-    name: str
-    instrume: str
+    instrument: Instrument
     columns: int
     rows: int
     axis: tuple[float, float]
@@ -71,9 +71,14 @@ class Camera(NamedTuple):
     chips: tuple[Chip, ...]
 
     @property
+    def name(self) -> str:
+        """The name used everywhere here."""
+        return self.instrument.name
+
+    @property
     def is_mos(self) -> bool:
         """Whether this is one of the two MOS cameras."""
-        return self.name != "pn"
+        return self.instrument.family == "mos"
 
 
 class BadPixels(NamedTuple):
@@ -104,7 +109,7 @@ def _mos(name: str, constants: tuple[tuple[float, float, float, float], ...], re
     chips += [Chip(n, 0.0, a, x0, b, 0.0, y0) for n, (a, x0, b, y0) in enumerate(constants[1:], start=2)]
     axis, grating, roll, pointing = rest
     return Camera(
-        name, f"E{name.upper()}", 600, 600, axis, grating, 20, roll, pointing, (0.0, 0.0), tuple(chips)
+        instrument(name), 600, 600, axis, grating, 20, roll, pointing, (0.0, 0.0), tuple(chips)
     )  # fmt: skip
 
 
@@ -144,10 +149,10 @@ def _pn_chip(number: int, centre_mm: float) -> Chip:
 
 _CAMERAS: Mapping[str, Camera] = MappingProxyType(
     {
-        "EMOS1": _mos("mos1", _MOS1, ((99.0, -209.0), (0, 1), -179.998, (-1408.0, -1405.0))),
-        "EMOS2": _mos("mos2", _MOS2, ((539.0, -1266.0), (-1, 0), -90.290, (1228.0, -1631.0))),
-        "EPN": Camera(
-            "pn", "EPN", 64, 200, (1283.4, 382.8), (0, 0), 5, 90.22, (-1097.0, 1476.0), (-2200.0, -1100.0),
+        "mos1": _mos("mos1", _MOS1, ((99.0, -209.0), (0, 1), -179.998, (-1408.0, -1405.0))),
+        "mos2": _mos("mos2", _MOS2, ((539.0, -1266.0), (-1, 0), -90.290, (1228.0, -1631.0))),
+        "pn": Camera(
+            instrument("pn"), 64, 200, (1283.4, 382.8), (0, 0), 5, 90.22, (-1097.0, 1476.0), (-2200.0, -1100.0),
             tuple(_pn_chip(n, mm) for n, mm in enumerate(_PN_MM, start=1)),
         ),
     }
@@ -187,12 +192,11 @@ def camera_named(instrume: str, path: str) -> Camera:
     InvalidFile
         If it is none of EMOS1, EMOS2 and EPN.
     """
-    try:
-        return _CAMERAS[instrume.strip().upper()]
-    except KeyError:
-        raise InvalidFile(
-            path, f"INSTRUME must be one of {', '.join(_CAMERAS)}, found {instrume!r}: give an EPIC image"
-        ) from None
+    known = known_instrument(instrume)
+    if known is None or known.name not in _CAMERAS:
+        names = ", ".join(camera.instrument.sas_name for camera in _CAMERAS.values())
+        raise InvalidFile(path, f"INSTRUME must be one of {names}, found {instrume!r}: give an EPIC image")
+    return _CAMERAS[known.name]
 
 
 @cache
@@ -269,8 +273,7 @@ def window_of_mode(camera: Camera, mode: str, number: int) -> Window | None:
     and above in small-window mode (measured on an exposure map) and the last 99 rows in large-window mode (XMM-Newton
     Users Handbook: 198 x 384 pixels).
     """
-    family = "mos" if camera.is_mos else "pn"
-    return None if camera.is_mos and number != 1 else _WINDOWS.get((family, mode))
+    return None if camera.is_mos and number != 1 else _WINDOWS.get((camera.instrument.family, mode))
 
 
 def chip_mask(

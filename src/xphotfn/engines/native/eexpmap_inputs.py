@@ -202,13 +202,13 @@ def _mode(header: Any, camera: Camera, name: str, notes: Notes) -> str:
         notes.append("no FILTER: open; the map is normalised on axis and does not depend on it")
     elif filter_name not in _FILTERS:
         notes.append(f"FILTER {filter_name} is not known; the map is normalised on axis and does not depend on it")
-    family = "mos" if camera.is_mos else "pn"
+    known = _MODES[camera.instrument.family]
     mode = str(header.get("SUBMODE", "")).strip()
     if not mode:
         notes.append("no SUBMODE: PrimeFullWindow")
         return "PrimeFullWindow"
-    if mode not in _MODES[family]:
-        raise InvalidFile(name, f"SUBMODE {mode} is not known for {camera.name}: {', '.join(_MODES[family])} are")
+    if mode not in known:
+        raise InvalidFile(name, f"SUBMODE {mode} is not known for {camera.name}: {', '.join(known)} are")
     return mode
 
 

@@ -17,6 +17,7 @@ from xphotfn.engines.native.flare_facts import KEPT_CARDS
 from xphotfn.engines.native.imaging import ImageAxis, wcs_cards
 from xphotfn.engines.native.place_tables import place_block
 from xphotfn.engines.native.rules import RULES
+from xphotfn.records.instrument import known_instrument
 
 __all__ = (
     "CREATOR",
@@ -205,7 +206,8 @@ def _list_exposure(file: EventFile, subspace: Subspace) -> list[Card]:
         seconds = live_time(blocks[0], path, times) if blocks else None
         if ccd is not None and seconds is not None:
             live[ccd] = seconds
-    central = 4 if str(header.get("INSTRUME", "")).strip() == "EPN" else 1
+    camera = known_instrument(str(header.get("INSTRUME", "")))
+    central = 1 if camera is None else camera.central_ccd
     cards: list[Card] = [(f"ONTIME{n:02d}", float(v), "Sum of GTIs for a particular CCD") for n, v in on.items()]
     if on:
         cards.append(("ONTIME", float(on.get(central, max(on.values()))), "Sum of GTIs for central CCD"))

@@ -22,7 +22,6 @@ __all__ = ("in_out_of_list",)
 Floats = NDArray[np.float64]
 
 _BAND = (6000, 12000)
-_PATTERN = 12
 _ARCMIN = 1200.0  # in units of DETX and DETY
 _RING = (10 * _ARCMIN, 13.75 * _ARCMIN)  # from the optical axis
 # What is not corner: of MOS1 as espfilt has it (4.3, in the header of its corner lists), of MOS2 a circle of our own
@@ -42,7 +41,7 @@ _NOT_CORNER = {
     ),
     "mos2": (("circle", (0.0, 0.0, 18000.0)),),
 }
-_IN_BITS, _OUT_BITS = 0x766BA000, 0x766AA000  # flags that must be 0: those of #XMMEA_EM, and without OUT_OF_FOV
+_OUT_OF_FOV = 1 << 16
 _WHOLE = "PrimeFullWindow"
 
 
@@ -116,17 +115,17 @@ def _counts(source: EventSource, camera: Camera, good: GoodTimes | None) -> tupl
     lacking = sorted(names - set(source.table.columns))
     if lacking:
         raise InvalidFile(source.table.path.name, f"lacks {', '.join(lacking)}: give the event list of the camera")
-    found = np.zeros(2, dtype=np.int64)
+    found, bits = np.zeros(2, dtype=np.int64), camera.instrument.flag_bits
     for chunk in chunks(source.table):
-        energy = chunk.column("PI")
-        chosen = (energy >= _BAND[0]) & (energy <= _BAND[1]) & (chunk.column("PATTERN") <= _PATTERN)
+        energy, pattern = chunk.column("PI"), chunk.column("PATTERN")
+        chosen = (energy >= _BAND[0]) & (energy <= _BAND[1]) & (pattern <= camera.instrument.max_pattern)
         if good is not None:
             chosen &= inside(np.asarray(chunk.column("TIME"), dtype=np.float64), good.intervals)
         rows = np.flatnonzero(chosen)
         det_x, det_y, flag, ccd = (chunk.column(n).take(rows) for n in ("DETX", "DETY", "FLAG", "CCDNR"))
         where = _where(camera, det_x.astype(np.float64), det_y.astype(np.float64), ccd)
-        found[0] += np.count_nonzero(where.inside & ((flag & _IN_BITS) == 0))
-        found[1] += np.count_nonzero(where.corner & ((flag & _OUT_BITS) == 0))
+        found[0] += np.count_nonzero(where.inside & ((flag & bits) == 0))
+        found[1] += np.count_nonzero(where.corner & ((flag & bits & ~_OUT_OF_FOV) == 0))
     return int(found[0]), int(found[1])
 
 

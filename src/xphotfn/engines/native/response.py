@@ -33,7 +33,6 @@ __all__ = (
 Floats: TypeAlias = NDArray[np.float64]
 
 SAMPLINGS = ("sas", "pixel")
-_TELESCOPES = {"mos1": "XRT1", "mos2": "XRT2", "pn": "XRT3"}
 _ARCMIN = 0.05 / 60  # of one unit of DETX, DETY
 _PACKAGED = "vignetting_xrt3_xareaef_0012.csv"
 
@@ -179,7 +178,7 @@ def ccf_table(folder: Path, camera: Camera) -> VignettingTable:
     InvalidFile
         If no such file is there, or it has no extension VIGNETTING with energies and factors.
     """
-    stem = f"{_TELESCOPES[camera.name]}_XAREAEF_"
+    stem = f"{camera.instrument.telescope}_XAREAEF_"
     found = sorted(p for p in folder.glob(f"{stem}*") if p.name.upper().endswith((".CCF", ".CCF.GZ")))
     if not found:
         raise InvalidFile(folder.name, f"no {stem}*.CCF in this folder: give the folder of the calibration files")

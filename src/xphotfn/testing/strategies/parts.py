@@ -5,7 +5,7 @@ import string
 from hypothesis import strategies as st
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records.instrument import INSTRUMENTS
+from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.observation import FoundFile
 
 __all__ = (
@@ -28,7 +28,6 @@ __all__ = (
     "one_of_kinds",
 )
 
-CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
 WORD = st.text(alphabet=string.ascii_letters + string.digits, min_size=1, max_size=8)
 _ONE_LINE = st.characters(exclude_categories=("Cc", "Cs", "Zl", "Zp"))
 NAME = st.builds(str.__add__, st.sampled_from(string.ascii_letters), st.text(_ONE_LINE, max_size=8))
