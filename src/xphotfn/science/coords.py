@@ -3,6 +3,8 @@
 All arrays are float64 of one shape, x (or RA) and y (or Dec) apart; pixels are 0-based with centres at integers.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -45,13 +47,16 @@ def pix_to_deg(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Flo
     """
     xi = np.deg2rad((np.asarray(x, dtype=np.float64) + 1 - grid.crpix1) * grid.cdelt1_deg)
     eta = np.deg2rad((np.asarray(y, dtype=np.float64) + 1 - grid.crpix2) * grid.cdelt2_deg)
-    dec0 = np.deg2rad(grid.dec_deg)
+    dec0 = math.radians(grid.dec_deg)
     depth = 1.0 if grid.projection == "TAN" else _depth_of_sphere(xi, eta)
-    radial = depth * np.cos(dec0) - eta * np.sin(dec0)
-    ra = np.rad2deg(np.arctan2(xi, radial)) + grid.ra_deg
-    dec = np.rad2deg(np.arctan2(depth * np.sin(dec0) + eta * np.cos(dec0), np.hypot(xi, radial)))
-    wrapped = np.mod(ra, 360.0)
-    return np.where(wrapped == 360.0, 0.0, wrapped), dec  # mod of a hair below 0 is 360
+    radial = depth * math.cos(dec0) - eta * math.sin(dec0)
+    ra = np.asarray(np.rad2deg(np.arctan2(xi, radial)) + grid.ra_deg)
+    dec = np.rad2deg(np.arctan2(depth * math.sin(dec0) + eta * math.cos(dec0), np.sqrt(xi * xi + radial * radial)))
+    beyond = (ra < 0) | (ra >= 360)
+    if beyond.any():
+        wrapped = np.mod(ra[beyond], 360.0)
+        ra[beyond] = np.where(wrapped == 360.0, 0.0, wrapped)  # mod of a hair below 0 is 360
+    return ra[()], dec
 
 
 def _depth_of_sphere(xi: Floats, eta: Floats) -> Floats:
@@ -65,23 +70,36 @@ def deg_to_pix(grid: PixelGrid, ra: ArrayLike, dec: ArrayLike) -> tuple[Floats, 
 
     Positions 90 degrees or more from the reference point have no projection and become NaN.
 
+    Notes
+    -----
+    With ``t = tan((a - a0)/2)`` and ``u = tan((d - d0)/2)`` sines and cosines are quotients, of which the common
+    denominator ``(1 + t^2)(1 + u^2)`` cancels in TAN: two tangents stand for four functions, and the small angles of
+    an image keep all their digits.
+
     Examples
     --------
     >>> x, y = deg_to_pix(PixelGrid.from_sky_range(149.591375, -11.0887222222222), 149.59209, -11.05972)
     >>> round(float(x), 3), round(float(y), 3)
     (254.925, 279.508)
     """
-    delta = np.deg2rad(np.asarray(ra, dtype=np.float64) - grid.ra_deg)
-    dec_rad = np.deg2rad(np.asarray(dec, dtype=np.float64))
-    dec0 = np.deg2rad(grid.dec_deg)
-    sin_dec, cos_dec = np.sin(dec_rad), np.cos(dec_rad)
-    towards = cos_dec * np.cos(delta)
-    depth = np.sin(dec0) * sin_dec + np.cos(dec0) * towards
-    seen = np.where(depth > 0, depth, np.nan)
-    scale = np.rad2deg(1.0) / (seen if grid.projection == "TAN" else seen / seen)
-    x = cos_dec * np.sin(delta) * scale / grid.cdelt1_deg + (grid.crpix1 - 1)
-    y = (np.cos(dec0) * sin_dec - np.sin(dec0) * towards) * scale / grid.cdelt2_deg + (grid.crpix2 - 1)
+    east = np.tan(_HALF * (np.asarray(ra, dtype=np.float64) - grid.ra_deg))
+    north = np.tan(_HALF * (np.asarray(dec, dtype=np.float64) - grid.dec_deg))
+    sin0, cos0 = math.sin(math.radians(grid.dec_deg)), math.cos(math.radians(grid.dec_deg))
+    t2, u2 = east * east, north * north
+    cos_dec = cos0 * (1 - u2) - 2 * sin0 * north
+    drop = 2 * t2 * cos_dec
+    depth = (1 - u2) * (1 + t2) - cos0 * drop
+    common = depth if grid.projection == "TAN" else (1 + u2) * (1 + t2)
+    hidden = ~(depth > 0)
+    if hidden.any():
+        common = np.where(hidden, np.nan, common)
+    scale = math.degrees(1.0) / common
+    x = 2 * east * cos_dec * scale / grid.cdelt1_deg + (grid.crpix1 - 1)
+    y = (2 * north * (1 + t2) + sin0 * drop) * scale / grid.cdelt2_deg + (grid.crpix2 - 1)
     return x, y
+
+
+_HALF = math.radians(0.5)  # of a degree
 
 
 def pix_to_sky(grid: PixelGrid, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
