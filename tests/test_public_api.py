@@ -5,7 +5,6 @@ import inspect
 from pathlib import Path
 
 import pytest
-from toolz import curry
 
 import xphotfn as xp
 from xphotfn import curried as xc
@@ -126,15 +125,6 @@ def test_the_types_name_the_same_things():
     tree = ast.parse(Path(xp.__file__).with_suffix(".pyi").read_text())
     named = {alias.asname for node in tree.body if isinstance(node, ast.ImportFrom) for alias in node.names}
     assert named == set(xp.__all__)
-
-
-def test_curried_mirrors_the_public_functions():
-    functions = {n for n in xp.__all__ if inspect.isfunction(getattr(xp, n))}
-    assert functions <= set(xc.__all__)
-    for name in functions:
-        assert isinstance(getattr(xc, name), curry)
-        assert getattr(xc, name).func is getattr(xp, name)
-    assert xc.xmm_sky is xp.xmm_sky
 
 
 def keys_of(tree, name):

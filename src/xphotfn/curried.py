@@ -1,5 +1,8 @@
 """The public functions in curried form, for ``toolz.pipe``: what is not given yet is waited for.
 
+Keywords may be given bit by bit. A value given by position to what waits, as ``pipe`` gives it, must complete the call:
+an argument that was forgotten is told there, as by the function itself.
+
 Examples
 --------
 >>> from toolz import pipe
@@ -8,23 +11,66 @@ Examples
 >>> measured = pipe(example_rate_map(), xc.snr(field=example_field(), region="r500"))
 >>> measured.method
 'mid-p'
+>>> xc.snr(field=example_field())
+<xphotfn.curried.snr: has field, waits for rate_map, region>
+>>> pipe(example_rate_map(), xc.snr(field=example_field()))
+Traceback (most recent call last):
+...
+TypeError: snr() missing 1 required positional argument: 'region'
 """
 
-from inspect import isfunction
+from collections.abc import Callable
+from functools import partial, update_wrapper
+from inspect import isfunction, signature
 from typing import Any
-
-from toolz import curry
 
 import xphotfn
 
-__all__ = tuple(sorted(n for n in xphotfn.__all__ if n[0].islower() and n not in ("commands", "curried", "testing")))
+__all__ = tuple(sorted(n for n in xphotfn.__all__ if n[0].islower() and n not in xphotfn._MODULES))
+
+
+class Curried(partial[Any]):
+    """A function that has some of its arguments and waits for the others."""
+
+    def __call__(self, /, *args: Any, **keywords: Any) -> Any:
+        """Return what the function returns, or where arguments are missing a function that waits for them."""
+        together = self.keywords | keywords
+        completes = bool(args) and bool(self.args or self.keywords)
+        if completes or not self._waits_for(*args, **keywords):
+            return self.func(*self.args, *args, **together)
+        return curried(self.func, *self.args, *args, **together)
+
+    def _waits_for(self, *args: Any, **keywords: Any) -> list[str]:
+        """Return the names that are missing; none where the function itself will refuse what is given."""
+        try:
+            bound = signature(self.func).bind_partial(*self.args, *args, **self.keywords | keywords)
+        except TypeError:
+            return []
+        parameters = bound.signature.parameters.values()
+        return [p.name for p in parameters if p.default is p.empty and p.name not in bound.arguments]
+
+    def __repr__(self) -> str:
+        given = [*list(signature(self.func).parameters)[: len(self.args)], *self.keywords]
+        has = f"has {', '.join(given)}, " if given else ""
+        return f"<xphotfn.curried.{self.func.__name__}: {has}waits for {', '.join(self._waits_for())}>"
+
+
+def curried(function: Callable[..., Any], *args: Any, **keywords: Any) -> Any:
+    """Return a function that waits for the arguments that are not given; one with nothing to wait for as it is."""
+    return update_wrapper(Curried(function, *args, **keywords), function) if _waits(function) else function
+
+
+def _waits(function: Callable[..., Any]) -> bool:
+    """Return whether something can be given before the rest: an argument is needed, and there is another one."""
+    parameters = signature(function).parameters.values()
+    return len(parameters) > 1 and any(p.default is p.empty for p in parameters)
 
 
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module 'xphotfn.curried' has no attribute {name!r}")
     value = getattr(xphotfn, name)
-    result = curry(value) if isfunction(value) else value
+    result = curried(value) if isfunction(value) else value
     globals()[name] = result
     return result
 
