@@ -31,7 +31,7 @@ from xphotfn.commands.builders import (
     with_environment,
 )
 from xphotfn.commands.command import Command
-from xphotfn.commands.detection import xdetect
+from xphotfn.commands.detection import xdetect, xdetectadd, xdetectjoin
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version, suppressed_warnings
 from xphotfn.commands.names import (
@@ -92,4 +92,6 @@ __all__ = (
     "to_card",
     "with_environment",
     "xdetect",
+    "xdetectadd",
+    "xdetectjoin",
 )

@@ -266,6 +266,20 @@ _XDETECT = (  # a task of our own, of the native interpreter alone
     _row("backgroundsets", "list", "background.ds", "withbackgrounds", role="output"),
     _row("threshold", "real", "10"),
     _row("extent", "bool", "yes"),
+    _row("tile", "str", ""),
+)
+
+_XDETECTJOIN = (  # likewise
+    _row("tilesets", "list", role="input"),
+    _row("tiles", "list"),
+    _row("sourceset", "file", role="output"),
+    _row("withregions", "bool", "no"),
+    _row("regionset", "file", "sources.reg", "withregions", role="output"),
+)
+
+_XDETECTADD = (  # likewise
+    _row("partsets", "list", role="input"),
+    _row("backgroundset", "file", role="output"),
 )
 
 TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
@@ -281,6 +295,8 @@ TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
         "flarecut": _FLARECUT,
         "gtiwrite": _GTIWRITE,
         "xdetect": _XDETECT,
+        "xdetectjoin": _XDETECTJOIN,
+        "xdetectadd": _XDETECTADD,
         "sasversion": (),
     }
 )
@@ -288,7 +304,7 @@ TASKS: Mapping[str, tuple[Parameter, ...]] = MappingProxyType(
 OWN_TASKS = ("flarecut", "gtiwrite")
 """Tasks that SAS does not have: every engine leaves them to the native interpreter."""
 
-NATIVE_TASKS = ("xdetect",)
+NATIVE_TASKS = ("xdetect", "xdetectjoin", "xdetectadd")
 """Tasks of the native engine alone: SAS has its own chain for them (edetect_chain), which no engine calls."""
 
 

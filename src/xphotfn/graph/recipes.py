@@ -237,7 +237,9 @@ def plan_detection(
 
     Notes
     -----
-    Only the native engine finds sources. A joint search holds all maps of a field in memory.
+    Only the native engine finds sources. A joint search of observations that point more than 15 arcmin apart has a step
+    for each tile of the sky, of 30 arcmin with a margin of 6, and steps that join what the tiles have; any other is one
+    step, with all maps in memory.
 
     Examples
     --------

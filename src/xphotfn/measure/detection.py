@@ -79,6 +79,9 @@ def detect_sources(
     of the models of its neighbours could make (10 % of the light of points, 20 % of that of extended sources) is left
     out. Errors are those of the Fisher matrix. How calibrated all this is: docs/detection.md.
 
+    Maps that point more than 15 arcmin apart are searched in tiles of 30 arcmin with a margin of 6, one after another,
+    and each source is that of the tile in which it lies; the backgrounds are those of the tiles.
+
     References
     ----------
     SAS task emldetect; Cash (1979), ApJ 228, 939.

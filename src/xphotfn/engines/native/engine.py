@@ -28,6 +28,8 @@ _TASKS = {
     "flarecut": "xphotfn.engines.native.flarecut:flarecut",
     "gtiwrite": "xphotfn.engines.native.flarecut:gtiwrite",
     "xdetect": "xphotfn.engines.native.xdetect:xdetect",
+    "xdetectadd": "xphotfn.engines.native.xdetect:xdetectadd",
+    "xdetectjoin": "xphotfn.engines.native.xdetect:xdetectjoin",
 }
 _TOGETHER = {
     "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap_many",
@@ -144,7 +146,8 @@ def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEng
     Examples
     --------
     >>> native_engine().tasks
-    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'tabgtigen', 'xdetect')
+    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'tabgtigen', 'xdetect',
+    'xdetectadd', 'xdetectjoin')
     """
     if ccf is None:
         return NativeEngine(sampling=sampling)

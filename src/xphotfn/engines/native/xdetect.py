@@ -1,4 +1,4 @@
-"""The search for sources as a task of our own, built by ``commands.xdetect``.
+"""The search for sources as tasks of our own, built by ``commands.xdetect`` and its kin.
 
 The list has the tables SRCLIST, MAPS and OBJECTS. A background map is in counts, with what was fitted in its header;
 its extension SOURCES is the light of the sources, so that both together are what was fitted to the image.
@@ -20,19 +20,23 @@ from xphotfn.engines.native.reporting import warn
 from xphotfn.errors import CommandFailed
 from xphotfn.io.cards import card
 from xphotfn.io.energies import band_of_product
-from xphotfn.io.fits import read_header
+from xphotfn.io.fits import read_array, read_header
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.source_files import write_source_list
+from xphotfn.io.source_lists import read_source_list
 from xphotfn.io.write import write_image
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument
-from xphotfn.records.source import SearchedMap
+from xphotfn.records.source import SearchedMap, SourceList
+from xphotfn.science.detection.tile_lists import joined_lists
+from xphotfn.science.detection.tiles import tile_named
 
-__all__ = ("xdetect",)
+__all__ = ("xdetect", "xdetectadd", "xdetectjoin")
 
 Card = tuple[str, Any, str]
+_KEPT = ("CONTENT", "CREATOR", "BUNIT", "OBS_ID", "EXPIDSTR", "INSTRUME", "E_MIN", "E_MAX", "MLMIN")
 
 
 def xdetect(command: Command, folder: Path) -> None:
@@ -75,21 +79,92 @@ def xdetect(command: Command, folder: Path) -> None:
     if backgrounds and len(backgrounds) != len(images):
         raise CommandFailed(command.argv, f"{len(images)} images need as many background maps, got {len(backgrounds)}")
     pairs = {name: _pair(folder, name, other) for name, other in zip(images, maps, strict=True)}
+    tile = full.parameter("tile")
     found = find_sources(
-        pairs.values(), threshold=float(full.parameter("threshold")), extent=full.parameter("extent") == "yes"
+        pairs.values(),
+        threshold=float(full.parameter("threshold")),
+        extent=full.parameter("extent") == "yes",
+        tile=tile_named(tile) if tile else None,
     )
-    if found.sources.is_diffuse:
-        part = 100 * found.sources.extended_fraction
+    _write_list(found.sources, full, folder)
+    named = {pairs[image].path: name for image, name in zip(images, backgrounds, strict=False)}
+    fits_of = {(m.obs_id, m.exposure_id, m.instrument): m for m in found.sources.maps}
+    for item, *planes in zip(found.maps, found.backgrounds, found.light, strict=True):
+        if item.path in named:
+            fit = fits_of.get((item.obs_id, item.exposure_id, item.instrument))
+            _write_model(folder / named[item.path], planes, item.grid, _cards(item, fit, found))
+
+
+def xdetectjoin(command: Command, folder: Path) -> None:
+    """Execute an xdetectjoin command: write the lists of tiles as one.
+
+    Parameters
+    ----------
+    command
+        ``tilesets`` and ``tiles`` (names separated by blanks), ``sourceset``, and what else it takes.
+    folder
+        Holds the inputs under their names; the outputs are written here.
+
+    Raises
+    ------
+    CommandFailed
+        If the numbers of names do not fit.
+    InvalidFile
+        If an input is damaged, or an output exists already.
+    InvalidRecord
+        If there is no such tile.
+
+    See Also
+    --------
+    xphotfn.science.detection.tile_lists.joined_lists : how they are joined
+    """
+    full = resolved(command)
+    names, tiles = (full.parameter(name).split() for name in ("tilesets", "tiles"))
+    if len(names) != len(set(tiles)):
+        raise CommandFailed(command.argv, f"{len(names)} lists need as many tiles, got {len(set(tiles))}")
+    lists = {tile_named(tile): read_source_list(folder / name) for tile, name in zip(tiles, names, strict=True)}
+    _write_list(joined_lists(lists), full, folder)
+
+
+def xdetectadd(command: Command, folder: Path) -> None:
+    """Execute an xdetectadd command: the sum of background maps, and that of the light of sources behind them.
+
+    Parameters
+    ----------
+    command
+        ``partsets`` (names separated by blanks) and ``backgroundset``.
+    folder
+        Holds the inputs under their names; the output is written here.
+
+    Raises
+    ------
+    CommandFailed
+        If the parts are of different grids.
+    InvalidFile
+        If an input is damaged, or the output exists already.
+    """
+    full = resolved(command)
+    parts = full.parameter("partsets").split()
+    headers = [read_header(folder / name) for name in parts]
+    grids = [grid_of(header, name) for header, name in zip(headers, parts, strict=True)]
+    odd = next((name for name, grid in zip(parts, grids, strict=True) if grid != grids[0]), None)
+    if odd is not None:
+        raise CommandFailed(command.argv, f"{odd} has another grid than {parts[0]}: parts of one map are added")
+    planes = [sum(read_array(folder / name, hdu)[0].astype(np.float64) for name in parts) for hdu in (0, "SOURCES")]
+    cards = [(name, headers[0][name], headers[0].comments[name]) for name in _KEPT if name in headers[0]]
+    _write_model(folder / full.parameter("backgroundset"), planes, grids[0], cards)
+
+
+def _write_list(found: SourceList, full: Command, folder: Path) -> None:
+    """Write a list and its regions, as a command names them, and warn of light that fills the field."""
+    if found.is_diffuse:
+        part = 100 * found.extended_fraction
         warn(
             "diffuse", f"extended sources cover {part:.0f} % of the field: pieces of light that fills it are no sources"
         )
-    write_source_list(found.sources, folder / full.parameter("sourceset"))
+    write_source_list(found, folder / full.parameter("sourceset"))
     if full.parameter("withregions") == "yes":
-        write_source_list(found.sources, folder / full.parameter("regionset"))
-    named = {pairs[image].path: name for image, name in zip(images, backgrounds, strict=False)}
-    for item, *planes, fit in zip(found.maps, found.backgrounds, found.light, found.sources.maps, strict=True):
-        if item.path in named:
-            _write_model(folder / named[item.path], planes, item.grid, _cards(item, fit, found))
+        write_source_list(found, folder / full.parameter("regionset"))
 
 
 def _write_model(path: Path, planes: Sequence[Any], grid: PixelGrid, cards: Sequence[Card]) -> None:
@@ -126,14 +201,18 @@ def _pair(folder: Path, image: str, exposure: str) -> RateMap:
     return joined(*products)
 
 
-def _cards(item: RateMap, fit: SearchedMap, found: Detection) -> list[Card]:
-    """Return what a background map says of itself."""
+def _cards(item: RateMap, fit: SearchedMap | None, found: Detection) -> list[Card]:
+    """Return what a background map says of itself; one that was not searched in a tile has no fit."""
     known = (
-        ("BGVIG", fit.vignetted, "[ct/s/pixel] vignetted"),
-        ("BGVIGERR", fit.vignetted_error, "its error"),
-        ("BGFLAT", fit.flat, "[ct/s/pixel] flat"),
-        ("BGFLTERR", fit.flat_error, "its error"),
-        ("BGSLOW", fit.slow_arcmin, "[arcmin] slow correction"),
+        ()
+        if fit is None
+        else (
+            ("BGVIG", fit.vignetted, "[ct/s/pixel] vignetted"),
+            ("BGVIGERR", fit.vignetted_error, "its error"),
+            ("BGFLAT", fit.flat, "[ct/s/pixel] flat"),
+            ("BGFLTERR", fit.flat_error, "its error"),
+            ("BGSLOW", fit.slow_arcmin, "[arcmin] slow correction"),
+        )
     )
     return [
         ("CONTENT", "BACKGROUND MAP", "expected counts without sources"),
@@ -145,6 +224,6 @@ def _cards(item: RateMap, fit: SearchedMap, found: Detection) -> list[Card]:
         ("E_MIN", item.band.lo_ev / 1000, "[keV]"),
         ("E_MAX", item.band.hi_ev / 1000, "[keV]"),
         *((name, value, text) for name, value, text in known if value is not None),
-        ("BGEXCL", fit.excised_pix, "pixels left out of the fit"),
+        *(() if fit is None else (("BGEXCL", fit.excised_pix, "pixels left out of the fit"),)),
         ("MLMIN", found.sources.threshold, "least DET_ML of the sources"),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.source import DetectedObject, DetectedSource, MapRate
@@ -31,9 +32,12 @@ class Listed(NamedTuple):
     extended_fraction: float
 
 
-def listed(sky: Sky, found: Sequence[Fitted]) -> Listed:
-    """Return the sources and objects of a search, whose sources are drawn in ``sky``."""
-    objects, membership, fraction = _objects(sky, found)
+def listed(sky: Sky, found: Sequence[Fitted], counted: NDArray[np.bool_] | None = None) -> Listed:
+    """Return the sources and objects of a search, whose sources are drawn in ``sky``.
+
+    The part that objects cover is that of the pixels of the frame that are ``counted``; without it of all live ones.
+    """
+    objects, membership, fraction = _objects(sky, found, counted)
     ra, dec = pix_to_deg(sky.maps[0].grid, *(np.array([getattr(f.source, n) for f in found]) for n in ("x", "y")))
     sources = tuple(
         _source(sky, found, number, (float(ra[number]), float(dec[number])), _nearest(ra, dec, number), membership)
@@ -143,12 +147,15 @@ def _rates(
     return rates, coverage, (ratios[0], ratios[1], streak, line)
 
 
-def _objects(sky: Sky, found: Sequence[Fitted]) -> tuple[tuple[DetectedObject, ...], dict[int, int], float]:
+def _objects(
+    sky: Sky, found: Sequence[Fitted], counted: NDArray[np.bool_] | None
+) -> tuple[tuple[DetectedObject, ...], dict[int, int], float]:
     """Return the objects, the object of each extended source, and the part of the live pixels that they cover."""
     wide = [n for n, f in enumerate(found) if f.source.u > 0]
     if not wide:
         return (), {}, 0.0
     ratio, live = sky.extended_ratio()
+    live = live if counted is None else live & counted
     x0, y0 = sky.frame[:2]
     pieces = joined_pieces(ratio, [(found[n].source.x - x0, found[n].source.y - y0) for n in wide], LEVEL)
     objects: list[DetectedObject] = []
