@@ -116,10 +116,10 @@ def test_what_does_not_go_is_said(done, tmp_path):
         xp.source_lists(done, band=OTHER)
     with pytest.raises(ProductMissing, match="has the fields example: name one"):
         xp.source_lists(done, target="A907")
-    with pytest.raises(InvalidRecord, match="an exposure map, and a background map or none, for each image"):
-        xdetect(["a.fits", "b.fits"], ["c.fits"], "list.fits")
+    with pytest.raises(InvalidRecord, match="with a background map for each or none"):
+        xdetect({"a.fits": "c.fits", "b.fits": "d.fits"}, "list.fits", backgroundsets=["e.fits"])
     with pytest.raises(CommandFailed, match="of the native engine alone.*run the plan with native_engine"):
-        SasEngine(version="20.0.0").execute(xdetect(["a.fits"], ["b.fits"], "list.fits"), tmp_path)
+        SasEngine(version="20.0.0").execute(xdetect({"a.fits": "b.fits"}, "list.fits"), tmp_path)
 
 
 def test_a_map_without_counts_fails_as_a_value(tmp_path):

@@ -11,8 +11,7 @@ __all__ = ("xdetect", "xdetectadd", "xdetectjoin")
 
 
 def xdetect(
-    imagesets: Sequence[str],
-    exposuresets: Sequence[str],
+    mapsets: Mapping[str, str],
     sourceset: str,
     *,
     regionset: str = "",
@@ -25,8 +24,8 @@ def xdetect(
 
     Parameters
     ----------
-    imagesets, exposuresets
-        Images of counts of one band, and their exposure maps in the same order: plain file names.
+    mapsets
+        The exposure map of each image of counts, of one band: plain file names.
     sourceset
         List of sources to write, a FITS file.
     regionset
@@ -55,15 +54,16 @@ def xdetect(
 
     Examples
     --------
-    >>> xdetect(["pn.fits"], ["pn_exp.fits"], "list.fits", threshold=6).argv[-1]
+    >>> xdetect({"pn.fits": "pn_exp.fits"}, "list.fits", threshold=6).argv[-1]
     'threshold=6'
     """
-    images, maps = plain_files("xdetect", "imagesets", imagesets), plain_files("xdetect", "exposuresets", exposuresets)
+    images = plain_files("xdetect", "imagesets", tuple(mapsets))
+    maps = plain_files("xdetect", "exposuresets", tuple(mapsets.values()))
     backgrounds = plain_files("xdetect", "backgroundsets", backgroundsets)
-    if not images or len(maps) != len(images) or len(backgrounds) not in (0, len(images)):
+    if not images or len(backgrounds) not in (0, len(images)):
         raise InvalidRecord(
-            f"xdetect takes an exposure map, and a background map or none, for each image, got {len(images)} images, "
-            f"{len(maps)} exposure maps and {len(backgrounds)} background maps"
+            f"xdetect takes an image or more, with a background map for each or none, got {len(images)} images and "
+            f"{len(backgrounds)} background maps"
         )
     regions = output_file("xdetect", "regionset", regionset) if regionset else ""
     least = number("xdetect", "threshold", threshold)

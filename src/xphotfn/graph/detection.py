@@ -145,8 +145,7 @@ def _names(obs_id: str, band: Band, pairs: Sequence[_Pair], tile: str = "") -> _
 
 def _step(names: _Names, obs_id: str, pairs: Sequence[_Pair], search: Search, tile: str = "") -> Step:
     command = xdetect(
-        [image.name for image, _ in pairs],
-        [exposure.name for _, exposure in pairs],
+        {image.name: exposure.name for image, exposure in pairs},
         names.sources,
         regionset=names.regions,
         backgroundsets=names.backgrounds,
