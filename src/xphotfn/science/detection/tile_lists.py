@@ -104,7 +104,8 @@ def _units(tile: Tile, found: SourceList, maps: Sequence[SearchedMap]) -> list[_
     number = {_plain(item): n for n, item in enumerate(found.maps)}
     places = [number.get(_plain(item)) for item in maps]
     whole = {
-        s.number: evolve(s, x=None, y=None, rates=[_UNSEEN if n is None else s.rates[n] for n in places]) for s in found
+        s.number: evolve(s, x=None, y=None, rates=[_UNSEEN if n is None else s.rates[n] for n in places if s.rates])
+        for s in found
     }
     pieces = {n for item in found.objects for n in item.sources}
     alone = [_Unit(tile, (s,), None, s.ra_deg, s.dec_deg) for n, s in whole.items() if n not in pieces]
