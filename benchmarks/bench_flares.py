@@ -14,7 +14,8 @@ import numpy as np
 from astropy.io import fits
 from bench_evselect import FORMS, ROW
 
-from xphotfn.commands.builders import clean_expression, flarecut
+from xphotfn.commands.default_selection import clean_expression
+from xphotfn.commands.own_times import flarecut
 from xphotfn.engines.native.curves import LeftOutSources, read_curve
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.native.events import chunks, open_events

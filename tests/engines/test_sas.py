@@ -21,8 +21,9 @@ from astropy.io import fits
 from attrs import evolve
 
 import xphotfn as xp
-from xphotfn.commands.builders import eexpmap, emosaic, evselect_image, with_environment
+from xphotfn.commands.builders import eexpmap, emosaic, evselect_image
 from xphotfn.commands.messages import parse_messages
+from xphotfn.commands.preparation import with_environment
 from xphotfn.engines import processes
 from xphotfn.engines.printed import MOST_PRINTED, printed
 from xphotfn.engines.processes import Cancelled, cancel, end, labelled

@@ -9,7 +9,7 @@ from astropy.io import fits
 from attrs import evolve
 
 import xphotfn as xp
-from xphotfn.commands.builders import evselect_list
+from xphotfn.commands.times import evselect_list
 from xphotfn.engines.native.evselect import evselect
 from xphotfn.graph.flares import flare_choice
 from xphotfn.testing import default_scene, simulate_observations

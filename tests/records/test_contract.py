@@ -28,8 +28,9 @@ from xphotfn.commands.dss import Bounds, DssFilter
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.names import MosaicName, PpsName, ProductName
-from xphotfn.commands.parameters import Parameter
+from xphotfn.commands.parameters import TASKS
 from xphotfn.commands.selection import nodes
+from xphotfn.commands.task_rows import Parameter, Task
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.compare import PlanDiff, StepChange
 from xphotfn.graph.detection import Search
@@ -348,6 +349,7 @@ SCIENCE = (
 COMMANDS = (
     case(Bounds, BOUNDS, None),
     case(DssFilter, FILTERS, None),
+    case(Task, st.sampled_from(tuple(TASKS.values())), {"owner": "nobody"}),
     case(
         Command,
         xst.commands().flatmap(

@@ -13,24 +13,11 @@ Examples
 ('pn_img.fits',)
 """
 
-from xphotfn.commands.builders import (
-    atthkgen,
-    cifbuild,
-    eexpmap,
-    emosaic,
-    evselect_image,
-    evselect_list,
-    evselect_rate,
-    flarecut,
-    gtibuild,
-    gtiwrite,
-    odfingest,
-    pi_channel,
-    selection_expression,
-    tabgtigen,
-    with_environment,
-)
+from typing import TYPE_CHECKING, Any
+
+from xphotfn.commands.builders import eexpmap, emosaic, evselect_image
 from xphotfn.commands.command import Command
+from xphotfn.commands.default_selection import pi_channel, selection_expression
 from xphotfn.commands.detection import xdetect, xdetectadd, xdetectjoin
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version, suppressed_warnings
@@ -47,10 +34,15 @@ from xphotfn.commands.names import (
     product_name,
     source_list_name,
 )
-from xphotfn.commands.parameters import Parameter, checked, parameters_of, resolved
+from xphotfn.commands.own_times import flarecut, gtiwrite
+from xphotfn.commands.parameters import TASKS, checked, parameters_of, resolved
+from xphotfn.commands.preparation import atthkgen, cifbuild, odfingest, with_environment
+from xphotfn.commands.task_rows import Parameter, Task, loaded
+from xphotfn.commands.times import evselect_list, evselect_rate, gtibuild, tabgtigen
 from xphotfn.commands.xproc import card_version, parse_xproc, to_card
 
 __all__ = (
+    "TASKS",
     "XCS_GRID",
     "Command",
     "ImageGrid",
@@ -59,6 +51,7 @@ __all__ = (
     "PpsName",
     "ProductName",
     "SasMessage",
+    "Task",
     "atthkgen",
     "attitude_name",
     "card_version",
@@ -95,3 +88,12 @@ __all__ = (
     "xdetectadd",
     "xdetectjoin",
 )
+
+if not TYPE_CHECKING:  # a builder that stands above has its type too
+
+    def __getattr__(name: str) -> Any:
+        """Return the builder of a task by its name: those of `TASKS` are all here."""
+        for place in (place for task in TASKS.values() for place in task.builders):
+            if place.endswith(f":{name}"):
+                return loaded(__name__, place)
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -6,11 +6,23 @@ from collections.abc import Iterable, Sequence
 from typing import SupportsFloat
 
 from xphotfn.commands.command import Command
-from xphotfn.commands.parameters import checked
+from xphotfn.commands.selection import named_files
+from xphotfn.commands.task_rows import Task, checked_by
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import is_safe_name
 
-__all__ = ("Pairs", "build", "number", "output_file", "plain_file", "plain_files", "yes")
+__all__ = (
+    "Pairs",
+    "build",
+    "changed",
+    "files_of",
+    "number",
+    "one_line",
+    "output_file",
+    "plain_file",
+    "plain_files",
+    "yes",
+)
 
 Pairs = tuple[tuple[str, str], ...]
 
@@ -106,16 +118,49 @@ def plain_files(task: str, name: str, values: Sequence[str]) -> tuple[str, ...]:
     return found
 
 
-def build(task: str, pairs: Pairs, inputs: Iterable[str], outputs: Iterable[str]) -> Command:
+def one_line(task: str, expression: str) -> str:
+    """Return an expression; what no FITS header could hold is refused."""
+    if not expression.strip() or "'" in expression or not (expression.isascii() and expression.isprintable()):
+        raise InvalidRecord(f"{task} expression must be one line of plain text without ', got {expression!r}")
+    return expression
+
+
+def files_of(task: str, table: str, expression: str) -> tuple[str, ...]:
+    """Return the table and the files that an expression reads, each once.
+
+    Examples
+    --------
+    >>> files_of("evselect", "evts.fits:EVENTS", "gti(good.fits,TIME)")
+    ('evts.fits', 'good.fits')
+    """
+    read = (plain_file(task, "expression", name) for name in named_files(expression))
+    return tuple(dict.fromkeys((plain_file(task, "table", table), *read)))
+
+
+def changed(name: str, value: str, default: str = "") -> Pairs:
+    """Return a parameter where its value is not the default: SAS need not be told that.
+
+    Examples
+    --------
+    >>> changed("attrebin", "4", "4"), changed("attrebin", "1", "4")
+    ((), (('attrebin', '1'),))
+    """
+    return () if value == default else ((name, value),)
+
+
+def build(task: Task, pairs: Pairs, inputs: Iterable[str], outputs: Iterable[str]) -> Command:
     """Return the command after checking its parameters, and that it overwrites none of its inputs.
 
     Examples
     --------
-    >>> build("atthkgen", (("atthkset", "att.fits"),), (), ("att.fits",)).argv
-    ('atthkgen', 'atthkset=att.fits')
+    >>> from xphotfn.commands.task_rows import row
+    >>> build(Task(name="make", parameters=[row("made", "file")]), (("made", "a.fits"),), (), ("a.fits",)).argv
+    ('make', 'made=a.fits')
     """
     read, written = tuple(inputs), tuple(outputs)
     clash = sorted(set(read) & set(written))
     if clash:
-        raise InvalidRecord(f"{task} would overwrite its own input {', '.join(clash)}: give the output another name")
-    return checked(Command(task=task, parameters=pairs, inputs=read, outputs=written))
+        raise InvalidRecord(
+            f"{task.name} would overwrite its own input {', '.join(clash)}: give the output another name"
+        )
+    return checked_by(task, Command(task=task.name, parameters=pairs, inputs=read, outputs=written))

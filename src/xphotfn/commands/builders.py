@@ -6,175 +6,162 @@ differ from SAS's default or make the call readable; :func:`~xphotfn.commands.pa
 list. The ``sas`` engine runs these commands as they are; ``xphotfn.engines.native`` interprets the same records.
 """
 
-import math
 from collections.abc import Sequence
-from typing import SupportsFloat, cast
+from typing import cast
 
-from xphotfn.commands._writing import Pairs, build, number, output_file, plain_file, plain_files, yes
+from xphotfn.commands._writing import (
+    Pairs,
+    build,
+    changed,
+    files_of,
+    number,
+    one_line,
+    output_file,
+    plain_file,
+    plain_files,
+    yes,
+)
 from xphotfn.commands.command import Command
+from xphotfn.commands.default_selection import Channels, channels
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
-from xphotfn.commands.preparation import atthkgen, cifbuild, odfingest, with_environment
-from xphotfn.commands.selection import Symbol, columns, named_files, parse, walk
-from xphotfn.commands.times import evselect_list, evselect_rate, flarecut, gtibuild, gtiwrite, tabgtigen
+from xphotfn.commands.task_rows import Parameter, Task, choice, row
 from xphotfn.errors import InvalidRecord, PlanError
-from xphotfn.records.instrument import instrument as camera_of
 
 __all__ = (
+    "EVSELECT",
+    "MAP_TASKS",
     "MOST_IMAGES",
-    "atthkgen",
-    "cifbuild",
-    "clean_expression",
     "eexpmap",
     "emosaic",
     "evselect_image",
-    "evselect_list",
-    "evselect_rate",
-    "flarecut",
-    "gtibuild",
-    "gtiwrite",
-    "odfingest",
-    "pi_channel",
-    "selection_expression",
-    "tabgtigen",
-    "with_environment",
 )
-
-Band = tuple[int, int]
 
 MOST_IMAGES = 999
 
 
-def pi_channel(energy_ev: SupportsFloat) -> int:
-    """Return the PI channel of an energy: EPIC PI channels are 1 eV wide.
-
-    Parameters
-    ----------
-    energy_ev
-        Energy in eV.
-
-    Returns
-    -------
-    The nearest channel.
-
-    Raises
-    ------
-    InvalidRecord
-        For a negative energy, NaN or infinity.
-
-    Notes
-    -----
-    Rounded, never cut: 1.001 keV is 1000.9999999999999 eV in floating point and channel 1001 (XGA takes 1000).
-    An exact half goes to the even channel.
-
-    References
-    ----------
-    XMM-Newton Data Files Handbook, EPIC event lists: PI in eV.
-
-    Examples
-    --------
-    >>> 1.001 * 1000.0, pi_channel(1.001 * 1000.0)
-    (1000.9999999999999, 1001)
-    """
-    energy = float(energy_ev)
-    if not (math.isfinite(energy) and energy >= 0):
-        raise InvalidRecord(f"energy_ev must be 0 or more, got {energy_ev!r}")
-    return round(energy)
+def _axis(axis: str) -> tuple[Parameter, ...]:
+    switch = f"with{axis}ranges"
+    return (
+        row(f"{axis}imagemin", "real", "1", switch),
+        row(f"{axis}imagemax", "real", "640", switch),
+        row(switch, "bool", "no", "withimageset"),
+    )
 
 
-def _channels(band: Sequence[SupportsFloat]) -> Band:
-    if len(band) != 2:
-        raise InvalidRecord(f"a band is a pair (lo_ev, hi_ev), got {band!r}")
-    lo, hi = pi_channel(band[0]), pi_channel(band[1])
-    if lo >= hi:
-        raise InvalidRecord(f"a band must run upwards in energy, got {lo} to {hi} eV")
-    return lo, hi
+EVSELECT = Task(
+    name="evselect",
+    parameters=(
+        row("table", "file", role="input"),
+        row("filteredset", "file", "filtered.fits", "withfilteredset", "output"),
+        row("withfilteredset", "bool", "no", "keepfilteroutput"),
+        row("keepfilteroutput", "bool", "no"),
+        row("flagcolumn", "str", "EVFLAG"),
+        row("flagbit", "int", "-1"),
+        row("destruct", "bool", "yes"),
+        row("dssblock", "str", ""),
+        row("expression", "str", "true"),
+        choice("filtertype", "expression", None, "expression", "dss"),
+        row("cleandss", "bool", "no", "writedss"),
+        row("updateexposure", "bool", "yes", "writedss"),
+        row("filterexposure", "bool", "yes", "writedss"),
+        row("writedss", "bool", "yes"),
+        row("blockstocopy", "list", ""),
+        row("attributestocopy", "list", ""),
+        row("energycolumn", "str", "PHA"),
+        row("zcolumn", "str", "WEIGHT", "withzcolumn"),
+        row("zerrorcolumn", "str", "EWEIGHT", "withzerrorcolumn"),
+        row("withzerrorcolumn", "bool", "no", "withzcolumn"),
+        row("withzcolumn", "bool", "no"),
+        row("ignorelegallimits", "bool", "no"),
+        row("imageset", "file", "image.fits", "withimageset", "output"),
+        row("xcolumn", "str", "RAWX", "withimageset"),
+        row("ycolumn", "str", "RAWY", "withimageset"),
+        row("ximagebinsize", "real", "1", "withimageset"),
+        row("yimagebinsize", "real", "1", "withimageset"),
+        row("squarepixels", "bool", "no", "withimageset"),
+        row("ximagesize", "int", "600", "withimageset"),
+        row("yimagesize", "int", "600", "withimageset"),
+        choice("imagebinning", "imageSize", "withimageset", "imageSize", "binSize"),
+        *_axis("x"),
+        *_axis("y"),
+        choice("imagedatatype", "Real64", "withimagedatatype", "Int8", "Int16", "Int32", "Real32", "Real64"),
+        row("withimagedatatype", "bool", "no", "withimageset"),
+        row("raimagecenter", "real", "0", "withcelestialcenter"),
+        row("decimagecenter", "real", "0", "withcelestialcenter"),
+        row("withcelestialcenter", "bool", "no", "withimageset"),
+        row("withimageset", "bool", "no"),
+        row("spectrumset", "file", "spectrum.fits", "withspectrumset", "output"),
+        row("spectralbinsize", "real", "5", "withspectrumset"),
+        row("specchannelmin", "int", "0", "withspecranges"),
+        row("specchannelmax", "int", "11999", "withspecranges"),
+        row("withspecranges", "bool", "no", "withspectrumset"),
+        row("nonStandardSpec", "bool", "no", "withspectrumset"),
+        row("withspectrumset", "bool", "no"),
+        row("rateset", "file", "rate.fits", "withrateset", "output"),
+        row("timecolumn", "str", "TIME", "withrateset"),
+        row("timebinsize", "real", "1", "withrateset"),
+        row("timemin", "real", "0", "withtimeranges"),
+        row("timemax", "real", "1000", "withtimeranges"),
+        row("withtimeranges", "bool", "no", "withrateset"),
+        row("maketimecolumn", "bool", "no", "withrateset"),
+        row("makeratecolumn", "bool", "no", "withrateset"),
+        row("withrateset", "bool", "no"),
+        row("histogramset", "file", "histo.fits", "withhistogramset", "output"),
+        row("histogramcolumn", "str", "TIME", "withhistogramset"),
+        row("histogrambinsize", "real", "1", "withhistogramset"),
+        row("histogrammin", "real", "0", "withhistoranges"),
+        row("histogrammax", "real", "1000", "withhistoranges"),
+        row("withhistoranges", "bool", "no", "withhistogramset"),
+        row("withhistogramset", "bool", "no"),
+    ),
+    builders=[
+        "builders:evselect_image",
+        "times:evselect_list",
+        "times:evselect_rate",
+    ],
+    native="evselect:evselect",
+    together="evselect:evselect_many",
+    check="shape_problem",
+)
+_EEXPMAP = Task(
+    name="eexpmap",
+    parameters=(
+        row("imageset", "file", role="input"),
+        row("attitudeset", "file", role="input"),
+        row("eventset", "file", role="input"),
+        row("expimageset", "list", role="output"),
+        row("withdetcoords", "bool", "no"),
+        row("withvignetting", "bool", "yes"),
+        row("usefastpixelization", "bool", "no"),
+        row("usedlimap", "bool", "no"),
+        row("attrebin", "real", "4"),
+        row("pimin", "list", "2000"),
+        row("pimax", "list"),  # SAS has a default that no source we could read states: it must be given here
+    ),
+    builders=["builders:eexpmap"],
+    native="eexpmap:eexpmap",
+    together="eexpmap:eexpmap_many",
+    own_inputs=["imageset"],
+    options=["sampling", "ccf"],
+    check="grid_problem",
+)
+_EMOSAIC = Task(
+    name="emosaic",
+    parameters=(
+        row("imagesets", "list", role="input"),
+        row("exposuresets", "list", "expmap.ds", "withexposure", "input"),
+        row("withexposure", "bool", "no"),
+        row("mosaicedset", "file", role="output"),
+        choice("sampling", "point", None, "point"),
+        row("forceuniformkwds", "bool", "no"),  # the pipeline writes yes explicitly, so no is taken as the default
+    ),
+    builders=["builders:emosaic"],
+    native="emosaic:emosaic",
+)
+MAP_TASKS = (EVSELECT, _EEXPMAP, _EMOSAIC)
 
 
-def clean_expression(instrument: str) -> str:
-    """Return the condition of good flags and patterns of a camera.
-
-    Parameters
-    ----------
-    instrument
-        ``pn``, ``mos1`` or ``mos2``.
-
-    Returns
-    -------
-    The expression.
-
-    Raises
-    ------
-    InvalidRecord
-        For an unknown instrument.
-
-    Examples
-    --------
-    >>> clean_expression("pn")
-    '#XMMEA_EP && (PATTERN <= 4)'
-    """
-    return camera_of(instrument).good_events
-
-
-def selection_expression(
-    band_lo_ev: SupportsFloat, band_hi_ev: SupportsFloat, instrument: str, *, filtered: bool, extra: str = ""
-) -> str:
-    """Return the default selection of events for an image in a band.
-
-    Parameters
-    ----------
-    band_lo_ev, band_hi_ev
-        Band in eV, both channels included.
-    instrument
-        ``pn``, ``mos1`` or ``mos2``.
-    filtered
-        True where the event list has been cleaned already, so that its own record holds flags and patterns.
-    extra
-        A further condition, which must hold too. One that speaks of flags or patterns itself (FLAG, PATTERN, a macro
-        such as ``#XMMEA_EM``) replaces SAS's; any other, such as good times or a region, is added to them.
-
-    Returns
-    -------
-    The expression: the band alone for a filtered list, else also SAS's flags and patterns for the camera.
-
-    Raises
-    ------
-    InvalidRecord
-        For an unknown instrument or a band that does not run upwards.
-    ExpressionError
-        If ``extra`` cannot be read.
-
-    References
-    ----------
-    SAS selectlib, nodes 14 and 24 (the language); XMM-Newton SAS Users Guide, EPIC images (flags and patterns).
-
-    Examples
-    --------
-    >>> selection_expression(500, 2000, "pn", filtered=True)
-    '(PI in [500:2000])'
-    >>> selection_expression(500, 2000, "mos1", filtered=False)
-    '#XMMEA_EM && (PATTERN <= 12) && (PI in [500:2000])'
-    >>> selection_expression(500, 2000, "mos1", filtered=False, extra="gti(good.fits,TIME)")
-    '#XMMEA_EM && (PATTERN <= 12) && (PI in [500:2000]) && (gti(good.fits,TIME))'
-    >>> selection_expression(500, 2000, "mos1", filtered=False, extra="FLAG == 0")
-    '(PI in [500:2000]) && (FLAG == 0)'
-    """
-    clean = clean_expression(instrument)
-    lo, hi = _channels((band_lo_ev, band_hi_ev))
-    parts = () if filtered or _names_quality(extra) else (clean,)
-    more = (f"({extra.strip()})",) if extra.strip() else ()
-    return " && ".join((*parts, f"(PI in [{lo}:{hi}])", *more))
-
-
-def _names_quality(selection: str) -> bool:
-    """Whether a selection speaks of flags or patterns, itself or by one of SAS's macros."""
-    if not selection.strip():
-        return False
-    tree = parse(selection)
-    macros = any(isinstance(node, Symbol) and node.name.startswith("XMMEA") for node in walk(tree))
-    return macros or not {"FLAG", "PATTERN"}.isdisjoint(columns(tree))
-
-
-def _axis_pairs(axis: str, interval: Band | None) -> Pairs:
+def _axis_pairs(axis: str, interval: Channels | None) -> Pairs:
     if interval is None:
         return ((f"with{axis}ranges", "no"),)
     lo, hi = interval
@@ -247,19 +234,21 @@ def evselect_image(
     >>> image.inputs, image.outputs
     (('evts.fits',), ('img.fits',))
     """
-    if not expression.strip() or "'" in expression or not (expression.isascii() and expression.isprintable()):
-        raise InvalidRecord(f"evselect expression must be one line of plain text without ', got {expression!r}")
     kind = () if datatype is None else (("imagedatatype", datatype), ("withimagedatatype", "yes"))
-    pairs = (("table", table), ("imageset", imageset), *_grid_pairs(grid), *kind, ("expression", expression))
-    events = plain_file("evselect", "table", table)
-    files = (plain_file("evselect", "expression", name) for name in named_files(expression))
-    inputs = dict.fromkeys((events, *files))
-    return build("evselect", pairs, inputs, (output_file("evselect", "imageset", imageset),))
+    pairs = (
+        ("table", table),
+        ("imageset", imageset),
+        *_grid_pairs(grid),
+        *kind,
+        ("expression", one_line("evselect", expression)),
+    )
+    inputs = files_of("evselect", table, expression)
+    return build(EVSELECT, pairs, inputs, (output_file("evselect", "imageset", imageset),))
 
 
-def _bands(band: Band | Sequence[Band]) -> tuple[Band, ...]:
+def _bands(band: Channels | Sequence[Channels]) -> tuple[Channels, ...]:
     several = len(band) > 0 and isinstance(band[0], (tuple, list))
-    return tuple(_channels(one) for one in (cast(Sequence[Band], band) if several else (cast(Band, band),)))
+    return tuple(channels(one) for one in (cast(Sequence[Channels], band) if several else (cast(Channels, band),)))
 
 
 def eexpmap(
@@ -268,7 +257,7 @@ def eexpmap(
     eventset: str | None,
     expimageset: str | Sequence[str],
     *,
-    band: Band | Sequence[Band],
+    band: Channels | Sequence[Channels],
     withvignetting: bool = True,
     withdetcoords: bool = False,
     attrebin: float = 4,
@@ -332,14 +321,14 @@ def eexpmap(
         ("expimageset", " ".join(maps)),
         ("withdetcoords", yes(withdetcoords)),
         ("withvignetting", yes(withvignetting)),
-        *((("usefastpixelization", "yes"),) if usefastpixelization else ()),
-        *((("usedlimap", "yes"),) if usedlimap else ()),
-        *((("attrebin", rebin),) if rebin != "4" else ()),
+        *changed("usefastpixelization", yes(usefastpixelization), "no"),
+        *changed("usedlimap", yes(usedlimap), "no"),
+        *changed("attrebin", rebin, "4"),
         ("pimin", " ".join(str(lo) for lo, _ in bands)),
         ("pimax", " ".join(str(hi) for _, hi in bands)),
     )
     inputs = (plain_file("eexpmap", name, value) for name, value in read)
-    return build("eexpmap", pairs, inputs, (output_file("eexpmap", "expimageset", name) for name in maps))
+    return build(_EEXPMAP, pairs, inputs, (output_file("eexpmap", "expimageset", name) for name in maps))
 
 
 def emosaic(
@@ -400,6 +389,10 @@ def emosaic(
             f"got {len(maps)} maps for {len(images)} images"
         )
     exposure = (("exposuresets", " ".join(exposuresets)), ("withexposure", "yes")) if withexposure else ()
-    other = () if sampling == "point" else (("sampling", sampling),)
-    pairs = (("imagesets", " ".join(imagesets)), ("mosaicedset", mosaicedset), *exposure, *other)
-    return build("emosaic", pairs, (*images, *maps), (output_file("emosaic", "mosaicedset", mosaicedset),))
+    pairs = (
+        ("imagesets", " ".join(imagesets)),
+        ("mosaicedset", mosaicedset),
+        *exposure,
+        *changed("sampling", sampling, "point"),
+    )
+    return build(_EMOSAIC, pairs, (*images, *maps), (output_file("emosaic", "mosaicedset", mosaicedset),))

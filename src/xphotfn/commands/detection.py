@@ -3,11 +3,52 @@
 from collections.abc import Mapping, Sequence
 from typing import SupportsFloat
 
-from xphotfn.commands._writing import build, number, output_file, plain_files, yes
+from xphotfn.commands._writing import build, changed, number, output_file, plain_files, yes
 from xphotfn.commands.command import Command
+from xphotfn.commands.task_rows import Task, row
 from xphotfn.errors import InvalidRecord
 
-__all__ = ("xdetect", "xdetectadd", "xdetectjoin")
+__all__ = ("SOURCE_TASKS", "xdetect", "xdetectadd", "xdetectjoin")
+
+_XDETECT = Task(
+    name="xdetect",
+    parameters=(
+        row("imagesets", "list", role="input"),
+        row("exposuresets", "list", role="input"),
+        row("sourceset", "file", role="output"),
+        row("withregions", "bool", "no"),
+        row("regionset", "file", "sources.reg", "withregions", role="output"),
+        row("withbackgrounds", "bool", "no"),
+        row("backgroundsets", "list", "background.ds", "withbackgrounds", role="output"),
+        row("threshold", "real", "10"),
+        row("extent", "bool", "yes"),
+        row("tile", "str", ""),
+    ),
+    builders=["detection:xdetect"],
+    owner="native",
+    native="xdetect:xdetect",
+)
+_XDETECTJOIN = Task(
+    name="xdetectjoin",
+    parameters=(
+        row("tilesets", "list", role="input"),
+        row("tiles", "list"),
+        row("sourceset", "file", role="output"),
+        row("withregions", "bool", "no"),
+        row("regionset", "file", "sources.reg", "withregions", role="output"),
+    ),
+    builders=["detection:xdetectjoin"],
+    owner="native",
+    native="xdetect:xdetectjoin",
+)
+_XDETECTADD = Task(
+    name="xdetectadd",
+    parameters=(row("partsets", "list", role="input"), row("backgroundset", "file", role="output")),
+    builders=["detection:xdetectadd"],
+    owner="native",
+    native="xdetect:xdetectadd",
+)
+SOURCE_TASKS = (_XDETECT, _XDETECTJOIN, _XDETECTADD)
 
 
 def xdetect(
@@ -71,14 +112,14 @@ def xdetect(
         ("imagesets", " ".join(images)),
         ("exposuresets", " ".join(maps)),
         ("sourceset", sourceset),
-        *((("regionset", regions),) if regions else ()),
-        *((("backgroundsets", " ".join(backgrounds)),) if backgrounds else ()),
-        *((("threshold", least),) if least != "10" else ()),
-        *(() if extent else (("extent", yes(extent)),)),
-        *((("tile", tile),) if tile else ()),
+        *changed("regionset", regions),
+        *changed("backgroundsets", " ".join(backgrounds)),
+        *changed("threshold", least, "10"),
+        *changed("extent", yes(extent), "yes"),
+        *changed("tile", tile),
     )
     written = (output_file("xdetect", "sourceset", sourceset), *((regions,) if regions else ()), *backgrounds)
-    return build("xdetect", pairs, (*images, *maps), written)
+    return build(_XDETECT, pairs, (*images, *maps), written)
 
 
 def xdetectjoin(tilesets: Mapping[str, str], sourceset: str, *, regionset: str = "") -> Command:
@@ -119,10 +160,10 @@ def xdetectjoin(tilesets: Mapping[str, str], sourceset: str, *, regionset: str =
         ("tilesets", " ".join(lists)),
         ("tiles", " ".join(tilesets)),
         ("sourceset", sourceset),
-        *((("regionset", regions),) if regions else ()),
+        *changed("regionset", regions),
     )
     written = (output_file("xdetectjoin", "sourceset", sourceset), *((regions,) if regions else ()))
-    return build("xdetectjoin", pairs, lists, written)
+    return build(_XDETECTJOIN, pairs, lists, written)
 
 
 def xdetectadd(partsets: Sequence[str], backgroundset: str) -> Command:
@@ -153,4 +194,4 @@ def xdetectadd(partsets: Sequence[str], backgroundset: str) -> Command:
     if not parts:
         raise InvalidRecord("xdetectadd takes one map or more, got none")
     output = output_file("xdetectadd", "backgroundset", backgroundset)
-    return build("xdetectadd", (("partsets", " ".join(parts)), ("backgroundset", output)), parts, (output,))
+    return build(_XDETECTADD, (("partsets", " ".join(parts)), ("backgroundset", output)), parts, (output,))

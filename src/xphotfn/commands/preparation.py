@@ -1,6 +1,6 @@
 """Builders of the commands that come before an image: calibration index, observation summary, attitude history.
 
-As in :mod:`xphotfn.commands.builders`, which has these functions too: plain values in, a frozen Command out.
+As in :mod:`xphotfn.commands.builders`: plain values in, a frozen Command out.
 """
 
 import re
@@ -8,13 +8,68 @@ from datetime import datetime
 
 import attrs
 
-from xphotfn.commands._writing import build, number, output_file, plain_file
+from xphotfn.commands._writing import build, changed, number, output_file, plain_file, yes
 from xphotfn.commands.command import Command
+from xphotfn.commands.task_rows import Task, apart, row
 from xphotfn.errors import InvalidRecord
 
-__all__ = ("atthkgen", "cifbuild", "odfingest", "with_environment")
+__all__ = ("PREPARING_TASKS", "atthkgen", "cifbuild", "odfingest", "with_environment")
 
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(T[0-9]{2}:[0-9]{2}:[0-9]{2})?")
+
+_CIFBUILD = Task(
+    name="cifbuild",
+    parameters=(
+        row("calindexset", "file", "ccf.cif", role="output"),
+        row("withccfpath", "bool", "no"),
+        row("usecanonicalname", "bool", "no"),
+        apart("ccfpath", "list", ".", "withccfpath"),
+        row("recurse", "bool", "no"),
+        row("fileglob", "str", "*.ccf|*.CCF"),
+        row("fullpath", "bool", "no"),
+        row("withobservationdate", "bool", "no"),
+        apart("observationdate", "str", "now", "withobservationdate"),
+        row("analysisdate", "str", "now"),
+        row("category", "str", "XMMCCF"),
+        row("ignorecategory", "bool", "no"),
+        row("masterindex", "bool", "no"),
+        row("withmasterindexset", "bool", "no"),
+        apart("masterindexset", "file", "ccf.mif", "withmasterindexset", "input"),
+        row("append", "bool", "no"),
+    ),
+    builders=["preparation:cifbuild"],
+    native="cifbuild:cifbuild",
+    options=["ccf"],
+)
+_ODFINGEST = Task(
+    name="odfingest",
+    parameters=(
+        apart("odfdir", "file", ".", "withodfdir", "input"),
+        row("withodfdir", "bool", "no"),
+        row("outdir", "file", ".", role="output"),
+        row("summaryfile", "str", "0000_0000000000_SCX000SUM.SAS"),
+        row("usecanonicalname", "bool", "yes"),
+        row("writepath", "bool", "yes"),
+        row("findinstrumentmodes", "bool", "yes"),
+        row("usehousekeeping", "bool", "yes"),
+        row("oalcheck", "bool", "no"),
+    ),
+    builders=["preparation:odfingest"],
+)
+_ATTHKGEN = Task(
+    name="atthkgen",
+    parameters=(
+        row("atthkset", "file", role="output"),
+        row("timestep", "real", "1"),
+        row("timebegin", "real", "0", "withtimeranges"),
+        row("timeend", "real", "0", "withtimeranges"),
+        row("withtimeranges", "bool", "no"),
+        row("withpreqgti", "bool", "no"),
+        apart("preqgtifile", "file", "pointings.fit", "withpreqgti", "input"),
+    ),
+    builders=["preparation:atthkgen"],
+)
+PREPARING_TASKS = (_CIFBUILD, _ODFINGEST, _ATTHKGEN)
 
 
 def _date(name: str, value: str) -> str:
@@ -85,13 +140,13 @@ def cifbuild(
     pairs = (
         ("calindexset", calindexset),
         *observed,
-        *((("analysisdate", analysis),) if analysis != "now" else ()),
-        *((("masterindex", "yes"),) if masterindex else ()),
+        *changed("analysisdate", analysis, "now"),
+        *changed("masterindex", yes(masterindex), "no"),
         *master,
-        *((("fullpath", "yes"),) if fullpath else ()),
+        *changed("fullpath", yes(fullpath), "no"),
     )
     inputs = () if masterindexset is None else (plain_file("cifbuild", "masterindexset", masterindexset),)
-    return build("cifbuild", pairs, inputs, (output_file("cifbuild", "calindexset", calindexset),))
+    return build(_CIFBUILD, pairs, inputs, (output_file("cifbuild", "calindexset", calindexset),))
 
 
 def _folder(name: str, value: str) -> tuple[str, ...]:
@@ -134,7 +189,7 @@ def odfingest(odfdir: str, *, outdir: str = ".", summaryfile: str | None = None)
     named = () if summaryfile is None else (output_file("odfingest", "summaryfile", summaryfile),)
     own = () if summaryfile is None else (("summaryfile", summaryfile), ("usecanonicalname", "no"))
     pairs = (("odfdir", odfdir), ("withodfdir", "yes"), ("outdir", outdir), *own)
-    return build("odfingest", pairs, inputs, folder or named)
+    return build(_ODFINGEST, pairs, inputs, folder or named)
 
 
 def atthkgen(atthkset: str, *, timestep: float = 1.0) -> Command:
@@ -169,7 +224,7 @@ def atthkgen(atthkset: str, *, timestep: float = 1.0) -> Command:
     if step == "0":
         raise InvalidRecord(f"atthkgen timestep must be above 0 s, got {timestep!r}")
     return build(
-        "atthkgen", (("atthkset", atthkset), ("timestep", step)), (), (output_file("atthkgen", "atthkset", atthkset),)
+        _ATTHKGEN, (("atthkset", atthkset), ("timestep", step)), (), (output_file("atthkgen", "atthkset", atthkset),)
     )
 
 

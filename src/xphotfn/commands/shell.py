@@ -4,7 +4,7 @@ import re
 import shlex
 
 from xphotfn.commands.command import Command
-from xphotfn.commands.parameters import NATIVE_TASKS, OWN_TASKS
+from xphotfn.commands.parameters import TASKS
 from xphotfn.errors import InvalidRecord
 
 __all__ = ("comment", "link_line", "shell_line")
@@ -61,7 +61,8 @@ def shell_line(command: Command) -> str:
         if not _VARIABLE.fullmatch(name):
             raise InvalidRecord(f"{name!r} cannot be the name of an environment variable")
         words.append(f'{name}="$PWD"/{shlex.quote(value)}' if value in files else f"{name}={shlex.quote(value)}")
-    argv = ("xphotfn", "task", *command.argv) if command.task in (*OWN_TASKS, *NATIVE_TASKS) else command.argv
+    of_sas = command.task not in TASKS or TASKS[command.task].owner == "sas"
+    argv = command.argv if of_sas else ("xphotfn", "task", *command.argv)
     line = " ".join([*words, shlex.join(argv)])
     if "\0" in line:
         raise InvalidRecord(f"no shell can hold the zero byte in {command.task}'s parameters")

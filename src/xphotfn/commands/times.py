@@ -1,33 +1,44 @@
 """Builders of the commands around good time: light curves, good time intervals, filtered lists.
 
-As in :mod:`xphotfn.commands.builders`, which has these functions too: plain values in, a frozen Command out.
+As in :mod:`xphotfn.commands.builders`: plain values in, a frozen Command out.
 """
 
-import math
-from collections.abc import Sequence
 from typing import SupportsFloat
 
-from xphotfn.commands._writing import Pairs, build, number, output_file, plain_file, yes
+from xphotfn.commands._writing import Pairs, build, changed, files_of, number, one_line, output_file, plain_file, yes
+from xphotfn.commands.builders import EVSELECT
 from xphotfn.commands.command import Command
-from xphotfn.commands.selection import named_files
+from xphotfn.commands.task_rows import Task, row
 from xphotfn.errors import InvalidRecord
-from xphotfn.records.good_times import GoodTimes
 
-__all__ = ("evselect_list", "evselect_rate", "flarecut", "gtibuild", "gtiwrite", "tabgtigen")
+__all__ = ("TIME_TASKS", "evselect_list", "evselect_rate", "gtibuild", "tabgtigen")
 
 Range = tuple[SupportsFloat, SupportsFloat]
 
-
-def _one_line(task: str, expression: str) -> str:
-    if not expression.strip() or "'" in expression or not (expression.isascii() and expression.isprintable()):
-        raise InvalidRecord(f"{task} expression must be one line of plain text without ', got {expression!r}")
-    return expression
-
-
-def _inputs(task: str, table: str, expression: str) -> tuple[str, ...]:
-    """Return the table and the files that an expression reads, each once."""
-    read = (plain_file(task, "expression", name) for name in named_files(expression))
-    return tuple(dict.fromkeys((plain_file(task, "table", table), *read)))
+_TABGTIGEN = Task(
+    name="tabgtigen",
+    parameters=(
+        row("table", "file", role="input"),
+        row("gtiset", "file", "gti.ds", role="output"),
+        row("expression", "str", "true"),
+        row("timecolumn", "str", "TIME"),
+        row("prefraction", "real", "0.5"),
+        row("postfraction", "real", "0.5"),
+        row("mingtisize", "real", "0"),
+    ),
+    builders=["times:tabgtigen"],
+    native="good_time:tabgtigen",
+)
+_GTIBUILD = Task(
+    name="gtibuild",
+    parameters=(
+        row("file", "file", role="input"),
+        row("table", "file", role="output"),
+    ),
+    builders=["times:gtibuild"],
+    native="good_time:gtibuild",
+)
+TIME_TASKS = (_TABGTIGEN, _GTIBUILD)
 
 
 def evselect_list(
@@ -73,12 +84,12 @@ def evselect_list(
         ("filteredset", filteredset),
         ("withfilteredset", "yes"),
         ("keepfilteroutput", "yes"),
-        *(() if updateexposure else (("updateexposure", "no"),)),
-        *(() if filterexposure else (("filterexposure", "no"),)),
-        ("expression", _one_line("evselect", expression)),
+        *changed("updateexposure", yes(updateexposure), "yes"),
+        *changed("filterexposure", yes(filterexposure), "yes"),
+        ("expression", one_line("evselect", expression)),
     )
-    inputs = _inputs("evselect", table, expression)
-    return build("evselect", pairs, inputs, (output_file("evselect", "filteredset", filteredset),))
+    inputs = files_of("evselect", table, expression)
+    return build(EVSELECT, pairs, inputs, (output_file("evselect", "filteredset", filteredset),))
 
 
 def evselect_rate(
@@ -144,10 +155,10 @@ def evselect_rate(
         ("maketimecolumn", yes(maketimecolumn)),
         ("makeratecolumn", yes(makeratecolumn)),
         ("withrateset", "yes"),
-        ("expression", _one_line("evselect", expression)),
+        ("expression", one_line("evselect", expression)),
     )
-    inputs = _inputs("evselect", table, expression)
-    return build("evselect", pairs, inputs, (output_file("evselect", "rateset", rateset),))
+    inputs = files_of("evselect", table, expression)
+    return build(EVSELECT, pairs, inputs, (output_file("evselect", "rateset", rateset),))
 
 
 def tabgtigen(
@@ -195,22 +206,21 @@ def tabgtigen(
     >>> tabgtigen("rate.fits", "gti.fits", expression="RATE<=0.4").argv
     ('tabgtigen', 'table=rate.fits', 'gtiset=gti.fits', 'expression=RATE<=0.4')
     """
-    fractions = []
     for name, value in (("prefraction", prefraction), ("postfraction", postfraction)):
         if not -1 <= value <= 1:
             raise InvalidRecord(f"tabgtigen {name} must be -1 to 1, got {value!r}")
-        fractions += [] if value == 0.5 else [(name, str(float(value)))]
     shortest = number("tabgtigen", "mingtisize", mingtisize)
     pairs = (
         ("table", table),
         ("gtiset", gtiset),
-        ("expression", _one_line("tabgtigen", expression)),
-        *((("timecolumn", timecolumn),) if timecolumn != "TIME" else ()),
-        *fractions,
-        *((("mingtisize", shortest),) if shortest != "0" else ()),
+        ("expression", one_line("tabgtigen", expression)),
+        *changed("timecolumn", timecolumn, "TIME"),
+        *changed("prefraction", str(float(prefraction)), "0.5"),
+        *changed("postfraction", str(float(postfraction)), "0.5"),
+        *changed("mingtisize", shortest, "0"),
     )
-    inputs = _inputs("tabgtigen", table, expression)
-    return build("tabgtigen", pairs, inputs, (output_file("tabgtigen", "gtiset", gtiset),))
+    inputs = files_of("tabgtigen", table, expression)
+    return build(_TABGTIGEN, pairs, inputs, (output_file("tabgtigen", "gtiset", gtiset),))
 
 
 def gtibuild(file: str, table: str) -> Command:
@@ -242,132 +252,4 @@ def gtibuild(file: str, table: str) -> Command:
     ('gtibuild', 'file=good.txt', 'table=gti.fits')
     """
     pairs = (("file", file), ("table", table))
-    return build("gtibuild", pairs, (plain_file("gtibuild", "file", file),), (output_file("gtibuild", "table", table),))
-
-
-def flarecut(
-    table: str,
-    gtiset: str,
-    *,
-    expression: str,
-    goal: str = "optimum",
-    timebinsize: SupportsFloat = 26,
-    smallest: float = 0.05,
-    cutsources: bool = True,
-    curve: str = "",
-    sources: str = "",
-    goodtime: str = "",
-    jointcurves: Sequence[str] = (),
-) -> Command:
-    """Return the command that finds and writes the good time of an event list without flares.
-
-    It is no task of SAS: every engine executes it by our own interpreter.
-
-    Parameters
-    ----------
-    table
-        Event list: a plain file name, which may name a block.
-    gtiset
-        Table of good time intervals to write, with the light curve behind it.
-    expression
-        Which events make the light curve.
-    goal
-        ``optimum`` or ``quiet``, as :func:`~xphotfn.science.flare_cut.flare_cut` has them, or ``pipeline``: the
-        cut FLCUTTHR of ``curve`` on that curve itself. ``expression`` and ``given`` keep ``goodtime`` as it is, and
-        write what it keeps and leaves. ``curve`` keeps all, for ``jointcurves`` of another list: its bins begin at
-        whole widths.
-    timebinsize
-        Width of the bins in s.
-    smallest
-        The smallest excess that is called a flare, in units of the quiet rate.
-    cutsources
-        Leave bright sources out of the light curve.
-    curve
-        The pipeline's light curve of flares (FBKTSR): the sources of its REGION are left out; ``pipeline`` needs it.
-    sources
-        A list of sources (FITS) to leave out, beside the bright ones, where ``curve`` names none.
-    goodtime
-        A table of good time, for ``expression`` and ``given`` only.
-    jointcurves
-        What ``goal="curve"`` made of the other cameras, for ``optimum`` and ``quiet``: all are judged as one.
-
-    Returns
-    -------
-    The command.
-
-    Raises
-    ------
-    InvalidRecord
-        For a path, an unknown goal, a width or an excess that is not above 0, ``pipeline`` without ``curve``,
-        ``expression`` or ``given`` without ``goodtime``, or ``jointcurves`` for another goal.
-
-    Examples
-    --------
-    >>> flarecut("evts.fits", "gti.fits", expression="PI in [500:7500]", goal="quiet").argv[-2:]
-    ('expression=PI in [500:7500]', 'goal=quiet')
-    """
-    width, least = number("flarecut", "timebinsize", timebinsize), number("flarecut", "smallest", smallest)
-    if float(width) == 0 or float(least) == 0:
-        raise InvalidRecord(f"flarecut timebinsize and smallest must be above 0, got {timebinsize!r} and {smallest!r}")
-    pairs = (
-        ("table", table),
-        ("gtiset", gtiset),
-        ("expression", _one_line("flarecut", expression)),
-        ("goal", goal),
-        *((("timebinsize", width),) if width != "26" else ()),
-        *((("smallest", least),) if least != "0.05" else ()),
-        *(() if cutsources else (("cutsources", "no"),)),
-        *((("curve", curve),) if curve else ()),
-        *((("sources", sources),) if sources else ()),
-        *((("goodtime", goodtime),) if goodtime else ()),
-        *((("jointcurves", " ".join(jointcurves)),) if jointcurves else ()),
-    )
-    if goal == "pipeline" and not curve:
-        raise InvalidRecord("flarecut goal=pipeline needs curve=, the pipeline's light curve of flares (FBKTSR)")
-    if (goal in ("expression", "given")) != bool(goodtime):
-        raise InvalidRecord(
-            f"flarecut goal=expression or given and goodtime= go together, got goal={goal!r} and goodtime={goodtime!r}"
-        )
-    if jointcurves and goal not in ("optimum", "quiet"):
-        raise InvalidRecord(
-            f"flarecut jointcurves= are for goal=optimum and goal=quiet, got goal={goal!r}: leave them out"
-        )
-    inputs = _inputs("flarecut", table, expression)
-    for name, value in (("curve", curve), ("sources", sources), ("goodtime", goodtime)):
-        inputs = (*inputs, *((plain_file("flarecut", name, value),) if value else ()))
-    inputs = (*inputs, *(plain_file("flarecut", "jointcurves", name) for name in jointcurves))
-    return build("flarecut", pairs, inputs, (output_file("flarecut", "gtiset", gtiset),))
-
-
-def gtiwrite(gtiset: str, good: GoodTimes) -> Command:
-    """Return the command that writes good time which is known already.
-
-    It is no task of SAS: every engine executes it by our own interpreter.
-
-    Parameters
-    ----------
-    gtiset
-        Table to write.
-    good
-        The intervals.
-
-    Returns
-    -------
-    The command.
-
-    Raises
-    ------
-    InvalidRecord
-        For a path, or an open end.
-
-    Examples
-    --------
-    >>> gtiwrite("gti.fits", GoodTimes(intervals=((0.0, 10.0), (20.0, 30.5)))).argv
-    ('gtiwrite', 'gtiset=gti.fits', 'intervals=0.0:10.0 20.0:30.5')
-    """
-    if not math.isfinite(good.seconds):
-        raise InvalidRecord("good time without a start or an end cannot be written: cut it with & first")
-    text = " ".join(f"{start!r}:{stop!r}" for start, stop in good.intervals)
-    origin = "".join(c for c in good.origin if c.isascii() and c.isprintable() and c != "'")
-    pairs = (("gtiset", gtiset), ("intervals", text), *((("origin", origin),) if origin else ()))
-    return build("gtiwrite", pairs, (), (output_file("gtiwrite", "gtiset", gtiset),))
+    return build(_GTIBUILD, pairs, (plain_file("gtibuild", "file", file),), (output_file("gtibuild", "table", table),))

@@ -8,7 +8,8 @@ bare in real cards. Double quotes inside a value group the items of a list and b
 import re
 
 from xphotfn.commands.command import Command
-from xphotfn.commands.parameters import BOOLEANS, TASKS, Parameter
+from xphotfn.commands.parameters import TASKS
+from xphotfn.commands.task_rows import BOOLEANS, Parameter
 from xphotfn.errors import ExpressionError, InvalidRecord
 
 __all__ = ("card_parameters", "card_version", "parse_xproc", "to_card")
@@ -65,7 +66,7 @@ def _base_names(value: str) -> tuple[str, ...]:
 
 
 def _files(task: str, pairs: Pairs, role: str) -> tuple[str, ...]:
-    table = {parameter.name: parameter for parameter in TASKS.get(task, ())}
+    table = {parameter.name: parameter for parameter in (TASKS[task].parameters if task in TASKS else ())}
     values = dict(pairs)
     used = (p.name for p in table.values() if p.role == role and _used(p, values, table))
     return tuple(dict.fromkeys(name for parameter in used for name in _base_names(values[parameter])))

@@ -20,12 +20,12 @@ from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version
-from xphotfn.commands.parameters import NATIVE_TASKS, OWN_TASKS
+from xphotfn.commands.parameters import TASKS
+from xphotfn.engines import made
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.printed import printed
 from xphotfn.engines.processes import run_process
 from xphotfn.errors import CommandFailed, XphotfnError
-from xphotfn.io.fits import grid_of, read_header
 from xphotfn.records._fields import non_empty, pairs, positive
 from xphotfn.records._html import record_html
 
@@ -35,7 +35,6 @@ _KEPT = ("HEADAS", "LHEASOFT", "LHEAPERL", "PATH", "LD_LIBRARY_PATH", "DYLD_LIBR
 _PER_COMMAND = ("SAS_CCF", "SAS_ODF", "SAS_CLOBBER")  # set for each command, never taken from the user's shell
 _LOG_TAIL = 4000
 _CHECK_S = 120.0
-_SKY_LOW, _SKY_HIGH = 1, 51840  # legal values of X and Y in every EPIC event list
 
 
 @final
@@ -100,9 +99,10 @@ class SasEngine:
         Cancelled
             If it was ended on purpose.
         """
-        if command.task in OWN_TASKS:
+        owner = TASKS[command.task].owner if command.task in TASKS else "sas"
+        if owner == "xphotfn":
             return native_engine().execute(command, folder)
-        if command.task in NATIVE_TASKS:
+        if owner == "native":
             raise CommandFailed(
                 command.argv,
                 f"{command.task} is of the native engine alone, and the SAS engine does not call edetect_chain: run "
@@ -229,43 +229,8 @@ def _bad_output(command: Command, folder: Path) -> str:
             return f"ended well but did not make {name}"
         if path.stat().st_size == 0:
             return f"ended well but {name} is empty"
-    if command.task == "eexpmap":
-        return _other_grid(command, folder)
-    return _other_shape(command, folder) if command.task == "evselect" else ""
-
-
-def _other_grid(command: Command, folder: Path) -> str:
-    """Return which exposure map is not on the grid of its image, or nothing."""
-    image = command.parameter("imageset")
-    wanted = grid_of(read_header(str(folder / image)), image, measured=False)
-    for name in command.outputs:
-        difference = wanted.difference(grid_of(read_header(str(folder / name)), name, measured=False))
-        if difference:
-            return f"{name} is on another grid than its image: {difference}"
-    return ""
-
-
-def _other_shape(command: Command, folder: Path) -> str:
-    """Return what is wrong with the shape of an image whose pixels the command alone decides, or nothing.
-
-    Those are images of X and Y in bins of a given size over ranges that SAS does not clip (SAS evselect, node 10).
-    """
-    given = dict(command.parameters)
-    name = given.get("imageset", "")
-    if name not in command.outputs or given.get("imagebinning") != "binSize":
-        return ""
-    shape = []
-    for axis in "xy":
-        words = [given.get(f"{axis}{what}", "") for what in ("imagemin", "imagemax", "imagebinsize")]
-        if given.get(f"{axis}column") != axis.upper() or not all(word.isdecimal() for word in words):
-            return ""
-        low, high, size = map(int, words)
-        if not (_SKY_LOW <= low <= high <= _SKY_HIGH and size):
-            return ""
-        shape.append((high - low) // size + 1)
-    header = read_header(str(folder / name))
-    made = [header.get("NAXIS1"), header.get("NAXIS2")]
-    return "" if made == shape else f"{name} has {made[0]} x {made[1]} pixels, not {shape[0]} x {shape[1]}"
+    check = TASKS[command.task].check if command.task in TASKS else ""
+    return str(getattr(made, check)(command, folder)) if check else ""
 
 
 def _tidy(folder: Path, kept: set[str]) -> None:

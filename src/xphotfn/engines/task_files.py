@@ -15,8 +15,9 @@ from typing import NamedTuple
 from attrs import evolve
 
 from xphotfn.commands.command import Command
-from xphotfn.commands.parameters import Parameter, parameters_of
+from xphotfn.commands.parameters import parameters_of
 from xphotfn.commands.selection import split_spec, with_file_specs
+from xphotfn.commands.task_rows import Parameter
 from xphotfn.engines.task_line import TaskError, split_list
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.write import publish

@@ -16,8 +16,9 @@ try:
 except ImportError:  # dask before 2026 keeps them in a private module
     from dask._task_spec import Task, TaskRef
 
-from toolz import partition_all
+from toolz import groupby, partition_all
 
+from xphotfn.commands.parameters import TASKS
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan, Step
@@ -129,18 +130,17 @@ def _steps_of_tasks(layer: Mapping[str, Any], keys: Mapping[str, str]) -> dict[s
 
 
 def _passes(steps: Sequence[Step]) -> list[list[Step]]:
-    """Return the groups of evselect or eexpmap steps of one event list, those of two steps or more."""
-    groups: dict[Any, list[Step]] = {}
-    for step in steps:
-        if step.command.task in ("evselect", "eexpmap"):
-            shared = tuple(i for i in step.inputs if i.name not in _own_inputs(step))
-            groups.setdefault((step.command.task, shared), []).append(step)
-    return [group for group in groups.values() if len(group) > 1]
+    """Return the groups of steps that one pass over an event list can make, those of two steps or more."""
+    return [group for group in groupby(_shared, filter(_shared, steps)).values() if len(group) > 1]
 
 
-def _own_inputs(step: Step) -> tuple[str, ...]:
-    """Return the inputs that differ from band to band: the image whose exposure map is made."""
-    return (step.command.parameter("imageset"),) if step.command.task == "eexpmap" else ()
+def _shared(step: Step) -> tuple[Any, ...]:
+    """Return what steps of one pass have in common: task and inputs; empty of a task that is executed alone."""
+    task = TASKS.get(step.command.task)
+    if task is None or not task.together:
+        return ()
+    own = [step.command.parameter(name) for name in task.own_inputs]
+    return (task.name, *(i for i in step.inputs if i.name not in own))
 
 
 def to_delayed(plan: Plan, *, engine: Engine, store: Any) -> dict[str, Delayed]:

@@ -10,9 +10,11 @@ from typing import Literal, NamedTuple, TypeAlias, assert_never, final
 
 from attrs import evolve, field, frozen
 
-from xphotfn.commands.builders import evselect_rate, flarecut, gtiwrite, selection_expression, tabgtigen
 from xphotfn.commands.command import Command
+from xphotfn.commands.default_selection import selection_expression
+from xphotfn.commands.own_times import flarecut, gtiwrite
 from xphotfn.commands.selection import GtiFilter, columns, parse, walk
+from xphotfn.commands.times import evselect_rate, tabgtigen
 from xphotfn.errors import ExpressionError, PlanError
 from xphotfn.graph.plan import Step, StepInput
 from xphotfn.records._fields import items

@@ -10,17 +10,11 @@ from typing import final
 
 from attrs import evolve, field, frozen
 
-from xphotfn.commands.builders import (
-    MOST_IMAGES,
-    cifbuild,
-    eexpmap,
-    emosaic,
-    evselect_image,
-    selection_expression,
-    with_environment,
-)
+from xphotfn.commands.builders import MOST_IMAGES, eexpmap, emosaic, evselect_image
+from xphotfn.commands.default_selection import selection_expression
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.names import attitude_name, ccf_name, mosaic_name, product_name
+from xphotfn.commands.preparation import cifbuild, with_environment
 from xphotfn.errors import PlanError
 from xphotfn.graph.flares import FlareChoice, cuts_times, good_time_part, together
 from xphotfn.graph.held_energies import part_of_band

@@ -5,9 +5,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from xphotfn.commands.parameters import BOOLEANS
 from xphotfn.commands.pps_names import parse_pps_name
 from xphotfn.commands.subspace import is_unplaced, subspace_of
+from xphotfn.commands.task_rows import BOOLEANS
 from xphotfn.commands.time_cut import time_ranges, times_are_cut
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord, UnitMismatch

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from xphotfn.commands.parameters import BOOLEANS
+from xphotfn.commands.task_rows import BOOLEANS
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError
 from xphotfn.io.cards import card

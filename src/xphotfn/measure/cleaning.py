@@ -10,7 +10,8 @@ from typing import NamedTuple
 import astropy.units as u
 from attrs import evolve
 
-from xphotfn.commands.builders import clean_expression, evselect_list, selection_expression
+from xphotfn.commands.default_selection import clean_expression, selection_expression
+from xphotfn.commands.times import evselect_list
 from xphotfn.engines.native.curves import NOTHING, LeftOutSources, read_curve
 from xphotfn.engines.native.in_out import in_out_of_list
 from xphotfn.engines.protocol import Engine

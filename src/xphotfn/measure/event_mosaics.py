@@ -11,8 +11,8 @@ import numpy as np
 from attrs import field, frozen
 from numpy.typing import ArrayLike, NDArray
 
-from xphotfn.commands.builders import selection_expression
 from xphotfn.commands.command import Command
+from xphotfn.commands.default_selection import selection_expression
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.selection import Expression, columns, expand_macros, parse, with_region_columns
 from xphotfn.engines.native.emosaic import fitting_card, numbered

@@ -4,7 +4,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from xphotfn.commands.builders import evselect_image, selection_expression
+from xphotfn.commands.builders import evselect_image
+from xphotfn.commands.default_selection import selection_expression
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidFile

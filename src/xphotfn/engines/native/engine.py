@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 from typing import Any, final
 
 from attrs import field, frozen
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.parameters import TASKS
+from xphotfn.commands.task_rows import loaded
 from xphotfn.engines.native.cifbuild import read_ccf_folder
 from xphotfn.engines.native.reporting import collected
 from xphotfn.engines.native.rules import RULES, rules_of
@@ -18,24 +19,7 @@ from xphotfn.records._html import record_html
 
 __all__ = ("NativeEngine", "native_engine")
 
-_TASKS = {
-    "cifbuild": "xphotfn.engines.native.cifbuild:cifbuild",
-    "evselect": "xphotfn.engines.native.evselect:evselect",
-    "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap",
-    "emosaic": "xphotfn.engines.native.emosaic:emosaic",
-    "tabgtigen": "xphotfn.engines.native.good_time:tabgtigen",
-    "gtibuild": "xphotfn.engines.native.good_time:gtibuild",
-    "flarecut": "xphotfn.engines.native.flarecut:flarecut",
-    "gtiwrite": "xphotfn.engines.native.flarecut:gtiwrite",
-    "xdetect": "xphotfn.engines.native.xdetect:xdetect",
-    "xdetectadd": "xphotfn.engines.native.xdetect:xdetectadd",
-    "xdetectjoin": "xphotfn.engines.native.xdetect:xdetectjoin",
-}
-_TOGETHER = {
-    "eexpmap": "xphotfn.engines.native.eexpmap:eexpmap_many",
-    "evselect": "xphotfn.engines.native.evselect:evselect_many",
-}
-_OPTIONS = {"cifbuild": ("ccf",), "eexpmap": ("sampling", "ccf")}  # what a task takes of its engine
+_ROOM = "xphotfn.engines.native"
 
 
 @final
@@ -77,7 +61,7 @@ class NativeEngine:
     @property
     def tasks(self) -> tuple[str, ...]:
         """The tasks that it can execute."""
-        return tuple(sorted(_TASKS))
+        return tuple(sorted(name for name, task in TASKS.items() if task.native))
 
     def execute(self, command: Command, folder: Path) -> str:
         """Execute one command in ``folder`` and return its log.
@@ -97,30 +81,26 @@ class NativeEngine:
         task = commands[0].task
         self._task(commands[0])
         with collected() as messages:
-            _load(_TOGETHER[task])(commands, folder, **self._options(task))
+            loaded(_ROOM, TASKS[task].together)(commands, folder, **self._options(task))
         return self._log(task, messages)
 
     def _options(self, task: str) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in _OPTIONS.get(task, ())}
+        return {name: getattr(self, name) for name in TASKS[task].options}
 
     def _task(self, command: Command) -> Any:
-        if command.task not in _TASKS:
+        known = TASKS.get(command.task)
+        if known is None or not known.native:
             raise CommandFailed(
                 command.argv,
                 f"the native engine has no {command.task}, only {', '.join(self.tasks)}: "
                 "put the product beside the event list so that it is found, or run this plan with SAS",
             )
-        return _load(_TASKS[command.task])
+        return loaded(_ROOM, known.native)
 
     def _log(self, task: str, messages: Sequence[tuple[str, str]]) -> str:
         lines = [f"{task}:- executed by xphotfn ({self.identity_of(task)})"]
         lines += [f"** {task}: warning ({name}), {text}" for name, text in messages]
         return "\n".join(lines) + "\n"
-
-
-def _load(where: str) -> Any:
-    module, name = where.split(":")
-    return getattr(import_module(module), name)
 
 
 def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEngine:
@@ -146,8 +126,7 @@ def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEng
     Examples
     --------
     >>> native_engine().tasks
-    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', 'flarecut', 'gtibuild', 'gtiwrite', 'tabgtigen', 'xdetect',
-    'xdetectadd', 'xdetectjoin')
+    ('cifbuild', 'eexpmap', 'emosaic', 'evselect', ...)
     """
     if ccf is None:
         return NativeEngine(sampling=sampling)

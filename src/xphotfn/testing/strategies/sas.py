@@ -2,8 +2,10 @@
 
 from hypothesis import strategies as st
 
-from xphotfn.commands.builders import atthkgen, cifbuild, eexpmap, emosaic, evselect_image, selection_expression
+from xphotfn.commands.builders import eexpmap, emosaic, evselect_image
 from xphotfn.commands.command import Command
+from xphotfn.commands.default_selection import selection_expression
+from xphotfn.commands.preparation import atthkgen, cifbuild
 from xphotfn.testing.strategies.parts import CAMERAS, WORD, names_ending
 from xphotfn.testing.strategies.sky import bands
 
