@@ -62,7 +62,7 @@ def test_the_user_says_which(folder, choice):
 def test_a_choice_that_is_none(folder):
     assert "is no file below" in call("find", folder, "--prefer", "x.fits").stderr
     assert "is no KIND=TEMPLATE" in call("find", folder, "--layout", "x.fits").stderr
-    assert "--prefer S009 is no exposure below" in call("find", folder, "--prefer", "S009").stderr
+    assert "there is no exposure 'S009' below" in call("find", folder, "--prefer", "S009").stderr
 
 
 def test_options_without_effect_are_not_passed_over(folder, tmp_path):

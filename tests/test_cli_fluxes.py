@@ -76,7 +76,7 @@ def test_joint_rows_are_of_the_method_and_the_confidence_that_were_asked_for(dat
         (["--nh", "3e20"], "need --flux"),
         (["--unabsorbed"], "need --flux"),
         (["--flux", "powerlaw:1.7", "--nh", "3e20", "--absorbed", "--unabsorbed"], "give one of them"),
-        (["--flux", "powerlaw:1.7", "--nh", "0", "--absorbed"], "--nh must lie between 1e19 and 1e22"),
+        (["--flux", "powerlaw:1.7", "--nh", "0", "--absorbed"], "a column density must lie between 1e19 and 1e22"),
         (["--flux", "powerlaw:nan", "--nh", "3e20", "--absorbed"], "takes powerlaw:"),
         (["--flux", "apec:5", "--nh", "3e20", "--absorbed"], "takes powerlaw:"),
         (["--flux", "powerlaw:steep", "--nh", "3e20", "--absorbed"], "takes powerlaw:"),

@@ -191,7 +191,7 @@ def test_regions_that_are_not_used_are_said_and_the_image_of_a_region_file_can_b
     regions.write_text("image\ncircle(100,100,10)\n")
     refused = call("plan", folder, *WHERE, "--region-image", "no.fits")
     assert refused.exit_code == 1
-    assert "names 'no.fits', no image that was found; give --region-image" in refused.stderr
+    assert "names 'no.fits', no image that was found; give the option region_image" in refused.stderr
     told = call("plan", folder, *WHERE, "--region-image", "3649:48106:87")
     assert told.exit_code == 0, told.stderr
 

@@ -24,6 +24,9 @@ EXAMPLES = (
     (errors.ProductMissing("no map of rgs1; there are pn, mos1"), LookupError),
     (errors.InvalidFile("/data/a.fits", "is truncated: fetch it again"), ValueError),
     (errors.InvalidFile("/data/a.reg", "has a circle without radius", 7), ValueError),
+    (errors.InvalidFile("/data/a.png", "exists already", remedy=errors.Remedy("say so", "say --so")), ValueError),
+    (errors.PlanError("two files differ", remedy=errors.Remedy("name one with prefer=", "with --prefer")), ValueError),
+    (errors.SasMissing("no SAS", (("SAS_DIR is not set", "initialise SAS"), ("HEADAS", "set it"))), Exception),
     (errors.ExpressionError("unknown operator", "PI <> 5", 3), ValueError),
     (errors.CommandFailed(ARGV, "left no image"), RuntimeError),
     (errors.CommandFailed(ARGV, "was stopped", -9, "** evselect: error (XRangeVal)\n"), RuntimeError),
@@ -49,8 +52,20 @@ def raise_from_another(error):
 
 
 def test_every_error_has_an_example():
-    classes = {vars(errors)[name] for name in errors.__all__}
+    classes = {vars(errors)[name] for name in errors.__all__} - {errors.Remedy}
     assert classes == {type(error) for error, _ in EXAMPLES}
+
+
+@pytest.mark.parametrize(
+    "kind", [errors.XphotfnError, errors.PlanError, lambda text, **how: errors.InvalidFile("a.fits", text, 3, **how)]
+)
+@given(st.text(), st.text(), st.text())
+def test_what_to_do_is_said_in_words_of_python_or_of_the_command_line(kind, text, python, shell):
+    plain, error = kind(text), kind(text, remedy=errors.Remedy(python, shell))
+    assert plain.told("python") == plain.told("shell") == str(plain)
+    assert str(error) == error.told("python") == f"{plain}: {python}"
+    assert error.told("shell") == f"{plain}: {shell}"
+    assert pickle.loads(pickle.dumps(error)).remedy == (python, shell)
 
 
 @each_error
@@ -66,8 +81,9 @@ def test_fields_live_in_dict(error, builtin):
     """Slotted fields would be lost once distributed has put tblib's pickler in place."""
     del builtin
     assert not any("__slots__" in vars(cls) and vars(cls)["__slots__"] for cls in type(error).__mro__[:-3])
-    assert len(error.args) >= len(vars(error))
-    for value in vars(error).values():
+    own = {name: value for name, value in vars(error).items() if name != "remedy"}
+    assert len(error.args) >= len(own)
+    for value in own.values():
         assert value in error.args
 
 

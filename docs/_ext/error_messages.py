@@ -75,11 +75,12 @@ class Message(NamedTuple):
 
 
 class Scope(NamedTuple):
-    """What the names of a module mean: its functions, its texts, and who calls what, from where."""
+    """What the names of a module mean: its functions, texts and remedies, and who calls what, from where."""
 
     functions: dict[str, ast.FunctionDef]
     texts: dict[str, str]
     calls: list[tuple[str, ast.Call, ast.AST]]
+    remedies: dict[str, ast.expr]
 
 
 def scope_of(tree: ast.Module) -> Scope:
@@ -98,7 +99,10 @@ def scope_of(tree: ast.Module) -> Scope:
         for node in ast.walk(function)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
     ]
-    return Scope(functions, texts, calls)
+    remedies = {
+        t.id: n.value for n in tree.body if isinstance(n, ast.Assign) for t in n.targets if isinstance(t, ast.Name)
+    }
+    return Scope(functions, texts, calls, remedies)
 
 
 def part(node: ast.expr, scope: Scope, inside: ast.AST, depth: int) -> list[str]:
@@ -230,7 +234,17 @@ def built(
                     yield (error, passed, inside) if passed is not None else (error, message, where)
         return
     place = WHICH.get(name, 0)
-    yield name or "error", (node.args[place] if len(node.args) > place else None), inside
+    message = node.args[place] if len(node.args) > place else None
+    yield name or "error", message if message is None else with_remedy(message, node, scope), inside
+
+
+def with_remedy(message: ast.expr, call: ast.Call, scope: Scope) -> ast.expr:
+    """Return the expression of a message with that of its remedy in Python behind it, where it has one."""
+    given = next((k.value for k in call.keywords if k.arg == "remedy"), None)
+    given = scope.remedies.get(given.id) if isinstance(given, ast.Name) else given
+    if not isinstance(given, ast.Call):
+        return message
+    return ast.BinOp(ast.BinOp(message, ast.Add(), ast.Constant(": ")), ast.Add(), given.args[0])
 
 
 def parameter(message: ast.expr | None, function: ast.FunctionDef, call: ast.Call) -> ast.expr | None:

@@ -5,6 +5,8 @@ One root, :class:`XphotfnError`, and a handful of subclasses that also inherit t
 Errors travel between processes: all arguments go to ``super().__init__`` and fields live in ``__dict__``.
 """
 
+from typing import Literal, NamedTuple
+
 __all__ = (
     "CommandFailed",
     "ExpressionError",
@@ -14,14 +16,43 @@ __all__ = (
     "OffImage",
     "PlanError",
     "ProductMissing",
+    "Remedy",
+    "SasMissing",
     "ShapeMismatch",
     "UnitMismatch",
     "XphotfnError",
 )
 
 
+class Remedy(NamedTuple):
+    """What to do about an error, where Python and the command line have other words for it."""
+
+    python: str
+    shell: str
+
+
 class XphotfnError(Exception):
-    """Root of all errors that xphotfn raises on purpose."""
+    """Root of all errors that xphotfn raises on purpose.
+
+    Attributes
+    ----------
+    remedy : Remedy or None
+        What to do, where that is not in the message itself; ``str`` ends with its words of Python.
+    """
+
+    def __init__(self, *args: object, remedy: Remedy | None = None) -> None:
+        super().__init__(*args)
+        self.remedy = remedy
+
+    def _said(self) -> str:
+        return super().__str__()
+
+    def told(self, where: Literal["python", "shell"]) -> str:
+        """Return the message, with what to do in words of Python or of the command line."""
+        return self._said() if self.remedy is None else f"{self._said()}: {getattr(self.remedy, where)}"
+
+    def __str__(self) -> str:
+        return self.told("python")
 
 
 class InvalidRecord(XphotfnError, ValueError):
@@ -65,13 +96,13 @@ class InvalidFile(XphotfnError, ValueError):
         The line of a text file, from 1.
     """
 
-    def __init__(self, path: str, problem: str, line: int | None = None) -> None:
-        super().__init__(path, problem, line)
+    def __init__(self, path: str, problem: str, line: int | None = None, *, remedy: Remedy | None = None) -> None:
+        super().__init__(path, problem, line, remedy=remedy)
         self.path = path
         self.problem = problem
         self.line = line
 
-    def __str__(self) -> str:
+    def _said(self) -> str:
         where = self.path if self.line is None else f"{self.path}, line {self.line}"
         return f"{where}: {self.problem}"
 
@@ -95,7 +126,7 @@ class ExpressionError(XphotfnError, ValueError):
         self.text = text
         self.position = position
 
-    def __str__(self) -> str:
+    def _said(self) -> str:
         start = max(0, self.position - 60)
         shown = self.text[start : self.position + 20].replace("\n", " ")
         return f"{self.problem}\n  {shown}\n  {' ' * (self.position - start)}^"
@@ -123,8 +154,29 @@ class CommandFailed(XphotfnError, RuntimeError):
         self.returncode = returncode
         self.tail = tail
 
-    def __str__(self) -> str:
+    def _said(self) -> str:
         task = self.argv[0] if self.argv else "command"
         end = "" if self.returncode is None else f" (exit status {self.returncode})"
         tail = f"\n{self.tail.strip()}" if self.tail.strip() else ""
         return f"{task}: {self.problem}{end}{tail}"
+
+
+class SasMissing(XphotfnError):
+    """SAS cannot be used: it is not there, or not initialised.
+
+    Attributes
+    ----------
+    problem : str
+        In a few words.
+    missing : tuple of (str, str)
+        What is missing, and how to mend each.
+    """
+
+    def __init__(self, problem: str, missing: tuple[tuple[str, str], ...]) -> None:
+        super().__init__(problem, missing)
+        self.problem = problem
+        self.missing = missing
+
+    def _said(self) -> str:
+        lines = "\n".join(f"  {what}: {mend}" for what, mend in self.missing)
+        return f"{self.problem}:\n{lines}\nnative_engine() needs no SAS."

@@ -251,7 +251,7 @@ def test_an_error_of_the_callback_ends_the_run_and_its_processes(scripted, tools
         )  # fmt: skip
     pids = (tmp_path / "pids").read_text().split() if (tmp_path / "pids").exists() else []
     assert all(tools.gone(pid) for pid in pids)
-    assert "the same run() again makes only what is missing" in caught.value.__notes__[0]
+    assert "the same again makes only what is missing" in caught.value.__notes__[0]
     kept = xp.load_run(tmp_path / "s")
     assert len(kept.done) == 1
     assert {f.reason for f in kept.failed} <= {"not done when the run was interrupted: run it again"}
@@ -409,7 +409,7 @@ def test_when_the_driver_ends_its_tasks_end(scripted, tools, tmp_path, cluster, 
         driver.communicate()
     assert ("KeyboardInterrupt" in said) == (number != signal.SIGKILL)
     if number != signal.SIGKILL:
-        assert "the same run() again makes only what is missing" in said
+        assert "the same again makes only what is missing" in said
         assert len(xp.load_run(tmp_path / "s").done) == 1
     assert len(list((tmp_path / "s" / "products").glob("*/*"))) == 1
 

@@ -396,7 +396,7 @@ def test_the_user_chooses_an_exposure(tmp_path):
     assert [(e.instrument, e.exposure_id) for e in observation.exposures] == [("pn", "U014"), ("mos1", "S001")]
     (note,) = observation.left_out
     assert (note.file, note.reason) == ("S003.fits", "not_preferred")
-    with pytest.raises(InvalidRecord, match="prefer='S009' is no exposure below .*: there are S001, S003, U014"):
+    with pytest.raises(InvalidRecord, match="no exposure 'S009' below .* to be preferred: there are S001, S003, U014"):
         find_observations(tmp_path, prefer=["S009", "U014"])
 
 

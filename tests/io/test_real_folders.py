@@ -129,7 +129,7 @@ def test_the_user_may_prefer_the_cut_list(folders_root):
     assert name_of(exposure.events) == "M1_clean.fits.gz"
     assert str(exposure.subspace.energies) == "0.5-10 keV"
     assert exposure.filtered
-    with pytest.raises(xp.InvalidRecord, match=r"prefer='M2_clean\.fits' is no file below"):
+    with pytest.raises(xp.InvalidRecord, match=r"'M2_clean\.fits', to be preferred, is no file below"):
         xp.find_observations(folders_root / "pps" / "0001730201", prefer="M2_clean.fits")
 
 

@@ -66,7 +66,7 @@ def test_an_image_of_other_pixels_moves_no_region_but_leaves_the_observation_out
     found = observation(tmp_path, "image\ncircle(10,20,3)\n", SOFT_IMAGE, OTHER)
     used = used_regions(found)
     assert used.regions == ()
-    for name in ("pn_soft_img.fits.gz (512 x 512)", "pn_hard_img.fits (256 x 256)", "region_image="):
+    for name in ("pn_soft_img.fits.gz (512 x 512)", "pn_hard_img.fits (256 x 256)", "the option region_image"):
         assert name in used.problem
         assert name in str(pixel_note(found, "a.reg"))
     assert pixel_note(found, "a.reg").reason == "pixels"
@@ -170,7 +170,7 @@ def test_two_region_files_that_differ_leave_out_their_observation(tmp_path):
     path.with_name("other.reg").write_text('fk5\ncircle(52.4,-33.7,30")\n')
     target = xp.point_source("p", 52.31 * u.deg, -33.72 * u.deg, radius=20 * u.arcsec)
     with pytest.raises(
-        xp.PlanError, match=r"sources\.reg and .*other\.reg differ, and no rule .*: name one with prefer="
+        xp.PlanError, match=r"sources\.reg and .*other\.reg differ, and no rule .*: name one with the option prefer"
     ):
         xp.match_observations(target, xp.find_observations(tmp_path))
     field = xp.match_observations(target, xp.find_observations(tmp_path, prefer="other.reg"))

@@ -283,7 +283,7 @@ def test_bad_input_is_refused(observations, tmp_path):
         mosaic_events([attrs.evolve(observations[0], exposures=[])], BAND, engine=NATIVE)
     with pytest.raises(xp.PlanError, match="has an event list"):
         mosaic_events([], BAND, engine=NATIVE)
-    with pytest.raises(xp.PlanError, match="reference='0000000000'"):
+    with pytest.raises(xp.PlanError, match="the reference '0000000000'"):
         mosaic_events(observations, BAND, engine=NATIVE, reference="0000000000")
     with pytest.raises(xp.PlanError, match="there twice"):
         mosaic_events([observations[0], observations[0]], BAND, engine=NATIVE)

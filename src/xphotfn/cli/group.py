@@ -2,7 +2,6 @@
 
 import difflib
 import errno
-import re
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,39 +12,12 @@ import click
 from xphotfn.cli.output import printable, say
 from xphotfn.errors import XphotfnError
 
-__all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "CliCommand", "Group", "as_options")
+__all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "CliCommand", "Group")
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 MISTAKE = 1
 DONE_IN_PART = 2
 STOPPED = 130  # as shells have it after Ctrl-C
-
-
-# What messages of the library advise, where it is a keyword of Python, as the option that does the same.
-_ADVICE = (
-    (re.compile(r"overwrite=True \(--overwrite\)"), "--overwrite"),
-    (re.compile(r"run\(\.\.\., store=\)"), "`xphotfn run --store`"),
-    (re.compile(r"\b(reference|prefer)='([^']*)'"), r"--\1 \2"),
-    (re.compile(r"\b(within|redshift|reference|band|target|prefer|layout|flares)=(?=[\s,;:.)(]|\Z)"), r"--\1"),
-    (re.compile(r"\bregion_image=(?=[\s,;:.)(]|\Z)"), "--region-image"),
-    (re.compile(r"give background_weights$"), "give --vignetted or --background-weights"),
-    (re.compile(r"use plan_images for images alone"), "make images alone with `xphotfn image`"),
-    (re.compile(r"or give your own, such as nh=3e20/u\.cm\*\*2"), "or give a number, such as --nh 3e20"),
-    (re.compile(r"^nh must lie between"), "--nh must lie between"),
-    (re.compile(r"^gamma must lie between"), "the photon index of --flux must lie between"),
-    (
-        re.compile(r"\bfold your spectrum with ecf_from_response"),
-        "fold your spectrum in Python, with ecf_from_response",
-    ),
-    (re.compile(r"run\.table\(\)"), "the table of `xphotfn run`"),
-)
-
-
-def as_options(text: str) -> str:
-    """Return a message of the library in words of the command line."""
-    for pattern, words in _ADVICE:
-        text = pattern.sub(words, text)
-    return text
 
 
 @contextmanager
@@ -63,7 +35,7 @@ def _warnings_are_notes(ctx: click.Context) -> Iterator[None]:
     """Say what Python would print as warnings, with the file and line of the code, as notes."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
-        say(as_options(f"note: {message}"), ctx)
+        say(f"note: {message}", ctx)
 
     with warnings.catch_warnings():
         warnings.showwarning = show
@@ -118,7 +90,7 @@ class Group(click.Group):
             with _usage_mistakes_have_status_1(), _warnings_are_notes(ctx):
                 return super().invoke(ctx)
         except XphotfnError as error:
-            click.echo(printable(f"xphotfn: {as_options(str(error))}"), err=True)
+            click.echo(printable(f"xphotfn: {error.told('shell')}"), err=True)
             ctx.exit(MISTAKE)
         except OSError as error:
             if error.errno == errno.EPIPE:  # who reads has ended, as `head` does: click ends in silence
@@ -127,7 +99,7 @@ class Group(click.Group):
             click.echo(printable(f"xphotfn: {where}{error.strerror or error}"), err=True)
             ctx.exit(MISTAKE)
         except KeyboardInterrupt as stop:
-            kept = "; ".join(getattr(stop, "__notes__", ())).replace("the same run() again", "the same command again")
+            kept = "; ".join(getattr(stop, "__notes__", ()))
             click.echo(f"\nxphotfn: stopped. {kept}".rstrip(), err=True)
             ctx.exit(STOPPED)
 

@@ -8,7 +8,7 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
-from xphotfn.cli.group import CliCommand, as_options
+from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import check_output, say, show, tell, wants_progress, write_table
 from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import measured_places
@@ -91,8 +91,8 @@ def snr(
         except XphotfnError as error:
             if not sample.is_table:
                 raise
-            failures[planned.name] = str(error)
-    rows += [_row(name, note=as_options(why)) for name, why in failures.items()]
+            failures[planned.name] = error.told("shell")
+    rows += [_row(name, note=why) for name, why in failures.items()]
     show(rows, as_json=as_json, output=output, overwrite=overwrite)
     end((failures | _without_numbers(rows, failures)).items())
 
@@ -158,9 +158,9 @@ def _measured(item: Any, field: Any, region: Any, how: dict[str, Any]) -> dict[s
     try:
         found = xp.snr(item, field, region, **how)
     except NoData as error:
-        return _row(field.name, **who, note=str(error))
+        return _row(field.name, **who, note=error.told("shell"))
     numbers = {n: getattr(found, n) for n in ("counts", "net_counts", "background_counts")}
-    return _row(field.name, **who, snr=found.value, **numbers, note=as_options(found.note))
+    return _row(field.name, **who, snr=found.value, **numbers, note=found.note_for("shell"))
 
 
 def _row(target: str, **given: Any) -> dict[str, Any]:

@@ -7,7 +7,6 @@ from typing import Any
 
 import click
 
-from xphotfn.cli.group import as_options
 from xphotfn.cli.options import LAYOUT, PREFER
 from xphotfn.cli.output import say, wants_progress
 from xphotfn.errors import InvalidRecord
@@ -66,10 +65,10 @@ def say_left_out(notes: Sequence[Any]) -> None:
     undecided = [note for note in notes if note.reason == "undecided"]
     others = [note for note in notes if note.reason != "undecided"]
     for note in undecided:
-        say(f"note: {note.obs_id}: {as_options(str(note))}")
+        say(f"note: {note.obs_id}: {note}")
     if len(others) <= MOST_NOTES:
         for note in others:
-            say(f"note: {f'{note.obs_id}: ' if note.obs_id else ''}{as_options(str(note))}")
+            say(f"note: {f'{note.obs_id}: ' if note.obs_id else ''}{note}")
         return
     for (obs_id, why), count in sorted(Counter((note.obs_id, _kind_of(note)) for note in others).items()):
         say(f"note: {obs_id or 'no observation'}: {count} left out: {why}")

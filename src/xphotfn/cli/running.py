@@ -7,7 +7,7 @@ from typing import Any
 
 from xphotfn.cli import values
 from xphotfn.cli.output import say, wants_progress
-from xphotfn.errors import InvalidRecord, XphotfnError
+from xphotfn.errors import InvalidRecord, SasMissing, XphotfnError
 
 __all__ = ("engine_named", "run_plan")
 
@@ -26,9 +26,9 @@ def engine_named(name: str) -> Any:
         return xp.sas_engine()
     try:
         found = xp.sas_engine()
-    except XphotfnError as error:
-        why = [line.strip() for line in str(error).splitlines()[1:-1]]
-        say(f"engine: {xp.native_engine().identity} (SAS is not ready: {why[0].split(': ')[0] if why else error})")
+    except SasMissing as error:
+        what, _ = error.missing[0]
+        say(f"engine: {xp.native_engine().identity} (SAS is not ready: {what})")
         return xp.native_engine()
     say(f"engine: {found.identity}")
     return found

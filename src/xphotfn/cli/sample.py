@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import click
 
 from xphotfn.cli import values
-from xphotfn.cli.group import DONE_IN_PART, as_options
+from xphotfn.cli.group import DONE_IN_PART
 from xphotfn.cli.observations import observations_of
 from xphotfn.cli.output import printable, say
 from xphotfn.cli.positions import asked_position
@@ -92,7 +92,7 @@ def _say_regions(fields: Iterable[Any], observations: Sequence[Any], within: Any
         here = (note for note in field.left_out if note.obs_id in near and (note.obs_id, note.why) not in known)
         said |= dict.fromkeys(here)
     for note in said:
-        say(as_options(f"note: {note}"))
+        say(f"note: {note}")
 
 
 def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, ...], list[tuple[str, str]]]:
@@ -107,7 +107,7 @@ def _each(make: Callable[[Any], Any], items: Sequence[Any]) -> tuple[tuple[Any, 
         try:
             made.append(make(item))
         except XphotfnError as error:
-            failures.append((item.name, str(error)))
+            failures.append((item.name, error.told("shell")))
     return tuple(made), failures
 
 
@@ -135,7 +135,7 @@ def _of_table(options: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[
     if given:
         raise click.UsageError(f"{', '.join(given)} and --targets exclude each other: the table holds them.")
     rows = target_rows(read_table(options["targets"]))
-    wrong = tuple((name, str(found)) for name, found in rows if isinstance(found, XphotfnError))
+    wrong = tuple((name, found.told("shell")) for name, found in rows if isinstance(found, XphotfnError))
     return tuple(found for _, found in rows if isinstance(found, Target)), wrong
 
 
@@ -162,7 +162,7 @@ def measured_field(run: Any, field: Any, options: Mapping[str, Any]) -> Any:
     detected = xp.detected_field(run, target=field.name, band=band)
     for note in detected.left_out:
         if note not in field.left_out:
-            say(as_options(f"note: {field.name}: {note}"))
+            say(f"note: {field.name}: {note}")
     return detected
 
 
@@ -187,4 +187,4 @@ def end(failures: Iterable[tuple[str, str]]) -> None:
 
 
 def _listed(failures: Iterable[tuple[str, str]]) -> str:
-    return "\n".join(f"  {name}: {as_options(reason)}" for name, reason in failures)
+    return "\n".join(f"  {name}: {reason}" for name, reason in failures)

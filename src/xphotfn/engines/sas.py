@@ -25,7 +25,7 @@ from xphotfn.engines import made
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.printed import printed
 from xphotfn.engines.processes import run_process
-from xphotfn.errors import CommandFailed, XphotfnError
+from xphotfn.errors import CommandFailed, SasMissing, XphotfnError
 from xphotfn.records._fields import non_empty, pairs, positive
 from xphotfn.records._html import record_html
 
@@ -264,7 +264,7 @@ def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None,
 
     Raises
     ------
-    XphotfnError
+    SasMissing
         If SAS cannot be used; the message lists all that is missing and how to mend it.
 
     Notes
@@ -280,7 +280,7 @@ def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None,
     --------
     >>> sas_engine(env={"SAS_DIR": "", "SAS_CCFPATH": "/", "HEADAS": "/"})
     Traceback (most recent call last):
-    xphotfn.errors.XphotfnError: SAS cannot be used:
+    xphotfn.errors.SasMissing: SAS cannot be used:
       SAS_DIR is not set: initialise SAS (. /path/to/xmmsas/setsas.sh) in the shell that starts Python
     native_engine() needs no SAS.
     """
@@ -289,10 +289,9 @@ def sas_engine(*, timeout_s: float = 3600, env: Mapping[str, str] | None = None,
     version = ""
     if not missing:
         version, problem = _version_of(whole)
-        missing += [problem] if problem else []
+        missing += [(problem, "initialise SAS anew")] if problem else []
     if missing:
-        lines = "\n".join(f"  {line}" for line in missing)
-        raise XphotfnError(f"SAS cannot be used:\n{lines}\nnative_engine() needs no SAS.")
+        raise SasMissing("SAS cannot be used", tuple(missing))
     kept = sorted(n for n in whole if n in _KEPT or (n.startswith("SAS_") and n not in _PER_COMMAND))
     chosen = {name: whole[name] for name in kept} | dict(env or {})
     calibration = _calibration(whole["SAS_CCFPATH"])
@@ -317,7 +316,7 @@ def _calibration(path: str) -> str:
     return hashlib.blake2b(json.dumps(files).encode(), digest_size=4).hexdigest() if files else ""
 
 
-def _missing(env: Mapping[str, str]) -> list[str]:
+def _missing(env: Mapping[str, str]) -> list[tuple[str, str]]:
     """Return what SAS's environment lacks, each with the way to mend it."""
     found = []
     for name, mend in (
@@ -325,16 +324,16 @@ def _missing(env: Mapping[str, str]) -> list[str]:
         ("HEADAS", "initialise HEASOFT (. $HEADAS/headas-init.sh), which SAS needs, before SAS"),
     ):
         if not env.get(name):
-            found.append(f"{name} is not set: {mend}")
+            found.append((f"{name} is not set", mend))
         elif not Path(env[name]).is_dir():
-            found.append(f"{name} is {env[name]}, which is no folder: {mend}")
+            found.append((f"{name} is {env[name]}, which is no folder", mend))
     ccf = [part for part in env.get("SAS_CCFPATH", "").split(":") if part]
     if not ccf:
-        found.append("SAS_CCFPATH is not set: set it to the folder of the current calibration files (CCF)")
+        found.append(("SAS_CCFPATH is not set", "set it to the folder of the current calibration files (CCF)"))
     elif not any(Path(part).is_dir() for part in ccf):
-        found.append(f"SAS_CCFPATH is {':'.join(ccf)}, which is no folder: set it to that of the calibration files")
+        found.append((f"SAS_CCFPATH is {':'.join(ccf)}, which is no folder", "set it to that of the calibration files"))
     if env.get("SAS_DIR") and shutil.which("sasversion", path=env.get("PATH", "")) is None:
-        found.append("sasversion is not on PATH: $SAS_DIR/bin belongs there, which SAS's set-up script does")
+        found.append(("sasversion is not on PATH", "$SAS_DIR/bin belongs there, which SAS's set-up script does"))
     return found
 
 
@@ -346,11 +345,11 @@ def _version_of(env: Mapping[str, str]) -> tuple[str, str]:
             with path.open("wb") as log:
                 ended = run_process(("sasversion",), cwd=Path(scratch), env=env, log=log, timeout_s=_CHECK_S)
         except OSError as error:
-            return "", f"sasversion cannot be started ({error.strerror or error}): is SAS installed for this system?"
+            return "", f"sasversion cannot be started ({error.strerror or error}), as for another system"
         text = printed(path)
     version = sas_version(text)
     if ended.status == 0 and version:
         return version, ""
     how = f"was not done after {_CHECK_S:g} s" if ended.status is None else f"ended with status {ended.status}"
     last = text.strip().splitlines()[-1:] or ["it printed nothing"]
-    return "", f"sasversion {how} and named no version ({last[0]}): initialise SAS anew"
+    return "", f"sasversion {how} and named no version ({last[0]})"

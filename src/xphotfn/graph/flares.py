@@ -104,13 +104,13 @@ def flare_choice(flares: Flares) -> FlareChoice:
     """
     if isinstance(flares, GoodTimes):
         if not math.isfinite(flares.seconds):
-            raise PlanError(f"flares= needs good time with a start and an end, got {flares!r}: cut it with & first")
+            raise PlanError(f"flares need good time with a start and an end, got {flares!r}: cut it with & first")
         return FlareChoice(kind="given", good=flares)
     if isinstance(flares, str) and flares in _WORDS:
         kind, joint = _WORDS[flares]
         return FlareChoice(kind=kind, joint=joint)
     problem = PlanError(
-        f"flares= takes {', '.join(map(repr, _WORDS))}, good_times(...), or a condition on a light curve such as "
+        f"flares are cut by {', '.join(map(repr, _WORDS))}, good_times(...), or a condition on a light curve such as "
         f"'RATE<=0.4', got {flares!r}"
     )
     if not isinstance(flares, str):

@@ -276,7 +276,7 @@ def _plan(fields: Fields, wish: Wish, recipe: "type | object") -> Plan:
     if twice:
         raise PlanError(f"several fields are called {', '.join(twice)}: give each target a name of its own")
     if wish.reference is not None and not any(wish.reference in f.obs_ids for f in wanted):
-        raise PlanError(f"reference={wish.reference!r} is in no field; they hold {_listed(wanted)}")
+        raise PlanError(f"the reference {wish.reference!r} is in no field; they hold {_listed(wanted)}")
     empty = [f"{f.name}: no observation can be used: {'; '.join(note.why for note in f.left_out[:3])}"
              for f in wanted if not f.members]  # fmt: skip
     ordered = sorted((f for f in wanted if f.members), key=lambda f: f.name)

@@ -21,7 +21,7 @@ from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.records.several import Several
 from xphotfn.store.codec import from_plain
 from xphotfn.store.run_record import RunRecord, read_run, run_files
-from xphotfn.store.store import MARKER, Store, digest_bytes, open_store
+from xphotfn.store.store import Store, digest_bytes, open_store, there
 
 __all__ = ("default_workers", "load_run", "retry_failed", "run", "runs")
 
@@ -145,7 +145,7 @@ def run(
         if ended:
             record.end(kept())
         if ended or isinstance(error, KeyboardInterrupt):
-            error.add_note(f"Finished products are in {opened.path}: the same run() again makes only what is missing.")
+            error.add_note(f"Finished products are in {opened.path}: the same again makes only what is missing.")
         raise
     result = Run(plan=plan, outcomes=outcomes, store=opened.path, engine=engine.identity, notes=notes)
     record.end(record_chunks(result))
@@ -258,7 +258,7 @@ def load_run(store: Any, *, plan: Plan | None = None) -> Run:
     >>> load_run(store) == first
     True
     """
-    folder = _existing(store)
+    folder = there(store)
     path = next(iter(run_files(folder.path, plan.id if plan else "")), None)
     if path is None:
         raise ProductMissing(f"the store {store} holds no run" + (" of that plan" if plan else ""))
@@ -290,7 +290,7 @@ def runs(store: Any) -> tuple[Run, ...]:
     >>> runs(store) == (first,)
     True
     """
-    folder = _existing(store)
+    folder = there(store)
     return Several(_read(path, folder) for path in run_files(folder.path))
 
 
@@ -326,13 +326,6 @@ def _believed(command: Command) -> None:
     for name, _ in command.env:
         if name not in _ENVIRONMENT:
             raise InvalidRecord(f"its {command.task} sets {name}; a plan sets only {', '.join(_ENVIRONMENT)}")
-
-
-def _existing(store: Any) -> Store:
-    folder = store if isinstance(store, Store) else Store(store)
-    if not Path(folder.path, MARKER).exists():
-        raise ProductMissing(f"{folder.path} is no store: give the folder that run(..., store=) wrote to")
-    return folder
 
 
 def default_workers() -> int:

@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Sequence
 
-from xphotfn.errors import PlanError
+from xphotfn.errors import PlanError, Remedy
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Exposure
 
 __all__ = ("beside_it", "made_instead", "refuse_undecided")
 
+_NAME_ONE = Remedy("name one with prefer=", "name one with --prefer")
 _MOST = 3  # files that are named
 
 
@@ -20,7 +21,7 @@ def refuse_undecided(who: str, files: Sequence[LeftOut]) -> None:
         If there are such files; it names them, what differs, and how to say which is right.
     """
     if files:
-        raise PlanError(f"{who}: {_named(files)}, and no rule says which is right: name one with prefer=")
+        raise PlanError(f"{who}: {_named(files)}, and no rule says which is right", remedy=_NAME_ONE)
 
 
 def made_instead(who: str, files: Sequence[LeftOut]) -> tuple[str, ...]:
@@ -29,9 +30,9 @@ def made_instead(who: str, files: Sequence[LeftOut]) -> tuple[str, ...]:
     Examples
     --------
     >>> made_instead("0404910601 pn", [LeftOut(file=f, reason="undecided", differs=["grid"]) for f in ("a", "b")])
-    ('0404910601 pn: a and b differ (grid); it is made anew, or name one with prefer=',)
+    ('0404910601 pn: a and b differ (grid); it is made anew, or name one with the option prefer',)
     """
-    return (f"{who}: {_named(files)}; it is made anew, or name one with prefer=",) if files else ()
+    return (f"{who}: {_named(files)}; it is made anew, or name one with the option prefer",) if files else ()
 
 
 def beside_it(notes: Iterable[LeftOut], exposure: Exposure) -> str:

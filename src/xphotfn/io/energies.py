@@ -230,18 +230,18 @@ def _without_band(header: Any, kind: str) -> str:
     if kind == "exposure_map" and dict(_command(header, "eexpmap")).get("pimin"):
         return (
             "names no energy band: its command made maps of several bands and its file has none of their names; "
-            "give it the name of expimageset that is its own, or layout="
+            "give it the name of expimageset that is its own, or the option layout"
         )
     energies = energies_of(header)
     return _WITHOUT_BAND[energies.kind].format(energies)
 
 
 _WITHOUT_BAND: dict[EnergyKind, str] = {
-    "all": "names no energy band: neither SLCTEXPR, DSS nor XPROC0 has PI; give layout=",
+    "all": "names no energy band: neither SLCTEXPR, DSS nor XPROC0 has PI; give the option layout",
     "open": "has the energies {}, no band with two ends; make an image of the band",
     "several": "has the energies {}, which are no one band; make an image of each band",
     "narrow": "has the energies {}, which no band of counts is; limits of PI are in eV",
-    "none": "has conditions on PI that contradict each other (SLCTEXPR, DSS): its energies are unknown; give layout=",
+    "none": "has conditions on PI that contradict each other (SLCTEXPR, DSS), so no energies; give the option layout",
     "uneven": "has {}: it is no image of one band; make one of the same band for all CCDs",
-    "unread": "has {}: its energies are unknown; give layout=",
+    "unread": "has {}: its energies are unknown; give the option layout",
 }

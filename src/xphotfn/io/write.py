@@ -10,7 +10,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.errors import InvalidFile, InvalidRecord, Remedy
 from xphotfn.io.cards import ascii_text
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.file_kinds import kind_of_content, kind_of_name, refuse_other_kind
@@ -20,6 +20,7 @@ from xphotfn.records.grid import PixelGrid
 
 __all__ = ("HasPlanes", "check_free", "publish", "write_fits", "write_image")
 
+_OTHER_NAME = Remedy("give another name or overwrite=True", "give another name or --overwrite")
 Card = tuple[str, Any, str]
 Plane = tuple[str, NDArray[Any], str]
 
@@ -31,8 +32,8 @@ def check_free(path: str | Path, *, overwrite: bool = False) -> None:
     """
     final = Path(path)
     if not overwrite and (final.exists() or final.is_symlink()):
-        what = "exists already and is left as it was: give another name or overwrite=True (--overwrite)"
-        raise InvalidFile(str(path), what)
+        what = "exists already and is left as it was"
+        raise InvalidFile(str(path), what, remedy=_OTHER_NAME)
     refuse_other_kind(final, kind_of_name(final))
     if not final.parent.exists():
         raise InvalidFile(str(path), f"cannot be written: there is no folder {final.parent}: make it first")

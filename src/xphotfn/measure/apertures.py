@@ -218,7 +218,7 @@ def _rate_maps(given: Any) -> tuple[RateMap, ...]:
     except TypeError as error:
         raise ProductMissing(f"photometry needs rate maps (counts and exposure), got {type(given).__name__}") from error
     if not maps:
-        raise ProductMissing("no map to measure: rate_maps(run) gave none; see describe(plan) and run.table()")
+        raise ProductMissing("no map to measure: rate_maps(run) gave none; see describe(plan)")
     for item in (m for m in maps if not isinstance(m, RateMap)):
         raise ProductMissing(f"photometry needs rate maps (counts and exposure), got {type(item).__name__}")
     return maps

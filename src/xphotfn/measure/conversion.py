@@ -38,7 +38,7 @@ _SOURCES = {
 }
 PUBLISHED = PowerLaw(gamma=1.7, nh_cm2=3e20)
 Cell = tuple[str, str, Band]
-_OWN = "fold your spectrum with ecf_from_response"
+_OWN = "fold your spectrum with the function ecf_from_response"
 
 
 def power_law_ecf(
@@ -175,10 +175,10 @@ def _of_table(cell: Cell, spectrum: PowerLaw, absorbed: bool) -> tuple[float, fl
     table = factor_table()
     if (cell, absorbed) not in table.factors:
         raise InvalidRecord(_no_cell(cell, [of for of, _ in table.factors]))
-    require_on_nodes(spectrum.gamma, table.gamma, "gamma", _OWN)
+    require_on_nodes(spectrum.gamma, table.gamma, "the photon index", _OWN)
     log10_nh = math.log10(spectrum.nh_cm2) if spectrum.nh_cm2 > 0 else -math.inf
     if not table.log10_nh[0] <= log10_nh <= table.log10_nh[-1]:
-        raise InvalidRecord(f"nh must lie between 1e19 and 1e22 cm-2, got {spectrum.nh_cm2!r} cm-2: {_OWN}")
+        raise InvalidRecord(f"a column density must lie between 1e19 and 1e22 cm-2, got {spectrum.nh_cm2!r}: {_OWN}")
     values, nodes = table.factors[cell, absorbed], (table.log10_nh, table.gamma)
     value = bilinear(values, (log10_nh, spectrum.gamma), nodes)
     others = np.array([bilinear(values, (log10_nh, float(gamma)), nodes) for gamma in table.gamma])

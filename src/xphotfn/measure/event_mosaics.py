@@ -271,7 +271,7 @@ def _lists(given: Any, reference: str | None) -> tuple[list[_List], list[tuple[s
     if len(set(obs_ids)) < len(obs_ids):
         raise PlanError(f"an observation is there twice and its events would count twice: {', '.join(obs_ids)}")
     if reference is not None and reference not in obs_ids:
-        raise PlanError(f"reference={reference!r} is none of the observations: {', '.join(obs_ids)}")
+        raise PlanError(f"the reference {reference!r} is none of the observations: {', '.join(obs_ids)}")
     lists, left_out = [], []
     for observation in sorted(observations, key=lambda o: (o.obs_id != reference, o.obs_id)):
         for exposure in observation.exposures:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from xphotfn.errors import ProductMissing
+from xphotfn.errors import ProductMissing, Remedy
 from xphotfn.graph.plan import PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.io.fits import read_header
@@ -20,6 +20,8 @@ from xphotfn.records.target import Target
 __all__ = ("combined_rate_map", "maps_by_field", "rate_maps", "select")
 
 What = tuple[str, str, str, str, Band]
+_NAME_ONE = Remedy("name one with target= and band=", "name one with --target and --band")
+_SEE_TABLE = Remedy("see run.table()", "see the table of `xphotfn run`")
 
 
 def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> tuple[RateMap, ...]:
@@ -85,11 +87,13 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
         return found[0]
     if found:
         listed = "; ".join(f"{m.target}, {m.band}" for m in found)
-        raise ProductMissing(f"the run holds {len(found)} mosaics: name one with target= and band=: {listed}")
+        raise ProductMissing(f"the run holds {len(found)} mosaics, {listed}", remedy=_NAME_ONE)
     planned = [p for p in run.plan.products if p.obs_id == "combined"]
     if not planned:
         raise ProductMissing("the plan has no mosaic: use plan_mosaics or plan_photometry with a target")
-    problems = "; ".join(dict.fromkeys(f.reason for f in run.failed)) or "see run.table()"
+    problems = "; ".join(dict.fromkeys(f.reason for f in run.failed))
+    if not problems:
+        raise ProductMissing("the mosaic was not made", remedy=_SEE_TABLE)
     raise ProductMissing(f"the mosaic was not made: {problems}")
 
 

@@ -161,7 +161,7 @@ def _checked(maps: Maps) -> tuple[RateMap | ExposureMap, ...]:
     one_unit(((m.exposure if isinstance(m, RateMap) else m).unit for m in found), "one mosaic")
     bands = sorted({str(item.band) for item in found})
     if len(bands) > 1:
-        raise InvalidRecord(f"the maps are of several bands, {', '.join(bands)}: give those of one, band=")
+        raise InvalidRecord(f"the maps are of several bands, {', '.join(bands)}: give those of one")
     names = [f"{item.obs_id} {item.instrument} {item.exposure_id}" for item in found]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:

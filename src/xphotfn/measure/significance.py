@@ -172,7 +172,7 @@ def snr_ranking(
         except NoData as error:
             rows.append((item, None, str(error)))
     if not rows:
-        raise ProductMissing("no map to rank: rate_maps(run) gave none; see describe(plan) and run.table()")
+        raise ProductMissing("no map to rank: rate_maps(run) gave none; see describe(plan)")
     rows.sort(key=_rank)
     table = ResultTable(
         rows=[_row(item, measured, note) for item, measured, note in rows],

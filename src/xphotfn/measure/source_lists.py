@@ -2,7 +2,7 @@
 
 from attrs import evolve
 
-from xphotfn.errors import ProductMissing
+from xphotfn.errors import ProductMissing, Remedy
 from xphotfn.graph.result import Run
 from xphotfn.io.match import with_regions
 from xphotfn.io.source_lists import read_source_list
@@ -14,6 +14,9 @@ from xphotfn.records.source import SourceList
 from xphotfn.records.target import Target
 
 __all__ = ("detected_field", "source_lists")
+
+_NAME_BAND = Remedy("name one with band=", "name one with --band")
+_NAME_TARGET = Remedy("name one with target=", "name one with --target")
 
 
 def source_lists(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> dict[str, SourceList]:
@@ -56,7 +59,8 @@ def source_lists(run: Run, *, target: Target | str | None = None, band: Band | N
             'plan_detection, or plan_photometry(..., regions="detect")'
         )
     if len(chosen) > 1:
-        raise ProductMissing(f"the run has lists of sources of {', '.join(map(str, bands))}: name one with band=")
+        listed = ", ".join(map(str, bands))
+        raise ProductMissing(f"the run has lists of sources of {listed}", remedy=_NAME_BAND)
     names = {p.obs_id: path for p, path in there if p.band == chosen[0]}
     return {obs_id: evolve(read_source_list(names[obs_id]), target=field.name) for obs_id in sorted(names)}
 
@@ -102,5 +106,6 @@ def _field(run: Run, target: Target | str | None) -> Field:
     if name is None and len(run.fields) == 1:
         return next(iter(run.fields.values()))
     if name is None or name not in run.fields:
-        raise ProductMissing(f"the run has the fields {', '.join(run.fields)}: name one of them with target=")
+        listed = ", ".join(run.fields)
+        raise ProductMissing(f"the run has the fields {listed}", remedy=_NAME_TARGET)
     return run.fields[name]

@@ -1,13 +1,14 @@
 """What a measurement returns."""
 
 import math
-from typing import final
+from typing import Literal, final
 
 import astropy.units as u
 from attrs import field, frozen
 from attrs.converters import optional
 from attrs.validators import optional as _if_known
 
+from xphotfn.errors import Remedy
 from xphotfn.records._fields import finite, non_empty, one_of, whole
 from xphotfn.records._html import block, facts
 from xphotfn.records.band import Band
@@ -15,6 +16,7 @@ from xphotfn.units import rate_unit
 
 __all__ = ("CENTRES", "Centre", "Measurement", "Peak")
 
+_WEIGHTS = Remedy("give background_weights", "give --vignetted or --background-weights")
 LEAST_ON_DETECTOR = 0.9  # a region with less of it on the detector has a note
 MOST_MASKED = 0.1  # a region with more of it masked has a note
 
@@ -98,6 +100,10 @@ class Measurement:
 
         Of the region: that less than 90 % of it lies on the detector, or more than 10 % of it is masked.
         """
+        return self.note_for("python")
+
+    def note_for(self, where: Literal["python", "shell"]) -> str:
+        """Return the note, with what to do in words of Python or of the command line."""
         said = []
         if self.on_detector_fraction < LEAST_ON_DETECTOR:
             said.append(f"only {100 * self.on_detector_fraction:.3g} % of the region lies on the detector")
@@ -106,7 +112,7 @@ class Measurement:
         if self.needs_weights:
             said.append(
                 f"a background that is not vignetted (particles) would shift this by {self.background_shift:+.1f} "
-                "sigma: give background_weights"
+                f"sigma: {getattr(_WEIGHTS, where)}"
             )
         return "; ".join(said)
 

@@ -8,7 +8,7 @@ import astropy.units as u
 from attrs import field, frozen
 from attrs.converters import optional
 
-from xphotfn.errors import InvalidRecord, UnitMismatch
+from xphotfn.errors import InvalidRecord, Remedy, UnitMismatch
 from xphotfn.records._fields import non_empty, one_line, one_of, pairs
 from xphotfn.records._html import Html, block, facts, record_html
 from xphotfn.units import column_density_cm2, dec_deg, position_deg, quantity, ra_deg
@@ -203,8 +203,8 @@ class Target:
         lengths = [r for r in (self._r200, self._r500, self._r2500, self._radius) if r is not None and r.is_length]
         if lengths and self.redshift is None:
             raise UnitMismatch(
-                f"{self.name}: a radius of {lengths[0].quantity} needs a redshift to become an angle; "
-                "give redshift= or the radius in arcmin"
+                f"{self.name}: a radius of {lengths[0].quantity} needs a redshift to become an angle",
+                remedy=Remedy("give redshift= or the radius in arcmin", "give --redshift or the radius in arcmin"),
             )
 
     @property

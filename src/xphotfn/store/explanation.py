@@ -11,7 +11,7 @@ from xphotfn.commands.shell import comment, link_line, shell_line
 from xphotfn.errors import InvalidFile, ProductMissing
 from xphotfn.records._fields import items, pairs
 from xphotfn.records._html import record_html
-from xphotfn.store.store import MARKER, Store, digest_file, open_store
+from xphotfn.store.store import Store, digest_file, open_store, there
 
 __all__ = ("Explanation", "InputState", "existing_store", "explain", "read_manifest")
 
@@ -153,10 +153,7 @@ def existing_store(store: Any) -> Store:
     ProductMissing
         If it is none.
     """
-    opened = store if isinstance(store, Store) else Store(store)
-    if not Path(opened.path, MARKER).is_file():
-        raise ProductMissing(f"{opened.path} is no store: give the folder that run(..., store=) wrote to")
-    return open_store(opened)
+    return open_store(there(store))
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple, final
 
 from attrs import field, frozen
 
-from xphotfn.errors import InvalidFile
+from xphotfn.errors import InvalidFile, ProductMissing, Remedy
 from xphotfn.io.tree import STORE_MARK
 from xphotfn.io.write import publish
 from xphotfn.records.outcome import Output
@@ -29,6 +29,9 @@ __all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store", "prod
 
 MARKER = STORE_MARK
 _FOLDERS = ("products", "scratch", "runs")
+_STORE_OF_A_RUN = Remedy(
+    "give the folder that run(..., store=) wrote to", "give the folder that `xphotfn run --store` wrote to"
+)
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # s3://bucket; Path makes one slash of two
 _MANIFEST = 2**16  # bytes; most manifests are smaller
 
@@ -239,6 +242,20 @@ def _to_disk(*paths: Path) -> None:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+def there(store: "str | Path | Store") -> Store:
+    """Return the store at a path, as it is.
+
+    Raises
+    ------
+    ProductMissing
+        If it is none.
+    """
+    found = store if isinstance(store, Store) else Store(store)
+    if not Path(found.path, MARKER).is_file():
+        raise ProductMissing(f"{found.path} is no store", remedy=_STORE_OF_A_RUN)
+    return found
 
 
 def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
