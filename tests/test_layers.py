@@ -16,6 +16,7 @@ SOURCE = Path(__file__).resolve().parents[1] / "src" / PACKAGE
 ROOMS = (
     "data",  # tables that are shipped, no code
     "errors",
+    "typing",
     "units",
     "records",
     "science",

@@ -354,7 +354,8 @@ OFFERED = ("science", "commands", "testing", "records")  # rooms whose modules t
 def words_of(file):
     """Return the words in a file's texts: the names that a table of names offers."""
     texts = (n.value for n in file.nodes if isinstance(n, ast.Constant) and isinstance(n.value, str))
-    return {word.rpartition(":")[2] for text in texts for word in text.split()}
+    spoken = file.tree.body[0].value.value  # the docstring, whose words are no names
+    return {word.rpartition(":")[2] for text in texts if text is not spoken for word in text.split()}
 
 
 def face_problems(files):
@@ -415,7 +416,57 @@ def match_problems(files):
                     yield file.says(node, f"{function.name} takes the rest in silence: end in assert_never")
 
 
+# Types
+
+UNTYPED = {  # at most ten
+    "one_or_several": "passes on what it is given, of any type",
+    "whole": "refuses whatever is no whole number",
+    "not_negative": "compares whatever has an order",
+    "record_html": "shows any record",
+    "radius_of": "refuses whatever is no radius",
+}
+
+
+def is_any(annotation):
+    """Return whether an annotation says nothing: ``Any``, alone or in a union."""
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        annotation = ast.parse(annotation.value, mode="eval").body
+    if isinstance(annotation, ast.BinOp):
+        return is_any(annotation.left) or is_any(annotation.right)
+    return isinstance(annotation, ast.Name) and annotation.id == "Any"
+
+
+def public_functions(file, offered):
+    """Yield the functions, and the methods of classes, that users can reach."""
+    for node in file.tree.body:
+        reached = getattr(node, "name", "") in file.exported and (
+            node.name in offered or file.room in (*OFFERED, "units")
+        )
+        if reached and isinstance(node, FUNCTIONS):
+            yield node
+        elif reached and isinstance(node, ast.ClassDef):
+            yield from (n for n in node.body if isinstance(n, FUNCTIONS) and not n.name.startswith("_"))
+
+
+def any_problems(files):
+    """A public parameter says what it takes: a type, or one of the forms of ``xphotfn.typing``."""
+    offered = {word for file in files if file.module == PACKAGE for word in words_of(file)}
+    for file in files:
+        for function in public_functions(file, offered):
+            several = function.args
+            for item in (*several.posonlyargs, *several.args, *several.kwonlyargs):
+                if is_any(item.annotation) and function.name not in UNTYPED:
+                    yield file.says(
+                        item, f"{function.name}({item.arg}=) takes Any: name the form, see xphotfn/typing.py"
+                    )
+
+
+def test_few_parameters_are_untyped():
+    assert len(UNTYPED) <= 10
+
+
 RULES = (
+    any_problems,
     distributed_problems,
     private_name_problems,
     class_name_problems,
@@ -483,6 +534,9 @@ BAD = [
     ("measure/b.py", MODULE + "def f(hdus):\n    hdus.writeto('a.fits')\n", "measure writes files (writeto)"),
     ("plot/b.py", MODULE + "def f(a, b):\n    a.replace(b)\n", "plot writes files (replace)"),
     ("measure/b.py", '"""A module."""\n__all__ = ("lost",)\ndef lost():\n    pass\n', "lost is on no face"),
+    ("measure/a.py", GOOD["measure/a.py"].replace("peak()", "peak(at: Any)"), "peak(at=) takes Any"),
+    ("measure/a.py", GOOD["measure/a.py"].replace("peak()", "peak(*, at: Any | None)"), "peak(at=) takes Any"),
+    ("measure/a.py", GOOD["measure/a.py"].replace("peak()", "peak(at: 'Any | int')"), "peak(at=) takes Any"),
     ("measure/b.py", MODULE + "def f(x):\n    match x:\n        case int():\n            return 1\n"
      "        case _:\n            return 2\n", "f takes the rest in silence"),
 ]  # fmt: skip

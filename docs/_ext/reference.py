@@ -171,7 +171,7 @@ THEMES = (
     ),
 )
 MORE = Theme("more", "More names", "Names that belong to no page above.", ())
-MODULES = ("xphotfn.testing", "xphotfn.commands", "xphotfn.curried")
+MODULES = ("xphotfn.testing", "xphotfn.commands", "xphotfn.curried", "xphotfn.typing")
 ROOMS = ("xphotfn.science", "xphotfn.commands", "xphotfn.testing")
 
 

@@ -118,7 +118,7 @@ _WHERE = {
     "plot.report": "report",
 }
 _NAMES = {name: f"xphotfn.{module}" for module, names in _WHERE.items() for name in names.split()}
-_MODULES = ("commands", "curried", "testing")
+_MODULES = ("commands", "curried", "testing", "typing")
 
 __all__ = (*sorted(_NAMES), *_MODULES)
 

@@ -1,6 +1,6 @@
 """Public names for type checkers; the same list as in __init__.py, which a test compares."""
 
-from xphotfn import commands as commands, curried as curried, testing as testing
+from xphotfn import commands as commands, curried as curried, testing as testing, typing as typing
 from xphotfn.commands.command import Command as Command
 from xphotfn.commands.image_grid import ImageGrid as ImageGrid
 from xphotfn.engines.native.engine import native_engine as native_engine

@@ -10,6 +10,16 @@ from astropy.units import Quantity
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
+from xphotfn.typing import (
+    AngleLike,
+    ColumnDensityLike,
+    EnergyLike,
+    PositionLike,
+    PositionsLike,
+    QuantityLike,
+    RadiiLike,
+    UnitLike,
+)
 
 __all__ = ("angle_deg", "column_density_cm2", "dec_deg", "energy_ev", "is_sexagesimal", "is_sky", "position_deg",
            "positions_deg", "quantities", "quantity", "ra_deg", "rate_unit", "xmm_sky")  # fmt: skip
@@ -44,7 +54,7 @@ def rate_unit(exposure: u.UnitBase) -> u.UnitBase:
     return (u.ct if exposure == u.s else u.photon) / exposure
 
 
-def quantity(value: Any, what: str, example: str) -> Quantity:
+def quantity(value: QuantityLike, what: str, example: str) -> Quantity:
     """Return ``value`` as a Quantity that carries a unit, or raise with an example of what to write.
 
     Parameters
@@ -71,7 +81,7 @@ def quantity(value: Any, what: str, example: str) -> Quantity:
     return result
 
 
-def quantities(values: Any, what: str, example: str = "300*u.kpc or 30*u.arcsec") -> tuple[Quantity, ...]:
+def quantities(values: RadiiLike, what: str, example: str = "300*u.kpc or 30*u.arcsec") -> tuple[Quantity, ...]:
     """Return one Quantity, a Quantity of several values, or a sequence of them, as single quantities.
 
     Raises
@@ -94,7 +104,7 @@ def quantities(values: Any, what: str, example: str = "300*u.kpc or 30*u.arcsec"
     return tuple(quantity(value, what, example) for value in given)
 
 
-def energy_ev(value: Any, what: str = "an energy") -> int:
+def energy_ev(value: EnergyLike, what: str = "an energy") -> int:
     """Return an energy as integer eV, rounded to the nearest (never truncated).
 
     Raises
@@ -115,7 +125,7 @@ def energy_ev(value: Any, what: str = "an energy") -> int:
         raise UnitMismatch(f"{what} must be one finite energy such as 0.5*u.keV, got {value}") from error
 
 
-def column_density_cm2(value: Any, what: str = "nh") -> float:
+def column_density_cm2(value: ColumnDensityLike, what: str = "nh") -> float:
     """Return a column density in 1/cm2, of a Quantity, a text such as ``"3e20 / cm2"``, or what has it as ``value``.
 
     Raises
@@ -130,9 +140,8 @@ def column_density_cm2(value: Any, what: str = "nh") -> float:
     >>> column_density_cm2(0.03 * u.Unit("1e22 / cm2")), column_density_cm2("3e20 / cm2")
     (3e+20, 3e+20)
     """
-    if not isinstance(value, Quantity) and isinstance(getattr(value, "value", None), Quantity):
-        value = value.value
-    given = quantity(value, what, "3e20/u.cm**2")
+    inner = getattr(value, "value", None)
+    given = quantity(value if isinstance(value, Quantity | str) else inner or value, what, "3e20/u.cm**2")
     try:
         result = float(given.to_value(u.cm**-2))
     except (u.UnitConversionError, TypeError) as error:
@@ -147,7 +156,7 @@ def column_density_cm2(value: Any, what: str = "nh") -> float:
     return result
 
 
-def angle_deg(value: Any, what: str = "an angle") -> float:
+def angle_deg(value: AngleLike, what: str = "an angle") -> float:
     """Return an angle in degrees; a bare number is taken as degrees, a text without a unit is refused.
 
     Raises
@@ -169,7 +178,7 @@ def angle_deg(value: Any, what: str = "an angle") -> float:
         raise UnitMismatch(f"{what} must be one angle such as 149.59209*u.deg, got {value}") from error
 
 
-def is_sexagesimal(value: Any) -> bool:
+def is_sexagesimal(value: object) -> bool:
     """Return whether a value is a text of three numbers without a unit, such as ``09:58:22`` or ``-11 03 35``.
 
     Examples
@@ -183,7 +192,7 @@ def is_sexagesimal(value: Any) -> bool:
 _SEXAGESIMAL = re.compile(r"[+\-\u2212]?\d+(?P<between>:|\s+)\d+(?P=between)\d+(\.\d*)?")
 
 
-def ra_deg(value: Any, what: str = "RA", unit: Any = None) -> float:
+def ra_deg(value: AngleLike, what: str = "RA", unit: UnitLike | None = None) -> float:
     """Return a right ascension in degrees.
 
     Parameters
@@ -209,7 +218,7 @@ def ra_deg(value: Any, what: str = "RA", unit: Any = None) -> float:
     >>> ra_deg("149:36:00", unit=u.deg)
     149.6
     """
-    if unit is None and is_sexagesimal(value):
+    if unit is None and isinstance(value, str) and is_sexagesimal(value):
         if float(re.split(r"[:\s]", value.strip(), maxsplit=1)[0]) >= 24:
             raise UnitMismatch(
                 f"{what} with colons or blanks is in hours, below 24, got {value!r}: write degrees as 149d35m31s"
@@ -219,7 +228,7 @@ def ra_deg(value: Any, what: str = "RA", unit: Any = None) -> float:
     return _coordinate_deg(value, what, u.hourangle if hours else unit)
 
 
-def dec_deg(value: Any, what: str = "Dec", unit: Any = None) -> float:
+def dec_deg(value: AngleLike, what: str = "Dec", unit: UnitLike | None = None) -> float:
     """Return a declination in degrees; as :func:`ra_deg`, but ``-11:03:35`` is degrees, arc minutes and arc seconds.
 
     Examples
@@ -270,7 +279,7 @@ def _text_deg(text: str, what: str, unit: Any) -> float:
     )
 
 
-def position_deg(position: Any, what: str = "position") -> tuple[float, float]:
+def position_deg(position: PositionLike, what: str = "position") -> tuple[float, float]:
     """Return one sky position as (RA, Dec) in degrees, ICRS.
 
     Parameters
@@ -291,15 +300,15 @@ def position_deg(position: Any, what: str = "position") -> tuple[float, float]:
     >>> position_deg([10, -5] * u.deg), position_deg("06:00:00 -05:00:00"), position_deg("10, -5")
     ((10.0, -5.0), (90.0, -5.0), (10.0, -5.0))
     """
-    position = getattr(position, "position", position)
-    if hasattr(position, "icrs"):
-        position = (position.icrs.ra.to_value(u.deg), position.icrs.dec.to_value(u.deg))
-    elif isinstance(position, str):
-        position = _halves(position)
+    at: Any = getattr(position, "position", position)
+    if hasattr(at, "icrs"):
+        at = (at.icrs.ra.to_value(u.deg), at.icrs.dec.to_value(u.deg))
+    elif isinstance(at, str):
+        at = _halves(at)
     try:
-        ra, dec = position
+        ra, dec = at
     except (TypeError, ValueError) as error:
-        raise UnitMismatch(f"{what} must be a pair [ra, dec] in degrees, got {position!r}") from error
+        raise UnitMismatch(f"{what} must be a pair [ra, dec] in degrees, got {at!r}") from error
     return ra_deg(ra, f"RA of {what}"), dec_deg(dec, f"Dec of {what}")
 
 
@@ -312,7 +321,7 @@ def _halves(text: str) -> Any:
     return (" ".join(words[:half]), " ".join(words[half:])) if words and len(words) % 2 == 0 else text
 
 
-def positions_deg(positions: Any, what: str = "positions") -> NDArray[np.float64]:
+def positions_deg(positions: PositionsLike, what: str = "positions") -> NDArray[np.float64]:
     """Return one or several sky positions in degrees, ICRS, shape (2,) or (N, 2), RA first.
 
     Parameters
@@ -332,7 +341,7 @@ def positions_deg(positions: Any, what: str = "positions") -> NDArray[np.float64
     >>> positions_deg(["06:00:00 -05:00:00", "10.5 -5.5"]).tolist()
     [[90.0, -5.0], [10.5, -5.5]]
     """
-    item = getattr(positions, "position", positions)
+    item: Any = getattr(positions, "position", positions)
     if hasattr(item, "icrs"):
         given = np.stack([item.icrs.ra.to_value(u.deg), item.icrs.dec.to_value(u.deg)], axis=-1)
     elif isinstance(item, Quantity):
@@ -359,7 +368,7 @@ def _of_sequence(item: Any, what: str) -> NDArray[np.float64]:
         raise UnitMismatch(f"{what} are angles [ra, dec], got {item!r}; coord_conv gives degrees") from error
 
 
-def is_sky(value: Any) -> bool:
+def is_sky(value: object) -> bool:
     """Return whether a value says by itself that it is on the sky: texts, SkyCoords, peaks, or a sequence of them.
 
     Examples

@@ -1,9 +1,9 @@
 """The record of one SAS command: data that any engine can execute."""
 
 from functools import lru_cache
-from typing import final
+from typing import Any, final
 
-from attrs import field, frozen
+from attrs import Attribute, field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import safe_name, strings
@@ -14,9 +14,9 @@ __all__ = ("Command",)
 Parameters = tuple[tuple[str, str], ...]
 
 
-def _pairs(values: object) -> Parameters:
+def _pairs(values: Any) -> Parameters:
     items = values.items() if isinstance(values, dict) else values
-    return tuple(_pair(str(name), str(value)) for name, value in items)  # type: ignore[attr-defined]
+    return tuple(_pair(str(name), str(value)) for name, value in items)
 
 
 @lru_cache(maxsize=1024)
@@ -25,11 +25,11 @@ def _pair(name: str, value: str) -> tuple[str, str]:
     return name, value
 
 
-def _plain_names(record: object, attribute: object, value: tuple[str, ...]) -> None:
+def _plain_names(record: object, attribute: "Attribute[Any]", value: tuple[str, ...]) -> None:
     for name in value:
         safe_name(record, attribute, name)
     if len(set(value)) != len(value):
-        raise InvalidRecord(f"Command.{attribute.name} repeats a name: {value}")  # type: ignore[attr-defined]
+        raise InvalidRecord(f"Command.{attribute.name} repeats a name: {value}")
 
 
 @final

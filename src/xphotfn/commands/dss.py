@@ -17,6 +17,7 @@ from attrs import frozen
 
 from xphotfn.commands.selection import Exactly, Expression, Integer, Membership, Real, Unary, parse
 from xphotfn.errors import ExpressionError
+from xphotfn.typing import Header
 
 __all__ = (
     "MASK",
@@ -104,7 +105,7 @@ Component: TypeAlias = tuple[DssFilter, ...]
 Subspace: TypeAlias = tuple[Component, ...]
 
 
-def read_dss(header: Any, intervals_of: Callable[[str], Intervals | None]) -> Subspace:
+def read_dss(header: Header, intervals_of: Callable[[str], Intervals | None]) -> Subspace:
     """Return the subspace that a header holds; no components where it has none.
 
     Parameters
@@ -442,7 +443,7 @@ def place_columns(axis: str) -> tuple[str, ...]:
     return names if set(names) <= set(_PLACES) else ()
 
 
-def dss_names_places(header: Any) -> bool:
+def dss_names_places(header: Header) -> bool:
     """Whether the first component of the data subspace of a header has a filter on places.
 
     Examples

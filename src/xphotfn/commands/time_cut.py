@@ -7,13 +7,14 @@ from xphotfn.commands.dss import read_dss
 from xphotfn.commands.energies import read_selection
 from xphotfn.commands.selection import GtiFilter, columns, expand_macros, parts_of, to_text
 from xphotfn.errors import ExpressionError
+from xphotfn.typing import Header
 
 __all__ = ("time_ranges", "times_are_cut")
 
 _OWN = re.compile(r"STDGTI\d*", re.IGNORECASE)
 
 
-def times_are_cut(header: Any) -> bool:
+def times_are_cut(header: Header) -> bool:
     """Return whether a header's data subspace cuts TIME by more than the good time of each CCD (STDGTInn).
 
     A raw list of the pipeline names these tables alone; one that was filtered with ``gti()`` names new ones.
@@ -28,7 +29,7 @@ def times_are_cut(header: Any) -> bool:
     return any(f.axis == "TIME" and not _OWN.fullmatch(f.table) for f in filters)
 
 
-def time_ranges(header: Any) -> tuple[str, ...]:
+def time_ranges(header: Header) -> tuple[str, ...]:
     """Return the conditions on TIME that are no tables of good time: no ONTIME and no EXPOSURE of a header knows them.
 
     Examples

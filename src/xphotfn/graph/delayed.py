@@ -24,7 +24,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan, Step
 from xphotfn.records.outcome import Outcome
 from xphotfn.store.kernel import Work, finished, labelled_call, make, make_together
-from xphotfn.store.store import Store, digest_bytes, open_store
+from xphotfn.store.store import Store, StoreLike, digest_bytes, open_store
 
 __all__ = ("compute", "products_there", "to_delayed")
 
@@ -143,7 +143,7 @@ def _shared(step: Step) -> tuple[Any, ...]:
     return (task.name, *(i for i in step.inputs if i.name not in own))
 
 
-def to_delayed(plan: Plan, *, engine: Engine, store: Any) -> dict[str, Delayed]:
+def to_delayed(plan: Plan, *, engine: Engine, store: StoreLike) -> dict[str, Delayed]:
     """Return the plan as dask Delayed objects, one per step, to compose with other dask graphs.
 
     Parameters

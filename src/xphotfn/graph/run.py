@@ -21,7 +21,8 @@ from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.records.several import Several
 from xphotfn.store.codec import from_plain
 from xphotfn.store.run_record import RunRecord, read_run, run_files
-from xphotfn.store.store import Store, digest_bytes, open_store, there
+from xphotfn.store.store import Store, StoreLike, digest_bytes, open_store, there
+from xphotfn.typing import SchedulerLike
 
 __all__ = ("default_workers", "load_run", "retry_failed", "run", "runs")
 
@@ -33,9 +34,9 @@ def run(
     plan: Plan,
     *,
     engine: Engine,
-    store: Any,
+    store: StoreLike,
     workers: int | None = None,
-    scheduler: Any = "threads",
+    scheduler: SchedulerLike = "threads",
     progress: Progress = True,
     tries: int = 1,
     part: tuple[int, int] | None = None,
@@ -171,7 +172,7 @@ def retry_failed(
     *,
     engine: Engine,
     workers: int | None = None,
-    scheduler: Any = "threads",
+    scheduler: SchedulerLike = "threads",
     progress: Progress = True,
     tries: int = 1,
 ) -> Run:
@@ -227,7 +228,7 @@ def retry_failed(
     )
 
 
-def load_run(store: Any, *, plan: Plan | None = None) -> Run:
+def load_run(store: StoreLike, *, plan: Plan | None = None) -> Run:
     """Return the last run of a store.
 
     Parameters
@@ -265,7 +266,7 @@ def load_run(store: Any, *, plan: Plan | None = None) -> Run:
     return _read(path, folder)
 
 
-def runs(store: Any) -> tuple[Run, ...]:
+def runs(store: StoreLike) -> tuple[Run, ...]:
     """Return the runs that a store keeps, the last first: one for each plan and engine.
 
     Parameters

@@ -28,6 +28,7 @@ from xphotfn.science.distances import radius_deg
 from xphotfn.science.matching import overlapping, sort_regions
 from xphotfn.science.shapes import pixel_shapes
 from xphotfn.science.source_regions import source_regions
+from xphotfn.typing import AngleLike
 from xphotfn.units import angle_deg
 
 __all__ = ("RegionsLike", "bulk_field", "field_of_maps", "match_observations", "with_regions")
@@ -46,7 +47,7 @@ def match_observations(
     target_or_targets: Target,
     observations: Iterable[Observation],
     *,
-    within: Any = ...,
+    within: AngleLike = ...,
     region_image: str | ImageGrid | None = ...,
     regions: RegionsLike | None = ...,
 ) -> Field: ...
@@ -57,7 +58,7 @@ def match_observations(
     target_or_targets: Iterable[Target],
     observations: Iterable[Observation],
     *,
-    within: Any = ...,
+    within: AngleLike = ...,
     region_image: str | ImageGrid | None = ...,
     regions: RegionsLike | None = ...,
 ) -> tuple[Field, ...]: ...
@@ -67,7 +68,7 @@ def match_observations(
     target_or_targets: Target | Iterable[Target],
     observations: Iterable[Observation],
     *,
-    within: Any = 30 * u.arcmin,
+    within: AngleLike = 30 * u.arcmin,
     region_image: str | ImageGrid | None = None,
     regions: RegionsLike | None = None,
 ) -> Field | tuple[Field, ...]:

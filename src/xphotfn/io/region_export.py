@@ -17,6 +17,7 @@ from xphotfn.records.region import Region
 from xphotfn.science.coords import pix_to_deg
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.shapes import pixel_shapes
+from xphotfn.typing import RadiiLike
 from xphotfn.units import quantities
 
 __all__ = ("write_regions",)
@@ -35,7 +36,7 @@ class _Marked(NamedTuple):
 
 def write_regions(
     regions_or_field: Iterable[Region] | Field, path: str | Path, *, frame: str | None = None,
-    product: Product | None = None, circles: Any = (), overwrite: bool = False,
+    product: Product | None = None, circles: RadiiLike = (), overwrite: bool = False,
 ) -> Path:  # fmt: skip
     """Write regions, or all regions and radii of a field, as a DS9 file, whole or not at all.
 

@@ -10,6 +10,7 @@ from xphotfn.errors import InvalidRecord, UnitMismatch, XphotfnError
 from xphotfn.io.sky_columns import DEC_NAMES, RA_NAMES, cell_deg, unit_of
 from xphotfn.records.several import Several
 from xphotfn.records.target import OVERDENSITIES, Target
+from xphotfn.typing import TableLike
 from xphotfn.units import column_density_cm2, quantity
 
 __all__ = ("target_rows", "targets_from_table")
@@ -21,7 +22,7 @@ _SKY = ("ra", "dec")
 _HEADS = ("name", *_SKY)
 
 
-def targets_from_table(table: Any) -> tuple[Target, ...]:
+def targets_from_table(table: TableLike) -> tuple[Target, ...]:
     """Return one target per row.
 
     Parameters

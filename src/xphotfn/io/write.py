@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,10 +15,10 @@ from xphotfn.io.cards import ascii_text
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.file_kinds import kind_of_content, kind_of_name, refuse_other_kind
 from xphotfn.io.on_grid import on_grid
-from xphotfn.io.products import ExposureMap, Image, RateMap
+from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("HasPlanes", "check_free", "publish", "write_fits", "write_image")
+__all__ = ("GridLike", "HasPlanes", "check_free", "publish", "write_fits", "write_image")
 
 _OTHER_NAME = Remedy("give another name or overwrite=True", "give another name or --overwrite")
 Card = tuple[str, Any, str]
@@ -170,8 +170,16 @@ class HasPlanes(Protocol):
         """Header cards ``(keyword, value, comment)`` of each image."""
 
 
+GridLike: TypeAlias = Product | HasPlanes | PixelGrid
+"""What has a place on the sky, or the grid itself."""
+
+
 def write_fits(
-    result: RateMap | HasPlanes | NDArray[Any], path: str | Path, *, like: Any = None, overwrite: bool = False
+    result: RateMap | HasPlanes | NDArray[Any],
+    path: str | Path,
+    *,
+    like: GridLike | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write a rate map, a map of limits, a mosaic of events or an array as FITS, each image with its WCS and unit.
 

@@ -34,6 +34,8 @@ from xphotfn.science.king import EPIC_KING
 from xphotfn.science.light import LIGHTS, Light
 from xphotfn.science.significance import FOR_FEW_COUNTS
 from xphotfn.science.snr import DEFAULT_METHOD, Method
+from xphotfn.science.spreads import PsfLike
+from xphotfn.typing import PositionsLike, RadiiLike, TableLike, WeightsLike
 
 __all__ = ("ApertureFlag", "photometry")
 
@@ -52,16 +54,16 @@ class _Request(NamedTuple):
 
 def photometry(
     rate_map_or_maps: RateMap | Iterable[RateMap],
-    positions: Any,
-    radius: Any,
+    positions: PositionsLike | TableLike,
+    radius: RadiiLike,
     *,
     background: tuple[Any, Any] | None = None,
     field: Field | None = None,
-    neighbours: Any = None,
+    neighbours: RadiiLike | Iterable[Region] | None = None,
     overlap: Overlap = "centre",
-    psf: Any = None,
+    psf: PsfLike | None = None,
     light: Light | None = None,
-    background_weights: Any = None,
+    background_weights: WeightsLike | None = None,
     confidence: float = ONE_SIGMA,
     limit_confidence: float = 0.95,
     method: str | Method = DEFAULT_METHOD,

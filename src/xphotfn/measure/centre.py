@@ -1,14 +1,14 @@
 """Where a field is measured: at the position that was given, or at an X-ray peak that is near and sure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import astropy.units as u
 
 from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.io.products import RateMap
-from xphotfn.measure.aperture import aperture_of, default_region
+from xphotfn.measure.aperture import RegionLike, aperture_of, default_region
 from xphotfn.measure.masks import custom_mask
 from xphotfn.measure.peak import peak_within
 from xphotfn.records._fields import of_kind
@@ -18,6 +18,7 @@ from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import RING_FACTORS
 from xphotfn.science.snr import DEFAULT_METHOD, method_of, signal_to_noise
+from xphotfn.typing import RadiusLike
 
 __all__ = ("find_centre",)
 
@@ -33,8 +34,8 @@ def find_centre(
     maps: RateMap | Iterable[RateMap],
     field: Field,
     *,
-    region: Any = None,
-    search: Any = None,
+    region: RegionLike | Sequence[RegionLike] | None = None,
+    search: RadiusLike | None = None,
     peak: bool | None = None,
 ) -> Centre:
     """Return where a field is measured: at its own centre, or at an X-ray peak that is near and sure.

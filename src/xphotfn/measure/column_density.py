@@ -1,17 +1,16 @@
 """Column density of neutral hydrogen towards a place on the sky."""
 
-from typing import Any
-
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.hydrogen_map import SOURCE, has_map, hydrogen_around
 from xphotfn.records.column_density import ColumnDensity, nh_text
 from xphotfn.records.target import Target
+from xphotfn.typing import PositionLike
 from xphotfn.units import position_deg
 
 __all__ = ("column_density", "nh_row")
 
 
-def column_density(position: Any) -> ColumnDensity:
+def column_density(position: PositionLike) -> ColumnDensity:
     """Return the column density of neutral hydrogen of our Galaxy towards a place.
 
     Parameters

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.engines.native.detection import in_order, search_maps
 from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
@@ -18,6 +18,8 @@ from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_o
 from xphotfn.science.detection.search import Found, search
 from xphotfn.science.detection.sky import Sky
 from xphotfn.science.king import OUTER_ARCSEC
+from xphotfn.science.spreads import PsfLike
+from xphotfn.typing import RadiiLike
 from xphotfn.units import quantity
 
 __all__ = ("completeness",)
@@ -50,13 +52,13 @@ class _Trial(NamedTuple):
 def completeness(
     rate_maps: Iterable[RateMap],
     *,
-    fluxes: Any,
-    extents: Any = (0.0,) * u.arcsec,
+    fluxes: ArrayLike,
+    extents: RadiiLike = (0.0,) * u.arcsec,
     trials: int = 20,
     rng: np.random.Generator,
     ecf: Ecf | Iterable[Ecf] | None = None,
     threshold: float = 10.0,
-    psf: Any = "epic",
+    psf: PsfLike = "epic",
 ) -> Any:
     """Return which part of the sources that are put into real images is found: the selection function.
 

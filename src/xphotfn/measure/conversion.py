@@ -24,6 +24,7 @@ from xphotfn.records.spectrum import (
 )
 from xphotfn.science.interpolation import bilinear, require_on_nodes
 from xphotfn.science.response import counts_per_erg
+from xphotfn.typing import ColumnDensityLike
 
 __all__ = ("CALIBRATION", "ecf_from_response", "power_law_ecf")
 
@@ -47,7 +48,7 @@ def power_law_ecf(
     filter: str,  # noqa: A002 (the field's word)
     band: Band,
     gamma: float,
-    nh: Any,
+    nh: ColumnDensityLike,
     absorbed: bool,
     table: Literal["2xmm", "4xmm"] | None = None,
 ) -> Ecf:

@@ -11,6 +11,7 @@ from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.io.write import HasPlanes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import deg_to_pix, inside, pix_to_deg, pix_to_sky, sky_to_pix
+from xphotfn.typing import PositionsLike, UnitLike
 from xphotfn.units import is_sky, positions_deg, xmm_sky
 
 __all__ = ("coord_conv", "counts_at", "exposure_at", "pixels_of", "rate_at")
@@ -19,7 +20,9 @@ PAIRS = 4096  # of one step, so that what is made on the way stays in the proces
 _UNITS = {"deg": u.deg, "pix": u.pix, "xmm_sky": xmm_sky}
 
 
-def coord_conv(product: Product | HasPlanes, coords: Any, to: Any, *, rounded: bool = True) -> u.Quantity:
+def coord_conv(
+    product: Product | HasPlanes, coords: PositionsLike, to: UnitLike, *, rounded: bool = True
+) -> u.Quantity:
     """Convert positions between degrees, pixels and XMM sky coordinates.
 
     Parameters
@@ -124,7 +127,7 @@ def pixels_of(product: Product, positions: Any) -> tuple[NDArray[np.intp], NDArr
     return whole[..., 0], whole[..., 1]
 
 
-def rate_at(rate_map: RateMap, positions: Any) -> u.Quantity:
+def rate_at(rate_map: RateMap, positions: PositionsLike) -> u.Quantity:
     """Return the count rate of the pixel at each position.
 
     Parameters
@@ -154,7 +157,7 @@ def rate_at(rate_map: RateMap, positions: Any) -> u.Quantity:
     return u.Quantity(_rate_map(rate_map).data[y, x], rate_map.rate_unit)
 
 
-def exposure_at(product: RateMap | ExposureMap, positions: Any) -> u.Quantity:
+def exposure_at(product: RateMap | ExposureMap, positions: PositionsLike) -> u.Quantity:
     """Return the exposure (in the map's unit) of the pixel at each position; parameters and errors as :func:`rate_at`.
 
     Examples
@@ -170,7 +173,7 @@ def exposure_at(product: RateMap | ExposureMap, positions: Any) -> u.Quantity:
     return u.Quantity(exposure.data[y, x].astype(np.float64), exposure.unit)
 
 
-def counts_at(product: RateMap | Image, positions: Any) -> u.Quantity:
+def counts_at(product: RateMap | Image, positions: PositionsLike) -> u.Quantity:
     """Return the counts of the pixel at each position; parameters and errors as :func:`rate_at`.
 
     Examples

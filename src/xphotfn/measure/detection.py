@@ -19,6 +19,8 @@ from xphotfn.science.detection.maps import shape_at
 from xphotfn.science.detection.profiles import LARGEST_EXTENT, step_of
 from xphotfn.science.detection.search import BRIGHT, first_backgrounds, under_sources
 from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
+from xphotfn.science.spreads import PsfLike
+from xphotfn.typing import AngleLike
 from xphotfn.units import angle_deg
 
 __all__ = ("background_map", "detect_sources", "detection_map")
@@ -31,7 +33,7 @@ def detect_sources(
     *,
     threshold: float = 10.0,
     extent: bool = True,
-    psf: Any = "epic",
+    psf: PsfLike = "epic",
     within: Region | None = None,
 ) -> SourceList:
     """Find the sources of rate maps, jointly over cameras and observations.
@@ -106,8 +108,8 @@ def detect_sources(
 def detection_map(
     rate_maps: Iterable[RateMap],
     *,
-    scale: Any = 0 * u.arcsec,
-    psf: Any = "epic",
+    scale: AngleLike = 0 * u.arcsec,
+    psf: PsfLike = "epic",
     backgrounds: Sequence[NDArray[Any]] | None = None,
 ) -> Floats:
     """Return the significance of a source at each pixel, joint over maps.
@@ -165,8 +167,8 @@ def background_map(
     *,
     sources: SourceList | None = None,
     unvignetted: NDArray[Any] | None = None,
-    scale: Any = SLOW_ARCMIN * u.arcmin,
-    psf: Any = "epic",
+    scale: AngleLike = SLOW_ARCMIN * u.arcmin,
+    psf: PsfLike = "epic",
 ) -> Floats:
     """Return the background of a map, in counts.
 

@@ -1,7 +1,7 @@
 """Which energy conversion factor belongs to which row of a table: by camera, filter and band, or an error."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -16,7 +16,16 @@ from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter
 from xphotfn.records.instrument import camera_name, is_epic
 
-__all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "RowFactors", "band_texts", "ecfs_of", "factors_of_maps", "factors_of_rows")
+__all__ = (
+    "FLUX_COLUMNS",
+    "RATE_COLUMNS",
+    "EcfLike",
+    "RowFactors",
+    "band_texts",
+    "ecfs_of",
+    "factors_of_maps",
+    "factors_of_rows",
+)
 
 RATE_COLUMNS = ("rate", "rate_low", "rate_high", "upper_limit")
 FLUX_COLUMNS = ("flux", "flux_low", "flux_high", "flux_limit")
@@ -45,7 +54,11 @@ class RowFactors(NamedTuple):
         return said | {f"NOTE{number}": note for number, note in enumerate(self.notes, start=1)}
 
 
-def ecfs_of(given: Any) -> tuple[Ecf, ...]:
+EcfLike: TypeAlias = Ecf | Iterable[Ecf] | Mapping[str, Ecf | Iterable[Ecf]]
+"""One factor, several, or those of each camera."""
+
+
+def ecfs_of(given: EcfLike) -> tuple[Ecf, ...]:
     """Return one factor, several, or those of a mapping by camera, as a tuple.
 
     Raises
@@ -64,7 +77,8 @@ def ecfs_of(given: Any) -> tuple[Ecf, ...]:
             found += mine
     else:
         several = isinstance(given, Iterable) and not isinstance(given, str | u.Quantity)
-        found = [of_kind(item, Ecf, _MAKER) for item in (given if several else (given,))]
+        each: Any = given if several else (given,)
+        found = [of_kind(item, Ecf, _MAKER) for item in each]
     kinds = {ecf.kind for ecf in found}
     if len(kinds) > 1:
         raise InvalidRecord("absorbed and unabsorbed factors are mixed, whose fluxes differ: use one kind for all rows")

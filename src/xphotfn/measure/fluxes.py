@@ -1,6 +1,6 @@
 """Fluxes of the rates of a table, by energy conversion factors."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -8,16 +8,19 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
 from xphotfn.measure.aperture_table import RATE_OF
-from xphotfn.measure.factors import FLUX_COLUMNS, RATE_COLUMNS, factors_of_rows
+from xphotfn.measure.factors import FLUX_COLUMNS, RATE_COLUMNS, EcfLike, factors_of_rows
 from xphotfn.measure.joint_table import texts_of
 from xphotfn.records.ecf import FLUX_UNIT
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ("fluxes", "light_of_rates", "with_enclosed")
 
 Floats = NDArray[np.float64]
 
 
-def fluxes(table: Any, *, ecf: Any) -> Any:
+def fluxes(table: "Table", *, ecf: EcfLike) -> Any:
     """Add fluxes to a table of rates.
 
     Parameters

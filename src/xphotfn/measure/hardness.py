@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -26,6 +26,9 @@ from xphotfn.records.band import Band, band_of_text
 from xphotfn.science.hardness import hardness_ratio
 from xphotfn.science.intervals import ONE_SIGMA
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 __all__ = ("hardness_ratios",)
 
 Floats = NDArray[np.float64]
@@ -36,7 +39,7 @@ _NEEDED = (*KEYS, "band", "ra", "dec", "counts", "background_counts", "alpha", "
 
 
 def hardness_ratios(
-    table: Any,
+    table: "Table",
     *,
     bands: Iterable[tuple[Band, Band]] | None = None,
     confidence: float = ONE_SIGMA,

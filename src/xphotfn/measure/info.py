@@ -10,7 +10,7 @@ from xphotfn.graph.result import Run
 from xphotfn.measure.column_density import nh_row
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.significance import snr
-from xphotfn.measure.weights import function_of_maps
+from xphotfn.measure.weights import Weights, function_of_maps
 from xphotfn.records._fields import items
 from xphotfn.records._html import block, facts
 from xphotfn.records.field import Field
@@ -59,7 +59,7 @@ def info(
     *,
     run: Run | None = None,
     method: str | Method = DEFAULT_METHOD,
-    background_weights: Any = None,
+    background_weights: Weights | None = None,
 ) -> Info:
     """Return a summary of a field: target, observations, regions and signal-to-noise.
 

@@ -2,16 +2,17 @@
 
 import enum
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import astropy.units as u
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from xphotfn.errors import InvalidRecord, ProductMissing, ShapeMismatch
 from xphotfn.io.bars import progress_bar
 from xphotfn.measure.aperture_table import ApertureFlag, units_of
+from xphotfn.measure.factors import EcfLike
 from xphotfn.measure.fluxes import light_of_rates
 from xphotfn.measure.joint_response import FLUX_UNITS, as_fluxes, response_of
 from xphotfn.measure.joint_table import (
@@ -37,6 +38,9 @@ from xphotfn.science.joint_weights import equivalent_on_off
 from xphotfn.science.on_off import of_on_off
 from xphotfn.science.significance import log_p_to_sigma
 from xphotfn.science.snr import DEFAULT_METHOD, Method
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ("JointFlag", "joint_photometry")
 
@@ -95,10 +99,10 @@ class _Rules(NamedTuple):
 
 
 def joint_photometry(
-    table: Any,
+    table: "Table",
     *,
-    response: Any = None,
-    enclosed: Any = None,
+    response: EcfLike | Mapping[str, float] | None = None,
+    enclosed: ArrayLike | None = None,
     method: str | Method = DEFAULT_METHOD,
     confidence: float = ONE_SIGMA,
     limit_confidence: float = 0.95,

@@ -3,14 +3,14 @@
 import math
 from collections.abc import Iterable
 from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
-from xphotfn.measure.factors import FLUX_COLUMNS, band_texts, ecfs_of
+from xphotfn.measure.factors import FLUX_COLUMNS, EcfLike, band_texts, ecfs_of
 from xphotfn.measure.joint_table import texts_of
 from xphotfn.records._fields import of_kind
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
@@ -19,10 +19,15 @@ from xphotfn.records.target import Target
 from xphotfn.science.distances import luminosity_distance_cm
 from xphotfn.science.spectra import k_correction
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 __all__ = ("luminosity",)
 
 
-def luminosity(flux: Any, target: Target, *, kcorrection: Any, absorbed: bool | None = None) -> Any:
+def luminosity(
+    flux: "u.Quantity | Table", target: Target, *, kcorrection: float | EcfLike, absorbed: bool | None = None
+) -> Any:
     """Return luminosities, ``4 pi D_L^2 F k``.
 
     Parameters

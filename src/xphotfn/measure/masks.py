@@ -9,14 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.io.products import Product, remembered
-from xphotfn.measure.aperture import Aperture, aperture_of, centre_pixel, shape_of
+from xphotfn.io.products import ExposureMap, Product, RateMap, remembered
+from xphotfn.measure.aperture import Aperture, RegionLike, aperture_of, centre_pixel, shape_of
 from xphotfn.records.field import Field
 from xphotfn.science import masks as pixel_masks
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.masks import PixelShape, Window, discs, paint, painted, placed, read_only, window_of
 from xphotfn.science.rings import RING_FACTORS, background_ring
 from xphotfn.science.shapes import pixel_shapes, scaled
+from xphotfn.typing import PositionLike, RadiusLike
 
 __all__ = (
     "Regions",
@@ -76,7 +77,12 @@ def interloper_mask(product: Product, field: Field) -> Mask:
 
 
 def source_mask(
-    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] | None = None
+    product: Product,
+    field: Field,
+    region: RegionLike,
+    *,
+    centre: PositionLike | None = None,
+    background: tuple[float, float] | None = None,
 ) -> tuple[Mask, Mask]:
     """Return the source region and the background annulus around it.
 
@@ -197,7 +203,12 @@ def _span(slices: Sequence[slice]) -> slice:
 
 
 def mask(
-    product: Product, field: Field, region: Any, *, centre: Any = None, background: tuple[float, float] | None = None
+    product: Product,
+    field: Field,
+    region: RegionLike,
+    *,
+    centre: PositionLike | None = None,
+    background: tuple[float, float] | None = None,
 ) -> tuple[Mask, Mask]:
     """Return source and background masks with interlopers removed; everything else as :func:`source_mask`.
 
@@ -217,9 +228,9 @@ def custom_mask(
     product: Product,
     field: Field,
     *,
-    outer: Any,
-    inner: Any = 0 * u.arcsec,
-    centre: Any = None,
+    outer: RadiusLike,
+    inner: RadiusLike = 0 * u.arcsec,
+    centre: PositionLike | None = None,
     remove_interlopers: bool = True,
     overlap: str = "centre",
 ) -> Mask:
@@ -280,7 +291,7 @@ def _ring(at: tuple[float, float], radii: tuple[float, float], overlap: str) -> 
     return PixelShape(shape="annulus", x=x, y=y, size=(inner, outer))
 
 
-def sensor_mask(product: Any) -> Mask:
+def sensor_mask(product: RateMap | ExposureMap) -> Mask:
     """Return where the detector looked: exposure above 0.
 
     Parameters
@@ -303,7 +314,7 @@ def sensor_mask(product: Any) -> Mask:
     return _frozen(pixel_masks.sensor_mask(exposure.data))
 
 
-def edge_mask(product: Any) -> Mask:
+def edge_mask(product: RateMap | ExposureMap) -> Mask:
     """Return a mask that is False on the rim of the detector, its gaps and the image; else as :func:`sensor_mask`.
 
     Examples

@@ -18,6 +18,7 @@ from xphotfn.science import masks as pixel_masks, peaks as pixel_peaks
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.masks import PixelShape
+from xphotfn.typing import PositionsLike, RadiusLike
 
 __all__ = ("find_peak", "near_edge", "peak_within")
 
@@ -28,7 +29,7 @@ METHODS: dict[str, Callable[..., pixel_peaks.Pixel]] = {
 MAX_ITERATIONS = 20
 
 
-def find_peak(rate_map: RateMap, field: Field, *, method: str = "clustering", search: Any = None) -> Peak:
+def find_peak(rate_map: RateMap, field: Field, *, method: str = "clustering", search: RadiusLike | None = None) -> Peak:
     """Return the brightest position near the field's centre.
 
     Parameters
@@ -115,7 +116,7 @@ def _peak_of(
     return x + columns.start, y + rows.start
 
 
-def near_edge(rate_map: RateMap, position: Any) -> bool:
+def near_edge(rate_map: RateMap, position: PositionsLike) -> bool:
     """Return whether a position lies within two pixels of the edge of the field, of a gap or of the image.
 
     Parameters

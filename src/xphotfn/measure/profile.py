@@ -1,7 +1,7 @@
 """Radial profiles of a field: surface brightness, curve of growth, concentration."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -28,22 +28,30 @@ from xphotfn.science.profile import (
     flux_concentration,
     ring_brightness,
 )
+from xphotfn.typing import PositionLike, RadiusLike, WeightsLike
 from xphotfn.units import position_deg, quantity, rate_unit
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ("concentration", "curve_of_growth", "fit_beta_model", "surface_brightness_profile")
 
 Floats = NDArray[np.float64]
 
 
+RingBackground: TypeAlias = tuple[u.Quantity, u.Quantity] | u.Quantity | NDArray[Any] | Sequence[NDArray[Any]]
+"""The two radii of an annulus, or expected counts: an image for each map."""
+
+
 def surface_brightness_profile(
     rate_map_or_maps: RateMap | Iterable[RateMap],
     field: Field,
-    edges: Any,
+    edges: u.Quantity,
     *,
-    background: Any = None,
-    background_weights: Any = None,
+    background: RingBackground | None = None,
+    background_weights: WeightsLike | None = None,
     remove_interlopers: bool = True,
-    centre: Any = None,
+    centre: PositionLike | None = None,
 ) -> Any:
     """Return the surface brightness in rings.
 
@@ -135,12 +143,12 @@ def surface_brightness_profile(
 def curve_of_growth(
     rate_map_or_maps: RateMap | Iterable[RateMap],
     field: Field,
-    radii: Any,
+    radii: u.Quantity,
     *,
-    background: Any = None,
-    background_weights: Any = None,
+    background: RingBackground | None = None,
+    background_weights: WeightsLike | None = None,
     remove_interlopers: bool = True,
-    centre: Any = None,
+    centre: PositionLike | None = None,
 ) -> Any:
     """Return what lies within each of a set of radii.
 
@@ -201,7 +209,9 @@ def curve_of_growth(
     return table
 
 
-def concentration(profile: Any, *, inner: Any = 40 * u.kpc, outer: Any = 400 * u.kpc) -> Concentration:
+def concentration(
+    profile: "Table", *, inner: RadiusLike = 40 * u.kpc, outer: RadiusLike = 400 * u.kpc
+) -> Concentration:
     """Return the concentration of a profile: the part of its flux within ``outer`` that lies within ``inner``.
 
     Parameters
@@ -247,7 +257,7 @@ def concentration(profile: Any, *, inner: Any = 40 * u.kpc, outer: Any = 400 * u
     return flux_concentration(edges.value, *brightness, inner=near, outer=far)
 
 
-def fit_beta_model(profile: Any, *, constant: bool = False) -> BetaModelFit:
+def fit_beta_model(profile: "Table", *, constant: bool = False) -> BetaModelFit:
     """Fit the beta model to the counts of a profile by Poisson likelihood.
 
     Parameters

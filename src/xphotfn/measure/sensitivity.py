@@ -25,6 +25,8 @@ from xphotfn.science.limits import (
     upper_limit,
     upper_limit_on_off,
 )
+from xphotfn.science.spreads import PsfLike
+from xphotfn.typing import RadiusLike, WeightsLike
 from xphotfn.units import rate_unit
 
 __all__ = ("LimitMap", "sensitivity_map", "sky_coverage", "upper_limit_map")
@@ -200,12 +202,12 @@ def sensitivity_map(
     rate_map: RateMap,
     field: Field | None = None,
     *,
-    radius: Any,
+    radius: RadiusLike,
     false_alarm: float = 4e-6,
     power: float = 0.5,
     background: Background = (1.5, 3.0),
-    background_weights: Any = None,
-    psf: Any = "epic",
+    background_weights: WeightsLike | None = None,
+    psf: PsfLike = "epic",
     least_live: float = LEAST_LIVE,
 ) -> LimitMap:
     """Return the detection limit at each pixel: how bright a source there has to be to be found.
@@ -280,11 +282,11 @@ def upper_limit_map(
     rate_map: RateMap,
     field: Field | None = None,
     *,
-    radius: Any,
+    radius: RadiusLike,
     confidence: float = 0.95,
     background: Background = (1.5, 3.0),
-    background_weights: Any = None,
-    psf: Any = "epic",
+    background_weights: WeightsLike | None = None,
+    psf: PsfLike = "epic",
     least_live: float = LEAST_LIVE,
 ) -> LimitMap:
     """Return the upper limit of a source at each pixel, given the counts that are there.
@@ -335,7 +337,9 @@ def upper_limit_map(
     return _limit_map(rate_map, found, counts, kind="upper limit", probability=confidence)
 
 
-def sky_coverage(limits: LimitMap, rates: Any, *, by: Literal["limit", "probability"] = "limit") -> u.Quantity:
+def sky_coverage(
+    limits: LimitMap, rates: ArrayLike | u.Quantity, *, by: Literal["limit", "probability"] = "limit"
+) -> u.Quantity:
     """Return the area over which a map is deep enough for each of a set of rates: the area curve.
 
     Parameters

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap, window_data
-from xphotfn.measure.aperture import aperture_of
+from xphotfn.measure.aperture import RegionLike, aperture_of
 from xphotfn.measure.masks import Regions, interloper_mask, regions_of, whole_pixel_regions
 from xphotfn.measure.weights import weights_for, weights_image, weights_of_maps
 from xphotfn.records._fields import of_kind
@@ -18,6 +18,7 @@ from xphotfn.records.measurement import Measurement
 from xphotfn.science import masks as pixel_masks
 from xphotfn.science.rings import RING_FACTORS
 from xphotfn.science.snr import DEFAULT_METHOD, Method, method_of, signal_to_noise
+from xphotfn.typing import WeightsLike
 
 __all__ = ("snr", "snr_ranking")
 
@@ -25,11 +26,11 @@ __all__ = ("snr", "snr_ranking")
 def snr(
     rate_map: RateMap,
     field: Field,
-    region: Any,
+    region: RegionLike,
     *,
     method: str | Method = DEFAULT_METHOD,
     background: tuple[float, float] | None = None,
-    background_weights: Any = None,
+    background_weights: WeightsLike | None = None,
 ) -> Measurement:
     """Return the signal-to-noise of the target.
 
@@ -124,11 +125,11 @@ def _masked_pixels(rate_map: RateMap, regions: Regions, free: NDArray[np.bool_])
 def snr_ranking(
     maps: RateMap | Iterable[RateMap],
     field: Field,
-    region: Any,
+    region: RegionLike,
     *,
     method: str | Method = DEFAULT_METHOD,
     background: tuple[float, float] | None = None,
-    background_weights: Any = None,
+    background_weights: WeightsLike | None = None,
 ) -> Any:
     """Return the maps ranked by signal-to-noise, worst first.
 

@@ -1,6 +1,6 @@
 """The picture of a selection function."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
@@ -8,12 +8,16 @@ import numpy as np
 from xphotfn.errors import InvalidRecord
 from xphotfn.plot.view import need_matplotlib
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+    from matplotlib.axes import Axes
+
 __all__ = ("view_completeness",)
 
 _NEEDED = ("flux", "extent", "completeness", "low", "high")
 
 
-def view_completeness(table: Any, *, ax: Any = None) -> Any:
+def view_completeness(table: "Table", *, ax: "Axes | None" = None) -> Any:
     """Draw the part of sources that is found against their flux, a line for each extent.
 
     Parameters

@@ -6,13 +6,13 @@ import subprocess
 import tempfile
 import threading
 from pathlib import Path
-from typing import Any
 
 from xphotfn.errors import InvalidRecord, XphotfnError
 from xphotfn.io.products import Product, RateMap
 from xphotfn.io.region_export import write_regions
 from xphotfn.io.write import write_fits
 from xphotfn.records.field import Field
+from xphotfn.typing import RadiiLike
 from xphotfn.units import quantities
 
 __all__ = ("Ds9Missing", "ds9_command", "open_in_ds9")
@@ -25,7 +25,7 @@ class Ds9Missing(XphotfnError, LookupError):
 
 
 def ds9_command(
-    product: Product, *, field: Field | None = None, circles: Any = (), folder: str | Path | None = None
+    product: Product, *, field: Field | None = None, circles: RadiiLike = (), folder: str | Path | None = None
 ) -> tuple[str, ...]:
     """Return the command line that shows a product in DS9, and write the files that it needs.
 
@@ -81,7 +81,7 @@ def ds9_command(
 
 
 def open_in_ds9(
-    product: Product, *, field: Field | None = None, circles: Any = (), folder: str | Path | None = None
+    product: Product, *, field: Field | None = None, circles: RadiiLike = (), folder: str | Path | None = None
 ) -> tuple[str, ...]:
     """Show a product in DS9, with the regions of a field; DS9 is started and not waited for.
 

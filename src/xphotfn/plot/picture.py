@@ -1,6 +1,7 @@
 """One picture: what is drawn of a product, found out before any figure is made, and the drawing of it."""
 
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, Union
 
 import astropy.units as u
 import numpy as np
@@ -16,6 +17,12 @@ from xphotfn.measure.smoothing import smoothed
 from xphotfn.plot.overlays import Overlay, draw_overlay, overlay
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.region import Region
+from xphotfn.records.source import SourceList
+from xphotfn.typing import AngleLike, PositionsLike, RadiiLike
+
+if TYPE_CHECKING:
+    from astropy.visualization import BaseStretch
 
 __all__ = ("COLOUR_MAP", "Look", "Picture", "Shown", "draw", "new_axes", "picture", "sky_wcs")
 
@@ -28,17 +35,27 @@ _PANEL_POINTS, _TITLE, _SMALL = 8.0, 1.125, 0.833
 _FAINTEST_PERCENT, _FAINTEST_SMOOTHED_PERCENT = 1.0, 50.0
 
 
+Pictured: TypeAlias = Product | HasPlanes | NDArray[Any] | Sequence[Product | HasPlanes]
+"""What :func:`~xphotfn.plot.view.view` draws: a product, several, or an array."""
+MasksLike: TypeAlias = NDArray[np.bool_] | Sequence[NDArray[np.bool_] | None]
+"""A mask for all panels, or one for each."""
+SourcesLike: TypeAlias = SourceList | Mapping[str, SourceList] | Sequence[Region]
+"""Sources or regions to draw; lists of sources by ObsID."""
+StretchLike: TypeAlias = Union["BaseStretch", str]
+"""A stretch of astropy.visualization, or the name of one."""
+
+
 class Look(NamedTuple):
     """How a product is to be shown; the fields are the options of :func:`~xphotfn.plot.view.view`."""
 
-    cross_hair: Any = None
-    mask: Any = None
+    cross_hair: PositionsLike | None = None
+    mask: MasksLike | None = None
     field: Field | None = None
-    circles: Any = ()
-    smooth: Any = None
-    stretch: Any = "log"
+    circles: RadiiLike = ()
+    smooth: AngleLike | None = None
+    stretch: StretchLike = "log"
     zoom_in: bool = False
-    sources: Any = None
+    sources: SourcesLike | None = None
 
 
 Shown = Product | HasPlanes

@@ -22,8 +22,8 @@ from xphotfn.graph.run import default_workers
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.products import RateMap
 from xphotfn.io.table_files import spreadsheet_cell
-from xphotfn.measure.aperture import region_of
-from xphotfn.measure.weights import function_of_maps
+from xphotfn.measure.aperture import RegionLike, region_of
+from xphotfn.measure.weights import Weights, function_of_maps
 from xphotfn.plot.report_data import Asked, target_report
 from xphotfn.plot.report_folder import published_folder, slugs
 from xphotfn.plot.report_index import MOST_ROWS, index_pages
@@ -49,12 +49,12 @@ def report(
     output: str | Path,
     *,
     fields: Field | Iterable[Field] | None = None,
-    region: Any = None,
+    region: RegionLike | None = None,
     method: str | Method = "mid-p",
     title: str | None = None,
     progress: bool = True,
     peak: bool | None = False,
-    background_weights: Any = None,
+    background_weights: Weights | None = None,
 ) -> Path:
     """Write the report of a run, or of maps of any telescope, of one target or a sample, as a folder of static pages.
 

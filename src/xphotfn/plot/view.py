@@ -4,14 +4,29 @@ import re
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord, XphotfnError
 from xphotfn.io.on_grid import on_grid
-from xphotfn.io.write import publish
+from xphotfn.io.write import GridLike, publish
 from xphotfn.plot.panels import draw_panels, panel_pictures, panels_figsize
-from xphotfn.plot.picture import Look, Picture, draw, new_axes, picture, sky_wcs
+from xphotfn.plot.picture import (
+    Look,
+    MasksLike,
+    Picture,
+    Pictured,
+    SourcesLike,
+    StretchLike,
+    draw,
+    new_axes,
+    picture,
+    sky_wcs,
+)
 from xphotfn.records.field import Field
+from xphotfn.typing import AngleLike, PositionsLike, RadiiLike
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 __all__ = ("MatplotlibMissing", "figure_for", "need_matplotlib", "save_figure", "save_view", "sky_wcs", "view")
 
@@ -25,9 +40,10 @@ class MatplotlibMissing(XphotfnError, ImportError):
 
 
 def view(
-    product: Any, *, like: Any = None, cross_hair: Any = None, mask: Any = None, field: Field | None = None,
-    circles: Any = (), smooth: Any = None, stretch: Any = "log", zoom_in: bool = False,
-    figsize: tuple[float, float] | None = None, ax: Any = None, sources: Any = None,
+    product: Pictured, *, like: GridLike | None = None, cross_hair: PositionsLike | None = None,
+    mask: MasksLike | None = None, field: Field | None = None, circles: RadiiLike = (),
+    smooth: AngleLike | None = None, stretch: StretchLike = "log", zoom_in: bool = False,
+    figsize: tuple[float, float] | None = None, ax: "Axes | None" = None, sources: SourcesLike | None = None,
 ) -> Any:  # fmt: skip
     r"""Draw a product on the sky, or several side by side.
 
@@ -119,12 +135,12 @@ def view(
     """
     need_matplotlib()
     look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in, sources)
-    product = product if like is None else on_grid(product, like)
-    several = _several(product)
+    shown: Any = product if like is None else on_grid(product, like)
+    several = _several(shown)
     if ax is not None and (figsize is not None or several):
         what = "several products" if several else "figsize="
         raise InvalidRecord(f"{what} and ax= do not go together: those axes have their figure already")
-    pictures = panel_pictures(product, look) if several else (picture(product, look),)
+    pictures = panel_pictures(shown, look) if several else (picture(shown, look),)
     if ax is not None:
         draw(ax, pictures[0])
         return ax
@@ -134,9 +150,11 @@ def view(
 
 
 def save_view(
-    product: Any, path: str | Path, *, like: Any = None, cross_hair: Any = None, mask: Any = None,
-    field: Field | None = None, circles: Any = (), smooth: Any = None, stretch: Any = "log", zoom_in: bool = False,
-    figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = False, sources: Any = None,
+    product: Pictured, path: str | Path, *, like: GridLike | None = None, cross_hair: PositionsLike | None = None,
+    mask: MasksLike | None = None, field: Field | None = None, circles: RadiiLike = (),
+    smooth: AngleLike | None = None, stretch: StretchLike = "log", zoom_in: bool = False,
+    figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = False,
+    sources: SourcesLike | None = None,
 ) -> Path:  # fmt: skip
     """Draw a product, or several side by side, into a file.
 
@@ -176,9 +194,9 @@ def save_view(
     """
     figure_class = figure_for(path)
     look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in, sources)
-    product = product if like is None else on_grid(product, like)
-    several = _several(product)
-    pictures = panel_pictures(product, look) if several else (picture(product, look),)
+    shown: Any = product if like is None else on_grid(product, like)
+    several = _several(shown)
+    pictures = panel_pictures(shown, look) if several else (picture(shown, look),)
     figure = figure_class(figsize=figsize or _figsize(pictures), layout="compressed")
     _fill(figure, pictures, several=several)
     return save_figure(figure, path, dpi=dpi, overwrite=overwrite)

@@ -6,6 +6,8 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Any
 
+from attrs import Attribute
+
 from xphotfn.errors import InvalidRecord
 
 __all__ = (
@@ -31,7 +33,7 @@ _NO_TEXT = ("Cc", "Cs", "Zl", "Zp")  # Unicode's control characters, halves of c
 _SAFE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+\-]*")
 
 
-def of_kind(value: Any, kind: type, remedy: str) -> Any:
+def of_kind(value: object, kind: type, remedy: str) -> Any:
     """Return a record as it is; anything else is refused with the call that makes such a record."""
     if not isinstance(value, kind):
         shown = repr(value) if isinstance(value, str | int | float) else type(value).__name__
@@ -74,31 +76,31 @@ def strings(values: Iterable[Any]) -> tuple[str, ...]:
     return given if all(type(v) is str for v in given) else tuple(map(str, given))
 
 
-def finite(record: object, attribute: Any, value: float) -> None:
+def finite(record: object, attribute: "Attribute[Any]", value: float) -> None:
     """Refuse NaN and infinity."""
     if not math.isfinite(value):
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be finite, got {value!r}")
 
 
-def positive(record: object, attribute: Any, value: float) -> None:
+def positive(record: object, attribute: "Attribute[Any]", value: float) -> None:
     """Refuse what is not a finite number above zero."""
     if not (math.isfinite(value) and value > 0):
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be above 0, got {value!r}")
 
 
-def not_negative(record: object, attribute: Any, value: Any) -> None:
+def not_negative(record: object, attribute: "Attribute[Any]", value: Any) -> None:
     """Refuse a number below zero, and NaN."""
     if not value >= 0:
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must not be negative, got {value!r}")
 
 
-def non_empty(record: object, attribute: Any, value: str) -> None:
+def non_empty(record: object, attribute: "Attribute[Any]", value: str) -> None:
     """Refuse an empty or blank string."""
     if not value.strip():
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must not be empty")
 
 
-def one_line(record: object, attribute: Any, value: str) -> None:
+def one_line(record: object, attribute: "Attribute[Any]", value: str) -> None:
     """Refuse a name that is no line of text: empty, longer than 200 characters, with control characters in it."""
     non_empty(record, attribute, value)
     if len(value) > _MOST_LETTERS or any(unicodedata.category(letter) in _NO_TEXT for letter in value):
@@ -125,7 +127,7 @@ def is_safe_name(value: str) -> bool:
     return _SAFE.fullmatch(value) is not None and ".." not in value
 
 
-def safe_name(record: object, attribute: Any, value: str) -> None:
+def safe_name(record: object, attribute: "Attribute[Any]", value: str) -> None:
     """Refuse a file name that is not a plain relative name: it will become part of a path."""
     if not is_safe_name(value):
         raise InvalidRecord(
@@ -134,7 +136,7 @@ def safe_name(record: object, attribute: Any, value: str) -> None:
         )
 
 
-def valid_obs_id(record: object, attribute: Any, value: str) -> None:
+def valid_obs_id(record: object, attribute: "Attribute[Any]", value: str) -> None:
     """Refuse an ObsID that is not ten digits."""
     if not re.fullmatch(r"[0-9]{10}", value):
         raise InvalidRecord(

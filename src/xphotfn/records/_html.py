@@ -19,7 +19,7 @@ class Html(str):
     __slots__ = ()
 
 
-def escape(value: Any) -> Html:
+def escape(value: object) -> Html:
     """Return any value as HTML text."""
     if isinstance(value, Html):
         return value
@@ -44,7 +44,7 @@ def file_name(path: str) -> Html:
     return Html(f'<span title="{escape(path)}">{escape(path.rpartition("/")[2])}</span>')
 
 
-def block(title: Any, *parts: Html) -> str:
+def block(title: object, *parts: Html) -> str:
     """Return a title with parts below it: the whole of a record."""
     head = f'<div style="font-weight:600;margin-bottom:0.3em">{escape(title)}</div>'
     style = "color:inherit;line-height:1.35;margin:0.2em 0;max-width:100%;overflow-x:auto"
@@ -71,7 +71,7 @@ def facts(pairs: Iterable[tuple[Any, Any]]) -> Html:
     )
 
 
-def details(summary: Any, body: Html, *, opened: bool = False) -> Html:
+def details(summary: object, body: Html, *, opened: bool = False) -> Html:
     """Return a part that folds away."""
     top = f'<summary style="cursor:pointer">{escape(summary)}</summary>'
     return Html(f'<details{" open" if opened else ""} style="margin:0.2em 0">{top}{body}</details>')

@@ -1,6 +1,6 @@
 """Energy band."""
 
-from typing import Any, final
+from typing import final
 
 import astropy.units as u
 from attrs import field, frozen
@@ -8,6 +8,7 @@ from attrs import field, frozen
 from xphotfn.errors import InvalidRecord, XphotfnError
 from xphotfn.records._fields import whole
 from xphotfn.records._html import block, facts
+from xphotfn.typing import EnergyLike
 from xphotfn.units import energy_ev
 
 __all__ = ("NOT_NAMED", "Band", "band_of_text", "energy_band")
@@ -72,7 +73,7 @@ NOT_NAMED = Band(lo_ev=0, hi_ev=_NEVER_EV)
 """Stands for the band of a file that names none, which can be looked at and not measured."""
 
 
-def energy_band(lo: Any, hi: Any) -> Band:
+def energy_band(lo: EnergyLike, hi: EnergyLike) -> Band:
     """Return the band between two energies, rounded to whole eV.
 
     Parameters

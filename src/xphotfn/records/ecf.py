@@ -30,7 +30,7 @@ _FILTERS = {
 }  # fmt: skip
 
 
-def blocking_filter(name: Any) -> str:
+def blocking_filter(name: object) -> str:
     """Return how a blocking filter is called here; both thin ones are Thin, and another telescope's keeps its name.
 
     Examples
@@ -94,7 +94,7 @@ def _spectrum(value: Any) -> Spectrum:
     return value
 
 
-def said_absorbed(value: Any) -> bool:
+def said_absorbed(value: object) -> bool:
     """Return whether a flux is the absorbed one; anything but True or False is refused."""
     if not isinstance(value, bool | np.bool_):
         raise InvalidRecord(

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from typing import Any, final
+from typing import final
 
 import astropy.units as u
 from attrs import evolve, field, frozen
@@ -15,6 +15,7 @@ from xphotfn.records.left_out import FieldNote
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
 from xphotfn.records.target import Target, target_facts
+from xphotfn.typing import PositionLike
 from xphotfn.units import position_deg
 
 __all__ = ("Field", "FieldObservation", "with_centre")
@@ -226,7 +227,7 @@ def _member_row(member: FieldObservation) -> tuple[str, ...]:
     )
 
 
-def with_centre(field: Field, position: Any) -> Field:
+def with_centre(field: Field, position: PositionLike) -> Field:
     """Return a field whose masks and signal-to-noise are centred on ``position`` from now on.
 
     Parameters

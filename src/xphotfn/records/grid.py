@@ -2,9 +2,9 @@
 
 import math
 from types import MappingProxyType
-from typing import final
+from typing import Any, final
 
-from attrs import converters, field, frozen, validators
+from attrs import Attribute, converters, field, frozen, validators
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import finite, one_of, positive, whole
@@ -31,18 +31,18 @@ _CARDS = MappingProxyType(
 _maybe_float = converters.optional(float)
 
 
-def _count(_record: object, attribute: object, value: int) -> None:
+def _count(_record: object, attribute: "Attribute[Any]", value: int) -> None:
     if value < 1:
-        raise InvalidRecord(f"PixelGrid.{attribute.name} must be at least 1, got {value}")  # type: ignore[attr-defined]
+        raise InvalidRecord(f"PixelGrid.{attribute.name} must be at least 1, got {value}")
 
 
-def _non_zero(record: object, attribute: object, value: float) -> None:
+def _non_zero(record: object, attribute: "Attribute[Any]", value: float) -> None:
     finite(record, attribute, value)
     if value == 0:
-        raise InvalidRecord(f"PixelGrid.{attribute.name} must not be 0")  # type: ignore[attr-defined]
+        raise InvalidRecord(f"PixelGrid.{attribute.name} must not be 0")
 
 
-def _dec(record: object, attribute: object, value: float) -> None:
+def _dec(record: object, attribute: "Attribute[Any]", value: float) -> None:
     finite(record, attribute, value)
     if abs(value) > 90:
         raise InvalidRecord(f"PixelGrid.dec_deg must lie within +-90 deg, got {value}")

@@ -6,10 +6,12 @@ from typing import Any, final
 
 import astropy.units as u
 from attrs import field, frozen
+from numpy.typing import ArrayLike
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records._fields import finite, non_empty, not_negative, positive
 from xphotfn.records._html import record_html
+from xphotfn.typing import ColumnDensityLike, EnergyLike
 from xphotfn.units import column_density_cm2, quantity
 
 __all__ = (
@@ -144,7 +146,7 @@ class SpectrumTable:
 Spectrum = PowerLaw | Bremsstrahlung | SpectrumTable
 
 
-def absorbed_power_law(*, gamma: float, nh: Any) -> PowerLaw:
+def absorbed_power_law(*, gamma: float, nh: ColumnDensityLike) -> PowerLaw:
     """Return a power law behind neutral gas.
 
     Parameters
@@ -173,7 +175,7 @@ def absorbed_power_law(*, gamma: float, nh: Any) -> PowerLaw:
     return PowerLaw(gamma=_number(gamma, "gamma"), nh_cm2=column_density_cm2(nh))
 
 
-def absorbed_bremsstrahlung(*, kt: Any, nh: Any, redshift: float = 0.0) -> Bremsstrahlung:
+def absorbed_bremsstrahlung(*, kt: EnergyLike, nh: ColumnDensityLike, redshift: float = 0.0) -> Bremsstrahlung:
     """Return thermal bremsstrahlung behind neutral gas.
 
     Parameters
@@ -211,7 +213,9 @@ def absorbed_bremsstrahlung(*, kt: Any, nh: Any, redshift: float = 0.0) -> Brems
     return Bremsstrahlung(kt_kev=kt_kev, nh_cm2=column_density_cm2(nh), redshift=_number(redshift, "redshift"))
 
 
-def spectrum_table(lo: Any, hi: Any, photons: Any, *, unabsorbed: Any = None, name: str = "table") -> SpectrumTable:
+def spectrum_table(
+    lo: ArrayLike, hi: ArrayLike, photons: ArrayLike, *, unabsorbed: ArrayLike | None = None, name: str = "table"
+) -> SpectrumTable:
     """Return a spectrum in bins, as XSPEC, sherpa or soxs compute it.
 
     Parameters

@@ -11,6 +11,7 @@ from attrs.converters import optional
 from xphotfn.errors import InvalidRecord, Remedy, UnitMismatch
 from xphotfn.records._fields import non_empty, one_line, one_of, pairs
 from xphotfn.records._html import Html, block, facts, record_html
+from xphotfn.typing import AngleLike, ColumnDensityLike, CosmologyLike, ExtraLike, PositionLike, RadiusLike
 from xphotfn.units import column_density_cm2, dec_deg, position_deg, quantity, ra_deg
 
 __all__ = (
@@ -50,7 +51,7 @@ class CosmologyParameters:
         return record_html(self)
 
 
-def cosmology_of(value: Any) -> "str | CosmologyParameters":
+def cosmology_of(value: CosmologyLike) -> "str | CosmologyParameters":
     """Return a cosmology given by astropy name or as a FLRW instance in a form that can be hashed."""
     if isinstance(value, (str, CosmologyParameters)):
         return value
@@ -278,16 +279,16 @@ def _place(name: str, ra: Any, dec: Any) -> tuple[Any, Any]:
 
 def galaxy_cluster(
     name: str,
-    ra: Any,
-    dec: Any = None,
+    ra: AngleLike | PositionLike,
+    dec: AngleLike | None = None,
     *,
     redshift: float,
-    r200: Any = None,
-    r500: Any = None,
-    r2500: Any = None,
-    cosmology: Any = "Planck15",
-    nh: Any = None,
-    extra: Any = (),
+    r200: RadiusLike | None = None,
+    r500: RadiusLike | None = None,
+    r2500: RadiusLike | None = None,
+    cosmology: CosmologyLike = "Planck15",
+    nh: ColumnDensityLike | None = None,
+    extra: ExtraLike = (),
 ) -> Target:
     """Return a galaxy cluster.
 
@@ -345,8 +346,9 @@ def galaxy_cluster(
 
 
 def extended_source(
-    name: str, ra: Any, dec: Any = None, *, radius: Any, redshift: float | None = None, nh: Any = None, extra: Any = ()
-) -> Target:
+    name: str, ra: AngleLike | PositionLike, dec: AngleLike | None = None, *, radius: RadiusLike,
+    redshift: float | None = None, nh: ColumnDensityLike | None = None, extra: ExtraLike = (),
+) -> Target:  # fmt: skip
     """Return an extended source with one radius (an angle, or a length where there is a redshift).
 
     The position and ``nh`` are as in :func:`galaxy_cluster`.
@@ -370,7 +372,10 @@ def extended_source(
     )
 
 
-def point_source(name: str, ra: Any, dec: Any = None, *, radius: Any, nh: Any = None, extra: Any = ()) -> Target:
+def point_source(
+    name: str, ra: AngleLike | PositionLike, dec: AngleLike | None = None, *, radius: RadiusLike,
+    nh: ColumnDensityLike | None = None, extra: ExtraLike = (),
+) -> Target:  # fmt: skip
     """Return a point source with the radius of the aperture to use for it.
 
     The position and ``nh`` are as in :func:`galaxy_cluster`.

@@ -9,6 +9,7 @@ import astropy.units as u
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records.target import CosmologyParameters, Target
 from xphotfn.science.flat_cosmology import NAMED, FlatLambdaCDM, comoving_distance_kpc
+from xphotfn.typing import RadiusLike
 from xphotfn.units import quantity
 
 __all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "luminosity_distance_cm", "radius_deg", "radius_of")
@@ -16,7 +17,7 @@ __all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "luminosity_distance_c
 _WHOLE_SKY = 180.0
 
 
-def radius_deg(radius: Any, target: Target | None) -> float:
+def radius_deg(radius: RadiusLike, target: Target | None) -> float:
     """Return a radius in degrees; a length needs a target with a redshift.
 
     Parameters

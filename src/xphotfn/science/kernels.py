@@ -31,7 +31,7 @@ def disc_kernel(radius: float) -> NDArray[np.bool_]:
     return np.asarray(steps + steps[:, None] < radius**2)
 
 
-def ring_kernel(radius: float, inner: Any, outer: Any) -> NDArray[np.bool_]:
+def ring_kernel(radius: float, inner: float, outer: float) -> NDArray[np.bool_]:
     """Return the pixels between two circles, whose radii are ``inner`` and ``outer`` times ``radius``.
 
     Raises

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
+from astropy.units import Quantity
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records._fields import of_kind
@@ -28,7 +29,7 @@ Radius = Callable[[DetectedSource], float]
 
 
 def source_regions(
-    sources: SourceList, *, cut: Any = "surface-brightness", level: float | None = None
+    sources: SourceList, *, cut: str | Quantity = "surface-brightness", level: float | None = None
 ) -> tuple[Region, ...]:
     """Return the regions of a list of sources, in the colours that XGA and :func:`match_observations` read.
 

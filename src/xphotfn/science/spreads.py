@@ -1,16 +1,22 @@
 """Which point spread function is meant, and the energy at which that of a band is taken."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.band import Band
 from xphotfn.records.instrument import is_epic
+from xphotfn.science.detection.maps import EllipticalSpread
+from xphotfn.science.encircled_energy import PointSpread
 from xphotfn.science.king import EPIC_KING
 
-__all__ = ("band_energy_ev", "chosen_spread")
+__all__ = ("PsfLike", "band_energy_ev", "chosen_spread")
+
+
+PsfLike: TypeAlias = str | PointSpread | EllipticalSpread | Mapping[str, str | PointSpread | EllipticalSpread]
+"""``"epic"``, a point spread function of one's own, or one for each camera."""
 
 
 def band_energy_ev(band: Band) -> float:
@@ -27,7 +33,7 @@ def band_energy_ev(band: Band) -> float:
     return float(np.sqrt(max(band.lo_ev, 100) * max(band.hi_ev, 100)))
 
 
-def chosen_spread(psf: Any, instrument: str, name: str) -> Any:
+def chosen_spread(psf: PsfLike, instrument: str, name: str) -> Any:
     """Return the point spread function that ``psf`` (``"epic"``, one's own, or a dict by camera) means for a camera.
 
     Raises
@@ -49,5 +55,6 @@ def chosen_spread(psf: Any, instrument: str, name: str) -> Any:
             )
         return EPIC_KING[instrument]
     if chosen is None:
-        raise InvalidRecord(f"psf has no entry for {instrument}: it has {', '.join(map(str, psf)) or 'none at all'}")
+        known = ", ".join(psf) if isinstance(psf, Mapping) else ""
+        raise InvalidRecord(f"psf has no entry for {instrument}: it has {known or 'none at all'}")
     return chosen

@@ -11,7 +11,8 @@ from xphotfn.commands.shell import comment, link_line, shell_line
 from xphotfn.errors import InvalidFile, ProductMissing
 from xphotfn.records._fields import items, pairs
 from xphotfn.records._html import record_html
-from xphotfn.store.store import Store, digest_file, open_store, there
+from xphotfn.store.store import Store, StoreLike, digest_file, open_store, there
+from xphotfn.typing import HasPath
 
 __all__ = ("Explanation", "InputState", "existing_store", "explain", "read_manifest")
 
@@ -110,7 +111,7 @@ class Explanation:
         return "\n".join(lines)
 
 
-def explain(product: Any, *, store: Any = None) -> Explanation:
+def explain(product: str | Path | HasPath, *, store: StoreLike | None = None) -> Explanation:
     """Return how a product was made.
 
     Parameters
@@ -145,7 +146,7 @@ def explain(product: Any, *, store: Any = None) -> Explanation:
         raise InvalidFile(str(folder / "manifest.json"), f"is damaged ({error!r}): run verify(store)") from error
 
 
-def existing_store(store: Any) -> Store:
+def existing_store(store: StoreLike) -> Store:
     """Return the store at a path, which must be one already.
 
     Raises

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, final
+from typing import final
 
 from attrs import field, frozen
 
@@ -15,7 +15,7 @@ from xphotfn.records._html import record_html
 from xphotfn.store.explanation import Explanation, InputState, existing_store, explain, read_manifest
 from xphotfn.store.host import owner_of
 from xphotfn.store.run_record import read_run, run_files
-from xphotfn.store.store import Store, digest_file
+from xphotfn.store.store import Store, StoreLike, digest_file
 
 __all__ = ("Damage", "Explanation", "InputState", "Pruned", "Verified", "explain", "prune", "verify")
 
@@ -120,7 +120,7 @@ class Pruned:
         return f"{did} {what} of {self.size / 2**20:.1f} MiB from {self.store}; {self.kept} products stay"
 
 
-def verify(store: Any, *, remove: bool = False) -> Verified:
+def verify(store: StoreLike, *, remove: bool = False) -> Verified:
     """Read every product of a store and compare it with the digest under which it was published.
 
     What was made from a damaged product counts as damaged too.
@@ -162,7 +162,7 @@ def verify(store: Any, *, remove: bool = False) -> Verified:
     )
 
 
-def prune(store: Any, *, min_age_s: float = _DAY_S, dry_run: bool = False) -> Pruned:
+def prune(store: StoreLike, *, min_age_s: float = _DAY_S, dry_run: bool = False) -> Pruned:
     """Remove what no run of a store needs: products that no kept run names, and scratch folders left behind.
 
     Parameters

@@ -14,7 +14,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple, TypeAlias, final
 
 from attrs import field, frozen
 
@@ -25,7 +25,7 @@ from xphotfn.records.outcome import Output
 from xphotfn.store.digests import DIGESTS, digests_of, file_state
 from xphotfn.store.host import owner_of, scratch_prefix
 
-__all__ = ("MARKER", "Store", "digest_bytes", "digest_file", "open_store", "product_folder")
+__all__ = ("MARKER", "Store", "StoreLike", "digest_bytes", "digest_file", "open_store", "product_folder")
 
 MARKER = STORE_MARK
 _FOLDERS = ("products", "scratch", "runs")
@@ -244,7 +244,11 @@ def _to_disk(*paths: Path) -> None:
             os.close(descriptor)
 
 
-def there(store: "str | Path | Store") -> Store:
+StoreLike: TypeAlias = str | Path | Store
+"""A store, or the folder of one."""
+
+
+def there(store: StoreLike) -> Store:
     """Return the store at a path, as it is.
 
     Raises
@@ -258,7 +262,7 @@ def there(store: "str | Path | Store") -> Store:
     return found
 
 
-def open_store(path: "str | Path | Store", *, durable: bool = False) -> Store:
+def open_store(path: StoreLike, *, durable: bool = False) -> Store:
     """Return the store at ``path``; the folder is made where it is missing, and what dead processes left is removed.
 
     Parameters

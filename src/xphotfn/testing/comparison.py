@@ -9,6 +9,7 @@ from attrs import frozen
 
 from xphotfn.graph.result import Run
 from xphotfn.io.products import RateMap
+from xphotfn.measure.aperture import RegionLike
 from xphotfn.measure.maps import combined_rate_map, rate_maps
 from xphotfn.measure.masks import mask, source_mask
 from xphotfn.records.field import Field
@@ -50,7 +51,7 @@ class Comparison:
         return (self.recovered - self.true) / self.error
 
 
-def compare(truth: Truth, field: Field, result: Run, region: Any = "r500") -> tuple[Comparison, ...]:
+def compare(truth: Truth, field: Field, result: Run, region: RegionLike = "r500") -> tuple[Comparison, ...]:
     """Return what was recovered beside what was simulated.
 
     Parameters

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from xphotfn.measure.event_mosaics import BinnedList, EventMosaic
 from xphotfn.science.detection.maps import EllipticalSpread
@@ -41,7 +41,7 @@ def _pixels(shape: Shape2D) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 @st.composite
-def count_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: Any = np.int32) -> NDArray[Any]:
+def count_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: DTypeLike = np.int32) -> NDArray[Any]:
     """Return a strategy for images in counts: a flat Poisson background with up to three sources.
 
     Parameters
@@ -74,7 +74,7 @@ def count_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: Any = np
 
 
 @st.composite
-def exposure_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: Any = np.float32) -> NDArray[Any]:
+def exposure_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return a strategy for exposure maps in s: a round field of view with vignetting, CCD gaps and dead pixels.
 
     Parameters
