@@ -332,7 +332,9 @@ def test_image_spares_what_is_there_and_names_the_damaged_file(events_only, tmp_
         assert wrong.exit_code == 1
         assert out.read_bytes() == b"SIMPLE  = precious"
         assert "Traceback" not in wrong.output
-    assert "mine_pn_evts.fits: cut short" in call("image", cut, "--band", "0.5-2keV", "-o", out, "--overwrite").stderr
+    assert (
+        "mine_pn_evts.fits: is cut short" in call("image", cut, "--band", "0.5-2keV", "-o", out, "--overwrite").stderr
+    )
 
 
 def test_a_failed_step_names_the_file_of_the_user(events_only, tmp_path):
@@ -342,7 +344,7 @@ def test_a_failed_step_names_the_file_of_the_user(events_only, tmp_path):
     events.write_bytes(events.read_bytes()[: events.stat().st_size // 2])
     result = call("run", damaged, *WHERE, "--store", tmp_path / "s")
     assert result.exit_code == 2
-    assert f"{events}: cut short" in result.output
+    assert f"{events}: is cut short" in result.output
 
 
 SAMPLE = """name,ra,dec,radius

@@ -20,6 +20,7 @@ MADE = HERE.parent / "_made"
 PASSED_ON = {
     "cli.group": "the sentence of any error",
     "commands.selection.macros": "what is wrong with a macro, raised below in the same file",
+    "engines.native.events": "the message of io.blocks",
     "engines.native.selection_functions": "a mark without a message",
     "engines.native.selection_files": "the message of the reader of the file",
     "engines.task_line": "the rule that a parameter breaks, of commands.parameters",

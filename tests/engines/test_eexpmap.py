@@ -398,7 +398,7 @@ def test_bad_pixels_and_their_neighbours(folder):
 def test_no_attitude(folder):
     place = folder()
     (place / "att.fits").unlink()
-    with pytest.raises(InvalidFile, match="not there"):
+    with pytest.raises(InvalidFile, match="no such file"):
         eexpmap(command(), place)
 
 

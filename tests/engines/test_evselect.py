@@ -617,7 +617,7 @@ def test_memory_does_not_grow_with_the_list(tmp_path):
         ({"imageset": "../out.fits"}, CommandFailed, "plain file name"),
         ({"imageset": "events.fits"}, InvalidFile, "exists already"),
         ({"filteredset": "image.fits"}, CommandFailed, "same file"),
-        ({"table": "none.fits"}, InvalidFile, "not there"),
+        ({"table": "none.fits"}, InvalidFile, "no such file"),
         ({"table": "events.fits:RATES"}, InvalidFile, "no event table 'RATES'"),
         ({"nosuch": "1"}, InvalidRecord, "nosuch"),
         ({"table": "events.fits:2", "expression": "true"}, InvalidFile, "no column 'X'"),
@@ -684,7 +684,7 @@ def test_lists_that_are_none(tmp_path):
         ("ima.fits", "is no table"),
         ("rates.fits", "RATES; name the table"),
         ("text.fits", "not a FITS file"),
-        ("nothing.fits", "not a FITS file"),
+        ("nothing.fits", "is empty"),
     ):
         with pytest.raises(InvalidFile, match=problem):
             evselect(command(name), tmp_path)

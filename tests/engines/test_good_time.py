@@ -108,7 +108,7 @@ def test_no_good_row_is_said(tmp_path):
         ({"prefraction": "1.5"}, CommandFailed, "prefraction must be -1 to 1"),
         ({"timecolumn": "T"}, InvalidFile, "no column 'T'"),
         ({"table": "rate.fits:GTI"}, InvalidFile, "no table 'GTI' in it, but RATE"),
-        ({"table": "none.fits"}, InvalidFile, "not there"),
+        ({"table": "none.fits"}, InvalidFile, "no such file"),
         ({"expression": "RATES<1"}, ExpressionError, "did you mean RATE"),
     ],
 )

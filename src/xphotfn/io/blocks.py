@@ -27,11 +27,13 @@ __all__ = (
     "UNREADABLE",
     "Path_",
     "Unit",
+    "check_place",
     "cut_short",
     "find_unit",
     "full_header",
     "open_content",
     "open_stream",
+    "padded",
     "walk_units",
 )
 
@@ -59,9 +61,9 @@ class Unit(NamedTuple):
 
 
 @contextmanager
-def open_stream(path: Path_) -> Iterator[tuple[BinaryIO, BinaryIO]]:
-    """Open a file: its content, through gzip where it is gzipped, and the file as it is."""
-    with _explained(path), Path(path).open("rb") as raw:
+def open_stream(path: Path_, called: str = "") -> Iterator[tuple[BinaryIO, BinaryIO]]:
+    """Open a file: its content, through gzip where it is gzipped, and the file as it is; errors name it."""
+    with _explained(called or path), Path(path).open("rb") as raw:
         if raw.read(2) != _GZIP:
             raw.seek(0)
             yield raw, raw
@@ -115,25 +117,30 @@ def walk_units(stream: BinaryIO, path: str, *, check: bool = True) -> Iterator[U
             raise InvalidFile(path, problem)
         unit = Unit(raw, cards, start, start + _data_size(cards))
         yield unit
-        if check and unit.stop > start:
-            _check_place(stream, unit.stop, path)
+        if check and stream.tell() < unit.stop:
+            check_place(stream, unit.stop, path)
             stream.seek(unit.stop - 1)
             if not stream.read(1):
-                raise cut_short(path, unit)
-        at = unit.stop + (-unit.stop % BLOCK)
-        _check_place(stream, at, path)
+                raise cut_short(path, unit.stop)
+        at = padded(unit.stop)
+        check_place(stream, at, path)
         stream.seek(at)
 
 
-def _check_place(stream: BinaryIO, at: int, path: str) -> None:
+def check_place(stream: BinaryIO, at: int, path: str) -> None:
     """Refuse to unpack a gzipped stream up to a place that lies beyond all bounds."""
     if isinstance(stream, gzip.GzipFile):
         check_unpacked(at, os.fstat(stream.fileno()).st_size, path)
 
 
-def cut_short(path: Path_, unit: Unit) -> InvalidFile:
+def padded(size: int) -> int:
+    """Return a size in bytes, rounded up to whole FITS blocks."""
+    return -(-size // BLOCK) * BLOCK
+
+
+def cut_short(path: Path_, stop: int) -> InvalidFile:
     """Return the error of a file that ends before the data of an HDU do."""
-    return InvalidFile(str(path), f"is cut short: its data should reach byte {unit.stop}; {AGAIN}")
+    return InvalidFile(str(path), f"is cut short: its data should reach byte {stop}; {AGAIN}")
 
 
 def _read_header_blocks(stream: BinaryIO, path: str, *, first: bool) -> bytes:

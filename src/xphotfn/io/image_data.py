@@ -87,11 +87,11 @@ def read_image(path: Path_, head: ImageHead) -> NDArray[Any]:
         return read_rows(path, head, slice(0, head.shape[0]))
     with open_content(path) as stream:
         if stream.seek(0, io.SEEK_END) < head.unit.stop:
-            raise cut_short(path, head.unit)
+            raise cut_short(path, head.unit.stop)
         stream.seek(head.unit.start)
         raw = stream.read(head.nbytes)
     if len(raw) < head.nbytes:
-        raise cut_short(path, head.unit)
+        raise cut_short(path, head.unit.stop)
     if _is_plain(head.cards, head.shape, head.unit):
         return _native(np.frombuffer(raw, _KINDS[head.cards.get("BITPIX")]).reshape(head.shape))
     return _scaled(path, raw, head)
@@ -110,11 +110,11 @@ def read_rows(path: Path_, head: ImageHead, rows: slice) -> NDArray[Any]:
     shape = (rows.stop - rows.start, *head.shape[1:])
     with open_content(path) as stream:
         if stream.seek(0, io.SEEK_END) < head.unit.stop:
-            raise cut_short(path, head.unit)
+            raise cut_short(path, head.unit.stop)
         result = np.empty(shape, _KINDS[head.cards.get("BITPIX")])
         stream.seek(head.unit.start + rows.start * (head.nbytes // head.shape[0]))
         if stream.readinto(result.reshape(-1).view(np.uint8)) < result.nbytes:  # type: ignore[attr-defined]
-            raise cut_short(path, head.unit)
+            raise cut_short(path, head.unit.stop)
     return _native(result)
 
 

@@ -4,13 +4,9 @@ Only the rows of one chunk are in memory, whatever the length of the list. Files
 .FTZ); columns are converted to native byte order when they are asked for, once per chunk.
 """
 
-import gzip
-import os
 import re
 import tempfile
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -20,10 +16,10 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.blocks import Unit, check_place, cut_short, open_stream, walk_units
 from xphotfn.io.bounded import check_unpacked
 
 __all__ = (
-    "BLOCK",
     "Block",
     "Chunk",
     "ColumnSpec",
@@ -33,17 +29,12 @@ __all__ = (
     "chunks",
     "columns_of",
     "open_events",
-    "open_stream",
-    "padded",
     "scan",
     "table_data",
 )
 
-BLOCK = 2880
 _KEPT = 64 * 2**20  # bytes of a block up to which its data are kept while the headers are read
-_LONGEST_HEADER = 4000 * BLOCK
 _MOST_CHUNK = 2**28  # bytes of a chunk, whatever a header says of its rows
-_FURTHEST = 2**43  # a place that any file system can be asked for
 _MOST_ROW = 2**20  # bytes of a row: those of an EPIC list have some 40
 _PIECE = 2**20  # bytes that are unpacked at a time
 _ROWS = 2**17  # some 4 MB of an EPIC list, which stay in the cache of a processor
@@ -52,7 +43,6 @@ _TYPES: Mapping[str, str] = MappingProxyType({"L": "u1", "B": "u1", "I": ">i2", 
 _REALS: Mapping[str, str] = MappingProxyType({"E": ">f4", "D": ">f8"})
 _BYTES: Mapping[str, int] = MappingProxyType({"A": 1, "C": 8, "M": 16, "P": 8, "Q": 16})
 _PRINTABLE = bytes(c if 32 <= c < 127 else ord("?") for c in range(256))  # some lists have accents in names
-_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 
 
 class Block(NamedTuple):
@@ -177,38 +167,13 @@ def _native(spec: ColumnSpec, view: NDArray[Any]) -> NDArray[Any]:
     return view.astype(np.float64) * spec.scale + spec.zero
 
 
-@contextmanager
-def open_stream(path: Path) -> Iterator[BinaryIO]:
-    """Open a plain or gzipped file for reading; damage inside the block becomes InvalidFile."""
-    try:
-        with path.open("rb") as plain:
-            magic = plain.read(2)
-            plain.seek(0)
-            if magic == b"\x1f\x8b":
-                with gzip.GzipFile(fileobj=plain) as unpacked:
-                    yield cast(BinaryIO, unpacked)
-            else:
-                yield plain
-    except FileNotFoundError as error:
-        raise InvalidFile(path.name, "the file is not there") from error
-    except _DAMAGE as error:
-        raise InvalidFile(path.name, f"the file is cut short or damaged ({error}); fetch it again") from error
-    except OSError as error:
-        raise InvalidFile(path.name, f"it cannot be read: {error.strerror or error}") from error
-
-
-def padded(size: int) -> int:
-    """Return a size in bytes, rounded up to whole FITS blocks."""
-    return -(-size // BLOCK) * BLOCK
-
-
 def content_file(path: Path) -> Any:
     """Return a temporary file with the content of a packed file beside it, which goes with the object; None for others.
 
     An event list is read twice, headers first: unpacking it twice would take most of the time.
     """
-    with open_stream(path) as stream:
-        if not isinstance(stream, gzip.GzipFile):
+    with open_stream(path, path.name) as (stream, raw):
+        if stream is raw:
             return None
         try:
             whole = tempfile.NamedTemporaryFile(dir=path.parent, prefix=".unpacked-")  # noqa: SIM115 - outlives this
@@ -237,82 +202,26 @@ def scan(path: Path, source: Path | None = None) -> tuple[Block, ...]:
     InvalidFile
         If the file is missing, no FITS file, or cut short.
     """
-    blocks: list[Block] = []
-    with open_stream(path if source is None else source) as stream:
-        total = 0 if isinstance(stream, gzip.GzipFile) else (source or path).stat().st_size
-        while raw := _read_header(stream, path, first=not blocks):
-            block = _block(raw, stream, path)
-            if total and block.start + block.size > total:
-                raise _cut(path, block, total - block.start)
-            blocks.append(block)
-        while total == 0 and stream.read(2**20):  # to the end, so that the checksum of gzip is looked at
+    with open_stream(path if source is None else source, path.name) as (stream, raw):
+        blocks = tuple(_block(unit, stream, path) for unit in walk_units(stream, path.name))
+        while stream is not raw and stream.read(_PIECE):  # to the end, so that the checksum of gzip is looked at
             check_unpacked(stream.tell(), path.stat().st_size, path.name)
-    return tuple(blocks)
+    return blocks
 
 
-def _cut(path: Path, block: Block, found: int) -> InvalidFile:
-    rows = block.header.get("NAXIS2", 0)
-    return InvalidFile(
-        path.name,
-        f"cut short in {block.name or 'the primary block'}: {max(found, 0)} of {block.size} bytes "
-        f"({rows} rows announced); fetch or make it again",
-    )
-
-
-def _read_header(stream: BinaryIO, path: Path, *, first: bool) -> bytes:
-    """Return the next header with its padding, or nothing at the end of the file."""
-    raw = b""
-    while True:
-        piece = stream.read(BLOCK)
-        start = b"SIMPLE  =" if first else b"XTENSION="
-        if not raw and not piece.startswith(start):
-            if first:
-                raise InvalidFile(path.name, "not a FITS file: it does not start with SIMPLE")
-            return b""  # what follows the last block, such as blanks, is no part of it
-        if len(piece) < BLOCK or len(raw) > _LONGEST_HEADER:
-            raise InvalidFile(path.name, "cut short in a header; fetch or make it again")
-        raw += piece
-        if any(piece[at : at + 8] == b"END     " for at in range(0, BLOCK, 80)):
-            return raw
-
-
-def _block(raw: bytes, stream: BinaryIO, path: Path) -> Block:
-    header = fits.Header.fromstring(raw.translate(_PRINTABLE).decode("ascii"))
+def _block(unit: Unit, stream: BinaryIO, path: Path) -> Block:
+    header = fits.Header.fromstring(unit.header.translate(_PRINTABLE).decode("ascii"))
     try:
-        size = _data_size(header)
         name = str(header.get("EXTNAME", "")).strip()
     except (KeyError, TypeError, ValueError, OverflowError, fits.VerifyError) as error:
         raise InvalidFile(path.name, f"a header cannot be understood: {error}") from error
-    start = stream.tell()
-    if isinstance(stream, gzip.GzipFile):
-        check_unpacked(start + size, os.fstat(stream.fileno()).st_size, path.name)
-    block = Block(name, header, raw, start, size, None)
+    check_place(stream, unit.stop, path.name)
+    size, data = unit.stop - unit.start, None
     if size <= _KEPT and name.upper() != "EVENTS":
         data = stream.read(size)
         if len(data) < size:
-            raise _cut(path, block, len(data))
-        block = block._replace(data=data)
-    _skip(stream, start + padded(size))
-    return block
-
-
-def _data_size(header: Any) -> int:
-    axes = [int(header[f"NAXIS{n}"]) for n in range(1, int(header["NAXIS"]) + 1)]
-    count = 1 if axes else 0
-    for axis in axes:
-        count *= axis
-    size = abs(int(header["BITPIX"])) // 8 * int(header.get("GCOUNT", 1)) * (int(header.get("PCOUNT", 0)) + count)
-    if size < 0:
-        raise ValueError("negative size")
-    return size
-
-
-def _skip(stream: BinaryIO, end: int) -> None:
-    if isinstance(stream, gzip.GzipFile):
-        while stream.tell() < end and stream.read(min(2**20, end - stream.tell())):
-            pass
-    else:
-        stream.seek(min(end, _FURTHEST))
+            raise cut_short(path.name, unit.stop)
+    return Block(name, header, unit.header, unit.start, size, data)
 
 
 def open_events(path: Path, block: str = "") -> EventFile:
@@ -397,8 +306,8 @@ def chunks(table: EventTable, rows: int = _ROWS) -> Iterator[Chunk]:
     """Yield the rows of a table, some at a time; a chunk is valid until the next one is asked for."""
     rows = max(1, min(rows, _MOST_CHUNK // max(table.row_bytes, 1)))
     buffer = np.empty((min(rows, max(table.rows, 1)), table.row_bytes), dtype=np.uint8)
-    with open_stream(table.source) as stream:
-        _skip(stream, table.block.start)
+    with open_stream(table.source, table.path.name) as (stream, _):
+        stream.seek(table.block.start)
         for first in range(0, table.rows, rows):
             records = buffer[: min(rows, table.rows - first)]
             _fill(stream, records, table)
@@ -411,7 +320,7 @@ def _fill(stream: BinaryIO, records: NDArray[np.uint8], table: EventTable) -> No
     while done < len(target):
         count = stream.readinto(target[done:])  # type: ignore[attr-defined]  # BinaryIO lacks readinto in typeshed
         if not count:
-            raise _cut(table.path, table.block, 0)
+            raise cut_short(table.path.name, table.block.start + table.block.size)
         done += count
 
 

@@ -94,7 +94,7 @@ def evselect(command: Command, folder: Path) -> None:
     >>> command = Command(task="evselect", parameters=(("table", "events.fits"), ("imageset", "image.fits")))
     >>> evselect(command, Path(tempfile.mkdtemp()))
     Traceback (most recent call last):
-    xphotfn.errors.InvalidFile: events.fits: the file is not there
+    xphotfn.errors.InvalidFile: events.fits: there is no such file: check the path
     """
     evselect_many((command,), folder)
 

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.commands.dss import Intervals
-from xphotfn.engines.native.events import BLOCK, Block, EventFile, open_stream, padded
+from xphotfn.engines.native.events import Block, EventFile
 from xphotfn.engines.native.exposure import frames_inside, table_bytes
+from xphotfn.io.blocks import BLOCK, open_stream, padded
 
 __all__ = ("ListWriter",)
 
@@ -100,7 +101,7 @@ class ListWriter:
             self.output.write(b"\x00" * (-len(block.data) % BLOCK))
             return
         left = len(block.raw_header) + padded(block.size)
-        with open_stream(self.file.table.source) as stream:
+        with open_stream(self.file.table.source, self.file.table.path.name) as (stream, _):
             stream.seek(block.start - len(block.raw_header))
             while left > 0:
                 piece = stream.read(min(left, _PIECE))

@@ -64,7 +64,7 @@ def flarecut(command: Command, folder: Path) -> None:
     >>> given = (("table", "evts.fits"), ("gtiset", "gti.fits"))
     >>> flarecut(Command(task="flarecut", parameters=given), Path(tempfile.mkdtemp()))
     Traceback (most recent call last):
-    xphotfn.errors.InvalidFile: evts.fits: the file is not there
+    xphotfn.errors.InvalidFile: evts.fits: there is no such file: check the path
     """
     full = resolved(command)
     expression, width = full.parameter("expression"), float(full.parameter("timebinsize"))

@@ -78,7 +78,7 @@ def tabgtigen(command: Command, folder: Path) -> None:
     >>> command = Command(task="tabgtigen", parameters=(("table", "rate.fits"), ("expression", "RATE<=0.4")))
     >>> tabgtigen(command, Path(tempfile.mkdtemp()))
     Traceback (most recent call last):
-    xphotfn.errors.InvalidFile: rate.fits: the file is not there
+    xphotfn.errors.InvalidFile: rate.fits: there is no such file: check the path
     """
     full = resolved(command)
     before, after = (_fraction(full, name) for name in ("prefraction", "postfraction"))
