@@ -18,12 +18,12 @@ from timing import arguments, compare
 
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.measure.apertures import photometry
+from xphotfn.measure.photometry.apertures import photometry
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
-from xphotfn.science.aperture_sums import row_sums, table_of_sums
-from xphotfn.science.apertures import disc_weights, position_chunks
 from xphotfn.science.coords import pix_to_deg
+from xphotfn.science.disc_sums import row_sums, table_of_sums
+from xphotfn.science.discs import disc_weights, position_chunks
 
 SIZE = 600
 RADIUS, INNER, OUTER = 6.9, 10.0, 17.0  # 30, 43 and 74 arcsec in pixels of 4.35

@@ -15,9 +15,9 @@ from statistics import median
 from exposure_accuracy import BANDS, command_for, data_folder, linked
 from timing import arguments, compare
 
-from xphotfn.engines.native.eexpmap import eexpmap, exposure_geometry, exposure_map
-from xphotfn.engines.native.eexpmap_inputs import read_inputs, read_job
-from xphotfn.engines.native.response import packaged_table
+from xphotfn.engines.native.eexpmap.eexpmap_task import eexpmap, exposure_geometry, exposure_map
+from xphotfn.engines.native.eexpmap.map_inputs import read_inputs, read_job
+from xphotfn.epic.camera.response import packaged_table
 
 OBS_ID, CAMERA = "0404910601", "mos2"
 SECONDS, MEGABYTES, SECOND_BAND = 1.0, 300, 0.05

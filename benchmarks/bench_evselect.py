@@ -14,7 +14,7 @@ import numpy as np
 from astropy.io import fits
 
 from xphotfn.commands import Command
-from xphotfn.engines.native.evselect import evselect, evselect_many
+from xphotfn.engines.native.evselect.evselect_task import evselect, evselect_many
 
 BANDS = [(200, 500), (500, 1000), (1000, 2000), (2000, 4500), (4500, 12000)]
 ROW = np.dtype(

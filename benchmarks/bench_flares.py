@@ -16,9 +16,9 @@ from bench_evselect import FORMS, ROW
 
 from xphotfn.commands.default_selection import clean_expression
 from xphotfn.commands.own_times import flarecut
-from xphotfn.engines.native.curves import LeftOutSources, read_curve
 from xphotfn.engines.native.engine import native_engine
-from xphotfn.engines.native.events import chunks, open_events
+from xphotfn.epic.events import chunks, open_events
+from xphotfn.epic.live_curve import LeftOutSources, read_curve
 
 COLUMNS = ("TIME", "PI", "PATTERN", "FLAG", "CCDNR")
 PLACES = ("X", "Y")  # leaving sources out needs these too

@@ -3,7 +3,7 @@
 import numpy as np
 from timing import arguments, compare
 
-from xphotfn.science.hardness import hardness_ratio
+from xphotfn.science.hardness_ratio import hardness_ratio
 from xphotfn.science.intervals import on_off_interval
 
 ALPHA = 0.1

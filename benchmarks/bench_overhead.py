@@ -22,12 +22,13 @@ from timing import arguments
 
 import xphotfn as xp
 from xphotfn.commands.command import Command
+from xphotfn.commands.step import Step
 from xphotfn.engines.processes import run_process
 from xphotfn.graph.delayed import compute
-from xphotfn.graph.plan import Plan, Step
+from xphotfn.graph.plan import Plan
 from xphotfn.graph.run import default_workers
 from xphotfn.records.outcome import Done
-from xphotfn.store.store import open_store
+from xphotfn.store.product_store import open_store
 
 TRUE = shutil.which("true")
 LIMITS = {

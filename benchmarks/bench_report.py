@@ -14,11 +14,11 @@ from attrs import evolve
 from timing import arguments, compare
 
 import xphotfn as xp
-from xphotfn.plot.thumbnails import box_of, colours, png, rate_levels
+from xphotfn.plot.map_png import box_of, colours, png, rate_levels
 from xphotfn.plot.view import save_view
+from xphotfn.simulate.scene import default_scene
 from xphotfn.testing import simulate_observations
 from xphotfn.testing.examples import example_rate_map
-from xphotfn.testing.scene import default_scene
 
 
 def thumbnails(folder, options):

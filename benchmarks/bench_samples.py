@@ -24,8 +24,8 @@ from timing import arguments, compare
 import xphotfn as xp
 from xphotfn.io.fits import read_headers
 from xphotfn.records.observation import FoundFile
-from xphotfn.testing.scene import default_scene
-from xphotfn.testing.simulate import simulate_observations
+from xphotfn.simulate.observing import simulate_observations
+from xphotfn.simulate.scene import default_scene
 
 BANDS = (xp.energy_band("0.5 keV", "2 keV"), xp.energy_band("2 keV", "10 keV"))
 CAMERAS = (("pn", "S003"), ("mos1", "S001"), ("mos2", "S002"))

@@ -33,11 +33,12 @@ from bench_samples import field_of
 
 import xphotfn as xp
 from xphotfn.commands.command import Command
-from xphotfn.graph.plan import Plan, Step, StepInput
+from xphotfn.commands.step import Step, StepInput
+from xphotfn.graph.plan import Plan
 from xphotfn.io.products import clear_cache
 from xphotfn.records.outcome import Output
+from xphotfn.simulate.scene import default_scene
 from xphotfn.testing import simulate_observations
-from xphotfn.testing.scene import default_scene
 
 OF_OBSERVATION = 24  # steps: 20 that wait for nothing, 4 that wait for five of them each
 KB_A_STEP, RECORD_KB_A_STEP, QUESTIONS_A_STEP, EXPONENT = 4.0, 0.3, 10.0, 1.1

@@ -27,8 +27,8 @@ from scipy import stats
 
 import xphotfn as xp
 from xphotfn.science.significance import mid_p_significance
+from xphotfn.simulate.scene import EFFICIENCY, SOFT
 from xphotfn.testing import CameraExposure, Pointing, Scene, model_counts, simulate_observations
-from xphotfn.testing.scene import EFFICIENCY, SOFT
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
 METHODS = ("mid-p", "exact", "li-ma", "gaussian", "xga")

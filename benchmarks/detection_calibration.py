@@ -3,7 +3,7 @@
 ``--write`` puts the tables into docs/detection.md.
 
 Each field is drawn directly: Poisson counts of exposure times rate times point spread function plus background, for
-pn, MOS1 and MOS2. The light is drawn with :func:`xphotfn.testing.psf.point_spread`, another routine than that of the
+pn, MOS1 and MOS2. The light is drawn with :func:`xphotfn.simulate.psf.point_spread`, another routine than that of the
 fits, and with another point spread function where the table says so. Exposure maps are those of the native engine.
 
 ``--quick`` draws few fields. ``--only NAME`` makes one table.
@@ -19,14 +19,14 @@ import numpy as np
 from scipy.signal import fftconvolve
 
 from xphotfn.science.detection.listing import listed
-from xphotfn.science.detection.maps import SearchMap
-from xphotfn.science.detection.profiles import extent_at
 from xphotfn.science.detection.search import search
+from xphotfn.science.detection.search_map import SearchMap
+from xphotfn.science.detection.templates import extent_at
 from xphotfn.science.king import EPIC_KING
-from xphotfn.testing.detector import geometry
-from xphotfn.testing.model import model_counts
-from xphotfn.testing.psf import blurred_beta_model, king_of, point_spread
-from xphotfn.testing.scene import EFFICIENCY, SOFT, CameraExposure, Pointing, Scene
+from xphotfn.simulate.field_of_view import geometry
+from xphotfn.simulate.model import model_counts
+from xphotfn.simulate.psf import blurred_beta_model, king_of, point_spread
+from xphotfn.simulate.scene import EFFICIENCY, SOFT, CameraExposure, Pointing, Scene
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "detection.md"
 CAMERAS = ("pn", "mos1", "mos2")

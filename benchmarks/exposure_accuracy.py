@@ -15,10 +15,10 @@ import numpy as np
 from scipy import ndimage
 
 from xphotfn.commands.command import Command
-from xphotfn.engines.native.detector import exposure_model
-from xphotfn.engines.native.eexpmap import exposure_geometry, exposure_map
-from xphotfn.engines.native.eexpmap_inputs import read_inputs, read_job
-from xphotfn.engines.native.response import packaged_table
+from xphotfn.engines.native.eexpmap.eexpmap_task import exposure_geometry, exposure_map
+from xphotfn.engines.native.eexpmap.map_inputs import read_inputs, read_job
+from xphotfn.epic.camera.detector import exposure_model
+from xphotfn.epic.camera.response import packaged_table
 from xphotfn.io.fits import read_array
 
 ROOT = Path(__file__).resolve().parents[1]

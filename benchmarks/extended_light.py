@@ -19,12 +19,12 @@ import xphotfn as xp
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.measure.aperture_sums import ApertureSums, Measured
-from xphotfn.measure.aperture_table import Rules, columns_of
+from xphotfn.measure.photometry.columns import Rules, columns_of
+from xphotfn.measure.photometry.sums import ApertureSums, Measured
 from xphotfn.records.band import Band
-from xphotfn.science.aperture_sums import sums
-from xphotfn.science.apertures import disc_weights
 from xphotfn.science.coords import deg_to_pix
+from xphotfn.science.disc_sums import sums
+from xphotfn.science.discs import disc_weights
 from xphotfn.science.intervals import ONE_SIGMA
 from xphotfn.science.light import ring_light, ring_radii
 

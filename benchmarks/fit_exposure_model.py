@@ -16,9 +16,9 @@ from contextlib import contextmanager
 import numpy as np
 from exposure_accuracy import BANDS, HELD_OUT, OBSERVATIONS, ROOT, compared_pixels, data_folder, geometry_of, sas_map
 
-from xphotfn.engines.native import detector
-from xphotfn.engines.native.eexpmap import exposure_map
-from xphotfn.engines.native.response import packaged_table
+from xphotfn.engines.native.eexpmap.eexpmap_task import exposure_map
+from xphotfn.epic.camera import detector
+from xphotfn.epic.camera.response import packaged_table
 from xphotfn.science.vignetting import vignetting
 
 TARGET = ROOT / "src" / "xphotfn" / "data" / "epic_exposure_model.json"

@@ -15,7 +15,7 @@ from xphotfn.measure.flare_cuts import flare_cut
 from xphotfn.records.light_curve import LightCurve
 from xphotfn.science.flare_cut import coarser
 from xphotfn.science.flares import histogram_cut, within_width
-from xphotfn.science.light_curves import inside
+from xphotfn.science.time_bins import inside
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "flares.md"
 START, END = "<!-- table of flare_cuts.py -->", "<!-- end of the table -->"

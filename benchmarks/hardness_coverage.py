@@ -3,7 +3,7 @@
 For each cell of a grid of source counts S and H, background counts B in the circle and ratio r of the background's area
 to the circle's, counts are drawn and the part of intervals of 68.27 % that hold the true ratio is counted, for the flat
 prior and the index 0.5. ``--write`` puts all cells into docs/tables/hardness_coverage.csv; ``--small`` makes few draws
-of few cells. tests/science/test_hardness.py has a small part of it. ``--outside`` draws more often in the cells where
+of few cells. tests/science/test_hardness_ratio.py has a part of it. ``--outside`` draws more often in the cells where
 the flat prior lies outside of 66 to 82 %, says on which side the truth is missed, and, with ``--write``, puts them into
 docs/tables/hardness_outside.csv.
 """
@@ -14,7 +14,7 @@ import itertools
 import numpy as np
 from statistics_tables import TABLES, write_rows
 
-from xphotfn.science.hardness import hardness_ratio
+from xphotfn.science.hardness_ratio import hardness_ratio
 
 SOURCES, BACKGROUNDS, RATIOS = (3.0, 10.0, 30.0, 100.0), (0.3, 3.0, 30.0), (1.0, 5.0, 20.0)
 PRIORS = (1.0, 0.5)

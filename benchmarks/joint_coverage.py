@@ -19,14 +19,14 @@ from astropy.table import QTable
 from scipy import optimize, special, stats
 from statistics_tables import DOCS, TABLES, between, write_rows
 
-from xphotfn.measure.aperture_sums import ApertureSums, Measured
-from xphotfn.measure.aperture_table import Rules, columns_of
-from xphotfn.measure.joint import joint_photometry
+from xphotfn.measure.photometry.columns import Rules, columns_of
+from xphotfn.measure.photometry.joint_photometry import joint_photometry
+from xphotfn.measure.photometry.sums import ApertureSums, Measured
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.consistency import joint_consistency
 from xphotfn.science.intervals import on_off_interval
-from xphotfn.science.joint import joint_rate, joint_significance
-from xphotfn.science.joint_weights import equivalent_on_off
+from xphotfn.science.joint.one_measurement import equivalent_on_off
+from xphotfn.science.joint.rate import joint_rate, joint_significance
 from xphotfn.science.light import ring_light
 from xphotfn.science.limits import upper_limit_on_off
 

@@ -34,7 +34,8 @@ COMMANDS = {"evselect": "imageset", "emosaic": "mosaicedset"}
 def plan():
     """Return images, and mosaics of four of them each."""
     from xphotfn.commands.command import Command
-    from xphotfn.graph.plan import Plan, Step, StepInput
+    from xphotfn.commands.step import Step, StepInput
+    from xphotfn.graph.plan import Plan
 
     def step(task, number, made=()):
         name = f"p{number:04d}.fits"

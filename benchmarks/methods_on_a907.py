@@ -13,7 +13,7 @@ from pathlib import Path
 import astropy.units as u
 
 import xphotfn as xp
-from xphotfn.science.snr import signal_to_noise
+from xphotfn.science.snr_methods import signal_to_noise
 
 ROOT = Path(__file__).resolve().parents[1]
 METHODS = {

@@ -16,7 +16,7 @@ from scipy import special, stats
 
 from xphotfn.science.intervals import garwood_interval, gehrels_interval, kraft_interval, on_off_interval
 from xphotfn.science.limits import upper_limit, upper_limit_on_off
-from xphotfn.science.profile import ring_brightness
+from xphotfn.science.radial import ring_brightness
 from xphotfn.science.significance import (
     exact_significance,
     gaussian_significance,

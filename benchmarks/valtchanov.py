@@ -16,10 +16,10 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 
 from xphotfn.records.grid import PixelGrid
-from xphotfn.science.detection.maps import SearchMap
 from xphotfn.science.detection.search import search
+from xphotfn.science.detection.search_map import SearchMap
 from xphotfn.science.king import EPIC_KING
-from xphotfn.testing.psf import blurred_beta_model, king_of, point_spread
+from xphotfn.simulate.psf import blurred_beta_model, king_of, point_spread
 
 SIDE, PIXEL_ARCSEC, SECONDS = 400, 4.0, 10_000.0
 BACKGROUND = 0.0041 * (PIXEL_ARCSEC / 60) ** 2 * SECONDS  # counts a pixel

@@ -11,7 +11,7 @@ import sys
 import pytest
 
 import xphotfn as xp
-from xphotfn.science.snr import METHODS
+from xphotfn.science.snr_methods import METHODS
 
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+\.(?:md|png))(?:#[^)]*)?\)")
 TOCTREE = re.compile(r"^```\{toctree\}\n(.*?)^```", re.MULTILINE | re.DOTALL)

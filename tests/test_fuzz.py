@@ -25,8 +25,8 @@ from click.testing import CliRunner
 import xphotfn as xp
 from xphotfn.cli import main
 from xphotfn.commands.selection import parse
-from xphotfn.engines.native.selection import evaluate
-from xphotfn.engines.native.selection_files import read_gti, read_region_table
+from xphotfn.epic.selecting.evaluate import evaluate
+from xphotfn.epic.selecting.filter_files import read_gti, read_region_table
 from xphotfn.errors import XphotfnError
 from xphotfn.io.regions import read_region_file
 from xphotfn.io.table_files import read_table

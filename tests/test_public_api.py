@@ -140,7 +140,7 @@ def test_every_public_function_has_a_case_in_the_test_of_values():
     assert not functions - known, (
         f"{', '.join(sorted(functions - known))}: a new public function needs a line in CASES of tests/test_values.py "
         "that calls it on a small example (m.map, m.field, m.run, m.table(), m.sources, m.new(name) are there). What "
-        "it returns must print, have _repr_html_ (record_html of records/_html.py; Several for tuples of records, "
+        "it returns must print, have _repr_html_ (record_html of html.py; Several for tuples of records, "
         "ResultTable for tables) and, where it is a map, have grid, data, title, label, planes and cards, for view and "
         "write_fits; what takes more than 2 s of CPU stands in SLOW, too"
     )

@@ -159,7 +159,7 @@ def one_position(folder, facts, which="maps", count=1):
     """Measure one position."""
     import astropy.units as u
 
-    from xphotfn.measure.apertures import photometry
+    from xphotfn.measure.photometry.apertures import photometry
 
     maps, at = maps_of(facts, which)[:count], places_of(facts)
     ring = INNER * u.arcsec, OUTER * u.arcsec
@@ -185,8 +185,8 @@ def joint(folder, facts):
     """Measure one position on nine maps, and all of them jointly."""
     import astropy.units as u
 
-    from xphotfn.measure.apertures import photometry
-    from xphotfn.measure.joint import joint_photometry
+    from xphotfn.measure.photometry.apertures import photometry
+    from xphotfn.measure.photometry.joint_photometry import joint_photometry
 
     maps, at = maps_of(facts), places_of(facts)
     response = {"pn": 1.0, "mos1": 0.34, "mos2": 0.35}
@@ -202,7 +202,7 @@ def nine_maps_wide(folder, facts):
     """Measure one position on nine maps in circles that hold some 10,000 counts."""
     import astropy.units as u
 
-    from xphotfn.measure.apertures import photometry
+    from xphotfn.measure.photometry.apertures import photometry
 
     maps, at = maps_of(facts), places_of(facts)
     return lambda number: photometry(maps, at[number % MANY], 150 * u.arcsec) and None
@@ -210,8 +210,8 @@ def nine_maps_wide(folder, facts):
 
 def many_positions(folder, facts):
     """Sum three maps in exact circles and rings of 10,000 positions."""
-    from xphotfn.science.aperture_sums import row_sums, table_of_sums
-    from xphotfn.science.apertures import disc_weights, position_chunks
+    from xphotfn.science.disc_sums import row_sums, table_of_sums
+    from xphotfn.science.discs import disc_weights, position_chunks
 
     arrays = [m.counts.astype(np.float64) for m in maps_of(facts)[:3]]
 
@@ -293,7 +293,7 @@ def there_and_back(folder, facts):
 def image_of_packed(folder, facts, which="packed_events"):
     """Make an image of an event list."""
     from xphotfn.commands import Command
-    from xphotfn.engines.native.evselect import evselect
+    from xphotfn.engines.native.evselect.evselect_task import evselect
 
     scratch = Path(tempfile.mkdtemp(dir=folder))
     (scratch / "events.fits").symlink_to(facts[which])

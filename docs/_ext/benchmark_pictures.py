@@ -72,7 +72,7 @@ def draw_detection(folder: Path) -> None:
     from matplotlib.figure import Figure
 
     import xphotfn as xp
-    from xphotfn.plot.report_sources import draw_residual
+    from xphotfn.reports.detected import draw_residual
     from xphotfn.testing.examples import example_detection
 
     names = ("detection_sources", "detection_significance", "detection_residual", "completeness")

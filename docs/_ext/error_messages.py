@@ -20,17 +20,18 @@ MADE = HERE.parent / "_made"
 PASSED_ON = {
     "cli.group": "the sentence of any error",
     "commands.selection.macros": "what is wrong with a macro, raised below in the same file",
-    "engines.native.events": "the message of io.blocks",
-    "engines.native.selection_functions": "a mark without a message",
-    "engines.native.selection_files": "the message of the reader of the file",
-    "engines.task_line": "the rule that a parameter breaks, of commands.parameters",
-    "engines.tasks": "the message of the command",
+    "epic.events": "the message of io.blocks",
+    "epic.selecting.arithmetic": "a mark without a message",
+    "epic.selecting.filter_files": "the message of the reader of the file",
+    "engines.shims.command_line": "the rule that a parameter breaks, of commands.parameters",
+    "engines.shims.task": "the message of the command",
     "io.regions": "what is wrong with a shape, raised below in the same file",
     "io.tables": "what is wrong with a row of the table, raised below in the same file",
     "io.image_data": "the message of io.blocks",
     "io.products": "what is wrong with the counts, said below in the same file",
-    "measure.cleaning": "the message of the reader of the file",
-    "measure.images": "the message of the reader of the file",
+    "io.beside": "the message of the reader of the file",
+    "graph.cleaned_list": "the message of the reader of the file",
+    "graph.one_image": "the message of the reader of the file",
 }
 """Modules with a ``raise`` that passes a message on which is raised, and listed, elsewhere."""
 

@@ -51,21 +51,21 @@ THEMES = (
         "What a search for sources finds, and what is made of it.",
         (
             "records.source",
-            "records.source_columns",
+            "records.source_list",
             "io.source_lists",
             "io.source_files",
-            "measure.source_lists",
+            "graph.run_sources",
             "science.source_regions",
-            "measure.detection",
+            "measure.source_search",
             "measure.completeness",
-            "science.detection.maps",
+            "science.detection.search_map",
         ),
     ),
     Theme(
         "plans",
         "Plans and runs",
         "What is to be made, as data, and what came of it.",
-        ("graph", "records.outcome", "records.event", "commands.command", "commands.image_grid"),
+        ("graph", "records.outcome", "records.event", "commands.command", "commands.step", "commands.image_grid"),
     ),
     Theme(
         "engines-and-stores",
@@ -80,11 +80,12 @@ THEMES = (
         (
             "io.products",
             "io.write",
-            "measure.maps",
+            "graph.maps",
+            "epic.joined",
             "measure.map_files",
             "measure.mosaics",
-            "measure.event_mosaics",
-            "measure.images",
+            "graph.event_mosaics",
+            "graph.one_image",
             "measure.smoothing",
         ),
     ),
@@ -101,16 +102,16 @@ THEMES = (
         (
             "measure.peak",
             "measure.centre",
-            "measure.significance",
-            "measure.apertures",
-            "measure.weights",
-            "measure.out_of_time",
-            "measure.joint",
+            "measure.signal_to_noise",
+            "measure.photometry.apertures",
+            "measure.background_weights",
+            "measure.out_of_time_weights",
+            "measure.photometry.joint_photometry",
             "measure.hardness",
-            "measure.info",
+            "reports.summary",
             "records.measurement",
-            "science.background",
-            "science.snr",
+            "science.background_ratio",
+            "science.snr_methods",
         ),
     ),
     Theme(
@@ -118,7 +119,8 @@ THEMES = (
         "Light curves, good time and flares",
         "From events to a light curve, from that to the time that is kept, and what is left in it.",
         (
-            "measure.cleaning",
+            "measure.curves",
+            "graph.cleaned_list",
             "measure.flare_cuts",
             "io.good_time_files",
             "records.good_times",
@@ -140,7 +142,7 @@ THEMES = (
             "records.column_density",
             "records.ecf",
             "records.spectrum",
-            "measure.column_density",
+            "measure.hydrogen",
             "measure.conversion",
             "measure.fluxes",
             "measure.luminosities",
@@ -155,14 +157,14 @@ THEMES = (
             "science.significance",
             "science.intervals",
             "science.limits",
-            "science.hardness",
+            "science.hardness_ratio",
             "science.crowded",
-            "science.joint",
-            "science.joint_weights",
+            "science.joint.rate",
+            "science.joint.one_measurement",
             "science.consistency",
         ),
     ),
-    Theme("pictures", "Pictures and reports", "Matplotlib axes, picture files, reports.", ("plot",)),
+    Theme("pictures", "Pictures and reports", "Matplotlib axes, picture files, reports.", ("plot", "reports.site")),
     Theme(
         "errors",
         "Error classes",
@@ -177,9 +179,10 @@ ROOMS = ("xphotfn.science", "xphotfn.commands", "xphotfn.testing")
 
 def theme_of(module: str) -> Theme:
     """Return the page that lists the names of a module, such as ``io.find``; a room stands for all its modules."""
-    for theme in THEMES:
-        if module in theme.modules or module.split(".")[0] in theme.modules:
-            return theme
+    for name in (module, module.partition(".")[0]):
+        for theme in THEMES:
+            if name in theme.modules:
+                return theme
     return MORE
 
 

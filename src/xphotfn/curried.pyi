@@ -20,8 +20,10 @@ from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.engines.native.engine import NativeEngine
 from xphotfn.engines.protocol import Engine
 from xphotfn.engines.sas import SasEngine
+from xphotfn.graph.cleaned_list import Cleaned
 from xphotfn.graph.compare import PlanDiff
-from xphotfn.graph.flares import Flares
+from xphotfn.graph.event_mosaics import EventMosaic
+from xphotfn.graph.flare_steps import Flares
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.progress import Progress
 from xphotfn.graph.recipes import Bands, Fields
@@ -31,19 +33,16 @@ from xphotfn.io.match import RegionsLike
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.io.write import GridLike, HasPlanes
 from xphotfn.measure.aperture import RegionLike
-from xphotfn.measure.cleaning import Cleaned
-from xphotfn.measure.detection import Floats
-from xphotfn.measure.event_mosaics import EventMosaic
+from xphotfn.measure.background_weights import Weights
 from xphotfn.measure.factors import EcfLike
-from xphotfn.measure.info import Info
 from xphotfn.measure.map_files import MapFile
 from xphotfn.measure.masks import Mask
 from xphotfn.measure.mosaics import Maps
 from xphotfn.measure.profile import RingBackground
 from xphotfn.measure.sensitivity import Background, LimitMap
-from xphotfn.measure.weights import Weights
-from xphotfn.plot.light_curve import Contamination
+from xphotfn.measure.source_search import Floats
 from xphotfn.plot.picture import MasksLike, Pictured, SourcesLike, StretchLike
+from xphotfn.plot.time_plots import Contamination
 from xphotfn.records.band import Band
 from xphotfn.records.column_density import ColumnDensity
 from xphotfn.records.ecf import Ecf
@@ -54,23 +53,24 @@ from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
-from xphotfn.records.source import SourceList
+from xphotfn.records.source_list import SourceList
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, Spectrum, SpectrumTable
 from xphotfn.records.target import Target
-from xphotfn.science.apertures import Overlap
+from xphotfn.reports.summary import Info
 from xphotfn.science.beta_model import BetaModelFit
 from xphotfn.science.crowded import CrowdedRates
+from xphotfn.science.discs import Overlap
 from xphotfn.science.encircled_energy import PointSpread
 from xphotfn.science.flare_cut import Goal
-from xphotfn.science.hardness import HardnessRatio, OnOff
+from xphotfn.science.hardness_ratio import HardnessRatio, OnOff
 from xphotfn.science.intervals import Fractions, Interval
 from xphotfn.science.light import Light
-from xphotfn.science.profile import Concentration
-from xphotfn.science.snr import Method, XGAMethod
+from xphotfn.science.radial import Concentration
+from xphotfn.science.snr_methods import Method, XGAMethod
 from xphotfn.science.spreads import PsfLike
 from xphotfn.store.explanation import Explanation
 from xphotfn.store.inspect import Pruned, Verified
-from xphotfn.store.store import StoreLike
+from xphotfn.store.product_store import StoreLike
 from xphotfn.typing import (
     AngleLike,
     ColumnDensityLike,

@@ -13,7 +13,7 @@ from xphotfn.commands.parameters import TASKS
 from xphotfn.commands.task_rows import Task, loaded
 from xphotfn.engines import made
 from xphotfn.engines.native.engine import NativeEngine, native_engine
-from xphotfn.engines.tasks import NAMES, write_shims
+from xphotfn.engines.shims.task import NAMES, write_shims
 
 ROWS = [task for task in TASKS.values() if task.builders]
 
@@ -61,6 +61,6 @@ def test_what_a_row_names_is_there(task):
 
 def test_a_builder_that_no_import_lists_is_offered_and_a_typo_is_not(monkeypatch):
     monkeypatch.delattr(commands, "tabgtigen")
-    assert commands.tabgtigen is loaded("xphotfn.commands", "times:tabgtigen")
+    assert commands.tabgtigen is loaded("xphotfn.commands", "timing:tabgtigen")
     with pytest.raises(AttributeError, match="no attribute 'tabgtigenn'"):
         _ = commands.tabgtigenn

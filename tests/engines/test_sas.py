@@ -24,18 +24,19 @@ import xphotfn as xp
 from xphotfn.commands.builders import eexpmap, emosaic, evselect_image
 from xphotfn.commands.messages import parse_messages
 from xphotfn.commands.preparation import with_environment
+from xphotfn.commands.step import Step
 from xphotfn.engines import processes
 from xphotfn.engines.printed import MOST_PRINTED, printed
 from xphotfn.engines.processes import Cancelled, cancel, end, labelled
 from xphotfn.engines.sas import SasEngine, sas_engine
-from xphotfn.engines.tasks import write_shims
-from xphotfn.graph.plan import Plan, Step
+from xphotfn.engines.shims.task import write_shims
+from xphotfn.graph.plan import Plan
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed
+from xphotfn.simulate.observing import simulate_observations
+from xphotfn.simulate.scene import default_scene
 from xphotfn.store.kernel import Work, make
-from xphotfn.store.store import open_store
-from xphotfn.testing.scene import default_scene
-from xphotfn.testing.simulate import simulate_observations
+from xphotfn.store.product_store import open_store
 
 VERSION = 'echo "sasversion (sasversion-1.3)  [xmmsas_20210526_1931-20.0.0] started: 2022"'
 GRID = xp.ImageGrid(x_range=(1, 8), y_range=(1, 4), x_bin=2, y_bin=2)
@@ -275,7 +276,7 @@ import astropy.io.fits
 from xphotfn.commands.command import Command
 from xphotfn.engines.sas import sas_engine
 from xphotfn.store.kernel import Work, make
-from xphotfn.store.store import Store, open_store
+from xphotfn.store.product_store import Store, open_store
 os.setgroups([])
 os.setgid(65534)
 os.setuid(65534)
@@ -586,8 +587,9 @@ from xphotfn.commands.command import Command
 from xphotfn.engines.processes import stopping_at_the_end
 from xphotfn.engines.sas import sas_engine
 from xphotfn.store.kernel import Work, make
-from xphotfn.store.store import open_store
-from xphotfn.graph.plan import Plan, Step
+from xphotfn.store.product_store import open_store
+from xphotfn.commands.step import Step
+from xphotfn.graph.plan import Plan
 from xphotfn.graph.run import run
 command = Command(task="evselect", outputs=("a.fits",))
 with stopping_at_the_end():

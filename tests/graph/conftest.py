@@ -10,8 +10,9 @@ from astropy.io import fits
 
 import xphotfn as xp
 from xphotfn.commands.command import Command
+from xphotfn.commands.step import Step, StepInput
 from xphotfn.engines.sas import SasEngine
-from xphotfn.graph.plan import Plan, Step, StepInput
+from xphotfn.graph.plan import Plan
 from xphotfn.io.write import write_image
 
 OUTPUT = {"evselect": "imageset", "emosaic": "mosaicedset", "eexpmap": "expimageset"}  # what names a task's product

@@ -8,7 +8,7 @@ from attrs import evolve
 
 import xphotfn as xp
 from xphotfn.commands import xdetectadd, xdetectjoin
-from xphotfn.engines.native import detection
+from xphotfn.epic import map_search as detection
 from xphotfn.errors import CommandFailed, InvalidRecord
 from xphotfn.io.fits import read_array
 from xphotfn.io.write import write_image

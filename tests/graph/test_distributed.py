@@ -15,7 +15,7 @@ import pytest
 import xphotfn as xp
 from xphotfn.graph.delayed import keys_of, priorities
 from xphotfn.graph.plan import Plan
-from xphotfn.store.store import open_store
+from xphotfn.store.product_store import open_store
 
 distributed = pytest.importorskip("distributed")
 
@@ -366,7 +366,8 @@ import xphotfn as xp
 from distributed import Client
 from xphotfn.commands.command import Command
 from xphotfn.engines.sas import SasEngine
-from xphotfn.graph.plan import Plan, Step
+from xphotfn.commands.step import Step
+from xphotfn.graph.plan import Plan
 address, path, good, notes = sys.argv[1:]
 engine = SasEngine(version="20.0.0", env=(("PATH", path), ("GOOD", good), ("NOTES", notes)))
 names = [f"p{n}.fits" for n in "012"]

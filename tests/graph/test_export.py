@@ -11,12 +11,13 @@ from hypothesis import given, strategies as st
 import xphotfn as xp
 from xphotfn.commands.command import Command
 from xphotfn.commands.shell import comment, link_line, shell_line
-from xphotfn.engines.tasks import write_shims
+from xphotfn.commands.step import Step, StepInput
+from xphotfn.engines.shims.task import write_shims
 from xphotfn.graph.compare import diff_plans
 from xphotfn.graph.export import to_shell
-from xphotfn.graph.plan import Plan, Step, StepInput
+from xphotfn.graph.plan import Plan
 from xphotfn.records.observation import FoundFile
-from xphotfn.store.store import digest_file
+from xphotfn.store.product_store import digest_file
 
 
 def shell(script, folder, *, path="", check=True):

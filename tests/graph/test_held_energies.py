@@ -11,7 +11,7 @@ from hypothesis import given, strategies as st
 
 import xphotfn as xp
 from xphotfn.graph.held_energies import part_of_band
-from xphotfn.measure.images import image_of_events
+from xphotfn.graph.one_image import image_of_events
 from xphotfn.records.band import Band
 from xphotfn.records.energies import Energies, PiRanges
 

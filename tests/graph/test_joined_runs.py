@@ -8,9 +8,9 @@ from click.testing import CliRunner
 import xphotfn as xp
 from xphotfn.cli import main
 from xphotfn.graph.joined_runs import join_runs
+from xphotfn.simulate.observing import simulate_observations
+from xphotfn.simulate.scene import default_scene
 from xphotfn.testing.examples import example_field
-from xphotfn.testing.scene import default_scene
-from xphotfn.testing.simulate import simulate_observations
 
 BANDS = (xp.energy_band(0.5 * u.keV, 2 * u.keV),)
 

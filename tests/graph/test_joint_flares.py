@@ -12,8 +12,8 @@ from click.testing import CliRunner
 import xphotfn as xp
 from xphotfn.cli import main
 from xphotfn.commands import flarecut
+from xphotfn.simulate.photons import flare_intervals
 from xphotfn.testing import default_scene, simulate_observations
-from xphotfn.testing.events import flare_intervals
 
 BAND = xp.energy_band(0.5 * u.keV, 2 * u.keV)
 CAMERAS = ("mos1", "mos2")

@@ -22,7 +22,8 @@ import astropy.io.fits, dask.threaded
 import xphotfn as xp
 from xphotfn.commands.command import Command
 from xphotfn.engines.sas import SasEngine
-from xphotfn.graph.plan import Plan, Step, StepInput
+from xphotfn.commands.step import Step
+from xphotfn.graph.plan import Plan, StepInput
 from xphotfn.store.inspect import verify
 
 root, products, kills, workers = Path(sys.argv[1]), *map(int, sys.argv[2:])
@@ -132,8 +133,9 @@ from pathlib import Path
 import xphotfn as xp
 from xphotfn.commands.command import Command
 from xphotfn.engines.sas import SasEngine
-from xphotfn.graph.plan import Plan, Step
-from xphotfn.store.store import open_store
+from xphotfn.commands.step import Step
+from xphotfn.graph.plan import Plan
+from xphotfn.store.product_store import open_store
 
 def step(n):
     command = Command(task="evselect", parameters=(("imageset", f"p{n:04d}.fits"),), outputs=(f"p{n:04d}.fits",))

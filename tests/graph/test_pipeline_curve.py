@@ -11,7 +11,7 @@ from astropy.io import fits
 import xphotfn as xp
 from xphotfn.commands import flarecut, tabgtigen
 from xphotfn.engines.native.flarecut import flarecut as execute
-from xphotfn.engines.native.good_time import tabgtigen as execute_tabgtigen
+from xphotfn.engines.native.tabgtigen import tabgtigen as execute_tabgtigen
 from xphotfn.io.flare_curves import read_flare_curve
 from xphotfn.io.good_time_files import read_cut_curve
 from xphotfn.records.target import Target

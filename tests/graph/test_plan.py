@@ -177,7 +177,7 @@ def test_left_out_observations_are_named(tree):
 def test_more_images_than_sas_takes_at_once_are_chained(field, band, monkeypatch, tmp_path):
     """With a limit of 5 the six images need two steps, and the mosaic is the same."""
     direct = xp.plan_mosaics(field, band)
-    monkeypatch.setattr("xphotfn.graph.parts.MOST_IMAGES", 5)
+    monkeypatch.setattr("xphotfn.graph.product_steps.MOST_IMAGES", 5)
     chained = xp.plan_mosaics(field, band)
     assert [len(s.command.inputs) for s in chained.steps] == [5, 2, 5, 2]
     assert chained.steps[1].needs == (chained.steps[0].id,)
@@ -190,9 +190,9 @@ def test_more_images_than_sas_takes_at_once_are_chained(field, band, monkeypatch
 
 @pytest.mark.parametrize("letters", [5 * 81, 6 * 81 - 1])
 def test_a_list_of_images_that_no_command_line_takes_is_split(field, band, monkeypatch, letters):
-    monkeypatch.setattr("xphotfn.graph.parts.MOST_LETTERS", letters)
+    monkeypatch.setattr("xphotfn.graph.product_steps.MOST_LETTERS", letters)
     assert [len(s.command.inputs) for s in xp.plan_mosaics(field, band).steps] == [5, 2, 5, 2]
-    monkeypatch.setattr("xphotfn.graph.parts.MOST_LETTERS", 6 * 81)
+    monkeypatch.setattr("xphotfn.graph.product_steps.MOST_LETTERS", 6 * 81)
     assert [len(s.command.inputs) for s in xp.plan_mosaics(field, band).steps] == [6, 6]
 
 

@@ -11,7 +11,7 @@ from attrs import field as attr_field, frozen
 
 import xphotfn as xp
 from xphotfn.graph.delayed import keys_of
-from xphotfn.store.store import open_store
+from xphotfn.store.product_store import open_store
 
 CALLS: dict[str, int] = {}
 LOCK = threading.Lock()

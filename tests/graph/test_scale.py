@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 import xphotfn as xp
-from xphotfn.measure import maps
+from xphotfn.graph import maps
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed, Output
 

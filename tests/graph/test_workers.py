@@ -18,9 +18,10 @@ import attrs
 import pytest
 
 import xphotfn as xp
-from xphotfn.graph.plan import Plan, Step, StepInput
+from xphotfn.commands.step import Step, StepInput
+from xphotfn.graph.plan import Plan
 from xphotfn.records.observation import FoundFile
-from xphotfn.store.store import open_store
+from xphotfn.store.product_store import open_store
 
 distributed = pytest.importorskip("distributed")
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 import xphotfn as xp
 from xphotfn.cli import main
-from xphotfn.engines.native.events import open_events, scan
+from xphotfn.epic.events import open_events, scan
 from xphotfn.errors import InvalidFile
 from xphotfn.io import bounded
 from xphotfn.io.bounded import unpacked

@@ -15,7 +15,7 @@ from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.region import Region
 from xphotfn.science.coords import pix_to_deg, separation_deg
-from xphotfn.science.masks import PixelShape, paint
+from xphotfn.science.pixel_masks import PixelShape, paint
 from xphotfn.science.shapes import sky_centres
 from xphotfn.testing.strategies import regions
 

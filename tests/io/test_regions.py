@@ -15,7 +15,7 @@ from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.region_export import write_regions
 from xphotfn.io.regions import read_region_file, read_regions
 from xphotfn.records.region import Region
-from xphotfn.science.masks import PixelShape, paint
+from xphotfn.science.pixel_masks import PixelShape, paint
 
 OBS_IDS = {"0201901401": 16, "0201903501": 32, "0404910601": 21}
 

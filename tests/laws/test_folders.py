@@ -11,7 +11,7 @@ from hypothesis import given, settings, strategies as st
 
 import xphotfn as xp
 from xphotfn.testing import strategies as xst
-from xphotfn.testing.strategies.folders import CIRCLE, HARD, SOFT, events_of, image_of
+from xphotfn.testing.strategies.of_folders import CIRCLE, HARD, SOFT, events_of, image_of
 
 ASKED = {"soft": SOFT, "hard": HARD}
 

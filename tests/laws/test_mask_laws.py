@@ -11,10 +11,10 @@ import regions as regions_package
 from hypothesis import given, strategies as st
 
 from xphotfn.errors import NoData
-from xphotfn.science.masks import PixelShape, annulus, disc, edge_mask, paint, sensor_mask, whole_pixel_ring
+from xphotfn.science.pixel_masks import PixelShape, annulus, disc, edge_mask, paint, sensor_mask, whole_pixel_ring
 from xphotfn.science.ratemap import rate_map
 from xphotfn.science.shapes import contains, scaled
-from xphotfn.science.snr import signal_to_noise
+from xphotfn.science.snr_methods import signal_to_noise
 from xphotfn.testing.strategies import count_maps, exposure_maps, masks
 
 SHAPE = (40, 50)

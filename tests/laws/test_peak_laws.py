@@ -6,8 +6,8 @@ from hypothesis import given, strategies as st
 from scipy.cluster.hierarchy import fclusterdata
 
 from xphotfn.errors import NoData
-from xphotfn.science.masks import edge_mask
 from xphotfn.science.peaks import clustering_peak, near_edge, simple_peak
+from xphotfn.science.pixel_masks import edge_mask
 from xphotfn.testing.strategies import masks
 
 SEEDS = st.integers(0, 2**32 - 1)

@@ -11,7 +11,7 @@ from scipy import special, stats
 
 from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.science.significance import li_ma_significance, mid_p_significance
-from xphotfn.science.snr import (
+from xphotfn.science.snr_methods import (
     METHODS,
     method_of,
     signal_to_noise,

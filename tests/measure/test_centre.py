@@ -8,8 +8,8 @@ import xphotfn as xp
 from xphotfn.io.write import write_image
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.measurement import CENTRES
+from xphotfn.simulate.scene import SOFT
 from xphotfn.testing import CameraExposure, Cluster, Pointing, Scene, example_field, model_counts
-from xphotfn.testing.scene import SOFT
 
 CAMERA = CameraExposure(instrument="mos2", exposure_id="S002", ontime_s=20_000.0)
 POINTING = Pointing(obs_id="0999990101", ra_deg=150.0, dec_deg=2.0, exposures=[CAMERA])

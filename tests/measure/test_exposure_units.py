@@ -15,7 +15,7 @@ from xphotfn.io.exposure_units import exposure_unit
 from xphotfn.io.fits import read_header
 from xphotfn.io.headers import grid_of
 from xphotfn.io.write import write_fits, write_image
-from xphotfn.measure.joint import joint_photometry
+from xphotfn.measure.photometry.joint_photometry import joint_photometry
 from xphotfn.records.grid import PixelGrid
 from xphotfn.testing.examples import example_field
 

@@ -9,7 +9,7 @@ import pytest
 
 import xphotfn as xp
 from xphotfn.errors import InvalidRecord
-from xphotfn.measure.apertures import ApertureFlag
+from xphotfn.measure.photometry.apertures import ApertureFlag
 from xphotfn.science.coords import pix_to_deg
 from xphotfn.testing.examples import example_field, example_rate_map
 

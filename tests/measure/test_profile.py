@@ -12,11 +12,11 @@ from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
 from xphotfn.measure.profile import concentration, curve_of_growth, fit_beta_model, surface_brightness_profile
 from xphotfn.science.coords import deg_to_pix
-from xphotfn.science.profile import ring_brightness, ring_sums
+from xphotfn.science.radial import ring_brightness, ring_sums
+from xphotfn.simulate.file_headers import exposure_cards, image_cards
+from xphotfn.simulate.observing import model_counts
+from xphotfn.simulate.scene import SOFT, CameraExposure, Pointing, default_scene
 from xphotfn.testing.examples import example_field, example_rate_map
-from xphotfn.testing.files import exposure_cards, image_cards
-from xphotfn.testing.scene import SOFT, CameraExposure, Pointing, default_scene
-from xphotfn.testing.simulate import model_counts
 
 EDGES = np.array([0, 30, 60, 90, 120, 180, 240, 300]) * u.arcsec
 AROUND = [540, 660] * u.arcsec

@@ -12,8 +12,8 @@ from scipy import special
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
 from xphotfn.io.products import ExposureMap, Image, RateMap
 from xphotfn.io.write import write_image
-from xphotfn.measure.apertures import photometry
 from xphotfn.measure.masks import interloper_mask
+from xphotfn.measure.photometry.apertures import photometry
 from xphotfn.measure.sensitivity import (
     LimitMap,
     sensitivity_map,
@@ -26,11 +26,11 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.kernels import disc_kernel, ring_kernel, sums_around
 from xphotfn.science.limits import detection_limit, detection_threshold, upper_limit, upper_limit_on_off
-from xphotfn.science.masks import annulus, disc
+from xphotfn.science.pixel_masks import annulus, disc
+from xphotfn.simulate.file_headers import exposure_cards, image_cards
+from xphotfn.simulate.observing import blank_field
+from xphotfn.simulate.scene import SOFT, CameraExposure, Pointing
 from xphotfn.testing.examples import example_field, example_rate_map
-from xphotfn.testing.files import exposure_cards, image_cards
-from xphotfn.testing.scene import SOFT, CameraExposure, Pointing
-from xphotfn.testing.simulate import blank_field
 
 RADIUS = 15 * u.arcsec
 EVEN = {"psf": None, "least_live": 0.0}  # even light in the whole aperture, however little of it is live

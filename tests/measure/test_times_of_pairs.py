@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 import xphotfn as xp
 from xphotfn.cli import main
-from xphotfn.measure.images import image_of_events
+from xphotfn.graph.one_image import image_of_events
 from xphotfn.testing.examples import example_field, example_rate_map
 
 CARDS = {"ONTIME01": 990.0, "ONTIME02": 1000.0, "EXPOSURE": 1000.0}

@@ -9,7 +9,7 @@ from attrs import evolve
 import xphotfn as xp
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.write import write_image
-from xphotfn.science.snr import signal_to_noise
+from xphotfn.science.snr_methods import signal_to_noise
 from xphotfn.testing import CameraExposure, Pointing, Scene, simulate_observations
 from xphotfn.testing.examples import example_field, example_rate_map
 

@@ -8,8 +8,8 @@ from astropy.wcs import WCS
 from attrs import evolve
 
 import xphotfn as xp
+from xphotfn.graph.event_mosaics import BinnedList, EventMosaic
 from xphotfn.io.write import write_image
-from xphotfn.measure.event_mosaics import BinnedList, EventMosaic
 from xphotfn.measure.sensitivity import LimitMap
 from xphotfn.records.grid import PixelGrid
 from xphotfn.testing.examples import example_rate_map

@@ -6,7 +6,7 @@ import pytest
 from astropy.units import Quantity
 
 import xphotfn as xp
-from xphotfn.science.snr import signal_to_noise
+from xphotfn.science.snr_methods import signal_to_noise
 from xphotfn.testing.examples import example_field, example_rate_map
 
 

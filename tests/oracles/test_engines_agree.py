@@ -15,7 +15,7 @@ import pytest
 from astropy.io import fits
 
 import xphotfn as xp
-from xphotfn.engines.tasks import write_shims
+from xphotfn.engines.shims.task import write_shims
 
 A907 = xp.galaxy_cluster("A907", 149.59209, -11.05972, redshift=0.16, r500="1200 kpc", r200="1700 kpc")
 SOFT = xp.energy_band("0.5 keV", "2 keV")

@@ -10,7 +10,7 @@ from toolz import pipe
 
 import xphotfn as xp
 from xphotfn import curried as xc
-from xphotfn.science.snr import METHODS
+from xphotfn.science.snr_methods import METHODS
 
 RANKING = (
     ("0201901401", "mos1", "71.88691358"),

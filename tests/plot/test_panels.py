@@ -9,7 +9,7 @@ from attrs import evolve
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.plot.panels import rows_and_columns
 from xphotfn.plot.view import save_view, view
-from xphotfn.science.masks import disc
+from xphotfn.science.pixel_masks import disc
 from xphotfn.testing import example_field
 
 mpl = pytest.importorskip("matplotlib")

@@ -9,7 +9,7 @@ import pytest
 
 from xphotfn.errors import InvalidFile, XphotfnError
 from xphotfn.plot.view import MatplotlibMissing, save_view, view
-from xphotfn.science.masks import disc
+from xphotfn.science.pixel_masks import disc
 from xphotfn.testing import example_rate_map
 
 mpl = pytest.importorskip("matplotlib")

@@ -22,7 +22,7 @@ from xphotfn.measure.sensitivity import upper_limit_map
 from xphotfn.measure.smoothing import smoothed
 from xphotfn.plot.view import sky_wcs, view
 from xphotfn.records import Peak
-from xphotfn.science.masks import disc
+from xphotfn.science.pixel_masks import disc
 from xphotfn.testing import example_field, example_rate_map
 
 mpl = pytest.importorskip("matplotlib")

@@ -30,13 +30,15 @@ from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.names import MosaicName, PpsName, ProductName
 from xphotfn.commands.parameters import TASKS
 from xphotfn.commands.selection import nodes
+from xphotfn.commands.step import Step, StepInput
 from xphotfn.commands.task_rows import Parameter, Task
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.compare import PlanDiff, StepChange
-from xphotfn.graph.detection import Search
-from xphotfn.graph.flares import FlareChoice, GoodTimePart
-from xphotfn.graph.parts import Part, Wish
-from xphotfn.graph.plan import Plan, PlannedProduct, Step, StepInput
+from xphotfn.graph.detection_steps import Search
+from xphotfn.graph.event_mosaics import BinnedList, EventMosaic
+from xphotfn.graph.flare_steps import FlareChoice, GoodTimePart
+from xphotfn.graph.plan import Plan, PlannedProduct
+from xphotfn.graph.product_steps import Part, Wish
 from xphotfn.graph.result import Run
 from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
@@ -56,20 +58,21 @@ from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.outcome import Done, Failed, Output, Skipped
 from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
+from xphotfn.records.source_list import SourceList
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import CosmologyParameters, Radius, Target
-from xphotfn.science.detection.maps import EllipticalSpread
+from xphotfn.science.detection.search_map import EllipticalSpread
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import EPIC_KING, KingModel
 from xphotfn.science.live_fraction import LiveFraction
-from xphotfn.science.masks import PixelShape
 from xphotfn.science.matching import Sorted
+from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.significance import SIGNIFICANCES
-from xphotfn.science.snr import CountsMethod, XGAMethod
+from xphotfn.science.snr_methods import CountsMethod, XGAMethod
 from xphotfn.science.vignetting import VignettingTable
-from xphotfn.store.codec import from_plain, to_plain
+from xphotfn.store.record_json import from_plain, to_plain
 from xphotfn.testing import strategies as xst
 
 WORDS = st.sampled_from(("a", "b", "evts", "img"))
@@ -126,6 +129,9 @@ FLARES = st.builds(
     good=xst.good_times(),
     joint=FLAGS,
 )
+MOSAICS_OF_EVENTS = xst.event_mosaics()
+BINNED = st.builds(lambda m, cut: attrs.evolve(m.lists[0], flares=cut), MOSAICS_OF_EVENTS, st.none() | xst.flare_cuts())
+NOTED_MOSAICS = st.builds(lambda m, said: attrs.evolve(m, notes=said), MOSAICS_OF_EVENTS, st.lists(WORDS))
 SPECS = st.sampled_from(("gti.fits", "mask.fits", "region.fits:REGION"))
 
 
@@ -530,6 +536,8 @@ PLANS = (
         None,
     ),
     case(FlareChoice, FLARES, None),
+    case(BinnedList, BINNED, None),
+    case(EventMosaic, NOTED_MOSAICS, None, holds_arrays=True),
     case(
         Search,
         st.builds(Search, threshold=st.floats(4, 20), extent=FLAGS, joint=FLAGS),

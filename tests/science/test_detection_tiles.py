@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, strategies as st
 
 import xphotfn as xp
-from xphotfn.records.source import DetectedObject, DetectedSource, SearchedMap, SourceList
+from xphotfn.records.source import DetectedObject, DetectedSource, SearchedMap
+from xphotfn.records.source_list import SourceList
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.detection.tile_lists import joined_lists
 from xphotfn.science.detection.tiles import TILE_ARCMIN, Tile, tile_named, tiles_around, tiles_of

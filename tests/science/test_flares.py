@@ -12,8 +12,8 @@ from xphotfn.measure.flare_cuts import flare_cut
 from xphotfn.records.light_curve import LightCurve
 from xphotfn.science.flare_cut import coarser, in_out_ratio
 from xphotfn.science.flares import histogram_cut, optimum_cut, quiet_states, within_width
-from xphotfn.science.light_curves import bin_events, events_by_bin, inside, live_per_bin, to_frame_ends
 from xphotfn.science.silent_time import without_silence
+from xphotfn.science.time_bins import bin_events, events_by_bin, inside, live_per_bin, to_frame_ends
 from xphotfn.testing import strategies as xst
 
 PPS = "pps/0001730201/P0001730201"

@@ -22,9 +22,9 @@ from xphotfn.science.intervals import (
     on_off_interval,
     on_off_quantile,
 )
-from xphotfn.science.joint import joint_w_statistic
+from xphotfn.science.joint.rate import joint_w_statistic
 from xphotfn.science.limits import detection_limit, detection_probability, detection_threshold, upper_limit
-from xphotfn.science.profile import flux_concentration
+from xphotfn.science.radial import flux_concentration
 from xphotfn.science.significance import (
     cash_significance,
     exact_significance,

@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 from hypothesis import given, strategies as st
 
-from xphotfn.engines.native.response import packaged_table
+from xphotfn.epic.camera.response import packaged_table
 from xphotfn.errors import InvalidRecord
 from xphotfn.science.vignetting import VignettingTable, vignetting
 

@@ -11,15 +11,15 @@ import pytest
 from astropy.io import fits
 
 import xphotfn as xp
-from xphotfn.engines.tasks import write_shims
+from xphotfn.engines.shims.task import write_shims
 from xphotfn.graph.recipes import plan_mosaics
 from xphotfn.records import energy_band
 from xphotfn.records.outcome import Output
-from xphotfn.store import digests, store as store_module
+from xphotfn.store import digests, product_store as store_module
 from xphotfn.store.digests import DigestCache
-from xphotfn.store.host import host, owner_of
 from xphotfn.store.inspect import explain, prune, verify
-from xphotfn.store.store import digest_file, open_store
+from xphotfn.store.owner import host, owner_of
+from xphotfn.store.product_store import digest_file, open_store
 from xphotfn.testing.examples import example_field
 
 

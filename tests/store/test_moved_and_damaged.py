@@ -14,7 +14,7 @@ import xphotfn as xp
 from xphotfn.errors import XphotfnError
 from xphotfn.store.digests import DigestCache
 from xphotfn.store.inspect import prune, verify
-from xphotfn.store.store import digest_file, open_store
+from xphotfn.store.product_store import digest_file, open_store
 from xphotfn.testing.examples import example_field
 
 BAND = xp.energy_band("0.5 keV", "2 keV")
@@ -261,7 +261,7 @@ def test_any_edit_of_a_record_is_a_typed_error_or_a_run(first, data):
 
 
 def test_the_names_of_two_machines_differ_even_if_they_have_one(monkeypatch):
-    from xphotfn.store import host as module
+    from xphotfn.store import owner as module
 
     boots = iter(["aaaaaaaa-1", "bbbbbbbb-2"])
     monkeypatch.setattr(module.Path, "read_text", lambda _self: next(boots))

@@ -17,8 +17,9 @@ from hypothesis import example, given, settings, strategies as st
 
 import xphotfn as xp
 from xphotfn.commands.command import Command
+from xphotfn.commands.step import Step, StepInput
 from xphotfn.graph.joined_runs import join_runs
-from xphotfn.graph.plan import Plan, Step, StepInput
+from xphotfn.graph.plan import Plan
 from xphotfn.records.observation import FoundFile
 from xphotfn.store.inspect import prune, verify
 

@@ -12,7 +12,7 @@ from attrs import evolve
 from xphotfn.io.find import find_observations
 from xphotfn.measure.coordinates import coord_conv, exposure_at
 from xphotfn.measure.masks import interloper_mask, source_mask
-from xphotfn.measure.significance import snr
+from xphotfn.measure.signal_to_noise import snr
 from xphotfn.records import PixelGrid
 from xphotfn.testing import example_field, example_rate_map
 

@@ -9,7 +9,7 @@ from hypothesis import Phase, given, settings, strategies as st
 
 import xphotfn as xp
 from xphotfn.commands.selection import columns, expand_macros, file_specs, parse, to_text
-from xphotfn.engines.native.selection import evaluate
+from xphotfn.epic.selecting.evaluate import evaluate
 from xphotfn.errors import InvalidRecord
 from xphotfn.testing import strategies as xst
 

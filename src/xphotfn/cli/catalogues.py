@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
+from xphotfn.cli.flux_options import flux_options, fluxes_of, require_said
+from xphotfn.cli.given_maps import maps_of, unique
 from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import check_output, show, write_table
-from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import measured_places
 from xphotfn.errors import InvalidRecord
 

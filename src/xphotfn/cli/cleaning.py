@@ -27,7 +27,7 @@ _sources = click.option(
 
 
 def _say_sources(path: str, sources: Path | None) -> None:
-    from xphotfn.measure.cleaning import sources_of
+    from xphotfn.measure.curves import sources_of
 
     file = sources_of(path, sources).file
     if file and sources is None:
@@ -62,7 +62,7 @@ def clean(events: Path, goal: str, sources: Path | None, joint: bool, output: Pa
     a folder, lists whose times were cut already are left alone. Ends with status 2 where a list failed.
     """
     from xphotfn.commands.messages import parse_messages
-    from xphotfn.measure.cleaning import clean_events
+    from xphotfn.graph.cleaned_list import clean_events
 
     engine, overwrite, as_json = (options[name] for name in ("engine", "overwrite", "as_json"))
     chosen, rows, failed = engine_named(engine), [], False
@@ -103,8 +103,8 @@ def _draw(events: str, made: Any) -> None:
     """Draw the curve and the cut beside the table of good time, with IN/OUT before and after."""
     from xphotfn.errors import NoData
     from xphotfn.io.good_time_files import read_cut_curve
-    from xphotfn.measure.cleaning import in_out
-    from xphotfn.plot.light_curve import save_light_curve
+    from xphotfn.measure.curves import in_out
+    from xphotfn.plot.time_plots import save_light_curve
 
     try:
         before: Any = in_out(events)

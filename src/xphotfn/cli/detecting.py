@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
+from xphotfn.cli.given_maps import maps_of, unique
 from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import print_json, print_rows, say
-from xphotfn.cli.places import maps_of, unique
 from xphotfn.errors import InvalidRecord
 
 __all__ = ("detect",)
@@ -113,7 +113,7 @@ def _refuse_early(path: Path, overwrite: bool) -> None:
 
 
 def _rows(name: str, found: Any) -> list[dict[str, Any]]:
-    from xphotfn.records.source_columns import source_columns
+    from xphotfn.records.source_list import source_columns
 
     columns = source_columns(found)
     return [{"obs_id": name, **{c: columns[c].values[n] for c in _SHOWN}} for n in range(len(found))]

@@ -59,6 +59,6 @@ def fetch(obs_ids: tuple[str, ...], output: Path, products: tuple[str, ...], mir
 
 def _archive() -> ModuleType:
     """Import what is known of the archive where it is asked for, so that other commands start light."""
-    from xphotfn.commands import archive
+    from xphotfn.commands import archive_query as archive
 
     return archive

@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
+from xphotfn.cli.given_maps import maps_of, product_of, run_of, unique
 from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import tell, wants_progress
-from xphotfn.cli.places import maps_of, product_of, run_of, unique
 from xphotfn.cli.positions import pair_of
 from xphotfn.errors import InvalidRecord, ProductMissing
 

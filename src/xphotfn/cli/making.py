@@ -37,7 +37,7 @@ def find(root: Path, every: bool, as_json: bool) -> None:
 
     What is left out, and why, is told on stderr, a line for each file; of many files their number for each reason.
     """
-    from xphotfn.store.codec import to_plain
+    from xphotfn.store.record_json import to_plain
 
     found = searched(root)
     if every:
@@ -102,9 +102,9 @@ def _bands(exposure: Any, kind: str) -> str:
 @shared.quiet
 def plan(root: Path, as_json: bool, script: bool, **options: Any) -> None:
     """Show what would run for a target or a sample, command by command; nothing runs."""
-    from xphotfn.graph.describe import describe
     from xphotfn.graph.export import to_shell
-    from xphotfn.store.codec import to_plain
+    from xphotfn.graph.plan import describe
+    from xphotfn.store.record_json import to_plain
 
     sample = sample_of(root, options)
     if as_json:
@@ -169,7 +169,7 @@ def run(root: Path, as_json: bool, **options: Any) -> None:
 def image(events: Path, band: str, output: Path, bin_size: int, engine: str, overwrite: bool, **how: Any) -> None:
     """Make an image from an event list, as evselect does."""
     import xphotfn as xp
-    from xphotfn.measure.images import image_of_events
+    from xphotfn.graph.one_image import image_of_events
 
     wanted = values.band(band)
     grid = xp.ImageGrid(x_bin=bin_size, y_bin=bin_size)
@@ -209,7 +209,7 @@ def task(ctx: click.Context, words: tuple[str, ...]) -> None:
 
     There are cifbuild, eexpmap, emosaic, evselect, gtibuild, tabgtigen and sasversion.
     """
-    from xphotfn.engines.tasks import run_task
+    from xphotfn.engines.shims.task import run_task
 
     if not words or words[0] in ("-h", "--help"):
         click.echo(ctx.get_help())
@@ -230,7 +230,7 @@ def shims(folder: Path) -> None:
     Scripts that call SAS, those of `xphotfn plan --script` among them, then run without it. What it prints puts the
     folder on PATH: eval "$(xphotfn shims FOLDER)".
     """
-    from xphotfn.engines.tasks import NAMES, write_shims
+    from xphotfn.engines.shims.task import NAMES, write_shims
 
     try:
         root = write_shims(folder)

@@ -7,10 +7,10 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.fluxes import flux_options, fluxes_of, require_said
+from xphotfn.cli.flux_options import flux_options, fluxes_of, require_said
+from xphotfn.cli.given_maps import maps_of, unique
 from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import check_output, say, show, tell, wants_progress, write_table
-from xphotfn.cli.places import maps_of, unique
 from xphotfn.cli.positions import measured_places
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, measured_field, sample_of
@@ -56,7 +56,7 @@ def snr(
     --vignetted makes exposure maps without vignetting too; without it a note says where particles would matter.
     """
     import xphotfn as xp
-    from xphotfn.measure.maps import maps_by_field
+    from xphotfn.graph.maps import maps_by_field
 
     how: dict[str, Any] = {"method": method, "background": _factors(background)}
     regions = [values.region(text) for text in options["radii"]]
@@ -251,8 +251,8 @@ def photometry(
 
 
 def _cell(name: str, value: Any, joint: bool) -> Any:
-    from xphotfn.measure.apertures import ApertureFlag
-    from xphotfn.measure.joint import JointFlag
+    from xphotfn.measure.photometry.apertures import ApertureFlag
+    from xphotfn.measure.photometry.joint_photometry import JointFlag
 
     flags = {"flags": JointFlag if joint else ApertureFlag, "aperture_flags": ApertureFlag}.get(name)
     if flags is not None:

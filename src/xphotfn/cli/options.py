@@ -156,7 +156,7 @@ class _Definitions(click.Choice):  # type: ignore[type-arg]  # generic since cli
     def choices(self) -> tuple[str, ...]:  # type: ignore[override]
         """The names."""
         from xphotfn.science.significance import FOR_FEW_COUNTS
-        from xphotfn.science.snr import METHODS
+        from xphotfn.science.snr_methods import METHODS
 
         return FOR_FEW_COUNTS if self._few_counts else tuple(METHODS)
 

@@ -40,7 +40,7 @@ def demo(output: Path, seed: int, detect: bool, workers: int | None) -> None:
 
     The examples in the help of the other commands run on what it writes.
     """
-    from xphotfn.testing.demo import run_demo
+    from xphotfn.cli.demo import run_demo
 
     click.echo(run_demo(output, seed=seed, workers=workers, detect=detect, say=say))
     _write_tables(output)
@@ -50,7 +50,7 @@ def demo(output: Path, seed: int, detect: bool, workers: int | None) -> None:
 
 def _write_tables(folder: Path) -> None:
     """Write the cluster and the point sources as tables that other commands read."""
-    from xphotfn.testing.scene import default_scene
+    from xphotfn.simulate.scene import default_scene
 
     scene = default_scene()
     target: Any = scene.cluster.target if scene.cluster else None

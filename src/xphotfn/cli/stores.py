@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from xphotfn.cli import options as shared
+from xphotfn.cli.given_maps import is_store
 from xphotfn.cli.group import DONE_IN_PART, CliCommand
 from xphotfn.cli.output import print_json, print_rows, tell
-from xphotfn.cli.places import is_store
 from xphotfn.errors import UnitMismatch
 
 __all__ = ("explain", "prune", "runs", "verify")
@@ -28,7 +28,7 @@ def explain(products: tuple[str, ...], store: Path | None, script: bool, as_json
     A PRODUCT is a file in a store, its folder, or a key; a store stands for all its products.
     """
     import xphotfn as xp
-    from xphotfn.store.codec import to_plain
+    from xphotfn.store.record_json import to_plain
 
     paths = [path for product in products for path in _products_in(product)]
     found = [xp.explain(path, store=store) for path in paths]
@@ -95,7 +95,7 @@ def verify(store: Path, remove: bool, as_json: bool) -> None:
     Ends with status 2 where one is damaged.
     """
     import xphotfn as xp
-    from xphotfn.store.codec import to_plain
+    from xphotfn.store.record_json import to_plain
 
     found = xp.verify(store, remove=remove)
     if as_json:
@@ -120,7 +120,7 @@ def prune(store: Path, min_age: str, dry_run: bool, as_json: bool) -> None:
     import astropy.units as u
 
     import xphotfn as xp
-    from xphotfn.store.codec import to_plain
+    from xphotfn.store.record_json import to_plain
     from xphotfn.units import quantity
 
     try:

@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from xphotfn.cli.given_maps import exposure_map_of
 from xphotfn.cli.options import PATH
 from xphotfn.cli.output import say
-from xphotfn.cli.places import exposure_map_of
 from xphotfn.cli.running import run_plan
 
 __all__ = ("made_weights", "out_of_time_option", "weights_of_files", "weights_options")

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from xphotfn.commands.builders import eexpmap, emosaic, evselect_image
 from xphotfn.commands.command import Command
 from xphotfn.commands.default_selection import pi_channel, selection_expression
-from xphotfn.commands.detection import xdetect, xdetectadd, xdetectjoin
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
 from xphotfn.commands.messages import SasMessage, parse_messages, sas_version, suppressed_warnings
 from xphotfn.commands.names import (
@@ -37,8 +36,9 @@ from xphotfn.commands.names import (
 from xphotfn.commands.own_times import flarecut, gtiwrite
 from xphotfn.commands.parameters import TASKS, checked, parameters_of, resolved
 from xphotfn.commands.preparation import atthkgen, cifbuild, odfingest, with_environment
+from xphotfn.commands.source_detection import xdetect, xdetectadd, xdetectjoin
 from xphotfn.commands.task_rows import Parameter, Task, loaded
-from xphotfn.commands.times import evselect_list, evselect_rate, gtibuild, tabgtigen
+from xphotfn.commands.timing import evselect_list, evselect_rate, gtibuild, tabgtigen
 from xphotfn.commands.xproc import card_version, parse_xproc, to_card
 
 __all__ = (

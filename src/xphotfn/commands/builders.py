@@ -9,7 +9,11 @@ list. The ``sas`` engine runs these commands as they are; ``xphotfn.engines.nati
 from collections.abc import Sequence
 from typing import cast
 
-from xphotfn.commands._writing import (
+from xphotfn.commands.command import Command
+from xphotfn.commands.default_selection import Channels, channels
+from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
+from xphotfn.commands.task_rows import Parameter, Task, choice, row
+from xphotfn.commands.writing import (
     Pairs,
     build,
     changed,
@@ -21,10 +25,6 @@ from xphotfn.commands._writing import (
     plain_files,
     yes,
 )
-from xphotfn.commands.command import Command
-from xphotfn.commands.default_selection import Channels, channels
-from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
-from xphotfn.commands.task_rows import Parameter, Task, choice, row
 from xphotfn.errors import InvalidRecord, PlanError
 
 __all__ = (
@@ -116,11 +116,11 @@ EVSELECT = Task(
     ),
     builders=[
         "builders:evselect_image",
-        "times:evselect_list",
-        "times:evselect_rate",
+        "timing:evselect_list",
+        "timing:evselect_rate",
     ],
-    native="evselect:evselect",
-    together="evselect:evselect_many",
+    native="evselect.evselect_task:evselect",
+    together="evselect.evselect_task:evselect_many",
     check="shape_problem",
 )
 _EEXPMAP = Task(
@@ -139,8 +139,8 @@ _EEXPMAP = Task(
         row("pimax", "list"),  # SAS has a default that no source we could read states: it must be given here
     ),
     builders=["builders:eexpmap"],
-    native="eexpmap:eexpmap",
-    together="eexpmap:eexpmap_many",
+    native="eexpmap.eexpmap_task:eexpmap",
+    together="eexpmap.eexpmap_task:eexpmap_many",
     own_inputs=["imageset"],
     options=["sampling", "ccf"],
     check="grid_problem",

@@ -6,8 +6,8 @@ from typing import Any, final
 from attrs import Attribute, field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import safe_name, strings
-from xphotfn.records._html import Html, block, facts
+from xphotfn.html import Html, block, facts
+from xphotfn.records.fields import safe_name, strings
 
 __all__ = ("Command",)
 

@@ -6,8 +6,8 @@ from typing import Any, final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import one_of
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import one_of
 
 __all__ = ("XCS_GRID", "ImageGrid")
 

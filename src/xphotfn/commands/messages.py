@@ -11,7 +11,7 @@ from typing import final
 import attrs
 from attrs import field, frozen
 
-from xphotfn.records._fields import non_empty, one_of
+from xphotfn.records.fields import non_empty, one_of
 
 __all__ = ("SasMessage", "parse_messages", "sas_version", "suppressed_warnings")
 

@@ -14,7 +14,7 @@ from attrs import field, frozen
 
 from xphotfn.commands.pps_names import PpsName, matching, parse_pps_name
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import one_of, strings, valid_obs_id
+from xphotfn.records.fields import one_of, strings, valid_obs_id
 from xphotfn.records.instrument import CAMERAS
 
 __all__ = (

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from typing import SupportsFloat
 
-from xphotfn.commands._writing import build, changed, files_of, number, one_line, output_file, plain_file, yes
 from xphotfn.commands.command import Command
 from xphotfn.commands.task_rows import Task, choice, row
+from xphotfn.commands.writing import build, changed, files_of, number, one_line, output_file, plain_file, yes
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.good_times import GoodTimes
 

@@ -14,11 +14,11 @@ import attrs
 
 from xphotfn.commands.builders import MAP_TASKS
 from xphotfn.commands.command import Command
-from xphotfn.commands.detection import SOURCE_TASKS
 from xphotfn.commands.own_times import OWN_TIME_TASKS
 from xphotfn.commands.preparation import PREPARING_TASKS
+from xphotfn.commands.source_detection import SOURCE_TASKS
 from xphotfn.commands.task_rows import BOOLEANS, Parameter, Task, checked_by
-from xphotfn.commands.times import TIME_TASKS
+from xphotfn.commands.timing import TIME_TASKS
 from xphotfn.errors import InvalidRecord
 
 __all__ = ("TASKS", "checked", "parameters_of", "resolved")

@@ -11,8 +11,8 @@ from typing import Any, final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import one_of, valid_obs_id
 from xphotfn.records.band import Band
+from xphotfn.records.fields import one_of, valid_obs_id
 from xphotfn.records.instrument import INSTRUMENTS
 
 __all__ = ("PpsName", "matching", "parse_pps_name")

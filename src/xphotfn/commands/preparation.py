@@ -8,9 +8,9 @@ from datetime import datetime
 
 import attrs
 
-from xphotfn.commands._writing import build, changed, number, output_file, plain_file, yes
 from xphotfn.commands.command import Command
 from xphotfn.commands.task_rows import Task, apart, row
+from xphotfn.commands.writing import build, changed, number, output_file, plain_file, yes
 from xphotfn.errors import InvalidRecord
 
 __all__ = ("PREPARING_TASKS", "atthkgen", "cifbuild", "odfingest", "with_environment")

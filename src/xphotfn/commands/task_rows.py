@@ -13,7 +13,7 @@ from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import items, non_empty, one_of, strings
+from xphotfn.records.fields import items, non_empty, one_of, strings
 
 __all__ = ("BOOLEANS", "Parameter", "Task", "apart", "checked_by", "choice", "loaded", "row")
 

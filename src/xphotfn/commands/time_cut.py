@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from xphotfn.commands.dss import read_dss
-from xphotfn.commands.energies import read_selection
+from xphotfn.commands.selected_energies import read_selection
 from xphotfn.commands.selection import GtiFilter, columns, expand_macros, parts_of, to_text
 from xphotfn.errors import ExpressionError
 from xphotfn.typing import Header

@@ -26,8 +26,8 @@ from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.printed import printed
 from xphotfn.engines.processes import run_process
 from xphotfn.errors import CommandFailed, SasMissing, XphotfnError
-from xphotfn.records._fields import non_empty, pairs, positive
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import non_empty, pairs, positive
 
 __all__ = ("SasEngine", "sas_engine")
 

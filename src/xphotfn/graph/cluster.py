@@ -21,13 +21,13 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 from distributed import KilledWorker
 
+from xphotfn.commands.step import Step
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord, XphotfnError
 from xphotfn.graph.futures import NotAsked, Result, arrivals_of, collect, next_of, on_worker
-from xphotfn.graph.plan import Step
 from xphotfn.graph.workers import Answers, EndWithTask, Fleet, _Member, question_of
 from xphotfn.records.outcome import Done, Failed, Outcome, Skipped
-from xphotfn.store.store import Store
+from xphotfn.store.product_store import Store
 
 __all__ = ("EndWithTask", "WorkerRefused", "compute_on", "unit_of")
 

@@ -1,15 +1,20 @@
 """What differs between two plans, step by step."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import final
 
 from attrs import field, frozen
 
-from xphotfn.graph.plan import Plan, Step, StepInput
-from xphotfn.records._fields import items, one_of, strings
-from xphotfn.records._html import record_html
+from xphotfn.commands.step import Step, StepInput
+from xphotfn.graph.plan import Plan
+from xphotfn.html import Html, block, count, escape, record_html, table
+from xphotfn.records.fields import items, one_of, strings
 
 __all__ = ("PlanDiff", "StepChange", "diff_plans")
+
+_MOST_CHANGES = 200
+
 
 _SIGNS = {"removed": "-", "added": "+", "changed": "~"}
 
@@ -82,9 +87,8 @@ class PlanDiff:
         )
 
     def _repr_html_(self) -> str:
-        from xphotfn.graph.notebook import diff_html
 
-        return diff_html(self)
+        return _diff_html(self)
 
 
 def diff_plans(first: Plan, second: Plan) -> PlanDiff:
@@ -173,3 +177,15 @@ def _found(first: Plan, second: Plan) -> Iterator[str]:
         if paths[0] != paths[1] and any(p is not None and p != "made" for p in paths):
             name = f"{what[0]} {what[1]} {what[3]} {what[4]} {what[5]}"
             yield f"~ {name}: {paths[0] or 'not there'} -> {paths[1] or 'not there'}"
+
+
+def _diff_html(diff: PlanDiff) -> str:
+    """Return the differences of two plans as HTML."""
+    rows = [
+        (c.kind, c.obs_id, c.task, ", ".join(c.outputs), Html("<br/>".join(map(escape, c.details))))
+        for c in diff.changes
+    ]
+    parts = [table(rows, ("", "Observation", "Task", "Makes", "What changed"), most=_MOST_CHANGES)] if rows else []
+    parts += [table([(line,) for line in (*diff.found, *diff.notes)])] if diff.found or diff.notes else []
+    changed = ", ".join(f"{n} {kind}" for kind, n in Counter(c.kind for c in diff.changes).items())
+    return block(f"{count(diff.same, 'step')} the same, {changed or 'none changed'}", *parts)

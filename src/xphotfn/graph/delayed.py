@@ -19,12 +19,13 @@ except ImportError:  # dask before 2026 keeps them in a private module
 from toolz import groupby, partition_all
 
 from xphotfn.commands.parameters import TASKS
+from xphotfn.commands.step import Step
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord
-from xphotfn.graph.plan import Plan, Step
+from xphotfn.graph.plan import Plan
 from xphotfn.records.outcome import Outcome
 from xphotfn.store.kernel import Work, finished, labelled_call, make, make_together
-from xphotfn.store.store import Store, StoreLike, digest_bytes, open_store
+from xphotfn.store.product_store import Store, StoreLike, digest_bytes, open_store
 
 __all__ = ("compute", "products_there", "to_delayed")
 

@@ -3,8 +3,8 @@
 from collections import Counter
 from typing import NamedTuple
 
-from xphotfn.graph.plan import Plan, Step
-from xphotfn.records._html import Html, count, escape
+from xphotfn.commands.step import Step
+from xphotfn.html import Html, count, escape
 
 __all__ = ("plan_svg",)
 
@@ -22,13 +22,13 @@ class _Box(NamedTuple):
     is_found: bool = False
 
 
-def plan_svg(plan: Plan) -> Html:
+def plan_svg(steps: tuple[Step, ...]) -> Html:
     """Return the graph of a plan as SVG: a box per step, or per observation and task, or per task where there are many.
 
     Parameters
     ----------
-    plan
-        Any plan.
+    steps
+        Those of any plan.
 
     Returns
     -------
@@ -40,17 +40,17 @@ def plan_svg(plan: Plan) -> Html:
     >>> from xphotfn.graph.recipes import plan_mosaics
     >>> from xphotfn.records import energy_band
     >>> from xphotfn.testing.examples import example_field
-    >>> svg = plan_svg(plan_mosaics(example_field(), energy_band("0.5 keV", "2 keV")))
+    >>> svg = plan_svg(plan_mosaics(example_field(), energy_band("0.5 keV", "2 keV")).steps)
     >>> svg.count("<rect"), svg.count("<path")
     (3, 2)
     """
-    if not plan.steps:
+    if not steps:
         return Html("")
-    layers = _layers(plan.steps)
-    levels = [_grouped(plan, layers, level) for level in range(3)]
+    layers = _layers(steps)
+    levels = [_grouped(steps, layers, level) for level in range(3)]
     groups = next((g for g in levels if _is_small(g, layers)), levels[-1])
-    boxes = _boxes(plan, groups, layers)
-    return _svg(boxes, _links(plan, groups, layers))
+    boxes = _boxes(steps, groups, layers)
+    return _svg(boxes, _links(steps, groups, layers))
 
 
 def _layers(steps: tuple[Step, ...]) -> dict[str, int]:
@@ -61,14 +61,14 @@ def _layers(steps: tuple[Step, ...]) -> dict[str, int]:
     return layers
 
 
-def _grouped(plan: Plan, layers: dict[str, int], level: int) -> dict[str, str]:
+def _grouped(steps: tuple[Step, ...], layers: dict[str, int], level: int) -> dict[str, str]:
     """Return the group of each step: itself (0), its observation's steps of a task (1), or all of the task (2).
 
     Steps of one task in different layers stay apart, so that no link crosses a box between them.
     """
     return {
         s.id: (s.id, f"{s.command.task} {layers[s.id]} {s.obs_id}", f"{s.command.task} {layers[s.id]}")[level]
-        for s in plan.steps
+        for s in steps
     }
 
 
@@ -84,15 +84,15 @@ def _members(groups: dict[str, str]) -> dict[str, list[str]]:
     return members
 
 
-def _boxes(plan: Plan, groups: dict[str, str], layers: dict[str, int]) -> dict[str, _Box]:
-    steps = {s.id: s for s in plan.steps}
+def _boxes(steps: tuple[Step, ...], groups: dict[str, str], layers: dict[str, int]) -> dict[str, _Box]:
+    by_id = {s.id: s for s in steps}
     files: dict[int, dict[str, None]] = {}
-    for step in plan.steps:
+    for step in steps:
         files.setdefault(layers[step.id], {}).update({i.file.path: None for i in step.inputs if i.file is not None})
     tip = "files that are on disk already"
     boxes = {_found(k): _Box(k - 1, count(len(f), "found file"), tip, is_found=True) for k, f in files.items() if f}
     for group, ids in _members(groups).items():
-        first, task, layer = steps[ids[0]], steps[ids[0]].command.task, layers[ids[0]]
+        first, task, layer = by_id[ids[0]], by_id[ids[0]].command.task, layers[ids[0]]
         if len(ids) > 1:
             place = f" {first.obs_id}" if group.endswith(first.obs_id) else ""
             text = f"{len(ids)} \N{MULTIPLICATION SIGN} {task}{place}"
@@ -113,9 +113,9 @@ def _shortened(name: str) -> str:
     return name if len(name) <= 34 else f"{name[:16]}…{name[-17:]}"
 
 
-def _links(plan: Plan, groups: dict[str, str], layers: dict[str, int]) -> list[tuple[str, str]]:
+def _links(steps: tuple[Step, ...], groups: dict[str, str], layers: dict[str, int]) -> list[tuple[str, str]]:
     links: dict[tuple[str, str], None] = {}
-    for step in plan.steps:
+    for step in steps:
         for item in step.inputs:
             source = groups[item.step] if item.step else _found(layers[step.id])
             links[source, groups[step.id]] = None

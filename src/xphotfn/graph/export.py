@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 
 from xphotfn.commands.shell import comment, link_line, shell_line
+from xphotfn.commands.step import Step
 from xphotfn.errors import PlanError
-from xphotfn.graph.describe import describe
-from xphotfn.graph.plan import Plan, Step
+from xphotfn.graph.plan import Plan, describe
 
 __all__ = ("to_shell",)
 

@@ -2,112 +2,32 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import final
 
 from attrs import field, frozen
 
-from xphotfn.commands.command import Command, command_facts
 from xphotfn.commands.names import parse_product_name
+from xphotfn.commands.step import Step
 from xphotfn.errors import PlanError
-from xphotfn.records._fields import items, non_empty, one_of, strings
-from xphotfn.records._html import block, facts, file_name, record_html
+from xphotfn.graph.drawing import plan_svg
+from xphotfn.html import Html, block, count, details, facts, record_html, table
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
+from xphotfn.records.fields import items, non_empty, one_of, strings
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.observation import FoundFile
 
-__all__ = ("KINDS", "MAP_KINDS", "Plan", "PlannedProduct", "Step", "StepInput", "steps_leading_to")
+__all__ = ("KINDS", "MAP_KINDS", "Plan", "PlannedProduct", "describe", "steps_leading_to")
 
-ID_VERSION = 1
+_MOST_STEPS, _MOST_OBSERVATIONS = 200, 20
+
+
 KINDS = ("image", "exposure_map", "source_list", "regions", "background_map")
 """The kinds of products of a plan."""
 MAP_KINDS = KINDS[:2]
 """Those of which rate maps are made."""
-
-
-@final
-@frozen(kw_only=True)
-class StepInput:
-    """One input of a step: a file that was found, or the output of another step.
-
-    Parameters
-    ----------
-    name
-        The name under which the command knows it.
-    file
-        The file on disk, or None.
-    step
-        Id of the step that makes it, or empty.
-    """
-
-    name: str = field(validator=non_empty)
-    file: FoundFile | None = None
-    step: str = ""
-
-    def __attrs_post_init__(self) -> None:
-        if (self.file is None) != bool(self.step):
-            raise PlanError(f"input {self.name} must be either a found file or made by a step")
-
-    def _repr_html_(self) -> str:
-        return record_html(self)
-
-
-@final
-@frozen(kw_only=True, repr=False)
-class Step:
-    """One command with its inputs.
-
-    Parameters
-    ----------
-    command
-        What to execute.
-    inputs
-        Where each file that the command reads comes from.
-    obs_id
-        The observation it belongs to, or ``combined``.
-    id
-        A digest of the command, the ids it waits for, and path, size and time of the found files: the same in every
-        process and on every machine with the same files. Derived, not given.
-    """
-
-    command: Command
-    inputs: tuple[StepInput, ...] = field(default=(), converter=items)
-    obs_id: str = "combined"
-    id: str = field(init=False, repr=False)
-
-    @id.default
-    def _derived_id(self) -> str:
-        sources = [
-            [i.name, i.step] if i.file is None else [i.name, i.file.path, i.file.size, i.file.mtime_ns]
-            for i in self.inputs
-        ]
-        c = self.command
-        identity = [ID_VERSION, c.task, c.parameters, c.outputs, c.env, sources]
-        digest = hashlib.blake2b(json.dumps(identity).encode(), digest_size=16).hexdigest()
-        return f"{c.task}-{digest}"
-
-    def __attrs_post_init__(self) -> None:
-        given, wanted = {i.name for i in self.inputs}, set(self.command.inputs)
-        if given != wanted:
-            raise PlanError(
-                f"{self.command.task} reads {', '.join(sorted(wanted)) or 'nothing'} but the step gives "
-                f"{', '.join(sorted(given)) or 'nothing'}"
-            )
-
-    @property
-    def needs(self) -> tuple[str, ...]:
-        """Ids of the steps that it waits for, each once."""
-        return tuple(dict.fromkeys(i.step for i in self.inputs if i.step))
-
-    def __repr__(self) -> str:
-        outputs = self.command.outputs
-        return f"Step(id={self.id!r}, obs_id={self.obs_id!r}, outputs={outputs[:3]}, needs={len(self.needs)})"
-
-    def _repr_html_(self) -> str:
-        sources = [(i.name, i.step if i.file is None else file_name(i.file.path)) for i in self.inputs]
-        inputs = facts((f"{name} comes from", source) for name, source in sources)
-        return block(f"Step {self.id} of {self.obs_id}", command_facts(self.command), inputs)
 
 
 @final
@@ -203,7 +123,6 @@ class Plan:
         raise PlanError(f"the plan has no step {step_id}")
 
     def __str__(self) -> str:
-        from xphotfn.graph.describe import describe
 
         return describe(self)
 
@@ -212,9 +131,8 @@ class Plan:
         return f"Plan(steps={len(self.steps)}, fields={names}, products={len(self.products)}, notes={len(self.notes)})"
 
     def _repr_html_(self) -> str:
-        from xphotfn.graph.notebook import plan_html
 
-        return plan_html(self)
+        return _plan_html(self)
 
 
 def steps_leading_to(wanted: Iterable[str], steps: Mapping[str, Step]) -> tuple[Step, ...]:
@@ -235,3 +153,93 @@ def steps_leading_to(wanted: Iterable[str], steps: Mapping[str, Step]) -> tuple[
             found.add(step)
             waiting.extend(steps[step].needs)
     return tuple(step for name, step in steps.items() if name in found)
+
+
+def describe(plan: Plan) -> str:
+    """Return what a plan will run, what is already there, and how much it is.
+
+    Parameters
+    ----------
+    plan
+        Any plan.
+
+    Returns
+    -------
+    str
+        Several lines for people.
+
+    Examples
+    --------
+    >>> from xphotfn.graph.recipes import plan_mosaics
+    >>> from xphotfn.records import energy_band
+    >>> from xphotfn.testing.examples import example_field
+    >>> print(describe(plan_mosaics(example_field(), energy_band("0.5 keV", "2 keV"))))
+    Plan of 2 steps for 1 field (example), 1 observation, 0.5-2 keV
+      found on disk, used as they are:  1 image, 1 exposure map
+      to make:                          2 emosaic
+      about 4.0 MiB of products
+    """
+    lines = [f"  {what + ':':<34}{said}" for what, said in _plan_facts(plan)]
+    if plan.steps:
+        lines.append(f"  {_products_size(plan)}")
+    return "\n".join([_plan_title(plan), *lines, *(f"  note: {note}" for note in plan.notes)])
+
+
+def _plan_title(plan: Plan) -> str:
+    """Return a plan in one line: how many steps, and for what."""
+    fields = ", ".join(f.name for f in plan.fields[:5]) + (", ..." if len(plan.fields) > 5 else "")
+    observations = len({o for f in plan.fields for o in f.obs_ids})
+    bands = ", ".join(dict.fromkeys(str(p.band) for p in plan.products))
+    return (
+        f"Plan of {count(len(plan.steps), 'step')} for {count(len(plan.fields), 'field')} ({fields}), "
+        f"{count(observations, 'observation')}, {bands}"
+    )
+
+
+def _plan_facts(plan: Plan) -> tuple[tuple[str, str], ...]:
+    """Return what is there already and what a plan makes, as pairs of what and how much."""
+    files = {p.file.path: p.kind.replace("_", " ") for p in plan.products if p.file is not None}
+    found = Counter(files.values())  # targets share the files of an observation
+    tasks = Counter(s.command.task for s in plan.steps)
+    return (
+        ("found on disk, used as they are", ", ".join(count(n, kind) for kind, n in found.items()) or "nothing"),
+        ("to make", ", ".join(f"{n} {t}" for t, n in tasks.items()) or "nothing"),
+    )
+
+
+def _products_size(plan: Plan) -> str:
+    """Estimate: a found grid's size in doubles for every output, 512 x 512 where none is known."""
+    pixels = [p.grid.nx * p.grid.ny for p in plan.products if p.grid is not None] or [512 * 512]
+    megabytes = sum(len(s.command.outputs) for s in plan.steps) * max(pixels) * 8 / 2**20
+    return f"about {megabytes:.1f} MiB of products"
+
+
+def _plan_html(plan: Plan) -> str:
+    """Return a plan as HTML: what it is, its graph, a table of observations and tasks, and all its steps."""
+    said = [(what.capitalize(), value) for what, value in _plan_facts(plan)]
+    if plan.steps:
+        said.append(("Size", _products_size(plan)))
+    said += [("Note", note) for note in plan.notes]
+    steps = table([_step_row(s) for s in plan.steps], ("Observation", "Task", "Makes", "Reads"), most=_MOST_STEPS)
+    parts = [facts(said), plan_svg(plan.steps), _observation_table(plan)]
+    if plan.steps:
+        parts.append(details(f"All {count(len(plan.steps), 'step')}", steps))
+    return block(_plan_title(plan), *parts)
+
+
+def _observation_table(plan: Plan) -> Html:
+    """Return how many products of each observation were found, and how many steps of each task it has."""
+    tasks = list(dict.fromkeys(s.command.task for s in plan.steps))
+    found = Counter(p.obs_id for p in plan.products if p.file is not None)
+    to_run = Counter((s.obs_id, s.command.task) for s in plan.steps)
+    places = list(dict.fromkeys([*(o for f in plan.fields for o in f.obs_ids), *(s.obs_id for s in plan.steps)]))
+    if len(places) > _MOST_OBSERVATIONS:
+        places.sort(key=lambda name: name != "combined")  # or it would be cut off
+    rows = [(obs_id, found[obs_id] or "", *(to_run[obs_id, task] or "" for task in tasks)) for obs_id in places]
+    return table(rows, ("Observation", "Found", *tasks), most=_MOST_OBSERVATIONS) if rows else Html("")
+
+
+def _step_row(step: Step) -> tuple[str, str, str, str]:
+    names = [i.name for i in step.inputs]
+    reads = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return step.obs_id, step.command.task, ", ".join(step.command.outputs), reads

@@ -13,13 +13,13 @@ from attrs import evolve
 
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import PlanError
-from xphotfn.graph.detection import Search, detection_part
-from xphotfn.graph.flares import Flares, flare_choice
-from xphotfn.graph.parts import Part, Wish, exposure_map_part, exposures_of, image_part, join, mosaic_part
+from xphotfn.graph.detection_steps import Search, detection_part
+from xphotfn.graph.flare_steps import Flares, flare_choice
 from xphotfn.graph.plan import Plan
-from xphotfn.records._fields import one_or_several
+from xphotfn.graph.product_steps import Part, Wish, exposure_map_part, exposures_of, image_part, join, mosaic_part
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
+from xphotfn.records.fields import one_or_several
 
 __all__ = ("plan_detection", "plan_exposure_maps", "plan_images", "plan_mosaics", "plan_photometry")
 

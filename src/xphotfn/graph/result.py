@@ -1,7 +1,7 @@
 """What a run gives: an outcome per step, and the way from there to products."""
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from operator import attrgetter
 from typing import Any, final
@@ -11,14 +11,25 @@ from toolz import groupby
 
 from xphotfn.errors import CommandFailed, InvalidRecord
 from xphotfn.graph.plan import Plan, PlannedProduct
-from xphotfn.records._fields import items, strings
+from xphotfn.html import Html, block, count, details, escape, facts, table
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
+from xphotfn.records.fields import items, strings
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
-from xphotfn.store.codec import json_chunks
-from xphotfn.store.store import Store, product_folder
+from xphotfn.store.product_store import Store, product_folder
+from xphotfn.store.record_json import json_chunks
 
 __all__ = ("Run", "placed", "raise_for_failures", "record_chunks")
+
+_MOST_FAILURES = 20
+_PRE = "white-space:pre-wrap;margin:0.2em 0 0.6em 1em;font-size:0.9em;background:none;color:inherit;border:0;padding:0"
+
+
+class _Steps(dict[str, tuple[str, str, str]]):
+    """Observation, task and files made of each step; a step that the plan does not hold is named by its id."""
+
+    def __missing__(self, step_id: str) -> tuple[str, str, str]:
+        return "", step_id, ""
 
 
 @final
@@ -122,9 +133,8 @@ class Run:
         )
 
     def _repr_html_(self) -> str:
-        from xphotfn.graph.notebook import run_html
 
-        return run_html(self)
+        return _run_html(self)
 
 
 def record_chunks(run: Run) -> Iterator[str]:
@@ -200,3 +210,54 @@ def raise_for_failures(run: Run) -> Run:
         "are done and kept:\n" + "\n".join(f"  {line}" for line in lines + more),
         tail=first.log,
     )
+
+
+def _run_html(run: Run) -> str:
+    """Return a run as HTML: its summary, failures first with their reason and log, then what waited, then the rest."""
+    steps = _Steps((s.id, (s.obs_id, s.command.task, ", ".join(s.command.outputs))) for s in run.plan.steps)
+    cached = sum(d.cached for d in run.done)
+    title = f"Run of {count(len(run.plan.steps), 'step')} on {run.engine}"
+    summary = [
+        ("Failed", str(len(run.failed)) if run.failed else "none"),
+        ("Skipped", f"{len(run.skipped)}, since what they wait for failed" if run.skipped else "none"),
+        ("Done", f"{len(run.done)}, of which {cached} were there already"),
+        ("Products in", run.store),
+    ]
+    failures = [_failure(steps[f.step], f) for f in run.failed[:_MOST_FAILURES]]
+    if len(run.failed) > _MOST_FAILURES:
+        failures.append(Html(f"<div>and {len(run.failed) - _MOST_FAILURES} more: see run.table()</div>"))
+    return block(title, facts(summary), *failures, *_skipped(run, steps), *_done(run, steps), *_warnings(run, steps))
+
+
+def _failure(step: tuple[str, str, str], outcome: Failed) -> Html:
+    obs_id, task, made = step
+    sign = '<span style="color:#d9534f" aria-hidden="true">✗</span> '
+    log = f'<pre style="{_PRE}">{escape(outcome.log or "nothing was printed")}</pre>'
+    would = f'<div style="margin-left:1em">would have made {escape(made)}</div>' if made else ""
+    summary = f"{sign}{escape(f'{obs_id} {task}: {outcome.reason}'.strip())}"
+    return details(Html(summary), Html(would + log), opened=True)
+
+
+def _skipped(run: Run, steps: _Steps) -> Iterable[Html]:
+    if run.skipped:
+        rows = [(*steps[o.step], f"waited for {' '.join(steps[o.because][:2]).strip()}") for o in run.skipped]
+        head = ("Observation", "Task", "Would have made", "Why")
+        yield details(f"{count(len(rows), 'step')} skipped", table(rows, head), opened=len(rows) <= 10)
+
+
+def _done(run: Run, steps: _Steps) -> Iterable[Html]:
+    tasks: dict[str, list[Done]] = {}
+    for outcome in run.done:
+        tasks.setdefault(steps[outcome.step][1], []).append(outcome)
+    if tasks:
+        rows = [
+            (task, len(those), sum(d.cached for d in those), f"{sum(d.seconds for d in those):.1f} s")
+            for task, those in tasks.items()
+        ]
+        yield table(rows, ("Task", "Done", "Were there", "Time"))
+
+
+def _warnings(run: Run, steps: _Steps) -> Iterable[Html]:
+    rows = [(*steps[d.step][:2], warning) for d in run.done for warning in d.warnings]
+    if rows:
+        yield details(count(len(rows), "warning"), table(rows, ("Observation", "Task", "Warning")))

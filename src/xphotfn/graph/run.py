@@ -19,9 +19,9 @@ from xphotfn.graph.result import Run, placed, record_chunks
 from xphotfn.graph.shares import check_part, joint_plan, part_of
 from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.records.several import Several
-from xphotfn.store.codec import from_plain
+from xphotfn.store.product_store import Store, StoreLike, digest_bytes, open_store, there
+from xphotfn.store.record_json import from_plain
 from xphotfn.store.run_record import RunRecord, read_run, run_files
-from xphotfn.store.store import Store, StoreLike, digest_bytes, open_store, there
 from xphotfn.typing import SchedulerLike
 
 __all__ = ("default_workers", "load_run", "retry_failed", "run", "runs")

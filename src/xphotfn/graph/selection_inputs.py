@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xphotfn.commands.selection import split_spec, with_file_specs
+from xphotfn.commands.step import StepInput
 from xphotfn.errors import PlanError
-from xphotfn.graph.plan import StepInput
-from xphotfn.records._fields import is_safe_name
+from xphotfn.records.fields import is_safe_name
 from xphotfn.records.observation import FoundFile
 
 __all__ = ("Selection", "selection_inputs")

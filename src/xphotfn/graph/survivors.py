@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from attrs import evolve
 from toolz import groupby
 
+from xphotfn.commands.step import Step
 from xphotfn.errors import PlanError
-from xphotfn.graph.parts import Part, join, mosaic_part
-from xphotfn.graph.plan import MAP_KINDS, Plan, PlannedProduct, Step, steps_leading_to
+from xphotfn.graph.plan import MAP_KINDS, Plan, PlannedProduct, steps_leading_to
+from xphotfn.graph.product_steps import Part, join, mosaic_part
 from xphotfn.graph.result import Run
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field

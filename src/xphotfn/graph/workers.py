@@ -21,8 +21,8 @@ from distributed.protocol.pickle import dumps, loads
 from xphotfn import __version__
 from xphotfn.engines.processes import cancel
 from xphotfn.engines.protocol import Engine
-from xphotfn.store.host import host
-from xphotfn.store.store import MARKER, Store
+from xphotfn.store.owner import host
+from xphotfn.store.product_store import MARKER, Store
 
 __all__ = ("ASKED", "Answers", "EndWithTask", "Fleet", "question_of")
 

@@ -18,12 +18,12 @@ from http.client import HTTPException
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from xphotfn.commands.archive import ARCHIVE, PRODUCTS, archive_address
+from xphotfn.commands.archive_query import ARCHIVE, PRODUCTS, archive_address
 from xphotfn.errors import InvalidFile, XphotfnError
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.fits import check_whole
 from xphotfn.io.write import publish
-from xphotfn.records._fields import is_safe_name
+from xphotfn.records.fields import is_safe_name
 
 __all__ = ("fetch_products",)
 

@@ -11,8 +11,9 @@ from xphotfn.io.recognise import recognise
 from xphotfn.io.tree import TreeFile
 from xphotfn.records.facts import FileFacts
 from xphotfn.records.observation import FoundFile
+from xphotfn.science.identity import left_out
 
-__all__ = ("Beside", "beside_list", "found_file")
+__all__ = ("Beside", "beside_list", "event_list", "found_file")
 
 
 class Beside(NamedTuple):
@@ -63,3 +64,19 @@ def _facts(path: Path) -> FileFacts:
         return recognise(TreeFile(path.name, found_file(path)), Hint())
     except InvalidFile:  # a link that leads nowhere
         return FileFacts(name=path.name, file=FoundFile(path=str(path), size=0, mtime_ns=0), reason="unreadable")
+
+
+def event_list(path: Path) -> FileFacts:
+    """Return what a file says of itself that must be an event list; anything else is refused with what it is."""
+    found = recognise(TreeFile(path.name, found_file(path)), Hint())
+    if found.reason == "unreadable":
+        raise InvalidFile(str(path), found.detail)
+    if found.kind != "events":
+        what = found.kind.replace("_", " ")
+        instead = found.detail or f"{'an' if what[0] in 'aeiou' else 'a'} {what}"
+        raise InvalidFile(str(path), f"is no event list but {instead}: give a file with an EVENTS table")
+    if found.reason:
+        raise InvalidFile(str(path), left_out(found).why)
+    if not found.instrument:
+        raise InvalidFile(str(path), "does not say which camera it is of (INSTRUME): EPIC event lists do")
+    return found

@@ -9,16 +9,16 @@ from typing import TypeAlias, final
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.html import record_html
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.closer import looked_at_closely
 from xphotfn.io.layout import compile_layout, hint_of
 from xphotfn.io.recognise import is_filtered, obs_ids_in_path, recognise
 from xphotfn.io.region_use import pixel_note
 from xphotfn.io.tree import TreeFile, files_below
-from xphotfn.records._fields import items as as_tuple
-from xphotfn.records._html import record_html
 from xphotfn.records.band import Band
 from xphotfn.records.facts import PRODUCTS, FileFacts
+from xphotfn.records.fields import items as as_tuple
 from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Exposure, FoundProduct, Observation

@@ -6,7 +6,7 @@ from typing import Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.cards import MOST_FIELDS, card
-from xphotfn.io.energies import band_of_exposure_map, band_of_image
+from xphotfn.io.file_energies import band_of_exposure_map, band_of_image
 from xphotfn.records.grid import TOLERANCE_PIX, XMM_REFERENCE, PixelGrid
 
 __all__ = (

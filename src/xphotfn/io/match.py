@@ -14,14 +14,14 @@ from xphotfn.errors import InvalidRecord, PlanError, Remedy
 from xphotfn.io.products import RateMap
 from xphotfn.io.region_use import UsedRegions, given_regions, used_regions
 from xphotfn.io.regions import RegionFile, read_regions
-from xphotfn.records._fields import of_kind, one_or_several
 from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.fields import of_kind, one_or_several
 from xphotfn.records.instrument import is_epic
 from xphotfn.records.left_out import FieldNote
 from xphotfn.records.observation import XMM, Observation
 from xphotfn.records.region import Region
 from xphotfn.records.several import Several
-from xphotfn.records.source import SourceList
+from xphotfn.records.source_list import SourceList
 from xphotfn.records.target import Target
 from xphotfn.science.coords import separation_deg, unit_vectors
 from xphotfn.science.distances import radius_deg

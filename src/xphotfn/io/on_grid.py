@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.records.grid import PixelGrid
-from xphotfn.science.masks import read_only
+from xphotfn.science.pixel_masks import read_only
 
 __all__ = ("ArrayOnGrid", "on_grid")
 

@@ -16,12 +16,13 @@ from xphotfn.io.cards import Cards
 from xphotfn.io.exposure_units import exposure_unit
 from xphotfn.io.headers import check_measurable, on_times
 from xphotfn.io.image_data import ImageHead, image_head, read_image, read_rows
-from xphotfn.records._fields import non_empty, not_negative, whole
+from xphotfn.io.thumbnails import counts_of, exposed, longest_of, product_html
 from xphotfn.records.band import Band
+from xphotfn.records.fields import non_empty, not_negative, whole
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import CAMERAS, is_epic
 from xphotfn.science.identity import different_on_times
-from xphotfn.science.masks import Window, read_only, sensor_mask
+from xphotfn.science.pixel_masks import Window, read_only, sensor_mask
 from xphotfn.science.ratemap import not_whole, rate_map
 from xphotfn.units import rate_unit
 
@@ -160,9 +161,7 @@ class Image:
         return _short(self)
 
     def _repr_html_(self) -> str:
-        from xphotfn.io.thumbnails import product_html
-
-        return product_html(self)
+        return product_html(self, "image", [("File", self.path)], lambda: self.data, lambda: [counts_of(self.data)])
 
 
 @final
@@ -175,7 +174,7 @@ class ExposureMap:
     looked_at
         The part of each pixel, 0 to 1, from which the image beside it takes events; None for all. An image that was
         cut by regions has no exposure outside of them, whatever the file of the map says.
-        :func:`~xphotfn.measure.joined.joined` fills it in.
+        :func:`~xphotfn.epic.joined.joined` fills it in.
     """
 
     path: str = field(validator=non_empty)
@@ -221,9 +220,13 @@ class ExposureMap:
         return _short(self)
 
     def _repr_html_(self) -> str:
-        from xphotfn.io.thumbnails import product_html
-
-        return product_html(self)
+        return product_html(
+            self,
+            "exposure map",
+            [("File", self.path)],
+            lambda: exposed(self.data, self.data),
+            lambda: [longest_of(self.data)],
+        )
 
 
 def _short(product: "Image | ExposureMap | RateMap") -> str:
@@ -337,7 +340,7 @@ class RateMap:
     image, exposure
         The two products; they must be of one observation, camera, exposure and band (as :attr:`Band.nominal` calls
         it), on the same grid. The exposure is taken as it is, and an image that was cut by regions is refused when it
-        is measured: ``rate_maps`` or :func:`~xphotfn.measure.joined.joined` make that pair. So are an image and a map
+        is measured: ``rate_maps`` or :func:`~xphotfn.epic.joined.joined` make that pair. So are an image and a map
         of different times.
 
     Raises
@@ -484,9 +487,14 @@ class RateMap:
         return _short(self)
 
     def _repr_html_(self) -> str:
-        from xphotfn.io.thumbnails import product_html
-
-        return product_html(self)
+        files = [("Image", self.image.path), ("Exposure map", self.exposure.path)]
+        return product_html(
+            self,
+            "rate map",
+            files,
+            lambda: exposed(self.data, self.exposure.data),
+            lambda: [counts_of(self.image.data), longest_of(self.exposure.data)],
+        )
 
 
 Product = Image | ExposureMap | RateMap

@@ -5,8 +5,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from xphotfn.commands.conditions import is_unplaced, subspace_of
 from xphotfn.commands.pps_names import parse_pps_name
-from xphotfn.commands.subspace import is_unplaced, subspace_of
 from xphotfn.commands.task_rows import BOOLEANS
 from xphotfn.commands.time_cut import time_ranges, times_are_cut
 from xphotfn.commands.xproc import card_parameters
@@ -14,8 +14,8 @@ from xphotfn.errors import ExpressionError, InvalidFile, InvalidRecord, UnitMism
 from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.cards import MOST_FIELDS, Cards
 from xphotfn.io.closer import holds_whole_counts, share_outside_field
-from xphotfn.io.energies import band_of_product, energies_of
 from xphotfn.io.exposure_units import exposure_unit
+from xphotfn.io.file_energies import band_of_product, energies_of
 from xphotfn.io.fits import read_headers
 from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic, on_times
 from xphotfn.io.layout import Hint

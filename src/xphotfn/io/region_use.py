@@ -13,7 +13,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
-from xphotfn.science.masks import PixelShape
+from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes
 
 __all__ = ("UsedRegions", "given_regions", "pixel_note", "used_regions")

@@ -15,7 +15,7 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidFile, InvalidRecord, UnitMismatch
 from xphotfn.io.bounded import MOST_TEXT, read_bounded
-from xphotfn.records._fields import items, pairs
+from xphotfn.records.fields import items, pairs
 from xphotfn.records.region import Region
 from xphotfn.records.several import Several
 from xphotfn.units import dec_deg, ra_deg

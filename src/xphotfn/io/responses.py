@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
-from xphotfn.science.response import Area, Redistribution
+from xphotfn.science.folding import Area, Redistribution
 
 __all__ = ("ResponseFiles", "read_responses")
 

@@ -13,11 +13,11 @@ from xphotfn.io.fits import open_checked
 from xphotfn.io.region_export import write_regions
 from xphotfn.io.table_files import table_format, write_table
 from xphotfn.io.write import publish
-from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
+from xphotfn.records.fields import of_kind
 from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
-from xphotfn.records.source_columns import MAP_FIELDS, SOURCE_FIELDS, map_prefixes
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
+from xphotfn.records.source_list import MAP_FIELDS, SOURCE_FIELDS, SourceList, map_prefixes
 from xphotfn.science.source_regions import source_regions
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
 from xphotfn.io.table_files import TABLE_FORMATS, read_table
 from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedSource, SourceFlag, SourceList
+from xphotfn.records.source import DetectedSource, SourceFlag
+from xphotfn.records.source_list import SourceList
 from xphotfn.science.source_regions import USUAL_CORE_RADII, USUAL_RADIUS_ARCSEC
 
 __all__ = ("is_source_list", "read_source_list", "read_sources")

@@ -1,20 +1,22 @@
-"""Products as HTML for notebooks, with a small picture that needs no plotting library."""
+"""Small pictures of maps as PNG, for notebooks: they need no plotting library."""
 
 import base64
 import struct
 import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import XphotfnError
-from xphotfn.io.products import ExposureMap, Image, Product, RateMap
-from xphotfn.records._html import Html, block, escape, facts, file_name
+from xphotfn.html import Html, block, escape, facts, file_name
 
-__all__ = ("UNEXPOSED", "palette", "picture", "png", "product_html", "shown_values", "thumbnail")
+__all__ = ("UNEXPOSED", "counts_of", "exposed", "longest_of", "palette", "picture", "png", "product_html", "thumbnail")
 
 Bytes = NDArray[np.uint8]
+Facts = Sequence[tuple[str, str]]
+Values = Callable[[], NDArray[Any]]
 
 UNEXPOSED = (92, 98, 108)
 """Colour of pixels that were not exposed, or have no value; no map has it, so that a pixel of 0 counts differs."""
@@ -109,69 +111,55 @@ def _averaged(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(sums / np.outer(*sizes))
 
 
-def shown_values(product: Any) -> NDArray[Any]:
-    """Return what a picture shows of a map: its values, NaN where it was not exposed, as far as it knows.
-
-    Examples
-    --------
-    >>> from xphotfn.testing.examples import example_rate_map
-    >>> values = shown_values(example_rate_map())
-    >>> bool(np.isnan(values[0, 0])), bool(np.isnan(values[256, 256]))
-    (True, False)
-    """
-    match product:
-        case RateMap():
-            return np.where(product.exposure.data > 0, product.data, np.nan)
-        case ExposureMap():
-            return np.where(product.data > 0, product.data, np.nan)
-        case _:
-            return np.asarray(product.data)
-
-
 def picture(values: NDArray[Any], what: str) -> Html:
     """Return a thumbnail as HTML that needs no other file."""
     encoded = base64.b64encode(thumbnail(values)).decode("ascii")
     return Html(f'<img alt="{escape(what)}" src="data:image/png;base64,{encoded}" style="max-width:100%;margin:0"/>')
 
 
-def product_html(product: Product) -> str:
-    """Return a product as HTML: a thumbnail, and what it is; where its file cannot be read, that is said instead."""
+def exposed(values: NDArray[Any], exposure: NDArray[Any]) -> NDArray[Any]:
+    """Return values, NaN where nothing was exposed."""
+    return np.where(exposure > 0, values, np.nan)
+
+
+def counts_of(data: NDArray[Any]) -> tuple[str, str]:
+    """Return what says most of an image."""
+    return "Counts", f"{np.nansum(data):.0f}"
+
+
+def longest_of(data: NDArray[Any]) -> tuple[str, str]:
+    """Return what says most of an exposure map."""
+    return "Longest exposure", f"{np.nanmax(data) / 1000:.2f} ks"
+
+
+def product_html(product: Any, kind: str, files: Facts, values: Values, sums: Callable[[], Facts]) -> str:
+    """Return a product as HTML: a thumbnail, and what it is; where its file cannot be read, that is said instead.
+
+    Parameters
+    ----------
+    product
+        An image, exposure map or rate map.
+    kind
+        What it is called.
+    files
+        Its files: what each is, and its path.
+    values, sums
+        Give what the picture shows, and what says most of it; both read its files.
+    """
     try:
-        shown = picture(shown_values(product), f"thumbnail of the {_kind(product)}; grey was not exposed")
+        shown = picture(values(), f"thumbnail of the {kind}; grey was not exposed")
+        said = sums()
     except (XphotfnError, OSError) as error:
-        shown = Html(f"<div>no picture: {escape(error)}</div>")
-    side = "display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start"
-    body = Html(f'<div style="{side}"><div>{shown}</div><div>{facts(_facts(product))}</div></div>')
-    who = product.obs_id if product.obs_id == product.instrument else f"{product.obs_id} {product.instrument}"
-    return block(f"{_kind(product).capitalize()} {who}, {product.band}", body)
-
-
-def _kind(product: Product) -> str:
-    return {Image: "image", ExposureMap: "exposure map", RateMap: "rate map"}[type(product)]
-
-
-def _facts(product: Product) -> list[tuple[str, Any]]:
+        shown, said = Html(f"<div>no picture: {escape(error)}</div>"), []
     grid = product.grid
-    if isinstance(product, RateMap):
-        files = [("Image", product.image.path), ("Exposure map", product.exposure.path)]
-    else:
-        files = [("File", product.path)]
-    return [
+    rows = [
         ("Target", product.target or ""),
         ("Exposure", product.exposure_id),
         ("Pixels", f"{grid.ny} x {grid.nx} of {grid.pixel_deg * 3600:.3g} arcsec"),
         *((what, file_name(path)) for what, path in files),
-        *_numbers(product),
+        *said,
     ]
-
-
-def _numbers(product: Product) -> list[tuple[str, str]]:
-    """Return the sums that say most of a product; none where it cannot be read."""
-    try:
-        if isinstance(product, ExposureMap):
-            return [("Longest exposure", f"{np.nanmax(product.data) / 1000:.2f} ks")]
-        image = product.image if isinstance(product, RateMap) else product
-        longest = [*_numbers(product.exposure)] if isinstance(product, RateMap) else []
-        return [("Counts", f"{np.nansum(image.data):.0f}"), *longest]
-    except (XphotfnError, OSError):
-        return []
+    side = "display:flex;flex-wrap:wrap;gap:1em;align-items:flex-start"
+    body = Html(f'<div style="{side}"><div>{shown}</div><div>{facts(rows)}</div></div>')
+    who = product.obs_id if product.obs_id == product.instrument else f"{product.obs_id} {product.instrument}"
+    return block(f"{kind.capitalize()} {who}, {product.band}", body)

@@ -18,7 +18,7 @@ from xphotfn.io.on_grid import on_grid
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("GridLike", "HasPlanes", "check_free", "publish", "write_fits", "write_image")
+__all__ = ("GridLike", "HasPlanes", "check_free", "fitting_card", "publish", "write_fits", "write_image")
 
 _OTHER_NAME = Remedy("give another name or overwrite=True", "give another name or --overwrite")
 Card = tuple[str, Any, str]
@@ -280,3 +280,9 @@ def _identity_cards(rate_map: RateMap) -> list[Card]:
         ("CREATOR", "xphotfn", "program"),
         *((name, header[name], what) for name, what in _OF_THE_IMAGE if name in header),
     ]
+
+
+def fitting_card(keyword: str, value: Any, comment: str) -> Card:
+    """Return a card without its comment where that would not fit: astropy would warn of it."""
+    width = max(20, len(value.replace("'", "''")) + 2) if isinstance(value, str) else 20
+    return keyword, value, comment if 10 + width + 3 + len(comment) <= 80 else ""

@@ -11,7 +11,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.target import OVERDENSITIES
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg, radius_of
-from xphotfn.science.masks import PixelShape
+from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes
 from xphotfn.units import position_deg
 

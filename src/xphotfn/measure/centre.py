@@ -11,13 +11,13 @@ from xphotfn.io.products import RateMap
 from xphotfn.measure.aperture import RegionLike, aperture_of, default_region
 from xphotfn.measure.masks import custom_mask
 from xphotfn.measure.peak import peak_within
-from xphotfn.records._fields import of_kind
 from xphotfn.records.field import Field
+from xphotfn.records.fields import of_kind
 from xphotfn.records.measurement import Centre, Peak
 from xphotfn.science.coords import separation_deg
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.rings import RING_FACTORS
-from xphotfn.science.snr import DEFAULT_METHOD, method_of, signal_to_noise
+from xphotfn.science.snr_methods import DEFAULT_METHOD, method_of, signal_to_noise
 from xphotfn.typing import RadiusLike
 
 __all__ = ("find_centre",)

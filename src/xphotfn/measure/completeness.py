@@ -7,16 +7,16 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xphotfn.engines.native.detection import in_order, search_maps
+from xphotfn.epic.map_search import in_order, search_maps
 from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.factors import factors_of_maps
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
 from xphotfn.science.detection.fit import FittedSource, light_of_source
-from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, shape_at
-from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_of
 from xphotfn.science.detection.search import Found, search
+from xphotfn.science.detection.search_map import MARGIN, SearchMap, corners_of, shape_at
 from xphotfn.science.detection.sky import Sky
+from xphotfn.science.detection.templates import LARGEST_EXTENT, extent_at, step_of
 from xphotfn.science.king import OUTER_ARCSEC
 from xphotfn.science.spreads import PsfLike
 from xphotfn.typing import RadiiLike

@@ -10,9 +10,9 @@ import numpy as np
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.conversion_tables import factor_table, published_factors
 from xphotfn.io.responses import read_responses
-from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter, said_absorbed
+from xphotfn.records.fields import of_kind
 from xphotfn.records.instrument import camera_name, instrument as camera_of
 from xphotfn.records.spectrum import (
     Bremsstrahlung,
@@ -22,8 +22,8 @@ from xphotfn.records.spectrum import (
     absorbed_power_law,
     spectrum_table,
 )
+from xphotfn.science.folding import counts_per_erg
 from xphotfn.science.interpolation import bilinear, require_on_nodes
-from xphotfn.science.response import counts_per_erg
 from xphotfn.typing import ColumnDensityLike
 
 __all__ = ("CALIBRATION", "ecf_from_response", "power_law_ecf")

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
-from xphotfn.measure.aperture_table import RATE_OF
 from xphotfn.measure.factors import FLUX_COLUMNS, RATE_COLUMNS, EcfLike, factors_of_rows
-from xphotfn.measure.joint_table import texts_of
+from xphotfn.measure.photometry.columns import RATE_OF
+from xphotfn.measure.photometry.joint_rows import texts_of
 from xphotfn.records.ecf import FLUX_UNIT
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.measure.aperture_table import ApertureFlag
-from xphotfn.measure.joint_table import (
+from xphotfn.measure.photometry.columns import ApertureFlag
+from xphotfn.measure.photometry.joint_rows import (
     carried,
     exposure_unit_of,
     groups_of,
@@ -21,9 +21,9 @@ from xphotfn.measure.joint_table import (
     texts_of,
     values_of,
 )
-from xphotfn.records._fields import of_kind
 from xphotfn.records.band import Band, band_of_text
-from xphotfn.science.hardness import hardness_ratio
+from xphotfn.records.fields import of_kind
+from xphotfn.science.hardness_ratio import hardness_ratio
 from xphotfn.science.intervals import ONE_SIGMA
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def hardness_ratios(
     --------
     >>> import astropy.units as u
     >>> from attrs import evolve
-    >>> from xphotfn.measure.apertures import photometry
+    >>> from xphotfn.measure.photometry.apertures import photometry
     >>> from xphotfn.testing.examples import example_rate_map
     >>> soft = example_rate_map()
     >>> again = {"band": Band(lo_ev=2000, hi_ev=10000)}  # the same counts, as if in a harder band

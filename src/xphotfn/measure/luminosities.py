@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
 from xphotfn.measure.factors import FLUX_COLUMNS, EcfLike, band_texts, ecfs_of
-from xphotfn.measure.joint_table import texts_of
-from xphotfn.records._fields import of_kind
+from xphotfn.measure.photometry.joint_rows import texts_of
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
+from xphotfn.records.fields import of_kind
 from xphotfn.records.spectrum import Bremsstrahlung
 from xphotfn.records.target import Target
 from xphotfn.science.distances import luminosity_distance_cm

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.commands.dss import RANGE, Bounds, ranges_of_text, read_dss
-from xphotfn.commands.energies import read_selection
+from xphotfn.commands.selected_energies import read_selection
 from xphotfn.commands.selection import columns, expand_macros, parts_of, to_text
 from xphotfn.commands.xproc import card_parameters
-from xphotfn.engines.native.selection import evaluate
+from xphotfn.epic.selecting.evaluate import evaluate
 from xphotfn.errors import ExpressionError
 from xphotfn.io.cards import Cards
 from xphotfn.io.products import RateMap, cards_of

@@ -7,14 +7,14 @@ import astropy.units as u
 from attrs import evolve
 
 from xphotfn.commands.dss import place_columns
+from xphotfn.epic.joined import joined
 from xphotfn.errors import InvalidFile, InvalidRecord, UnitMismatch
 from xphotfn.io.cards import card, text_of_ascii
 from xphotfn.io.fits import read_header, read_headers
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
-from xphotfn.measure.joined import joined
-from xphotfn.records._fields import is_safe_name, of_kind
 from xphotfn.records.band import Band, energy_band
+from xphotfn.records.fields import is_safe_name, of_kind
 from xphotfn.records.grid import PROJECTIONS
 from xphotfn.records.instrument import is_epic, known_instrument
 

@@ -12,9 +12,9 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import ExposureMap, Product, RateMap, remembered
 from xphotfn.measure.aperture import Aperture, RegionLike, aperture_of, centre_pixel, shape_of
 from xphotfn.records.field import Field
-from xphotfn.science import masks as pixel_masks
+from xphotfn.science import pixel_masks
 from xphotfn.science.distances import radius_deg
-from xphotfn.science.masks import PixelShape, Window, discs, paint, painted, placed, read_only, window_of
+from xphotfn.science.pixel_masks import PixelShape, Window, discs, paint, painted, placed, read_only, window_of
 from xphotfn.science.rings import RING_FACTORS, background_ring
 from xphotfn.science.shapes import pixel_shapes, scaled
 from xphotfn.typing import PositionLike, RadiusLike

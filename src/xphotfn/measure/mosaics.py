@@ -12,8 +12,8 @@ from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import ExposureMap, RateMap
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
-from xphotfn.science.masks import read_only
 from xphotfn.science.mosaic import mosaic
+from xphotfn.science.pixel_masks import read_only
 
 __all__ = ("live_area", "live_mask", "weighted_exposure")
 

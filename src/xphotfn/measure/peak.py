@@ -14,10 +14,10 @@ from xphotfn.measure.coordinates import pixels_of
 from xphotfn.measure.masks import edge_mask, interloper_mask
 from xphotfn.records.field import Field
 from xphotfn.records.measurement import Peak
-from xphotfn.science import masks as pixel_masks, peaks as pixel_peaks
+from xphotfn.science import peaks as pixel_peaks, pixel_masks
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.distances import radius_deg
-from xphotfn.science.masks import PixelShape
+from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.typing import PositionsLike, RadiusLike
 
 __all__ = ("find_peak", "near_edge", "peak_within")

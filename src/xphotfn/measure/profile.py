@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import RateMap
-from xphotfn.measure.profile_rings import (
+from xphotfn.measure.ring_sums import (
     ProfileOptions,
     all_rings,
     areas_of,
@@ -22,7 +22,7 @@ from xphotfn.measure.profile_rings import (
 )
 from xphotfn.records.field import Field
 from xphotfn.science.beta_model import BetaModelFit, FittedParameter, fit_beta_rings
-from xphotfn.science.profile import (
+from xphotfn.science.radial import (
     Brightness,
     Concentration,
     flux_concentration,
@@ -66,7 +66,7 @@ def surface_brightness_profile(
     background
         None; or the two radii ``(inner, outer)`` of an annulus, a Quantity, whose counts are scaled to each ring by
         exposure (or weights), apart for each map; or the expected background counts as an array of the map's shape (one
-        per map), taken as known: see :mod:`xphotfn.science.background`.
+        per map), taken as known: see :mod:`xphotfn.science.background_ratio`.
     background_weights
         What the background of each pixel is proportional to, one image for each map or a function of the map as
         :func:`weights_by_map` makes: scales the counts of the annulus in place of the exposure.
@@ -98,7 +98,7 @@ def surface_brightness_profile(
     -----
     ``brightness = (sum N - sum m) / sum E Omega``, sums over the pixels of the ring and the maps: never a mean of
     ratios. ``brightness * exposure_mean * live_area`` are the net counts. Errors are those of
-    :func:`~xphotfn.science.profile.ring_brightness`: Poisson errors of N, and ``sum alpha**2 B`` of the annulus, which
+    :func:`~xphotfn.science.radial.ring_brightness`: Poisson errors of N, and ``sum alpha**2 B`` of the annulus, which
     all rings share. ``brightness_error`` is not for least squares at low counts: a ring that has a few too few counts
     also gets a small error and pulls a fit down (beta 0.72 for 0.67 from 500 counts in 30 rings);
     :func:`fit_beta_model` fits the counts. Maps of several cameras add up to a brightness per summed second; it is that
@@ -106,7 +106,7 @@ def surface_brightness_profile(
 
     References
     ----------
-    Formula and errors: :func:`~xphotfn.science.profile.ring_brightness`.
+    Formula and errors: :func:`~xphotfn.science.radial.ring_brightness`.
 
     Examples
     --------
@@ -231,7 +231,7 @@ def concentration(
     UnitMismatch
         If the radii are lengths and the profile has angles, or the other way round.
     InvalidRecord, NoData
-        As :func:`~xphotfn.science.profile.flux_concentration`.
+        As :func:`~xphotfn.science.radial.flux_concentration`.
 
     References
     ----------

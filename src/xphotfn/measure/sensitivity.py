@@ -8,16 +8,16 @@ import numpy as np
 from attrs import evolve, frozen
 from numpy.typing import ArrayLike, NDArray
 
-from xphotfn.engines.native.emosaic import fitting_card
 from xphotfn.errors import InvalidRecord, ShapeMismatch, UnitMismatch
+from xphotfn.html import block, facts
 from xphotfn.io.cards import ascii_text
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import RateMap
 from xphotfn.io.thumbnails import picture
-from xphotfn.measure.aperture_maps import ApertureMaps, aperture_maps
-from xphotfn.records._fields import one_of
-from xphotfn.records._html import block, facts
+from xphotfn.io.write import fitting_card
+from xphotfn.measure.photometry.every_pixel import ApertureMaps, aperture_maps
 from xphotfn.records.field import Field
+from xphotfn.records.fields import one_of
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.limits import (
     detection_limit,
@@ -230,7 +230,7 @@ def sensitivity_map(
     background_weights
         As :func:`snr`: what scales the counts of the ring in place of the exposure.
     psf
-        As in :func:`~xphotfn.measure.apertures.photometry`: the limits are those of whole point sources, by the light
+        As in :func:`photometry`: the limits are those of whole point sources, by the light
         on the live pixels of each aperture. None: of the light in the whole aperture, if it is even.
     least_live
         Part of the aperture that must be live, between 0 and 1, for a limit to be given.
@@ -312,7 +312,7 @@ def upper_limit_map(
     -----
     At each pixel :func:`~xphotfn.science.limits.upper_limit_on_off` of the counts of aperture and ring, or
     :func:`~xphotfn.science.limits.upper_limit` over a background that is given: what
-    :func:`~xphotfn.measure.apertures.photometry` gives for a position there with the same ``psf``, or with
+    :func:`photometry` gives for a position there with the same ``psf``, or with
     ``light="flat"`` for None.
 
     References

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import Image, Product, RateMap
 from xphotfn.science.distances import radius_deg
-from xphotfn.science.masks import read_only
+from xphotfn.science.pixel_masks import read_only
 from xphotfn.typing import AngleLike
 from xphotfn.units import quantity
 

@@ -8,14 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import one_or_several
 from xphotfn.records.field import Field, FieldObservation
+from xphotfn.records.fields import one_or_several
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
-from xphotfn.records.source import SourceList
+from xphotfn.records.source_list import SourceList
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import kpc_to_deg, radius_deg
-from xphotfn.science.masks import PixelShape
+from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes
 from xphotfn.science.source_regions import source_regions
 from xphotfn.units import quantities

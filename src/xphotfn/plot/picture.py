@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
-from xphotfn.io.thumbnails import UNEXPOSED, shown_values
+from xphotfn.io.thumbnails import UNEXPOSED
 from xphotfn.io.write import HasPlanes
 from xphotfn.measure.coordinates import coord_conv
 from xphotfn.measure.smoothing import smoothed
@@ -18,7 +18,7 @@ from xphotfn.plot.overlays import Overlay, draw_overlay, overlay
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
-from xphotfn.records.source import SourceList
+from xphotfn.records.source_list import SourceList
 from xphotfn.typing import AngleLike, PositionsLike, RadiiLike
 
 if TYPE_CHECKING:
@@ -87,13 +87,13 @@ def picture(product: Shown, look: Look) -> Picture:
             f"what is drawn is an Image, ExposureMap, RateMap, LimitMap or EventMosaic, got {type(product).__name__}: "
             "give one, or say like= which map an array was made of"
         )
-    values, empty = _values(product, look.smooth), np.isnan(shown_values(product))
+    values, empty = _values(product, look.smooth), np.isnan(_shown_values(product))
     kept = None if look.mask is None else _kept(look.mask, values.shape)
     shown = values[np.isfinite(values) if kept is None else kept & np.isfinite(values)]
     norm = _norm(shown, look.stretch, _FAINTEST_PERCENT if look.smooth is None else _FAINTEST_SMOOTHED_PERCENT)
     wanted = np.ones(values.shape, dtype=bool)
     if look.zoom_in:
-        wanted = _with_data(shown_values(product)) if kept is None else kept
+        wanted = _with_data(_shown_values(product)) if kept is None else kept
     crosses = _crosses(product, look.cross_hair)
     return Picture(
         grid=product.grid,
@@ -303,3 +303,22 @@ def _name_axes(ax: Any, points: float | None) -> None:
         ax.coords[axis].tick_params(direction="in", color="0.8", length=5, labelsize=points)
     if ax.get_window_extent().width < _NARROW_INCHES * ax.figure.dpi:
         ax.coords[0].set_ticks(number=3)  # or their labels run into each other
+
+
+def _shown_values(product: Any) -> NDArray[Any]:
+    """Return what a picture shows of a map: its values, NaN where it was not exposed, as far as it knows.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> values = _shown_values(example_rate_map())
+    >>> bool(np.isnan(values[0, 0])), bool(np.isnan(values[256, 256]))
+    (True, False)
+    """
+    match product:
+        case RateMap():
+            return np.where(product.exposure.data > 0, product.data, np.nan)
+        case ExposureMap():
+            return np.where(product.data > 0, product.data, np.nan)
+        case _:
+            return np.asarray(product.data)

@@ -6,8 +6,8 @@ import astropy.units as u
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord, XphotfnError
-from xphotfn.records._fields import whole
-from xphotfn.records._html import block, facts
+from xphotfn.html import block, facts
+from xphotfn.records.fields import whole
 from xphotfn.typing import EnergyLike
 from xphotfn.units import energy_ev
 

@@ -6,8 +6,8 @@ import astropy.units as u
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import non_empty, positive
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import non_empty, positive
 
 __all__ = ("ColumnDensity", "nh_text")
 

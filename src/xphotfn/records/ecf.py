@@ -8,9 +8,9 @@ import numpy as np
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
-from xphotfn.records._fields import finite, non_empty, not_negative, of_kind, strings
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.records.band import Band
+from xphotfn.records.fields import finite, non_empty, not_negative, of_kind, strings
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, Spectrum, SpectrumTable
 
 __all__ = ("ARF_PARTS", "ECF_UNIT", "FLUX_UNIT", "Ecf", "blocking_filter", "said_absorbed")

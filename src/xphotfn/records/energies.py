@@ -6,9 +6,9 @@ from typing import Literal, TypeAlias, final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import whole
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.records.band import Band
+from xphotfn.records.fields import whole
 
 __all__ = ("ALL_PI", "NO_PI", "Energies", "EnergyKind", "PiRanges")
 

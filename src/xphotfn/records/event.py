@@ -4,8 +4,8 @@ from typing import final
 
 from attrs import field, frozen
 
-from xphotfn.records._fields import non_empty, one_of
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import non_empty, one_of
 
 __all__ = ("StepEvent",)
 

@@ -5,9 +5,9 @@ from typing import final
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import items, non_empty, one_of, strings, whole
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.records.band import Band
+from xphotfn.records.fields import items, non_empty, one_of, strings, whole
 from xphotfn.records.good_times import GoodTimes
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import REASONS

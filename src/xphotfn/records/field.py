@@ -8,8 +8,8 @@ import astropy.units as u
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import InvalidRecord, ProductMissing
-from xphotfn.records._fields import items
-from xphotfn.records._html import block, count, details, facts, table
+from xphotfn.html import block, count, details, facts, table
+from xphotfn.records.fields import items
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import FieldNote
 from xphotfn.records.observation import Observation

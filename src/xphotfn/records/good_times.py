@@ -7,7 +7,7 @@ from typing import TypeAlias, final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 
 __all__ = ("GoodTimes", "Pairs", "good_times")
 

@@ -7,8 +7,8 @@ from typing import Any, final
 from attrs import Attribute, converters, field, frozen, validators
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, one_of, positive, whole
-from xphotfn.records._html import block, facts
+from xphotfn.html import block, facts
+from xphotfn.records.fields import finite, one_of, positive, whole
 
 __all__ = ("PROJECTIONS", "PixelGrid")
 

@@ -7,9 +7,9 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import non_empty, one_of, strings
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.records.band import Band
+from xphotfn.records.fields import non_empty, one_of, strings
 
 __all__ = ("FIELD_REASONS", "REASONS", "FieldNote", "LeftOut")
 

@@ -8,8 +8,8 @@ from attrs import field, frozen
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, one_of, positive
-from xphotfn.records._html import block, facts, record_html
+from xphotfn.html import block, facts, record_html
+from xphotfn.records.fields import finite, one_of, positive
 from xphotfn.records.good_times import GoodTimes
 
 __all__ = ("GOALS", "FlareCut", "InOut", "LightCurve")

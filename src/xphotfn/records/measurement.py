@@ -9,9 +9,9 @@ from attrs.converters import optional
 from attrs.validators import optional as _if_known
 
 from xphotfn.errors import Remedy
-from xphotfn.records._fields import finite, non_empty, one_of, whole
-from xphotfn.records._html import block, facts
+from xphotfn.html import block, facts
 from xphotfn.records.band import Band
+from xphotfn.records.fields import finite, non_empty, one_of, whole
 from xphotfn.units import rate_unit
 
 __all__ = ("CENTRES", "Centre", "Measurement", "Peak")

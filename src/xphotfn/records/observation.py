@@ -6,7 +6,9 @@ from typing import final
 from attrs import field, fields, frozen
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import (
+from xphotfn.html import Html, block, count, facts, file_name, record_html, table
+from xphotfn.records.band import Band
+from xphotfn.records.fields import (
     finite,
     items,
     non_empty,
@@ -17,8 +19,6 @@ from xphotfn.records._fields import (
     valid_obs_id,
     whole,
 )
-from xphotfn.records._html import Html, block, count, facts, file_name, record_html, table
-from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.left_out import LeftOut

@@ -4,8 +4,8 @@ from typing import final
 
 from attrs import field, frozen
 
-from xphotfn.records._fields import items, non_empty, strings
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import items, non_empty, strings
 
 __all__ = ("Done", "Failed", "Outcome", "Output", "Skipped")
 

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from attrs import fields, has
 
-from xphotfn.records._html import block, count, table
+from xphotfn.html import block, count, table
 
 __all__ = ("Several",)
 

@@ -2,7 +2,7 @@
 
 import enum
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, final
 
@@ -11,10 +11,20 @@ from attrs import field, frozen
 from attrs.validators import instance_of, optional as _if_known
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import finite, items, non_empty, not_negative, one_of, positive, whole
-from xphotfn.records._html import Html, block, count, details, facts, record_html, table
+from xphotfn.html import record_html
 from xphotfn.records.band import Band
-from xphotfn.records.region import Region
+from xphotfn.records.fields import (
+    finite,
+    finite_or_none,
+    finite_size,
+    float_or_none,
+    items,
+    non_empty,
+    not_negative,
+    positive,
+    size_or_none,
+    whole,
+)
 
 __all__ = (
     "FLAG_TEXTS",
@@ -24,7 +34,7 @@ __all__ = (
     "MapRate",
     "SearchedMap",
     "SourceFlag",
-    "SourceList",
+    "plus_minus",
 )
 
 
@@ -63,18 +73,9 @@ def _flags(value: Any) -> int:
     return number
 
 
-def _known_float(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
 def _pixel(value: Any) -> float | None:
     """Return a position in pixels to a billionth: files count from 1, and the list has to come back the same."""
     return None if value is None else round(float(value), 9)
-
-
-def _size(record: object, attribute: Any, value: float) -> None:
-    if not 0 <= value < math.inf:
-        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be finite and not negative, got {value!r}")
 
 
 def _catalogue_name(record: object, attribute: Any, value: str) -> None:
@@ -87,10 +88,6 @@ def _catalogue_name(record: object, attribute: Any, value: str) -> None:
 def _from_one(record: object, attribute: Any, value: int) -> None:
     if value < 1:
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be a number from 1, got {value}")
-
-
-_known_finite = _if_known(finite)
-_known_size = _if_known(_size)
 
 
 @final
@@ -124,11 +121,11 @@ class SearchedMap:
     exposure_id: str = ""
     image: str = ""
     exposure: str = ""
-    vignetted: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    vignetted_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    flat: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    flat_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    slow_arcmin: float | None = field(default=None, converter=_known_float, validator=_if_known(positive))
+    vignetted: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
+    vignetted_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
+    flat: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
+    flat_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
+    slow_arcmin: float | None = field(default=None, converter=float_or_none, validator=_if_known(positive))
     excised_pix: int = field(default=0, converter=whole, validator=not_negative)
 
     def _repr_html_(self) -> str:
@@ -159,14 +156,14 @@ class MapRate:
     """
 
     counts: float = field(converter=float, validator=finite)
-    counts_error: float = field(converter=float, validator=_size)
+    counts_error: float = field(converter=float, validator=finite_size)
     rate: float = field(converter=float, validator=finite)
-    rate_error: float = field(converter=float, validator=_size)
-    exposure_s: float = field(converter=float, validator=_size)
-    background: float = field(converter=float, validator=_size)
-    mask_fraction: float = field(converter=float, validator=_size)
-    off_axis_arcmin: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    det_ml: float | None = field(default=None, converter=_known_float, validator=_known_finite)
+    rate_error: float = field(converter=float, validator=finite_size)
+    exposure_s: float = field(converter=float, validator=finite_size)
+    background: float = field(converter=float, validator=finite_size)
+    mask_fraction: float = field(converter=float, validator=finite_size)
+    off_axis_arcmin: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
+    det_ml: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
 
     def _repr_html_(self) -> str:
         return record_html(self)
@@ -215,19 +212,19 @@ class DetectedSource:
     number: int = field(converter=whole, validator=_from_one)
     ra_deg: float = field(converter=float, validator=finite)
     dec_deg: float = field(converter=float, validator=finite)
-    position_error_arcsec: float = field(converter=float, validator=_size)
+    position_error_arcsec: float = field(converter=float, validator=finite_size)
     det_ml: float = field(converter=float, validator=finite)
-    counts: float | None = field(default=None, converter=_known_float, validator=_known_finite)
-    counts_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    rate: float | None = field(default=None, converter=_known_float, validator=_known_finite)
-    rate_error: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    extent_arcsec: float = field(default=0.0, converter=float, validator=_size)
-    extent_error_arcsec: float = field(default=0.0, converter=float, validator=_size)
+    counts: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
+    counts_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
+    rate: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
+    rate_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
+    extent_arcsec: float = field(default=0.0, converter=float, validator=finite_size)
+    extent_error_arcsec: float = field(default=0.0, converter=float, validator=finite_size)
     extent_ml: float = field(default=0.0, converter=float, validator=finite)
     rates: tuple[MapRate, ...] = field(default=(), converter=items)
-    x: float | None = field(default=None, converter=_pixel, validator=_known_finite)
-    y: float | None = field(default=None, converter=_pixel, validator=_known_finite)
-    nearest_arcsec: float | None = field(default=None, converter=_known_float, validator=_known_size)
+    x: float | None = field(default=None, converter=_pixel, validator=finite_or_none)
+    y: float | None = field(default=None, converter=_pixel, validator=finite_or_none)
+    nearest_arcsec: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     object_number: int = field(default=0, converter=whole, validator=not_negative)
     flags: int = field(default=0, converter=_flags)
     name: str = field(default="", validator=_catalogue_name)
@@ -249,7 +246,7 @@ class DetectedSource:
 
     def __str__(self) -> str:
         what = f"extended, {self.extent_arcsec:.1f} arcsec" if self.is_extended else "a point"
-        bright = f" {_pm(self.counts, self.counts_error, '.0f')} counts," if self.counts is not None else ""
+        bright = f" {plus_minus(self.counts, self.counts_error, '.0f')} counts," if self.counts is not None else ""
         flags = f" ({', '.join(self.flag_names)})" if self.flags else ""
         where = f"RA {self.ra_deg:.6f}, Dec {self.dec_deg:.6f} deg"
         return f"source {self.number}, {what}: {where},{bright} DET_ML {self.det_ml:.1f}{flags}"
@@ -307,155 +304,8 @@ class DetectedObject:
         return record_html(self)
 
 
-@final
-@frozen(kw_only=True, repr=False)
-class SourceList:
-    """The sources of a field, with what was searched and how.
-
-    Parameters
-    ----------
-    sources
-        In the order of their numbers.
-    objects
-        What the extended ones form.
-    maps
-        What was searched, in an order of their own (ObsID, exposure, instrument); empty of a list that was read.
-    threshold
-        Least DET_ML of the list; None where it is not known.
-    extent
-        Whether extended sources were looked for.
-    psf
-        Name of the point spread function.
-    within
-        The region that was searched; None for all of the maps.
-    expected_false
-        How many of the sources are expected to be fluctuations of the background; None where it is not known.
-    extended_fraction
-        Part of the live pixels that extended objects cover.
-    target
-        Name of the target, where it is known.
-    origin
-        Who made it: one of :data:`ORIGINS`.
-
-    Examples
-    --------
-    >>> source = DetectedSource(number=1, ra_deg=149.6, dec_deg=-11.1, position_error_arcsec=1.2, det_ml=25)
-    >>> found = SourceList(sources=[source], threshold=10)
-    >>> len(found), found[0].det_ml, print(found)
-    1 source of DET_ML >= 10: 1 point, 0 extended
-    (1, 25.0, None)
-    """
-
-    sources: tuple[DetectedSource, ...] = field(converter=items)
-    objects: tuple[DetectedObject, ...] = field(default=(), converter=items)
-    maps: tuple[SearchedMap, ...] = field(default=(), converter=items)
-    threshold: float | None = field(default=None, converter=_known_float, validator=_known_finite)
-    extent: bool = field(default=True, converter=bool)
-    psf: str = "epic"
-    within: Region | None = None
-    expected_false: float | None = field(default=None, converter=_known_float, validator=_known_size)
-    extended_fraction: float = field(default=0.0, converter=float, validator=_size)
-    target: str | None = None
-    origin: str = field(default="xphotfn", validator=one_of(*ORIGINS))
-
-    def __attrs_post_init__(self) -> None:
-        numbers = [source.number for source in self.sources]
-        if len(set(numbers)) != len(numbers):
-            raise InvalidRecord("SourceList.sources must have numbers of their own, got one twice")
-        wrong = next((s for s in self.sources if s.rates and len(s.rates) != len(self.maps)), None)
-        if wrong is not None:
-            raise InvalidRecord(
-                f"SourceList.sources must have a rate for each of {len(self.maps)} maps, source {wrong.number} has "
-                f"{len(wrong.rates)}"
-            )
-
-    def __repr__(self) -> str:
-        return f"SourceList({len(self.sources)} sources, {len(self.objects)} objects, threshold={self.threshold})"
-
-    def __len__(self) -> int:
-        return len(self.sources)
-
-    def __iter__(self) -> Iterator[DetectedSource]:
-        return iter(self.sources)
-
-    def __getitem__(self, index: int) -> DetectedSource:
-        return self.sources[index]
-
-    @property
-    def points(self) -> tuple[DetectedSource, ...]:
-        """The sources without an extent."""
-        return tuple(source for source in self.sources if not source.is_extended)
-
-    @property
-    def extended(self) -> tuple[DetectedSource, ...]:
-        """The sources with an extent."""
-        return tuple(source for source in self.sources if source.is_extended)
-
-    @property
-    def bands(self) -> tuple[Band, ...]:
-        """The bands of the maps, each once."""
-        return tuple(dict.fromkeys(searched.band for searched in self.maps))
-
-    @property
-    def obs_ids(self) -> tuple[str, ...]:
-        """The observations of the maps, each once."""
-        return tuple(dict.fromkeys(searched.obs_id for searched in self.maps))
-
-    @property
-    def is_diffuse(self) -> bool:
-        """Whether extended objects cover so much of the field that they may be one that fills it."""
-        return self.extended_fraction > MOST_EXTENDED
-
-    def table(self) -> Any:
-        """Return the list as an astropy Table, with the columns of emldetect and 4XMM.
-
-        See Also
-        --------
-        xphotfn.records.source_columns.source_columns : the columns
-        """
-        from xphotfn.records.source_columns import source_table
-
-        return source_table(self)
-
-    def __str__(self) -> str:
-        limit = "" if self.threshold is None else f" of DET_ML >= {self.threshold:g}"
-        false = "" if self.expected_false is None else f"; about {self.expected_false:.2g} of them expected to be false"
-        parts = f"{count(len(self.points), 'point')}, {len(self.extended)} extended"
-        objects = f" in {count(len(self.objects), 'object')}" if self.objects else ""
-        return f"{count(len(self.sources), 'source')}{limit}: {parts}{objects}{false}"
-
-    def _repr_html_(self) -> str:
-        maps = ", ".join(dict.fromkeys(f"{m.obs_id} {m.instrument} {m.exposure_id}".strip() for m in self.maps))
-        rows = [
-            ("Target", self.target),
-            ("Maps", maps),
-            ("Band", ", ".join(map(str, self.bands))),
-            ("Point spread function", self.psf if self.origin == "xphotfn" else self.origin),
-            ("Extended objects cover", f"{100 * self.extended_fraction:.0f} % of the field" if self.is_diffuse else ""),
-        ]
-        head = ("Source", "RA, Dec (deg)", "Error", "Counts", "Rate (ct/s)", "DET_ML", "Extent", "Flags")
-        shown = table([_row(source) for source in self.sources], head, most=15)
-        return block(self.__str__(), facts(rows), *([details("Sources", Html(shown))] if self.sources else []))
-
-
-MOST_EXTENDED = 0.3  # part of the field above which extended objects may be one that fills it
-
-
-def _pm(value: float | None, error: float | None, form: str) -> str:
+def plus_minus(value: float | None, error: float | None, form: str) -> str:
+    """Return a value with its error as text; nothing for what is not known."""
     if value is None or not math.isfinite(value):
         return ""
     return f"{value:{form}}" + (f" +- {error:{form}}" if error is not None else "")
-
-
-def _row(source: DetectedSource) -> tuple[Any, ...]:
-    extent = _pm(source.extent_arcsec, source.extent_error_arcsec, ".1f") if source.is_extended else "point"
-    return (
-        source.name or source.number,
-        f"{source.ra_deg:.5f}, {source.dec_deg:.5f}",
-        f'{source.position_error_arcsec:.1f}"',
-        _pm(source.counts, source.counts_error, ".0f"),
-        _pm(source.rate, source.rate_error, ".2g"),
-        f"{source.det_ml:.1f}",
-        extent,
-        ", ".join(source.flag_names),
-    )

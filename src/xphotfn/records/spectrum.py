@@ -9,8 +9,8 @@ from attrs import field, frozen
 from numpy.typing import ArrayLike
 
 from xphotfn.errors import InvalidRecord, UnitMismatch
-from xphotfn.records._fields import finite, non_empty, not_negative, positive
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import finite, non_empty, not_negative, positive
 from xphotfn.typing import ColumnDensityLike, EnergyLike
 from xphotfn.units import column_density_cm2, quantity
 

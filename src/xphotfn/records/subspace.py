@@ -4,9 +4,9 @@ from typing import final
 
 from attrs import field, frozen
 
-from xphotfn.records._fields import not_negative, strings
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.records.energies import Energies
+from xphotfn.records.fields import not_negative, strings
 
 __all__ = ("EVERY_FLAG", "OUT_OF_FIELD", "Subspace")
 

@@ -9,8 +9,8 @@ from attrs import field, frozen
 from attrs.converters import optional
 
 from xphotfn.errors import InvalidRecord, Remedy, UnitMismatch
-from xphotfn.records._fields import non_empty, one_line, one_of, pairs
-from xphotfn.records._html import Html, block, facts, record_html
+from xphotfn.html import Html, block, facts, record_html
+from xphotfn.records.fields import non_empty, one_line, one_of, pairs
 from xphotfn.typing import AngleLike, ColumnDensityLike, CosmologyLike, ExtraLike, PositionLike, RadiusLike
 from xphotfn.units import column_density_cm2, dec_deg, position_deg, quantity, ra_deg
 

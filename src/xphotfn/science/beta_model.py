@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.science._numeric import Floats
-from xphotfn.science.profile import ring_edges
+from xphotfn.science.radial import ring_edges
 
 __all__ = ("BetaModelFit", "FittedParameter", "beta_ring_means", "fit_beta_rings")
 

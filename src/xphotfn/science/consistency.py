@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike
 from scipy import special
 
 from xphotfn.science._numeric import Floats
-from xphotfn.science.joint_weights import over_positions, require_joint
+from xphotfn.science.joint.one_measurement import over_positions, require_joint
 from xphotfn.science.wstat import fitted_background
 
 __all__ = ("joint_consistency",)
@@ -21,7 +21,7 @@ def joint_consistency(counts: ArrayLike, background: ArrayLike, alpha: ArrayLike
     Parameters
     ----------
     counts, background, alpha, exposure
-        As in :func:`xphotfn.science.joint_weights.equivalent_on_off`, with its errors.
+        As in :func:`xphotfn.science.joint.one_measurement.equivalent_on_off`, with its errors.
 
     Returns
     -------

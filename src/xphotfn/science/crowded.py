@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord, ShapeMismatch
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.science._numeric import Floats, require_above_zero, require_not_negative
 
 __all__ = ("CrowdedRates", "crowded_rates")

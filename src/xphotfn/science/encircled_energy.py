@@ -12,7 +12,7 @@ from attrs import frozen
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.science._numeric import Floats, broadcast, require_not_negative
 from xphotfn.science.king import KingModel, king_fraction, king_parameters, king_radius, model_of, require_fraction
 

@@ -11,8 +11,8 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.records.good_times import GoodTimes, good_times
 from xphotfn.records.light_curve import FlareCut, InOut, LightCurve
 from xphotfn.science.flares import QuietStates, histogram_cut, optimum_cut, quiet_states, within_width
-from xphotfn.science.light_curves import rebinned, to_frame_ends
 from xphotfn.science.silent_time import without_silence
+from xphotfn.science.time_bins import rebinned, to_frame_ends
 
 __all__ = (
     "FEWEST_COUNTS",

@@ -10,7 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import gammaln
 
-__all__ = ("HistogramCut", "QuietStates", "histogram_cut", "optimum_cut", "quiet_states", "within_width")
+__all__ = ("FLARE_BAND", "HistogramCut", "QuietStates", "histogram_cut", "optimum_cut", "quiet_states", "within_width")
+
+FLARE_BAND = (500, 7500)
+"""Energies of the light curve in eV, those of the pipeline: soft protons and all else that is not the source."""
+
 
 Floats = NDArray[np.float64]
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import special
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
 from xphotfn.science._numeric import (
     Floats,
     over_valid,

@@ -6,12 +6,12 @@ from typing import final
 import numpy as np
 from attrs import field, frozen
 
-from xphotfn.records._fields import items
+from xphotfn.records.fields import items
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
 from xphotfn.records.target import Target
 from xphotfn.science.coords import deg_to_pix, separation_deg
-from xphotfn.science.masks import PixelShape
+from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.shapes import contains, pixel_shapes, sky_centres
 
 __all__ = ("Sorted", "overlapping", "sort_regions")

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.science._numeric import Floats
-from xphotfn.science.apertures import DiscWeights
+from xphotfn.science.discs import DiscWeights
 from xphotfn.science.encircled_energy import EncircledEnergyTable, table_density
 
 __all__ = ("king_density", "light_exposure", "light_kernel")
@@ -40,7 +40,7 @@ def light_exposure(
     Parameters
     ----------
     weights
-        Circles as :func:`~xphotfn.science.apertures.disc_weights` gives them, whole: the image must hold all of
+        Circles as :func:`~xphotfn.science.discs.disc_weights` gives them, whole: the image must hold all of
         each circle (put a border of zeros around it).
     x, y
         Their centres in pixels, shape (n,).
@@ -64,7 +64,7 @@ def light_exposure(
 
     Examples
     --------
-    >>> from xphotfn.science.apertures import disc_weights
+    >>> from xphotfn.science.discs import disc_weights
     >>> centre = np.array([10.0])
     >>> seconds = np.ones((21, 1)) * np.linspace(0, 200, 21)  # a slope: its mean is the value at the centre
     >>> profile = (np.array([6.0]), np.array([1.5]))

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import ShapeMismatch
-from xphotfn.science.masks import sensor_mask
+from xphotfn.science.pixel_masks import sensor_mask
 
 __all__ = ("not_whole", "rate_map")
 

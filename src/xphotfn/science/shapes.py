@@ -7,7 +7,7 @@ import numpy as np
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
 from xphotfn.science.coords import deg_to_pix, pix_to_deg, sky_to_pix
-from xphotfn.science.masks import PixelShape, holds
+from xphotfn.science.pixel_masks import PixelShape, holds
 
 __all__ = ("contains", "pixel_shapes", "scaled", "sky_centres")
 

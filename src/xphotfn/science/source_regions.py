@@ -7,10 +7,11 @@ import numpy as np
 from astropy.units import Quantity
 
 from xphotfn.errors import InvalidRecord
-from xphotfn.records._fields import of_kind
+from xphotfn.records.fields import of_kind
 from xphotfn.records.region import Region
 from xphotfn.records.several import Several
-from xphotfn.records.source import DetectedObject, DetectedSource, SearchedMap, SourceList
+from xphotfn.records.source import DetectedObject, DetectedSource, SearchedMap
+from xphotfn.records.source_list import SourceList
 from xphotfn.science._numeric import Floats
 from xphotfn.science.encircled_energy import radius_of_fraction
 from xphotfn.science.king import EPIC_KING, king_parameters

@@ -8,7 +8,7 @@ import numpy as np
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.band import Band
 from xphotfn.records.instrument import is_epic
-from xphotfn.science.detection.maps import EllipticalSpread
+from xphotfn.science.detection.search_map import EllipticalSpread
 from xphotfn.science.encircled_energy import PointSpread
 from xphotfn.science.king import EPIC_KING
 

@@ -9,9 +9,9 @@ from attrs import field, frozen
 from xphotfn.commands.command import Command
 from xphotfn.commands.shell import comment, link_line, shell_line
 from xphotfn.errors import InvalidFile, ProductMissing
-from xphotfn.records._fields import items, pairs
-from xphotfn.records._html import record_html
-from xphotfn.store.store import Store, StoreLike, digest_file, open_store, there
+from xphotfn.html import record_html
+from xphotfn.records.fields import items, pairs
+from xphotfn.store.product_store import Store, StoreLike, digest_file, open_store, there
 from xphotfn.typing import HasPath
 
 __all__ = ("Explanation", "InputState", "existing_store", "explain", "read_manifest")

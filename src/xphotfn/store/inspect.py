@@ -10,12 +10,12 @@ from typing import final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidFile
-from xphotfn.records._fields import items, strings
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import items, strings
 from xphotfn.store.explanation import Explanation, InputState, existing_store, explain, read_manifest
-from xphotfn.store.host import owner_of
+from xphotfn.store.owner import owner_of
+from xphotfn.store.product_store import Store, StoreLike, digest_file
 from xphotfn.store.run_record import read_run, run_files
-from xphotfn.store.store import Store, StoreLike, digest_file
 
 __all__ = ("Damage", "Explanation", "InputState", "Pruned", "Verified", "explain", "prune", "verify")
 
@@ -144,7 +144,7 @@ def verify(store: StoreLike, *, remove: bool = False) -> Verified:
     Examples
     --------
     >>> import tempfile
-    >>> from xphotfn.store.store import open_store
+    >>> from xphotfn.store.product_store import open_store
     >>> verify(open_store(tempfile.mkdtemp())).is_good
     True
     """
@@ -193,7 +193,7 @@ def prune(store: StoreLike, *, min_age_s: float = _DAY_S, dry_run: bool = False)
     Examples
     --------
     >>> import tempfile
-    >>> from xphotfn.store.store import open_store
+    >>> from xphotfn.store.product_store import open_store
     >>> prune(open_store(tempfile.mkdtemp())).products
     ()
     """

@@ -21,12 +21,12 @@ from xphotfn.engines.processes import Cancelled, labelled
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import CommandFailed, InvalidFile, XphotfnError
 from xphotfn.io.fits import check_whole
-from xphotfn.records._fields import items
+from xphotfn.records.fields import items
 from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed, Outcome, Output, Skipped
 from xphotfn.store.digests import file_state
-from xphotfn.store.host import host
-from xphotfn.store.store import Store, digest_bytes
+from xphotfn.store.owner import host
+from xphotfn.store.product_store import Store, digest_bytes
 
 __all__ = ("Work", "finished", "labelled_call", "make", "make_together")
 

@@ -17,7 +17,7 @@ from typing import Any
 from xphotfn.errors import InvalidFile
 from xphotfn.io.write import publish
 from xphotfn.records.outcome import Done, Outcome
-from xphotfn.store.codec import to_json
+from xphotfn.store.record_json import to_json
 
 __all__ = ("RunRecord", "read_run", "run_files")
 

@@ -1,8 +1,6 @@
 """What tests and examples need: simulated observations and a tiny example field; shipped to users."""
 
-from xphotfn.testing.examples import example_field, example_rate_map
-from xphotfn.testing.scene import OUT_OF_TIME
-from xphotfn.testing.simulate import (
+from xphotfn.simulate.observing import (
     CameraExposure,
     Cluster,
     Pointing,
@@ -14,6 +12,8 @@ from xphotfn.testing.simulate import (
     model_counts,
     simulate_observations,
 )
+from xphotfn.simulate.scene import OUT_OF_TIME
+from xphotfn.testing.examples import example_field, example_rate_map
 
 __all__ = (
     "OUT_OF_TIME",

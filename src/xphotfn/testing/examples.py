@@ -25,11 +25,12 @@ from xphotfn.io.write import write_image
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
+from xphotfn.records.source_list import SourceList
 from xphotfn.records.target import galaxy_cluster
 from xphotfn.science.coords import deg_to_pix
-from xphotfn.testing.files import exposure_cards, image_cards, product_name
-from xphotfn.testing.scene import SOFT, CameraExposure, Pointing
+from xphotfn.simulate.file_headers import exposure_cards, image_cards, product_name
+from xphotfn.simulate.scene import SOFT, CameraExposure, Pointing
 
 __all__ = ("example_detection", "example_field", "example_rate_map", "example_run", "example_source_list")
 

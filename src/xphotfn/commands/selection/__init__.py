@@ -2,7 +2,7 @@
 
 ``parse`` reads text, ``to_text`` writes it, ``columns`` and ``named_files`` say what an expression needs,
 ``expand_macros`` replaces ``#NAME`` from a header. Nothing here looks at events: the interpreter is
-:mod:`xphotfn.engines.native.selection`.
+:mod:`xphotfn.epic.selecting.evaluate`.
 """
 
 from xphotfn.commands.selection.macros import expand_macros

@@ -22,11 +22,11 @@ from xphotfn.errors import CommandFailed, InvalidFile, ShapeMismatch
 from xphotfn.io.exposure_units import exposure_unit, one_unit
 from xphotfn.io.headers import grid_of, is_exposure_map
 from xphotfn.io.image_data import image_head, read_image
-from xphotfn.io.write import write_image
+from xphotfn.io.write import fitting_card, write_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.mosaic import mosaic
 
-__all__ = ("emosaic", "fitting_card", "numbered")
+__all__ = ("emosaic", "numbered")
 
 Card = tuple[str, Any, str]
 Values = tuple[tuple[str, Any], ...]
@@ -207,9 +207,3 @@ def numbered(stem: str, number: int) -> str:
         return f"{stem}{number:03d}"
     first, rest = divmod(number - 1000, 36 * 36)
     return f"{stem}{_DIGITS[10 + first]}{_DIGITS[rest // 36]}{_DIGITS[rest % 36]}"
-
-
-def fitting_card(keyword: str, value: Any, comment: str) -> Card:
-    """Return a card without its comment where that would not fit: astropy would warn of it."""
-    width = max(20, len(value.replace("'", "''")) + 2) if isinstance(value, str) else 20
-    return keyword, value, comment if 10 + width + 3 + len(comment) <= 80 else ""

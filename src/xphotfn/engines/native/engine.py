@@ -11,11 +11,11 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import TASKS
 from xphotfn.commands.task_rows import loaded
 from xphotfn.engines.native.cifbuild import read_ccf_folder
-from xphotfn.engines.native.reporting import collected
-from xphotfn.engines.native.rules import RULES, rules_of
+from xphotfn.engines.native.versions import RULES, rules_of
+from xphotfn.epic.log import collected
 from xphotfn.errors import CommandFailed
-from xphotfn.records._fields import one_of
-from xphotfn.records._html import record_html
+from xphotfn.html import record_html
+from xphotfn.records.fields import one_of
 
 __all__ = ("NativeEngine", "native_engine")
 

@@ -12,10 +12,10 @@ from attrs import evolve
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.parameters import resolved
-from xphotfn.engines.native.curves import NOTHING, LeftOutSources, Reading, read_curve
-from xphotfn.engines.native.exposure import columns_block, gti_block
-from xphotfn.engines.native.good_time import gti_primary
-from xphotfn.engines.native.reporting import warn
+from xphotfn.engines.native.tabgtigen import gti_primary
+from xphotfn.epic.exposure_times import columns_block, gti_block
+from xphotfn.epic.live_curve import NOTHING, LeftOutSources, Reading, read_curve
+from xphotfn.epic.log import warn
 from xphotfn.errors import CommandFailed
 from xphotfn.io.flare_curves import holds_regions, read_flare_curve
 from xphotfn.io.good_time_files import read_cut_curve, read_good_times
@@ -24,7 +24,7 @@ from xphotfn.io.write import publish
 from xphotfn.records.good_times import good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
 from xphotfn.science.flare_cut import Goal, Judged, judge, kept_by
-from xphotfn.science.joint_curves import joint_curve
+from xphotfn.science.joint.flare_state import joint_curve
 from xphotfn.science.silent_time import without_silence
 
 __all__ = ("flarecut", "gtiwrite")

@@ -14,12 +14,12 @@ from astropy.io import fits
 from xphotfn.commands.command import Command
 from xphotfn.commands.names import parse_product_name
 from xphotfn.commands.parameters import resolved
-from xphotfn.engines.native.detection import Detection, find_sources
-from xphotfn.engines.native.joining import joined
-from xphotfn.engines.native.reporting import warn
+from xphotfn.epic.joined import joined
+from xphotfn.epic.log import warn
+from xphotfn.epic.map_search import Detection, find_sources
 from xphotfn.errors import CommandFailed
 from xphotfn.io.cards import card
-from xphotfn.io.energies import band_of_product
+from xphotfn.io.file_energies import band_of_product
 from xphotfn.io.fits import read_array, read_header
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
@@ -29,7 +29,8 @@ from xphotfn.io.write import write_image
 from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument
-from xphotfn.records.source import SearchedMap, SourceList
+from xphotfn.records.source import SearchedMap
+from xphotfn.records.source_list import SourceList
 from xphotfn.science.detection.tile_lists import joined_lists
 from xphotfn.science.detection.tiles import tile_named
 
@@ -56,7 +57,7 @@ def xdetect(command: Command, folder: Path) -> None:
     InvalidFile
         If an input is damaged, or an output exists already.
     InvalidRecord, NoData, ShapeMismatch, UnitMismatch
-        As :func:`~xphotfn.measure.detection.detect_sources`.
+        As :func:`~xphotfn.measure.source_search.detect_sources`.
 
     Warns
     -----

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from xphotfn.science._numeric import Floats
-from xphotfn.science.detection.profiles import Profiles, place_of
+from xphotfn.science.detection.templates import Profiles, place_of
 
 __all__ = ("FittedSource", "Shape", "Window", "errors_of", "fit_sources", "light_of_source", "own_rates", "statistic")
 

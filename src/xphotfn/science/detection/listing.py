@@ -13,11 +13,11 @@ from xphotfn.science.coords import pix_to_deg, separation_deg
 from xphotfn.science.detection.fit import FittedSource, light_of_source
 from xphotfn.science.detection.flags import flags_of
 from xphotfn.science.detection.likelihood import detection_likelihood
-from xphotfn.science.detection.maps import off_axis
 from xphotfn.science.detection.objects import Ellipse, ellipse_of, joined_pieces
-from xphotfn.science.detection.profiles import extent_at
 from xphotfn.science.detection.search import Fitted
+from xphotfn.science.detection.search_map import off_axis
 from xphotfn.science.detection.sky import Sky
+from xphotfn.science.detection.templates import extent_at
 
 __all__ = ("Listed", "listed")
 

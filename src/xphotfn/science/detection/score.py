@@ -12,7 +12,7 @@ import numpy as np
 from scipy import fft, ndimage
 
 from xphotfn.science._numeric import Floats
-from xphotfn.science.detection.profiles import Profiles, at, place_of
+from xphotfn.science.detection.templates import Profiles, at, place_of
 
 __all__ = ("Score", "kernel_of", "local_maxima", "score_maps", "significance_of")
 

@@ -19,10 +19,10 @@ from xphotfn.science.detection.fit import (
     statistic,
 )
 from xphotfn.science.detection.likelihood import detection_likelihood, extent_likelihood
-from xphotfn.science.detection.maps import MARGIN, SearchMap, profiles_at, shape_at
-from xphotfn.science.detection.profiles import LARGEST_EXTENT, extent_at, step_of
 from xphotfn.science.detection.score import Score, kernel_of, local_maxima, score_maps, significance_of
+from xphotfn.science.detection.search_map import MARGIN, SearchMap, profiles_at, shape_at
 from xphotfn.science.detection.sky import Sky
+from xphotfn.science.detection.templates import LARGEST_EXTENT, extent_at, step_of
 
 __all__ = (
     "BRIGHT",

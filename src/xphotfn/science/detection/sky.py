@@ -13,9 +13,9 @@ from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.detection.background import Background, fit_background
 from xphotfn.science.detection.fit import FittedSource, Window, light_of_source
 from xphotfn.science.detection.flags import along_a_line
-from xphotfn.science.detection.maps import MARGIN, SearchMap, corners_of, padded, profiles_at, shares_of
-from xphotfn.science.detection.profiles import at, extent_at, place_of, step_of
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
+from xphotfn.science.detection.search_map import MARGIN, SearchMap, corners_of, padded, profiles_at, shares_of
+from xphotfn.science.detection.templates import at, extent_at, place_of, step_of
 from xphotfn.science.king import OUTER_ARCSEC
 
 __all__ = ("SLOW_ARCMIN", "Sky", "fit_radius")

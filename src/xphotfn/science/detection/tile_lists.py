@@ -7,7 +7,8 @@ import numpy as np
 from attrs import evolve
 
 from xphotfn.records.instrument import CAMERAS
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
+from xphotfn.records.source_list import SourceList
 from xphotfn.science.coords import separation_deg, unit_vectors
 from xphotfn.science.detection.tiles import Tile
 

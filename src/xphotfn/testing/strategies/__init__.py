@@ -6,7 +6,7 @@ parameters, never pixel by pixel, so they are cheap to make, and a failing examp
 ``test`` extra.
 """
 
-from xphotfn.testing.strategies.arrays import (
+from xphotfn.testing.strategies.of_arrays import (
     count_maps,
     elliptical_spreads,
     encircled_energy_tables,
@@ -14,19 +14,19 @@ from xphotfn.testing.strategies.arrays import (
     exposure_maps,
     masks,
 )
-from xphotfn.testing.strategies.fluxes import column_densities, ecfs, spectra
-from xphotfn.testing.strategies.folders import folders
-from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
-from xphotfn.testing.strategies.identity import energies, field_notes, file_facts, left_outs, subspaces
-from xphotfn.testing.strategies.language import expressions, selections
-from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
+from xphotfn.testing.strategies.of_commands import commands
+from xphotfn.testing.strategies.of_expressions import expressions, selections
+from xphotfn.testing.strategies.of_files import energies, field_notes, file_facts, left_outs, subspaces
+from xphotfn.testing.strategies.of_fluxes import column_densities, ecfs, spectra
+from xphotfn.testing.strategies.of_folders import folders
+from xphotfn.testing.strategies.of_found import exposures, field_observations, fields, inventories, observations
+from xphotfn.testing.strategies.of_measurements import centres, measurements, peaks, products
+from xphotfn.testing.strategies.of_plans import outcomes, plan_diffs, plans, runs, step_events, steps
 from xphotfn.testing.strategies.of_records import records
-from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
-from xphotfn.testing.strategies.sas import commands
-from xphotfn.testing.strategies.shapes import region_sets, regions
-from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, positions, targets
-from xphotfn.testing.strategies.source_lists import detected_sources, source_lists, source_parts
-from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, light_curves
+from xphotfn.testing.strategies.of_regions import region_sets, regions
+from xphotfn.testing.strategies.of_sky import bands, grids, image_grids, instruments, positions, targets
+from xphotfn.testing.strategies.of_source_lists import detected_sources, source_lists, source_parts
+from xphotfn.testing.strategies.of_times import flare_cuts, good_times, in_outs, light_curves
 
 __all__ = (
     "bands",

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.image_grid import ImageGrid
+from xphotfn.commands.step import Step
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.compare import PlanDiff
-from xphotfn.graph.plan import Plan, Step
+from xphotfn.graph.event_mosaics import EventMosaic
+from xphotfn.graph.plan import Plan
 from xphotfn.graph.result import Run
 from xphotfn.io.find import Inventory
 from xphotfn.io.products import ExposureMap, Image, RateMap
-from xphotfn.measure.event_mosaics import EventMosaic
 from xphotfn.records.band import Band
 from xphotfn.records.column_density import ColumnDensity
 from xphotfn.records.ecf import Ecf
@@ -28,23 +29,24 @@ from xphotfn.records.measurement import Centre, Measurement, Peak
 from xphotfn.records.observation import Exposure, Observation
 from xphotfn.records.outcome import Done, Failed, Skipped
 from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceList
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
+from xphotfn.records.source_list import SourceList
 from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import Target
-from xphotfn.science.detection.maps import EllipticalSpread
+from xphotfn.science.detection.search_map import EllipticalSpread
 from xphotfn.science.encircled_energy import EncircledEnergyTable
-from xphotfn.testing.strategies.arrays import elliptical_spreads, encircled_energy_tables, event_mosaics
-from xphotfn.testing.strategies.fluxes import column_densities, ecfs, spectra
-from xphotfn.testing.strategies.found import exposures, field_observations, fields, inventories, observations
-from xphotfn.testing.strategies.identity import field_notes, left_outs, subspaces
-from xphotfn.testing.strategies.measured import centres, measurements, peaks, products
-from xphotfn.testing.strategies.planned import outcomes, plan_diffs, plans, runs, step_events, steps
-from xphotfn.testing.strategies.sas import commands
-from xphotfn.testing.strategies.shapes import regions
-from xphotfn.testing.strategies.sky import bands, grids, image_grids, instruments, targets
-from xphotfn.testing.strategies.source_lists import detected_sources, source_lists, source_parts
-from xphotfn.testing.strategies.times import flare_cuts, good_times, in_outs, light_curves
+from xphotfn.testing.strategies.of_arrays import elliptical_spreads, encircled_energy_tables, event_mosaics
+from xphotfn.testing.strategies.of_commands import commands
+from xphotfn.testing.strategies.of_files import field_notes, left_outs, subspaces
+from xphotfn.testing.strategies.of_fluxes import column_densities, ecfs, spectra
+from xphotfn.testing.strategies.of_found import exposures, field_observations, fields, inventories, observations
+from xphotfn.testing.strategies.of_measurements import centres, measurements, peaks, products
+from xphotfn.testing.strategies.of_plans import outcomes, plan_diffs, plans, runs, step_events, steps
+from xphotfn.testing.strategies.of_regions import regions
+from xphotfn.testing.strategies.of_sky import bands, grids, image_grids, instruments, targets
+from xphotfn.testing.strategies.of_source_lists import detected_sources, source_lists, source_parts
+from xphotfn.testing.strategies.of_times import flare_cuts, good_times, in_outs, light_curves
 
 __all__ = ("records",)
 

@@ -1,0 +1,215 @@
+"""Maps in a place that the user names: the store of a run, a folder with images and exposure maps, or one file."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnError
+
+__all__ = ("exposure_map_of", "is_store", "maps_of", "product_of", "run_of", "unique")
+
+
+def is_store(path: Path) -> bool:
+    """Whether a folder is the store of runs."""
+    from xphotfn.io.tree import STORE_MARK
+
+    return (path / STORE_MARK).is_file()
+
+
+def run_of(store: Path, which: str | None = None) -> Any:
+    """Return all runs of a store as one, or the one whose id begins as ``which``; notes are said."""
+    import xphotfn as xp
+    from xphotfn.cli.output import say
+
+    runs = xp.runs(store)
+    fitting = [run for run in runs if which is None or run.plan.id.startswith(which)]
+    if which is not None and len(fitting) != 1:
+        there = ", ".join(run.plan.id[:8] for run in fitting or runs)
+        raise ProductMissing(
+            f"{len(fitting) or 'no'} runs of {store} begin with {which!r}: choose one of {there or '-'}"
+        )
+    run = xp.join_runs(fitting)
+    for note in run.notes:
+        say(f"note: {note}")
+    return run
+
+
+def maps_of(
+    place: Path, bands: Sequence[Any] = (), *, combined: bool = False, run: str | None = None
+) -> tuple[Any, ...]:
+    """Return the rate maps of all runs of a store, of one of them, or of a folder, in bands or in all."""
+    if run is not None and not is_store(place):
+        raise InvalidRecord(f"--run chooses a run of a store, and {place} is a folder: leave it out")
+    from xphotfn.cli.output import say
+
+    found = list(_of_store(run_of(place, run), combined) if is_store(place) else _of_folder(place))
+    maps = [m for m in found if not bands or m.band in bands]
+    if not maps:
+        there = ", ".join(dict.fromkeys(str(m.band) for m in found))
+        what = f"maps of {there} only" if found else "no image with an exposure map of its band"
+        raise ProductMissing(f"{place} holds {what}: make what is missing with `xphotfn run`")
+    for band in bands:
+        if all(m.band != band for m in maps):
+            say(f"note: {place} has no map of {band}, so the table has none: make it with `xphotfn run`")
+    return tuple(maps)
+
+
+def unique(maps: Iterable[Any]) -> tuple[Any, ...]:
+    """Return each map once: targets that share an observation share its maps."""
+    return tuple({(m.path, m.exposure.path): m for m in maps}.values())
+
+
+def _of_store(run: Any, combined: bool) -> Iterator[Any]:
+    from xphotfn.cli.output import say
+    from xphotfn.graph.maps import maps_by_field
+
+    flat = {p.what for p in run.plan.products if p.is_unvignetted}
+    for field_name, maps in maps_by_field(run).items():
+        for item in maps:
+            if (field_name, item.obs_id, item.exposure_id, item.instrument, item.band) in flat:
+                say(f"note: {item} has an exposure map without vignetting only, by which no rate is made: left out")
+            elif combined or item.obs_id != "combined":
+                yield item
+
+
+def _of_folder(folder: Path) -> Iterator[Any]:
+    """Yield the images of a folder with their exposure maps; pairs that do not fit are left out, and said."""
+    import xphotfn as xp
+    from xphotfn.cli.observations import observations_of
+    from xphotfn.cli.output import say
+    from xphotfn.epic.joined import joined
+
+    for observation in observations_of(folder):
+        for exposure in observation.exposures:
+            for product in exposure.products:
+                band = product.band.nominal
+                other = exposure.found("exposure_map", band)
+                if product is exposure.found("image", band) and other is not None:
+                    try:
+                        yield joined(
+                            _found(xp.Image, observation, exposure, product),
+                            _found(xp.ExposureMap, observation, exposure, other),
+                        )
+                    except XphotfnError as error:  # a pair that is of no use leaves the others
+                        say(f"note: {observation.obs_id}: {error}")
+
+
+def _found(kind: Any, observation: Any, exposure: Any, product: Any) -> Any:
+    return kind(
+        path=product.file.path,
+        obs_id=observation.obs_id,
+        exposure_id=exposure.exposure_id,
+        instrument=exposure.instrument,
+        band=product.band.nominal,
+        grid=product.grid,
+    )
+
+
+def product_of(path: Path, exposure: Path | None, scratch: Path) -> Any:
+    """Return the image, exposure map or rate map of a file; an image with an exposure map is a rate map.
+
+    A file that xphotfn's write_fits made is split again into counts and exposure, in ``scratch``.
+    """
+    import xphotfn as xp
+    from xphotfn.epic.joined import joined
+    from xphotfn.io.cards import card
+    from xphotfn.io.fits import read_header
+
+    header = read_header(str(path))
+    if card(header, "CREATOR") == "xphotfn" and str(card(header, "BUNIT", "")).startswith("ct"):
+        image, other = (_extension(path, hdu, scratch) for hdu in (1, 2))
+        return xp.RateMap(image=_file(xp.Image, image, path), exposure=_file(xp.ExposureMap, other, path))
+    first = _file(None, path, path)
+    if exposure is None:
+        return first
+    second = _file(None, exposure, exposure)
+    if not (isinstance(first, xp.Image) and isinstance(second, xp.ExposureMap)):
+        raise InvalidRecord(f"a rate map is an image and its --exposure map, got {path} and {exposure}")
+    return joined(first, second)
+
+
+def exposure_map_of(path: Path) -> Any:
+    """Return the exposure map of a file."""
+    import xphotfn as xp
+
+    return _file(xp.ExposureMap, path, path)
+
+
+def _extension(path: Path, hdu: int, scratch: Path) -> Path:
+    from xphotfn.io.fits import read_array
+    from xphotfn.io.headers import grid_of
+    from xphotfn.io.write import write_image
+
+    data, header = read_array(str(path), hdu)
+    cards = [
+        (name, header[name], "") for name in ("OBJECT", "OBS_ID", "INSTRUME", "EXPIDSTR", "E_MIN", "E_MAX", "BUNIT")
+    ]
+    target = scratch / f"{hdu}.fits"
+    write_image(target, data, grid_of(header, str(path)), cards)
+    return target
+
+
+def _file(kind: Any, path: Path, shown: Path) -> Any:
+    import xphotfn as xp
+    from xphotfn.io.cards import card, text_of_ascii
+    from xphotfn.io.fits import read_header
+    from xphotfn.io.headers import grid_of, is_exposure_map, is_mosaic
+
+    header = read_header(str(path))
+    try:
+        grid = grid_of(header, str(shown))
+    except InvalidFile as error:
+        remedy = "; of an event list make an image first: xphotfn image" if card(header, "NAXIS", 0) == 0 else ""
+        raise InvalidFile(error.path, error.problem + remedy) from error
+    is_map = is_exposure_map(header) or "_expmap" in path.name
+    mosaic = is_mosaic(header) or card(header, "OBS_ID") == "combined"
+    return (kind or (xp.ExposureMap if is_map else xp.Image))(
+        path=str(path),
+        target=text_of_ascii(str(card(header, "OBJECT", ""))) or None,
+        obs_id="combined" if mosaic else str(card(header, "OBS_ID", "")) or shown.name,
+        exposure_id="" if mosaic else str(card(header, "EXPIDSTR", "")),
+        instrument="combined" if mosaic else _camera(str(card(header, "INSTRUME", ""))),
+        band=_band_or_none(header, path, shown, "exposure_map" if is_map else "image"),
+        grid=grid,
+    )
+
+
+def _camera(text: str) -> str:
+    from xphotfn.records.instrument import instrument
+
+    try:
+        return instrument(text).name
+    except InvalidRecord:
+        return text or "unknown camera"
+
+
+def _band_or_none(header: Any, path: Path, shown: Path, kind: str) -> Any:
+    """Return the band of a file, or what stands for none: one can look at it all the same."""
+    from xphotfn.records.band import NOT_NAMED
+
+    try:
+        return _band(header, path, shown, kind)
+    except InvalidFile:
+        return NOT_NAMED
+
+
+def _band(header: Any, path: Path, shown: Path, kind: str) -> Any:
+    """Return the band of a file: what its header says, else its name, where it is one of ours or the pipeline's."""
+    from xphotfn.commands.names import parse_mosaic_name, parse_product_name
+    from xphotfn.io.cards import card
+    from xphotfn.io.file_energies import band_of_product, energies_of
+    from xphotfn.records.band import Band
+
+    low, high = card(header, "E_MIN"), card(header, "E_MAX")
+    if isinstance(low, float) and isinstance(high, float):
+        return Band(lo_ev=round(1000 * low), hi_ev=round(1000 * high))
+    try:
+        return band_of_product(header, str(shown), kind=kind)
+    except InvalidFile:
+        if energies_of(header).kind != "all":
+            raise
+        name = path.name.removesuffix(".gz")
+        said = parse_product_name(name) or parse_mosaic_name(name)
+        if said is None:
+            raise
+        return Band(lo_ev=said.lo_ev, hi_ev=said.hi_ev)

@@ -1,0 +1,1 @@
+"""eexpmap in numpy: exposure maps."""

@@ -1,0 +1,1 @@
+"""evselect in numpy: images, filtered lists and rate sets."""

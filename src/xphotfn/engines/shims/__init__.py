@@ -1,0 +1,1 @@
+"""SAS's command line without SAS."""

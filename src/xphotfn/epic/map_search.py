@@ -1,0 +1,377 @@
+"""Sources of rate maps: from the maps to what a search takes, and from what it finds to a list."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from attrs import evolve
+from numpy.typing import NDArray
+
+from xphotfn.epic.camera.response import packaged_table
+from xphotfn.epic.out_of_time import out_of_time_of
+from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, UnitMismatch
+from xphotfn.io.cards import card
+from xphotfn.io.products import RateMap
+from xphotfn.records.fields import of_kind
+from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import CAMERAS
+from xphotfn.records.region import Region
+from xphotfn.records.source import SearchedMap
+from xphotfn.records.source_list import SourceList
+from xphotfn.science.coords import deg_to_pix, separation_deg
+from xphotfn.science.detection.likelihood import expected_false
+from xphotfn.science.detection.listing import listed
+from xphotfn.science.detection.search import Found, search
+from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap
+from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
+from xphotfn.science.detection.tile_lists import joined_lists, order_of_map
+from xphotfn.science.detection.tiles import (
+    REACH_ARCMIN,
+    Tile,
+    needs_tiles,
+    part_of_grid,
+    positions,
+    tiles_of,
+    window_of_tile,
+)
+from xphotfn.science.encircled_energy import EncircledEnergyTable
+from xphotfn.science.king import KingModel
+from xphotfn.science.pixel_masks import paint
+from xphotfn.science.shapes import contains, pixel_shapes
+from xphotfn.science.spreads import band_energy_ev, chosen_spread
+from xphotfn.science.vignetting import vignetting
+
+__all__ = ("Detection", "find_sources", "in_order", "search_maps")
+
+Floats = NDArray[np.float64]
+_OFF_MAP_COUNTS, _OFF_MAP_PART = 10, 0.01  # counts without exposure above which image and map do not belong together
+_SIZES = 1e-3  # relative difference of pixel sizes that is rounding
+_LEAST_THRESHOLD = 4.0
+
+
+class Detection(NamedTuple):
+    """A list of sources, and the maps that were searched with background and light of sources, in counts."""
+
+    sources: SourceList
+    maps: tuple[RateMap, ...]
+    backgrounds: tuple[Floats, ...]
+    light: tuple[Floats, ...]
+
+
+class _How(NamedTuple):
+    threshold: float
+    extent: bool
+    psf: Any
+    within: Region | None
+    first: RateMap
+
+
+def find_sources(
+    rate_maps: Iterable[RateMap],
+    *,
+    threshold: float = 10.0,
+    extent: bool = True,
+    psf: Any = "epic",
+    within: Region | None = None,
+    tile: Tile | None = None,
+) -> Detection:
+    """Find the sources of rate maps; :func:`~xphotfn.measure.source_search.detect_sources` says how.
+
+    With a ``tile`` only the part of each map that holds it, with its margin, is searched: the list has what lies in the
+    margin too, and background and light are 0 outside the core, so that those of all tiles add up.
+    """
+    if not _LEAST_THRESHOLD <= threshold < np.inf:
+        raise InvalidRecord(f"threshold must be a DET_ML of {_LEAST_THRESHOLD:g} or above, got {threshold!r}")
+    maps = in_order(rate_maps)
+    how = _How(float(threshold), extent, psf, within, maps[0])
+    if tile is not None:
+        return _in_tile(maps, how, tile)
+    if not needs_tiles([_pointing(item) for item in maps]):
+        return _searched_whole(maps, how)
+    lists: dict[Tile, SourceList] = {}
+    planes = [[np.zeros(item.grid.shape) for item in maps] for _ in range(2)]
+    for part in tiles_of(*np.concatenate([_live_places(item) for item in maps], axis=1)):
+        found = _in_tile(maps, how, part)
+        lists[part] = found.sources
+        for whole, parts in zip(planes, (found.backgrounds, found.light), strict=True):
+            for total, plane in zip(whole, parts, strict=True):
+                total += plane
+    return Detection(joined_lists(lists), maps, tuple(planes[0]), tuple(planes[1]))
+
+
+def _live_places(item: RateMap) -> NDArray[np.float64]:
+    """Return RA and Dec of the live pixels of a map, shape (2, n)."""
+    live = item.sensor_mask
+    return np.array([v[live] for v in positions(item.grid)])
+
+
+def _searched_whole(maps: Sequence[RateMap], how: _How) -> Detection:
+    arrays = search_maps(maps, how.psf)
+    found = search(arrays, threshold=how.threshold, extent=how.extent, inside=_inside(how.within, how.first))
+    light = tuple(np.maximum(v, 0.0) for v in found.sky.inner(found.sky.light))
+    return Detection(
+        _list_of(maps, found, how, None), tuple(maps), tuple(b.image for b in found.sky.backgrounds), light
+    )
+
+
+def _in_tile(maps: Sequence[RateMap], how: _How, tile: Tile) -> Detection:
+    """Search the part of some maps that holds a tile; a map without live pixel or count there is left out."""
+    parts = [_cut(item, how.psf, tile) for item in maps]
+    there = [(item, part) for item, part in zip(maps, parts, strict=True) if part is not None]
+    empty = tuple(np.zeros(item.grid.shape) for item in maps)
+    if not any(np.any((part.map.exposure > 0) & part.core) for _, part in there):
+        return Detection(_empty_list(maps, how), tuple(maps), empty, empty)
+    found = search([part.map for _, part in there], threshold=how.threshold, extent=how.extent,
+                   inside=_inside(how.within, how.first))  # fmt: skip
+    sources = _list_of([item for item, _ in there], found, how, tile)
+    rows, columns = there[0][1].window
+    shifted = [evolve(s, x=(s.x or 0.0) + columns.start, y=(s.y or 0.0) + rows.start) for s in sources]
+    planes = [
+        _placed(maps, parts, values)
+        for values in ([b.image for b in found.sky.backgrounds], found.sky.inner(found.sky.light))
+    ]
+    return Detection(evolve(sources, sources=shifted), tuple(maps), *planes)
+
+
+class _Part(NamedTuple):
+    """The part of a map that holds a tile: its arrays, where it lies, and its pixels in the core."""
+
+    map: SearchMap
+    window: tuple[slice, slice]
+    core: NDArray[np.bool_]
+
+
+def _cut(item: RateMap, psf: Any, tile: Tile) -> _Part | None:
+    window = window_of_tile(tile, item.grid)
+    if window is None:
+        return None
+    whole = _search_map(item, psf)
+    live = whole.exposure > 0
+    ra, dec = positions(item.grid)
+    reach = 60 * float(separation_deg(ra[live], dec[live], *whole.pointing).max())
+    if reach > REACH_ARCMIN:
+        raise InvalidRecord(
+            f"{item} reaches {reach:.1f} arcmin from its pointing, more than {REACH_ARCMIN:g}: it is no map of one "
+            "pointing, so tiles of it would be missed; search it without others"
+        )
+    counts, exposure = whole.counts[window], whole.exposure[window]
+    if not np.any(counts[exposure > 0] > 0):
+        return None
+    flat, streak = (None if plane is None else plane[window] for plane in (whole.flat, whole.streak))
+    grid = part_of_grid(item.grid, window)
+    part = whole._replace(counts=counts, exposure=exposure, flat=flat, streak=streak, grid=grid)
+    return _Part(part, window, tile.holds(*positions(grid)))
+
+
+def _placed(maps: Sequence[RateMap], parts: Sequence[_Part | None], values: Sequence[Floats]) -> tuple[Floats, ...]:
+    """Return planes of the size of the maps, with the values of the parts in the core of the tile and 0 elsewhere."""
+    left = iter(values)
+    planes = []
+    for item, part in zip(maps, parts, strict=True):
+        plane = np.zeros(item.grid.shape)
+        if part is not None:
+            plane[part.window] = np.where(part.core, np.maximum(next(left), 0.0), 0.0)
+        planes.append(plane)
+    return tuple(planes)
+
+
+def _list_of(maps: Sequence[RateMap], found: Found, how: _How, tile: Tile | None) -> SourceList:
+    sky = found.sky
+    core = None if tile is None else tile.holds(*positions(_frame_grid(sky)))
+    result = listed(sky, found.sources, core)
+    return evolve(
+        _empty_list(maps, how),
+        sources=result.sources,
+        objects=result.objects,
+        maps=_searched(maps, sky),
+        expected_false=expected_false(how.threshold, _area_arcmin2(sky, how, core)),
+        extended_fraction=result.extended_fraction,
+    )
+
+
+def _empty_list(maps: Sequence[RateMap], how: _How) -> SourceList:
+    return SourceList(
+        sources=(),
+        threshold=how.threshold,
+        extent=how.extent,
+        psf=how.psf if isinstance(how.psf, str) else _name_of(how.psf),
+        within=how.within,
+        expected_false=0.0,
+        target=maps[0].target,
+    )
+
+
+def _frame_grid(sky: Sky) -> PixelGrid:
+    """Return the grid of the frame of a search."""
+    x0, y0, nx, ny = sky.frame
+    return part_of_grid(sky.maps[0].grid, np.s_[y0 : y0 + ny, x0 : x0 + nx])
+
+
+def _name_of(psf: Any) -> str:
+    parts = sorted(psf) if isinstance(psf, dict) else ()
+    return f"own: {', '.join(parts)}" if parts else f"own: {type(psf).__name__}"
+
+
+def in_order(rate_maps: Iterable[RateMap]) -> tuple[RateMap, ...]:
+    """Return rate maps in the order in which they are searched: ObsID, exposure, camera.
+
+    Raises
+    ------
+    InvalidRecord
+        If there is none, one comes twice, or they are of several bands or targets.
+    ShapeMismatch
+        If their pixels differ in size.
+    UnitMismatch
+        If some exposures are in s and some in cm2 s.
+    """
+    given = (rate_maps,) if isinstance(rate_maps, RateMap) else tuple(rate_maps)
+    for item in given:
+        of_kind(item, RateMap, "rate_maps(run)")
+    if not given:
+        raise InvalidRecord("a search needs a rate map, got none: rate_maps(run) gives those of a run")
+    maps = tuple(
+        sorted(given, key=lambda m: (order_of_map(m.obs_id, m.instrument, m.exposure_id, m.image.digest), m.path))
+    )
+    if len({m.path for m in maps}) < len(maps):
+        raise InvalidRecord("a search takes each map once, got one twice: its counts would be counted twice")
+    for name in ("band", "target"):
+        values = {str(m.band.nominal) if name == "band" else m.target for m in maps} - {None}
+        if len(values) > 1:
+            raise InvalidRecord(
+                f"maps of several {name}s are searched apart, got {', '.join(sorted(map(str, values)))}: choose with "
+                f"rate_maps(run, {name}=...)"
+            )
+    sizes = [m.grid.pixel_deg for m in maps]
+    if max(sizes) > min(sizes) * (1 + _SIZES):
+        low, high = 3600 * min(sizes), 3600 * max(sizes)
+        raise ShapeMismatch(
+            f"maps must have pixels of one size, got {low:.4g} and {high:.4g} arcsec: make all images with one binning"
+        )
+    units = sorted({str(m.exposure.unit) for m in maps})
+    if len(units) > 1:
+        raise UnitMismatch(f"exposure maps must have one unit, got {' and '.join(units)}: search them apart")
+    return maps
+
+
+def search_maps(maps: Sequence[RateMap], psf: Any) -> tuple[SearchMap, ...]:
+    """Return the arrays of rate maps, checked.
+
+    Raises
+    ------
+    NoData
+        If a map has no live pixel, or no count.
+    InvalidRecord
+        If counts are no whole numbers, lie where there is no exposure, or there is no point spread function.
+    """
+    return tuple(_search_map(item, psf) for item in maps)
+
+
+def _search_map(item: RateMap, psf: Any) -> SearchMap:
+    counts = np.asarray(item.counts, dtype=np.float64)
+    exposure = np.nan_to_num(np.asarray(item.exposure.data, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
+    exposure = np.where(np.isfinite(counts) & (exposure > 0), exposure, 0.0)
+    live = exposure > 0
+    if not live.any():
+        raise NoData(f"{item} has no pixel with exposure: nothing can be found on it, leave it out")
+    off = float(np.nansum(np.where(live, 0.0, counts)))
+    total = float(counts[live].sum())
+    if off > max(_OFF_MAP_COUNTS, _OFF_MAP_PART * total):
+        raise InvalidRecord(
+            f"{item} has {off:.0f} counts where there is no exposure, {total:.0f} where there is: the exposure map is "
+            "not that of the image, or the image is not filtered (#XMMEA_EM, #XMMEA_EP)"
+        )
+    if total == 0:
+        raise NoData(f"{item} has no count: nothing can be found on it, leave it out")
+    spread = chosen_spread(psf, item.instrument, str(item))
+    if not isinstance(spread, KingModel | EncircledEnergyTable | EllipticalSpread):
+        raise InvalidRecord(
+            'psf must be "epic", a KingModel, an EncircledEnergyTable, an EllipticalSpread or a dict of these by '
+            f"camera, got {spread!r}"
+        )
+    header, pointing = item.header, _pointing(item)
+    return SearchMap(
+        np.where(live, counts, 0.0),
+        exposure,
+        _flat(item, exposure, pointing),
+        _streak(item, header),
+        item.grid,
+        spread,
+        band_energy_ev(item.band),
+        pointing,
+        item.instrument,
+        item.obs_id,
+    )
+
+
+def _pointing(item: RateMap) -> tuple[float, float]:
+    header, grid = item.header, item.grid
+    return float(card(header, "RA_PNT", grid.ra_deg)), float(card(header, "DEC_PNT", grid.dec_deg))
+
+
+def _flat(item: RateMap, exposure: Floats, pointing: tuple[float, float]) -> Floats | None:
+    """Return the exposure without vignetting of an EPIC camera, None for another."""
+    if item.instrument not in CAMERAS:
+        return None
+    angle = 60 * separation_deg(*positions(item.grid), *pointing)
+    middle = (item.band.lo_ev + item.band.hi_ev) / 2
+    return exposure / np.maximum(vignetting(packaged_table(), middle, angle), 0.05)
+
+
+def _streak(item: RateMap, header: Any) -> Floats | None:
+    """Return the out-of-time events that are expected in an image of pn; None elsewhere, and where it is not known."""
+    if item.instrument != "pn":
+        return None
+    try:
+        return out_of_time_of(item.image.data, header, item.path)
+    except (NoData, InvalidFile):
+        return None  # the mode or the pointing is not known: nothing is expected, and no source is flagged
+
+
+def _searched(maps: Sequence[RateMap], sky: Sky) -> tuple[SearchedMap, ...]:
+    return tuple(
+        SearchedMap(
+            obs_id=item.obs_id,
+            exposure_id=item.exposure_id,
+            instrument=item.instrument,
+            band=item.band,
+            pixel_arcsec=sky.pixel,
+            image=item.image.digest,
+            exposure=item.exposure.digest,
+            vignetted=fit.vignetted,
+            vignetted_error=_known(fit.vignetted_error),
+            flat=None if array.flat is None else fit.flat,
+            flat_error=None if array.flat is None else _known(fit.flat_error),
+            slow_arcmin=SLOW_ARCMIN,
+            excised_pix=fit.excised,
+        )
+        for item, array, fit in zip(maps, sky.maps, sky.backgrounds, strict=True)
+    )
+
+
+def _known(error: float) -> float | None:
+    return error if np.isfinite(error) else None
+
+
+def _inside(within: Region | None, first: RateMap) -> Any:
+    """Return the function of RA and Dec that says what lies in a region, None without one."""
+    if within is None:
+        return None
+    shapes = pixel_shapes([within], first.grid, first.grid)
+
+    def inside(ra: Floats, dec: Floats) -> NDArray[np.bool_]:
+        x, y = deg_to_pix(first.grid, ra, dec)
+        return np.array([contains(shapes, float(a), float(b))[0] for a, b in zip(x, y, strict=True)])
+
+    return inside
+
+
+def _area_arcmin2(sky: Sky, how: _How, core: NDArray[np.bool_] | None) -> float:
+    """Return the area of the pixels that are live on some map and lie within the region and the core."""
+    counted = sky.extended_ratio()[1]
+    if core is not None:
+        counted = counted & core
+    if how.within is not None:
+        inside = np.zeros(counted.shape, dtype=bool)
+        paint(inside, pixel_shapes([how.within], how.first.grid, _frame_grid(sky)))
+        counted = counted & inside
+    return float(np.count_nonzero(counted)) * (sky.pixel / 60) ** 2

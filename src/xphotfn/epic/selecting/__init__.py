@@ -1,0 +1,1 @@
+"""Selections of events: expressions evaluated on columns, and the files that they name."""

@@ -1,0 +1,207 @@
+"""From a run to its rate maps."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from xphotfn.epic.joined import joined, joined_mosaic
+from xphotfn.errors import ProductMissing, Remedy
+from xphotfn.graph.plan import PlannedProduct
+from xphotfn.graph.result import Run
+from xphotfn.io.fits import read_header
+from xphotfn.io.headers import grid_of
+from xphotfn.io.products import ExposureMap, Image, RateMap
+from xphotfn.records.band import Band
+from xphotfn.records.fields import of_kind
+from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import instrument as camera_of
+from xphotfn.records.several import Several
+from xphotfn.records.target import Target
+
+__all__ = ("combined_rate_map", "maps_by_field", "rate_maps", "select")
+
+What = tuple[str, str, str, str, Band]
+_NAME_ONE = Remedy("name one with target= and band=", "name one with --target and --band")
+_SEE_TABLE = Remedy("see run.table()", "see the table of `xphotfn run`")
+
+
+def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> tuple[RateMap, ...]:
+    """Return one rate map per observation, camera and band of a run.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` or :func:`load_run` returns it.
+    target
+        Only those of this target, or of the field with this name.
+    band
+        Only those of this band.
+
+    Returns
+    -------
+    tuple of RateMap
+        Those whose image and exposure map are both there, found or made; mosaics are not among them. In the order of
+        field, ObsID, camera (pn, mos1, mos2) and band. Nothing is loaded yet.
+
+    Raises
+    ------
+    ProductMissing
+        If the run's plan knows no such target or band.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_run
+    >>> [str(m) for m in rate_maps(example_run())]
+    ['RateMap 0999990101 pn 0.5-2 keV']
+    """
+    return Several(m for _, m in _maps(run, target, band) if m.obs_id != "combined")
+
+
+def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:
+    """Return the mosaic of a run: all its images and exposure maps on one grid.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` or :func:`load_run` returns it.
+    target, band
+        Which one; needed where the run holds several.
+
+    Returns
+    -------
+    RateMap
+        With obs_id and instrument ``combined``. Its exposure is the sum over cameras.
+
+    Raises
+    ------
+    ProductMissing
+        If there is none, with the reason, or several.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_run
+    >>> combined_rate_map(example_run()).obs_id
+    'combined'
+    """
+    found = [m for _, m in _maps(run, target, band) if m.obs_id == "combined"]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        listed = "; ".join(f"{m.target}, {m.band}" for m in found)
+        raise ProductMissing(f"the run holds {len(found)} mosaics, {listed}", remedy=_NAME_ONE)
+    planned = [p for p in run.plan.products if p.obs_id == "combined"]
+    if not planned:
+        raise ProductMissing("the plan has no mosaic: use plan_mosaics or plan_photometry with a target")
+    problems = "; ".join(dict.fromkeys(f.reason for f in run.failed))
+    if not problems:
+        raise ProductMissing("the mosaic was not made", remedy=_SEE_TABLE)
+    raise ProductMissing(f"the mosaic was not made: {problems}")
+
+
+def maps_by_field(run: Run) -> dict[str, tuple[RateMap, ...]]:
+    """Return all rate maps of a run, mosaics too, by the name of their field: one pass over a run of any size.
+
+    Parameters
+    ----------
+    run
+        As :func:`run` or :func:`load_run` returns it.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_run
+    >>> {name: [m.obs_id for m in maps] for name, maps in maps_by_field(example_run()).items()}
+    {'example': ['0999990101', 'combined']}
+    """
+    found: dict[str, list[RateMap]] = {field.name: [] for field in run.plan.fields}
+    for what, item in _maps(run, None, None):
+        found[what[0]].append(item)
+    return {name: Several(maps) for name, maps in found.items()}
+
+
+def select(
+    maps: Iterable[RateMap],
+    *,
+    obs_id: str | None = None,
+    instrument: str | None = None,
+    exposure_id: str | None = None,
+    band: Band | None = None,
+    target: Target | str | None = None,
+) -> RateMap:
+    """Return the one map that matches.
+
+    Parameters
+    ----------
+    maps
+        As :func:`rate_maps` gives them.
+    obs_id, instrument, exposure_id, band, target
+        What it must be; leave out what does not matter.
+
+    Raises
+    ------
+    ProductMissing
+        If none or several match; the message lists the candidates.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> select([example_rate_map()], instrument="pn").obs_id
+    '0999990101'
+    """
+    pool = tuple(maps)
+    wanted: dict[str, Any] = {
+        "obs_id": obs_id,
+        "instrument": None if instrument is None else camera_of(instrument).name,
+        "exposure_id": exposure_id,
+        "band": band,
+        "target": target.name if isinstance(target, Target) else target,
+    }
+    asked = {name: value for name, value in wanted.items() if value is not None}
+    found = [m for m in pool if all(getattr(m, name) == value for name, value in asked.items())]
+    if len(found) == 1:
+        return found[0]
+    listed = "; ".join(f"{m.obs_id} {m.instrument} {m.exposure_id} {m.band}" for m in (found or pool)[:20])
+    question = ", ".join(f"{name}={value}" for name, value in asked.items()) or "no condition"
+    raise ProductMissing(
+        f"{len(found) or 'no'} maps match {question}; candidates: {listed or 'there is no map at all'}"
+    )
+
+
+def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[tuple[What, RateMap]]:
+    """Yield the maps of a run with what they show, as a planned product says it."""
+    of_kind(run, Run, "run(plan, ...)")
+    name = target.name if isinstance(target, Target) else target
+    if name is not None and name not in run.fields:
+        raise ProductMissing(f"the run has no field {name!r}; it has {', '.join(run.fields)}")
+    if band is not None and band not in run.bands:
+        raise ProductMissing(f"the run has no band {band}; it has {', '.join(str(b) for b in run.bands)}")
+    there = {
+        (p.kind, p.what): (p, path, digest) for p, path, digest in run.products(name) if band is None or p.band == band
+    }
+    members: dict[tuple[str, Band], list[RateMap]] = {}
+    for (kind, what), image in sorted(there.items(), key=lambda item: item[1][0].obs_id == "combined"):
+        exposure = there.get(("exposure_map", what))
+        if kind == "image" and exposure is not None:
+            shown = run.fields[what[0]].target
+            pair = _product(Image, shown, *image), _product(ExposureMap, shown, *exposure)
+            group = members.setdefault((what[0], what[-1]), [])
+            if what[1] == "combined":
+                yield what, joined_mosaic(*pair, group)
+            else:
+                group.append(joined(*pair))
+                yield what, group[-1]
+
+
+def _product(kind: Any, target: Target | None, product: PlannedProduct, path: str, digest: str) -> Any:
+    return kind(
+        path=path,
+        target=None if target is None else target.name,
+        obs_id=product.obs_id,
+        exposure_id=product.exposure_id,
+        instrument=product.instrument,
+        band=product.band,
+        grid=product.grid or _grid(path),
+        digest=digest,
+    )
+
+
+def _grid(path: str) -> PixelGrid:
+    return grid_of(read_header(path), path)

@@ -1,0 +1,235 @@
+"""Sources of rate maps: the list, the map of significance, and the background under them."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from xphotfn.epic.map_search import find_sources, in_order, search_maps
+from xphotfn.errors import InvalidRecord, ShapeMismatch
+from xphotfn.io.products import RateMap
+from xphotfn.records.region import Region
+from xphotfn.records.source import DetectedSource
+from xphotfn.records.source_list import SourceList
+from xphotfn.science.coords import deg_to_pix
+from xphotfn.science.detection.fit import FittedSource
+from xphotfn.science.detection.search import BRIGHT, first_backgrounds, under_sources
+from xphotfn.science.detection.search_map import shape_at
+from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
+from xphotfn.science.detection.templates import LARGEST_EXTENT, step_of
+from xphotfn.science.spreads import PsfLike
+from xphotfn.typing import AngleLike
+from xphotfn.units import angle_deg
+
+__all__ = ("background_map", "detect_sources", "detection_map")
+
+Floats = NDArray[np.float64]
+
+
+def detect_sources(
+    rate_maps: Iterable[RateMap],
+    *,
+    threshold: float = 10.0,
+    extent: bool = True,
+    psf: PsfLike = "epic",
+    within: Region | None = None,
+) -> SourceList:
+    """Find the sources of rate maps, jointly over cameras and observations.
+
+    Parameters
+    ----------
+    rate_maps
+        One or several, of one band and target and with pixels of one size, such as those of :func:`rate_maps`.
+    threshold
+        Least DET_ML, 4 or above. At 10, the default, 0.1 sources of a field of view are expected to be chance; at 6,
+        which SAS uses, 6 of them.
+    extent
+        Whether extended sources (beta models of slope 2/3) are looked for; without it all are points.
+    psf
+        ``"epic"``, a KingModel, an EncircledEnergyTable, an
+        :class:`~xphotfn.science.detection.search_map.EllipticalSpread` or a dict of these by camera.
+    within
+        A region: only sources inside are looked for. The background is that of all of the maps.
+
+    Returns
+    -------
+    SourceList
+        The highest DET_ML first. The same for any order of the maps.
+
+    Raises
+    ------
+    InvalidRecord
+        If there is no map, one comes twice, they are of several bands or targets, counts are not whole numbers or lie
+        where there is no exposure, or there is no such point spread function.
+    NoData
+        If a map has no live pixel or no count.
+    ShapeMismatch, UnitMismatch
+        If pixel sizes or units of exposure differ.
+
+    Warns
+    -----
+    UserWarning
+        If extended sources cover more than 30 % of the field: light that fills it is no source among others.
+
+    Notes
+    -----
+    Each source has one position and extent, and a rate of its own in each map. It is fitted on the pixels of each map
+    as they are; only the search for candidates brings maps of other pointings onto one grid. DET_ML and EXT_ML are
+    those of emldetect; a rate that is held at 0, its bound, is no fitted parameter of DET_ML. A source that an error
+    of the models of its neighbours could make (10 % of the light of points, 20 % of that of extended sources) is left
+    out. Errors are those of the Fisher matrix. How calibrated all this is: docs/detection.md.
+
+    Maps that point more than 15 arcmin apart are searched in tiles of 30 arcmin with a margin of 6, one after another,
+    and each source is that of the tile in which it lies; the backgrounds are those of the tiles.
+
+    References
+    ----------
+    SAS task emldetect; Cash (1979), ApJ 228, 939.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> found = detect_sources(example_rate_map())
+    >>> len(found.points), len(found.extended)
+    (4, 1)
+    """
+    found = find_sources(rate_maps, threshold=threshold, extent=extent, psf=psf, within=within).sources
+    if found.is_diffuse:
+        warnings.warn(
+            f"extended sources cover {100 * found.extended_fraction:.0f} % of the field: where light fills it the "
+            "background is not known, and pieces of it are no sources; give extent=False, or a smaller field",
+            stacklevel=2,
+        )
+    return found
+
+
+def detection_map(
+    rate_maps: Iterable[RateMap],
+    *,
+    scale: AngleLike = 0 * u.arcsec,
+    psf: PsfLike = "epic",
+    backgrounds: Sequence[NDArray[Any]] | None = None,
+) -> Floats:
+    """Return the significance of a source at each pixel, joint over maps.
+
+    Parameters
+    ----------
+    rate_maps, psf
+        As in :func:`detect_sources`.
+    scale
+        Core radius of the source: 0 for points, at most 120 arcsec.
+    backgrounds
+        One for each map, in their order, in counts; default as :func:`background_map` gives them.
+
+    Returns
+    -------
+    ndarray of float64
+        In sigma, negative for a deficit, 0 where there is no exposure; on the grid of the map that comes first by ObsID
+        and camera.
+
+    Raises
+    ------
+    InvalidRecord, NoData, ShapeMismatch, UnitMismatch
+        As :func:`detect_sources`; also for a scale that is negative or above 120 arcsec.
+
+    Notes
+    -----
+    A matched filter for Poisson counts in a closed form, see :mod:`xphotfn.science.detection.score`: half its square is
+    the logarithm of the likelihood ratio of the best rate, within some 10 %.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> bool(detection_map(example_rate_map())[300, 330] > 10)
+    True
+    """
+    arcsec = 3600 * angle_deg(scale, "scale")
+    if not 0 <= arcsec <= LARGEST_EXTENT:
+        raise InvalidRecord(f"scale must lie within 0 and {LARGEST_EXTENT:g} arcsec, got {arcsec:g}")
+    given = (rate_maps,) if isinstance(rate_maps, RateMap) else tuple(rate_maps)
+    maps = in_order(given)
+    sky = Sky(search_maps(maps, psf))
+    first_backgrounds(sky)
+    if backgrounds is not None:
+        if len(backgrounds) != len(given):
+            raise ShapeMismatch(f"backgrounds must be one for each of {len(given)} maps, got {len(backgrounds)}")
+        paths = [m.path for m in given]
+        sky.take_backgrounds([np.asarray(backgrounds[paths.index(m.path)], dtype=np.float64) for m in maps])
+    x0, y0 = sky.frame[:2]
+    ny, nx = maps[0].grid.shape
+    return np.asarray(sky.significances((arcsec,))[0][-y0 : -y0 + ny, -x0 : -x0 + nx])
+
+
+def background_map(
+    rate_map: RateMap,
+    *,
+    sources: SourceList | None = None,
+    unvignetted: NDArray[Any] | None = None,
+    scale: AngleLike = SLOW_ARCMIN * u.arcmin,
+    psf: PsfLike = "epic",
+) -> Floats:
+    """Return the background of a map, in counts.
+
+    Parameters
+    ----------
+    rate_map
+        The map.
+    sources
+        Sources whose light is part of the model, such as :func:`detect_sources` gives them; those of DET_ML above 8
+        count. Without them the pixels above 3 sigma are left out.
+    unvignetted
+        Exposure without vignetting, of the map's shape; default the exposure over the packaged vignetting.
+    scale
+        Sigma of the Gaussian with which the fit is corrected.
+    psf
+        As in :func:`detect_sources`.
+
+    Returns
+    -------
+    ndarray of float64, shape (ny, nx)
+        Expected counts of the background, above 0 where there is exposure and 0 elsewhere.
+
+    Raises
+    ------
+    InvalidRecord, NoData, ShapeMismatch
+        As :func:`detect_sources`; if ``unvignetted`` does not fit, or the map is not among those of ``sources``.
+
+    Notes
+    -----
+    ``(a E + c F) s + k K``: vignetted and flat component and, in pn, out-of-time events, fitted by Poisson likelihood;
+    the slow correction s is within 0.3 and 3.
+
+    Examples
+    --------
+    >>> from xphotfn.testing.examples import example_rate_map
+    >>> pair = example_rate_map()
+    >>> background_map(pair)[256, 30].round(2)
+    np.float64(0.05)
+    """
+    (item,) = in_order((rate_map,))
+    (arrays,) = search_maps((item,), psf)
+    if unvignetted is not None:
+        flat = np.asarray(unvignetted, dtype=np.float64)
+        if flat.shape != arrays.exposure.shape:
+            raise ShapeMismatch(f"unvignetted must have the shape {arrays.exposure.shape} of the map, got {flat.shape}")
+        arrays = arrays._replace(flat=flat)
+    sky = Sky((arrays,), 60 * angle_deg(scale, "scale"))
+    first_backgrounds(sky)
+    if sources is not None:
+        under_sources(sky, (_drawn(sky, item, source, sources) for source in sources if source.det_ml > BRIGHT))
+    return np.asarray(sky.backgrounds[0].image)
+
+
+def _drawn(sky: Sky, item: RateMap, source: DetectedSource, sources: SourceList) -> FittedSource:
+    """Return a source of a list as it is fitted, with its rate in one map."""
+    wanted = (item.obs_id, item.exposure_id, item.instrument)
+    number = next((n for n, m in enumerate(sources.maps) if (m.obs_id, m.exposure_id, m.instrument) == wanted), None)
+    if number is None or not source.rates:
+        raise InvalidRecord(f"sources hold no rates for {item}: give the list that detect_sources makes of this map")
+    x, y = deg_to_pix(item.grid, source.ra_deg, source.dec_deg)
+    u_step = step_of(source.extent_arcsec)
+    shape = shape_at(sky.maps, float(x), float(y), u_step)
+    return FittedSource(float(x), float(y), u_step, np.array([source.rates[number].rate]), u_step > 0, shape)

@@ -1,0 +1,1 @@
+"""One rate from several observations of one position."""

@@ -1,0 +1,1 @@
+"""Simulated observations of known truth: scenes, counts, event lists, files."""

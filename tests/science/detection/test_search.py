@@ -1,0 +1,245 @@
+"""The science of detection on arrays: expected values are closed formulas, other routines and simulations."""
+
+from functools import cache
+
+import numpy as np
+import pytest
+from scipy import ndimage, optimize, stats
+
+from xphotfn.records.grid import PixelGrid
+from xphotfn.science.detection.background import fit_background
+from xphotfn.science.detection.fit import FittedSource, Shape, Window, errors_of, fit_sources, light_of_source
+from xphotfn.science.detection.likelihood import detection_likelihood, expected_false, extent_likelihood
+from xphotfn.science.detection.objects import joined_pieces
+from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
+from xphotfn.science.detection.search import search
+from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap, shape_at
+from xphotfn.science.detection.templates import LARGEST_EXTENT, at, extent_at, king_profiles, place_of, step_of
+from xphotfn.science.king import EPIC_KING
+from xphotfn.simulate.psf import blurred_beta_model, point_spread
+
+KING = (4.72, 1.457)
+SIDE = 150
+GRID = PixelGrid(
+    nx=SIDE, ny=SIDE, crpix1=SIDE / 2, crpix2=SIDE / 2, ra_deg=10.0, dec_deg=20.0, cdelt1_deg=-4.35 / 3600,
+    cdelt2_deg=4.35 / 3600,
+)  # fmt: skip
+
+
+def test_likelihoods_are_minus_the_logarithm_of_the_chance():
+    difference, parameters = np.array([0.0, 3.0, 20.0, 300.0]), np.array([2, 3, 5, 11])
+    chance = stats.chi2.sf(difference, parameters)
+    assert np.allclose(detection_likelihood(difference, parameters), -np.log(chance), rtol=1e-12)
+    assert np.allclose(extent_likelihood(difference[1:]), -np.log(stats.chi2.sf(difference[1:], 1) / 2), rtol=1e-12)
+    two = np.array([1000.0, 1300.0, 50000.0])
+    assert np.allclose(detection_likelihood(two, 2), two / 2)  # Q(1, L) is exp(-L)
+    near, far = detection_likelihood([1199.999, 1200.001], 5)
+    assert far - near == pytest.approx(0.001, rel=0.02)
+    assert expected_false(7.0, 350.0) == pytest.approx(expected_false(6.0, 700.0) / 2 / np.e)
+
+
+@pytest.mark.parametrize("shift", [(0.0, 0.0), (0.3, -0.45)])
+def test_profiles_of_points_are_the_integrals_over_pixels(shift):
+    steps = np.arange(-60.0, 61.0)
+    dx, dy = steps - shift[0], (steps - shift[1])[:, None]
+    expected = point_spread(dx, dy, GRID, KING)
+    (found,) = at(place_of(dx**2 + dy**2)[0], king_profiles(*KING, 4.35).light[0])
+    inside = dx**2 + dy**2 < 65**2  # all light lies within 300 arcsec, 69 pixels
+    assert np.allclose(found[inside], expected[inside], rtol=4e-3)
+
+
+@pytest.mark.parametrize("core", [15.0, 60.0])
+def test_profiles_of_clusters_are_convolved_beta_models(core):
+    middle = (SIDE - 1) / 2
+    expected = blurred_beta_model(GRID, (middle, middle), core, 2 / 3, KING)
+    y, x = np.indices(expected.shape) - middle
+    near = np.hypot(x, y) < 3 * core / 4.35
+    (found,) = at(place_of(x**2 + y**2)[0], king_profiles(*KING, 4.35).row(step_of(core))[0])
+    assert np.allclose(found[near], expected[near], rtol=0.02)
+    assert extent_at(step_of(core)) == pytest.approx(core)
+
+
+def test_scores_are_the_sums_that_define_them():
+    rng = np.random.default_rng(1)
+    exposure = np.where(rng.random((40, 50)) < 0.1, 0.0, rng.uniform(1e3, 2e3, (40, 50)))
+    background = 1e-4 * exposure
+    counts = rng.poisson(background).astype(float)
+    kernel = kernel_of(king_profiles(*KING, 4.35), step_of(10.0), 6)
+    (score,) = score_maps(counts, exposure, background, [kernel])
+    live = exposure > 0
+    b = np.where(live, background, 1.0)
+    planes = (exposure * (counts - b) / b * live, exposure**2 / b, exposure**3 / b**2)
+    for power, (found, plane) in enumerate(zip(score, planes, strict=True), start=1):
+        expected = ndimage.correlate(plane, kernel**power, mode="constant")
+        assert np.allclose(found, expected, atol=2e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("n", [0, 1, 8, 60])
+def test_the_significance_of_one_pixel_is_the_poisson_likelihood_ratio(n):
+    b, e = 2.5, 700.0
+    one = [np.array([v]) for v in (e * (n - b) / b, e**2 / b, e**3 / b**2)]
+    log = n * np.log(n / b) if n else 0.0
+    expected = np.sign(n - b) * np.sqrt(2 * (log - n + b))
+    assert float(significance_of(Score(*one))[0]) == pytest.approx(expected, rel=1e-6)
+
+
+def test_the_background_is_that_of_both_components():
+    rng = np.random.default_rng(2)
+    y, x = np.indices((200, 200)) - 99.5
+    flat = np.where(np.hypot(x, y) < 95, 1000.0, 0.0)
+    exposure = flat * (1 - 0.6 * np.hypot(x, y) / 95)
+    truth = 1e-4 * exposure + 5e-5 * flat
+    sources = np.where(np.hypot(x - 20, y) < 4, 3.0, 0.0)
+    counts = rng.poisson(truth + sources).astype(float)
+    fit = fit_background(counts, (exposure, flat, None), sources, np.ones(counts.shape, bool), None)
+    assert abs(fit.vignetted - 1e-4) < 3 * fit.vignetted_error < 1e-4
+    assert abs(fit.flat - 5e-5) < 3 * fit.flat_error
+    assert fit.image.sum() + sources.sum() == pytest.approx(counts.sum(), rel=0.01)
+    slow = fit_background(counts, (exposure, flat, None), sources, np.ones(counts.shape, bool), 30.0)
+    assert np.std(slow.image[flat > 0] / truth[flat > 0]) < 0.06
+    assert slow.image.sum() + sources.sum() == pytest.approx(counts.sum(), rel=0.01)
+    bright = fit_background(rng.poisson(1e-4 * exposure + sources).astype(float), (exposure, flat, None), sources,
+                            np.ones(counts.shape, bool), None)  # fmt: skip
+    assert bright.flat >= 0
+
+
+@cache
+def _window():
+    """Two overlapping points on two maps, one of them turned and displaced."""
+    rng = np.random.default_rng(3)
+    profiles = (king_profiles(*KING, 4.35), king_profiles(4.0, 1.43, 4.35))
+    turn = np.array([[[1.0, 0.0], [0.0, 1.0]], [[0.96, -0.28], [0.28, 0.96]]])
+    shape = Shape(profiles, np.array([np.eye(2), [[0.9, 0.0], [0.0, 1.1]]]), np.array([[0.0, 0.0], [2.0, -1.0]]), turn)
+    y, x = (v.ravel().astype(float) - 12 for v in np.indices((25, 25)))
+    window = Window(*(np.zeros((2, 625)) for _ in range(3)), np.array([x, x + 2]), np.array([y, y - 1]))
+    window = window._replace(exposure=np.full((2, 625), 1000.0), background=np.full((2, 625), 0.3))
+    truth = (
+        FittedSource(-2.0, 1.0, 0.0, np.array([0.3, 0.1]), False, shape),
+        FittedSource(3.5, -1.0, step_of(12.0), np.array([0.4, 0.3]), True, shape),
+    )
+    model = window.background + sum(
+        window.exposure * light_of_source(window, s).value * s.rates[:, None] for s in truth
+    )
+    return window._replace(counts=rng.poisson(model).astype(float)), truth
+
+
+def test_fits_find_what_a_general_minimiser_finds():
+    window, truth = _window()
+    start = tuple(s._replace(x=s.x + 0.7, y=s.y - 0.6, rates=s.rates * 0.5) for s in truth)
+    start = (start[0], start[1]._replace(u=step_of(6.0)))
+    found, best = fit_sources(window, start, last_u=step_of(LARGEST_EXTENT))
+
+    def statistic(p):
+        sources = (truth[0]._replace(x=p[0], y=p[1], rates=np.exp(p[5:7])),
+                   truth[1]._replace(x=p[2], y=p[3], u=p[4], rates=np.exp(p[7:9])))  # fmt: skip
+        light = sum(light_of_source(window, s).value * s.rates[:, None] for s in sources)
+        model = window.background + window.exposure * light
+        return 2 * np.sum(model - window.counts * np.log(model))
+
+    first = [truth[0].x, truth[0].y, truth[1].x, truth[1].y, truth[1].u]
+    result = optimize.minimize(statistic, [*first, *np.log([*truth[0].rates, *truth[1].rates])], method="L-BFGS-B")
+    assert best == pytest.approx(result.fun, abs=0.02)
+    assert [found[0].x, found[0].y, found[1].x, found[1].y] == pytest.approx(result.x[:4], abs=0.03)
+    for source, own, (places, rates) in zip(found, truth, errors_of(window, found), strict=True):
+        assert abs(source.x - own.x) < 4 * places[0] < 2.0
+        assert np.all(np.abs(source.rates - own.rates) < 4 * rates)
+
+
+def _simulated(seed, points, cluster=None):
+    """Two maps drawn with another routine than the fit's, on grids whose pixels differ by a part of one."""
+    rng = np.random.default_rng(seed)
+    maps = []
+    for camera, moved in (("pn", 0.0), ("mos1", 0.4)):
+        grid = PixelGrid(**{**{n: getattr(GRID, n) for n in ("nx", "ny", "crpix2", "ra_deg", "dec_deg", "cdelt1_deg", "cdelt2_deg")}, "crpix1": GRID.crpix1 + moved})  # fmt: skip  # noqa: E501
+        y, x = np.indices(grid.shape)
+        exposure = np.where(np.hypot(x - 75, y - 75) < 72, 2e4, 0.0)
+        king = (4.035, 1.4286) if camera == "pn" else (4.84, 1.461)
+        rate = sum(r * point_spread(x - px - moved, y - py, grid, king) for px, py, r in points)
+        if cluster is not None:
+            rate = rate + cluster[3] * blurred_beta_model(
+                grid, (cluster[0] + moved, cluster[1]), cluster[2], 2 / 3, king
+            )
+        counts = rng.poisson(exposure * (5e-6 + rate)).astype(float)
+        maps.append(SearchMap(counts, exposure, exposure, None, grid, EPIC_KING[camera], 1000.0, (10.0, 20.0)))
+    return maps
+
+
+def test_a_search_finds_points_and_a_cluster_and_nothing_else():
+    points = [
+        (40, 50, 0.005),
+        (43.4, 50.5, 0.005),
+        (100.3, 40.7, 0.002),
+        (60, 110, 0.02),
+    ]  # the first two 15 arcsec apart
+    found = search(_simulated(5, points, (105, 95, 20.0, 0.03)), threshold=10)
+    places = np.array([(f.source.x, f.source.y) for f in found.sources])
+    assert len(found.sources) == 5
+    for x, y, _ in points:
+        assert np.hypot(*(places - (x, y)).T).min() < 0.7
+    (wide,) = [f for f in found.sources if f.source.u > 0]
+    assert np.hypot(wide.source.x - 105, wide.source.y - 95) < 1.5
+    assert extent_at(wide.source.u) == pytest.approx(20.0, rel=0.2)
+    assert wide.source.rates == pytest.approx([0.03, 0.03], rel=0.15)
+    assert [f.det_ml for f in found.sources] == sorted((f.det_ml for f in found.sources), reverse=True)
+
+
+def test_a_bright_pair_is_two_sources():
+    """15 arcsec apart, one half as bright: neither may be taken for the wings of the other."""
+    found = search(_simulated(7, [(60, 60, 0.05), (63.3, 60.4, 0.025)])[:1], threshold=10).sources
+    assert [(round(f.source.x), round(f.source.y)) for f in found] == [(60, 60), (63, 60)]
+    assert [float(f.source.rates[0]) for f in found] == pytest.approx([0.05, 0.025], rel=0.1)
+    assert found[0].det_ml > 2 * found[1].det_ml > 100
+
+
+def test_without_extents_all_are_points_and_a_region_limits_the_search():
+    maps = _simulated(6, [(40, 50, 0.01)], (105, 95, 8.0, 0.01))[:1]
+    points = search(maps, threshold=10, extent=False)
+    assert len(points.sources) >= 2
+    assert all(f.source.u == 0 for f in points.sources)
+    inside = search(maps, threshold=10, inside=lambda _, dec: dec < 20.0)
+    assert [round(f.source.x) for f in inside.sources] == [40]
+
+
+def test_the_long_axis_lies_across_the_direction_to_the_optical_axis():
+    spread = EllipticalSpread(profile=EPIC_KING["pn"], axis_ratios=[(0, 1), (5, 2.0)])
+    item = SearchMap(np.zeros(GRID.shape), np.ones(GRID.shape), None, None, GRID, spread, 1000.0, (10.0, 20.0))
+    shape = shape_at([item], 140.0, 75.0, 0.0)  # to the right of the axis
+    y, x = (v.ravel().astype(float) for v in np.indices(GRID.shape))
+    window = Window(*(np.zeros((1, x.size)) for _ in range(3)), x[None], y[None])
+    light = light_of_source(window, FittedSource(140.0, 75.0, 0.0, np.ones(1), False, shape)).value.reshape(GRID.shape)
+    across, along = light[75 - 4, 140], light[75, 140 - 4]
+    assert across > 1.5 * along
+    assert shape_at([item], 140.0, 75.0, step_of(60.0)).stretch[0] == pytest.approx(np.eye(2), abs=0.12)
+    steps = np.arange(-200.0, 201.0)
+    big = Window(*(np.zeros((1, 401**2)) for _ in range(3)), np.tile(steps, 401)[None] + 140, np.repeat(steps, 401)[None] + 75)  # fmt: skip  # noqa: E501
+    assert light_of_source(big, FittedSource(140.0, 75.0, 0.0, np.ones(1), False, shape)).value.sum() == pytest.approx(
+        1, abs=0.02
+    )
+
+
+def test_pieces_that_run_into_each_other_are_one_object():
+    y, x = np.indices((60, 80))
+    ratio = (
+        3.0 * (np.hypot(x - 20, y - 30) < 8)
+        + 2.0 * (np.hypot(x - 32, y - 30) < 6)
+        + 4.0 * (np.hypot(x - 65, y - 20) < 5)
+    )
+    objects = joined_pieces(ratio, [(20, 30), (32, 30), (65, 20), (10, 5)], 1.0)
+    assert [members for members, _ in objects] == [(0, 1), (2,), (3,)]
+    assert not objects[2][1].any()
+    assert objects[0][1].sum() == np.count_nonzero((ratio > 1) & (x < 50))
+
+
+def test_an_uneven_background_is_no_wide_source():
+    """A bump of 2.9 arcmin and 80 %, flatter than any source; a cluster of 60 arcsec on the same background stays."""
+    y, x = np.indices(GRID.shape)
+    live = np.hypot(x - 75, y - 75) < 73
+    level = 0.1 * (1 + 0.8 * np.exp(-((x - 90) ** 2 + (y - 60) ** 2) / 2 / 40**2))
+    light = 1500 * blurred_beta_model(GRID, (65.0, 80.0), 60.0, 2 / 3, KING)
+    for extra, number in ((0.0, 0), (light, 1)):
+        counts = np.random.default_rng(1).poisson((level + extra) * live).astype(float)
+        exposure = np.where(live, 1e4, 0.0)
+        item = SearchMap(counts, exposure, exposure, None, GRID, EPIC_KING["mos1"], 1000.0, (10.0, 20.0))
+        wide = [f for f in search([item], threshold=8).sources if f.source.u > 0]
+        assert len(wide) == number
+    assert np.hypot(wide[0].source.x - 65, wide[0].source.y - 80) < 4
