@@ -300,6 +300,9 @@ def position_deg(position: PositionLike, what: str = "position") -> tuple[float,
     >>> position_deg([10, -5] * u.deg), position_deg("06:00:00 -05:00:00"), position_deg("10, -5")
     ((10.0, -5.0), (90.0, -5.0), (10.0, -5.0))
     """
+    if isinstance(position, Quantity) and position.shape == (2,) and position.unit.is_equivalent(u.deg):
+        ra, dec = position.to_value(u.deg).tolist()
+        return float(ra), float(dec)
     at: Any = getattr(position, "position", position)
     if hasattr(at, "icrs"):
         at = (at.icrs.ra.to_value(u.deg), at.icrs.dec.to_value(u.deg))

@@ -1,5 +1,6 @@
 """The region of a field that is measured: every form in which it is given is read here, once."""
 
+from functools import lru_cache
 from typing import TypeAlias, final
 
 import astropy.units as u
@@ -8,7 +9,7 @@ from attrs import frozen
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
-from xphotfn.records.target import OVERDENSITIES
+from xphotfn.records.target import OVERDENSITIES, Target
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg, radius_of
 from xphotfn.science.pixel_masks import PixelShape
@@ -104,13 +105,19 @@ def aperture_of(field: Field, region: RegionLike) -> Aperture:
     if isinstance(region, Aperture):
         return region
     given = region_of(region)
-    words = region_words(given)
-    if not isinstance(given, str):
-        return Aperture(name="", radius_deg=radius_deg(given, field.target), label=words)
-    if given == "region":
-        return Aperture(name=given, radius_deg=None, label=words)
-    radius = _named_radius(field, given)
-    return Aperture(name=given, radius_deg=radius_deg(radius, field.target), label=f"{words} = {radius:g}")
+    if isinstance(given, str):
+        return _named_aperture(field.target, given)
+    return Aperture(name="", radius_deg=radius_deg(given, field.target), label=region_words(given))
+
+
+@lru_cache(maxsize=4096)
+def _named_aperture(target: Target | None, name: str) -> Aperture:
+    """Return what a named region is on a target; many maps and positions ask for the same one."""
+    words = region_words(name)
+    if name == "region":
+        return Aperture(name=name, radius_deg=None, label=words)
+    radius = _named_radius(target, name)
+    return Aperture(name=name, radius_deg=radius_deg(radius, target), label=f"{words} = {radius:g}")
 
 
 def region_words(region: str | u.Quantity) -> str:
@@ -172,8 +179,7 @@ def centre_pixel(field: Field, grid: PixelGrid, centre: object = None) -> tuple[
     return float(x), float(y)
 
 
-def _named_radius(field: Field, name: str) -> u.Quantity:
-    target = field.target
+def _named_radius(target: Target | None, name: str) -> u.Quantity:
     if target is None:
         raise ProductMissing("a bulk field has no target and so no radius: give a Quantity and centre=")
     radius = target.radius if name == "point" else getattr(target, name)

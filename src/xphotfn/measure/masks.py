@@ -1,7 +1,6 @@
 """Masks of a field on a product: source, background, interlopers."""
 
 import math
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import astropy.units as u
@@ -65,15 +64,15 @@ def interloper_mask(product: Product, field: Field) -> Mask:
     >>> bool(interloper_mask(example_rate_map(), example_field()).all())
     False
     """
-    grid, others = product.grid, tuple((member.interlopers, member.region_grid) for member in field.members)
+    grid, members = product.grid, field.members
 
     def free() -> Mask:
         covered = np.zeros(grid.shape, dtype=bool)
-        for regions, region_grid in others:
-            paint(covered, pixel_shapes(regions, region_grid, grid), never_empty=True)
+        for member in members:
+            paint(covered, pixel_shapes(member.interlopers, member.region_grid, grid), never_empty=True)
         return ~covered
 
-    return remembered(("free", grid, others), free)
+    return remembered(("free", grid, members), free)
 
 
 def source_mask(
@@ -162,15 +161,17 @@ def regions_of(
     shape = shape_of(aperture, field, product.grid, product.obs_id, centre)
     radius_arcsec = max(shape.reach) * product.grid.pixel_deg * 3600
     inner, outer = ring_factors(field, radius_arcsec) if background is None else _background_edges(background)
-    return _regions(product, shape, (scaled(shape, inner), scaled(shape, outer)))
+    return _regions(product.grid.shape, shape, (inner, outer))
 
 
-def _regions(product: Product, shape: PixelShape, ring: tuple[PixelShape, PixelShape]) -> Regions:
-    image, shapes = product.grid.shape, (shape, *ring)
-    window = _around(product, shapes)
+def _regions(image: tuple[int, int], shape: PixelShape, ring: tuple[float, float]) -> Regions:
+    outermost = scaled(shape, ring[1])
+    window = window_of(image, outermost)  # of the whole: all are the same shape about one centre
     if shape.shape == "circle":
-        source, inner, outer = discs((shape.x, shape.y), [item.size[0] for item in shapes], window)
+        [radius] = shape.size
+        source, inner, outer = discs((shape.x, shape.y), [radius * factor for factor in (1.0, *ring)], window)
     else:
+        shapes = shape, scaled(shape, ring[0]), outermost
         source, inner, outer = (painted(image, (item,), window) for item in shapes)
     (half_x, half_y), (ny, nx) = shape.reach, image
     whole = half_x <= shape.x <= nx - 1 - half_x and half_y <= shape.y <= ny - 1 - half_y
@@ -185,21 +186,8 @@ def whole_pixel_regions(
     inner, outer = _background_edges(background)
     at = centre_pixel(field, product.grid)
     source, ring = (_ring(at, radii, "xga") for radii in ((0.0, pixels), (pixels * inner, pixels * outer)))
-    window = _around(product, (source, ring))
+    window = window_of(product.grid.shape, ring)
     return window, painted(product.grid.shape, (source,), window), painted(product.grid.shape, (ring,), window)
-
-
-def _around(product: Product, shapes: Sequence[PixelShape]) -> Window:
-    """Return the part of a map that holds all shapes, without a pixel where none of them lies on it."""
-    found = [w for w in (window_of(product.grid.shape, shape) for shape in shapes) if w[0].stop > w[0].start]
-    if not found:
-        return slice(0, 0), slice(0, 0)
-    rows, columns = zip(*found, strict=True)
-    return _span(rows), _span(columns)
-
-
-def _span(slices: Sequence[slice]) -> slice:
-    return slice(min(part.start for part in slices), max(part.stop for part in slices))
 
 
 def mask(

@@ -11,7 +11,7 @@ from xphotfn.errors import ProductMissing
 from xphotfn.io.products import RateMap, window_data
 from xphotfn.measure.aperture import RegionLike, aperture_of
 from xphotfn.measure.background_weights import weights_for, weights_image, weights_of_maps
-from xphotfn.measure.masks import Regions, interloper_mask, regions_of, whole_pixel_regions
+from xphotfn.measure.masks import interloper_mask, regions_of, whole_pixel_regions
 from xphotfn.records.field import Field
 from xphotfn.records.fields import of_kind
 from xphotfn.records.measurement import Measurement
@@ -99,6 +99,7 @@ def snr(
     free = interloper_mask(rate_map, field)
     source, back = source & free[window], back & free[window]
     counts, exposure = rate_map.window(*window)
+    seconds = exposure if window is found.window else window_data(rate_map.exposure, found.window)
     weights = None
     if background_weights is not None:
         given = weights_for(background_weights, rate_map)
@@ -109,17 +110,14 @@ def snr(
         measured,
         exposure_unit=rate_map.exposure.unit.to_string(),
         region_area_pix=found.area,
-        masked_pix=_masked_pixels(rate_map, found, free),
+        masked_pix=_masked_pixels(found.source, free[found.window], seconds),
     )
 
 
-def _masked_pixels(rate_map: RateMap, regions: Regions, free: NDArray[np.bool_]) -> int:
+def _masked_pixels(source: NDArray[np.bool_], free: NDArray[np.bool_], exposure: NDArray[Any]) -> int:
     """Return how many pixels of a source region with exposure lie under other sources."""
-    hidden = regions.source & ~free[regions.window]
-    if not hidden.any():
-        return 0
-    exposure = window_data(rate_map.exposure, regions.window)
-    return int(np.count_nonzero(hidden & pixel_masks.sensor_mask(exposure)))
+    hidden = source & ~free
+    return int(np.count_nonzero(hidden & pixel_masks.sensor_mask(exposure))) if hidden.any() else 0
 
 
 def snr_ranking(

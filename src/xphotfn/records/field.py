@@ -22,7 +22,7 @@ __all__ = ("Field", "FieldObservation", "with_centre")
 
 
 @final
-@frozen(kw_only=True, repr=False)
+@frozen(kw_only=True, repr=False, cache_hash=True)
 class FieldObservation:
     """One observation of a field, with its regions sorted by what they are to the target.
 

@@ -49,7 +49,7 @@ def _dec(record: object, attribute: "Attribute[Any]", value: float) -> None:
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class PixelGrid:
     """A projection of the sky without rotation: tangent (TAN), as every EPIC sky image has it, or orthographic (SIN).
 

@@ -25,7 +25,7 @@ def _vertices(values: object) -> tuple[tuple[float, float], ...]:
 
 
 @final
-@frozen(kw_only=True)
+@frozen(kw_only=True, cache_hash=True)
 class Region:
     """One region, in the units of its frame.
 

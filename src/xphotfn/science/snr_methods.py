@@ -4,7 +4,7 @@ Every definition is signed: a deficit is negative.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator
 from typing import Any, ClassVar, NamedTuple, assert_never, final
 
 import numpy as np
@@ -15,6 +15,7 @@ from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.html import record_html
 from xphotfn.records.fields import one_of
 from xphotfn.records.measurement import Measurement
+from xphotfn.science.masks import sensor_mask
 from xphotfn.science.significance import SIGNIFICANCES
 
 __all__ = (
@@ -140,17 +141,15 @@ def signal_to_noise(
         raise InvalidRecord(
             f"the method {definition.name} scales the background by exposure or area: it takes no background_weights"
         )
-    images = [np.ravel(image) for image in (counts, exposure, exposure if weights is None else weights)]
-    around, ring = (_Region.under(mask, images) for mask in (source, background))
-    regions = around, ring
-    areas = [int(np.count_nonzero(region.on)) for region in regions]
-    for area, what in zip(areas, ("source", "background"), strict=True):
-        if area == 0:
+    live = sensor_mask(exposure)
+    around, ring = (_Region.under(mask & live, counts, exposure, weights) for mask in (source, background))
+    for region, what in ((around, "source"), (ring, "background")):
+        if not region.counts.size:
             raise NoData(
                 f"the {what} region has no pixel on the detector: it lies in a gap, off the image or under masked "
                 "sources, or is smaller than a pixel; use another radius or centre, or a map that covers it"
             )
-    sums = [region.total(values) for values in ("counts", "exposure") for region in regions]
+    sums = [_total(v) for v in (around.counts, ring.counts, around.exposure, ring.exposure)]
     if not all(math.isfinite(v) for v in sums):
         raise NoData("counts or exposure under a region are not finite: mend the image, or mask those pixels")
     n, b, exposure_source, exposure_background = sums
@@ -159,7 +158,8 @@ def signal_to_noise(
         case CountsMethod():
             value = float(SIGNIFICANCES[definition.name].significance(n, b, alpha))
         case XGAMethod():
-            value = _xga(around, ring, definition)
+            off = (_total(counts[mask & ~live]) for mask in (source, background))
+            value = _xga(around, ring, definition, off)
         case _:
             assert_never(definition)
     return Measurement(
@@ -167,8 +167,8 @@ def signal_to_noise(
         method=definition.name,
         counts=n,
         background_counts=b,
-        area_pix=areas[0],
-        background_area_pix=areas[1],
+        area_pix=around.counts.size,
+        background_area_pix=ring.counts.size,
         exposure_s=exposure_source,
         background_exposure_s=exposure_background,
         alpha=alpha,
@@ -183,43 +183,46 @@ def _scale(definition: Method, weighted: bool) -> str:
 
 
 class _Region(NamedTuple):
-    """The pixels under a mask, in row order: counts, exposure, weights, and which are on the detector."""
+    """The pixels under a mask, in row order, as float64."""
 
     counts: NDArray[Any]
     exposure: NDArray[Any]
     weights: NDArray[Any]
-    on: NDArray[np.bool_]
 
     @classmethod
-    def under(cls, mask: NDArray[np.bool_], images: Sequence[NDArray[Any]]) -> "_Region":
-        """Return the pixels of flat images under a mask."""
-        number = np.flatnonzero(mask)
-        counts, exposure, weights = (image[number] for image in images)
-        with np.errstate(invalid="ignore"):
-            return cls(counts, exposure, weights, exposure > 0)
+    def under(
+        cls, mask: NDArray[np.bool_], counts: NDArray[Any], exposure: NDArray[Any], weights: NDArray[Any] | None
+    ) -> "_Region":
+        """Return the pixels of images under a mask."""
+        seconds = exposure[mask].astype(np.float64)
+        return cls(counts[mask].astype(np.float64), seconds, seconds if weights is None else weights[mask])
 
-    def total(self, values: str) -> float:
-        """Return the sum of some values over the pixels on the detector."""
-        return float(np.sum(getattr(self, values)[self.on], dtype=np.float64))
+
+def _total(values: NDArray[Any]) -> float:
+    return float(np.sum(values, dtype=np.float64))
 
 
 def _alpha(source: _Region, background: _Region) -> float:
-    over, under = source.total("weights"), background.total("weights")
+    over, under = _total(source.weights), _total(background.weights)
     if not under > 0:
         raise NoData("the background weights are 0 in the whole background region: no background can be scaled from it")
     return over / under
 
 
-def _xga(source: _Region, background: _Region, method: XGAMethod) -> float:
-    """XGA ``products/phot.py``, ``signal_to_noise``: the background's own variance is left out."""
-    total = float(np.sum(source.counts, dtype=np.float64))
+def _xga(source: _Region, background: _Region, method: XGAMethod, off: Iterator[float]) -> float:
+    """XGA ``products/phot.py``, ``signal_to_noise``: the background's own variance is left out.
+
+    The counts of a region are those ``off`` the detector too, as there; of the background they matter by area alone.
+    """
+    dark = next(off)
+    total = _total(source.counts) + dark
     if total == 0:
         return 0.0
-    if method.exp_corr:
-        counts, exposure = (values[background.on] for values in (background.counts, background.exposure))
-        per_second = np.sum(counts / exposure.astype(np.float64)) / counts.size
-        net = source.counts - source.exposure.astype(np.float64) * per_second
-        return float(np.sum(net if method.allow_negative else np.maximum(net, 0.0))) / math.sqrt(total)
-    areas = np.count_nonzero(source.on), np.count_nonzero(background.on)
-    other = float(np.sum(background.counts, dtype=np.float64))
-    return (total - other * areas[0] / areas[1]) / math.sqrt(total)
+    if not method.exp_corr:
+        other = _total(background.counts) + next(off)
+        return (total - other * source.counts.size / background.counts.size) / math.sqrt(total)
+    per_second = np.sum(background.counts / background.exposure) / background.counts.size
+    net = source.counts - source.exposure * per_second
+    if not method.allow_negative:
+        np.maximum(net, 0.0, out=net)
+    return (float(np.sum(net)) + dark) / math.sqrt(total)
