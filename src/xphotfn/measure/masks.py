@@ -175,7 +175,7 @@ def _regions(image: tuple[int, int], shape: PixelShape, ring: tuple[float, float
         source, inner, outer = (painted(image, (item,), window) for item in shapes)
     (half_x, half_y), (ny, nx) = shape.reach, image
     whole = half_x <= shape.x <= nx - 1 - half_x and half_y <= shape.y <= ny - 1 - half_y
-    return Regions(window, source, outer & ~inner, float(np.count_nonzero(source)) if whole else shape.area)
+    return Regions(window, source, outer ^ inner, float(np.count_nonzero(source)) if whole else shape.area)
 
 
 def whole_pixel_regions(

@@ -1,21 +1,23 @@
 """Signal-to-noise of maps, and their ranking."""
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
 
-from xphotfn.errors import ProductMissing
+from xphotfn.errors import NoData, ProductMissing
 from xphotfn.io.products import RateMap, window_data
-from xphotfn.measure.aperture import RegionLike, aperture_of
+from xphotfn.measure.aperture import Aperture, RegionLike, aperture_of
 from xphotfn.measure.background_weights import weights_for, weights_image, weights_of_maps
-from xphotfn.measure.masks import interloper_mask, regions_of, whole_pixel_regions
+from xphotfn.measure.masks import Regions, interloper_mask, regions_of, whole_pixel_regions
 from xphotfn.records.field import Field
 from xphotfn.records.fields import of_kind
+from xphotfn.records.grid import PixelGrid
 from xphotfn.records.measurement import Measurement
 from xphotfn.science import pixel_masks
+from xphotfn.science.pixel_masks import Window
 from xphotfn.science.rings import RING_FACTORS
 from xphotfn.science.snr_methods import DEFAULT_METHOD, Method, method_of, signal_to_noise
 from xphotfn.typing import WeightsLike
@@ -91,33 +93,53 @@ def snr(
     of_kind(rate_map, RateMap, "combined_rate_map(run) or select(rate_maps(run), ...)")
     of_kind(field, Field, "match_observations(target, observations)")
     definition, aperture = method_of(method), aperture_of(field, region)
-    background = RING_FACTORS if definition.whole_pixels and background is None else background
-    found = regions_of(rate_map, field, aperture, background=background)
-    window, source, back, _ = found
-    if definition.whole_pixels and not aperture.name and aperture.radius_deg is not None:
+    masks = _masks(rate_map, field, aperture, definition, background)
+    return _measured(rate_map, masks, definition, background_weights)
+
+
+class _Masks(NamedTuple):
+    """What is measured on all maps of one grid and observation.
+
+    ``source`` and ``background`` are free of other sources, in the window of the definition; ``hidden`` is what other
+    sources take from the regions as they were asked for.
+    """
+
+    asked: Regions
+    hidden: NDArray[np.bool_]
+    window: Window
+    source: NDArray[np.bool_]
+    background: NDArray[np.bool_]
+
+
+def _masks(
+    rate_map: RateMap, field: Field, aperture: Aperture, method: Method, background: tuple[float, float] | None
+) -> _Masks:
+    background = RING_FACTORS if method.whole_pixels and background is None else background
+    asked = regions_of(rate_map, field, aperture, background=background)
+    window, source, back, _ = asked
+    if method.whole_pixels and not aperture.name and aperture.radius_deg is not None:
         window, source, back = whole_pixel_regions(rate_map, field, aperture.radius_deg, background or RING_FACTORS)
     free = interloper_mask(rate_map, field)
-    source, back = source & free[window], back & free[window]
+    return _Masks(asked, asked.source & ~free[asked.window], window, source & free[window], back & free[window])
+
+
+def _measured(rate_map: RateMap, masks: _Masks, method: Method, background_weights: Any) -> Measurement:
+    """Return the signal-to-noise of a map under masks."""
+    asked, hidden, window, source, back = masks
     counts, exposure = rate_map.window(*window)
-    seconds = exposure if window is found.window else window_data(rate_map.exposure, found.window)
     weights = None
     if background_weights is not None:
         given = weights_for(background_weights, rate_map)
         live = (source | back) & pixel_masks.sensor_mask(exposure)
         weights = weights_image(given, rate_map, live, window)
-    measured = signal_to_noise(counts, exposure, source, back, definition, weights=weights)
+    measured = signal_to_noise(counts, exposure, source, back, method, weights=weights)
+    around = exposure if window is asked.window else window_data(rate_map.exposure, asked.window)
     return evolve(
         measured,
         exposure_unit=rate_map.exposure.unit.to_string(),
-        region_area_pix=found.area,
-        masked_pix=_masked_pixels(found.source, free[found.window], seconds),
+        region_area_pix=asked.area,
+        masked_pix=int(np.count_nonzero(pixel_masks.sensor_mask(around[hidden]))),
     )
-
-
-def _masked_pixels(source: NDArray[np.bool_], free: NDArray[np.bool_], exposure: NDArray[Any]) -> int:
-    """Return how many pixels of a source region with exposure lie under other sources."""
-    hidden = source & ~free
-    return int(np.count_nonzero(hidden & pixel_masks.sensor_mask(exposure))) if hidden.any() else 0
 
 
 def snr_ranking(
@@ -158,42 +180,47 @@ def snr_ranking(
     >>> snr_ranking([example_rate_map()], example_field(), 60 * u.arcsec).colnames[:4]
     ['obs_id', 'exposure_id', 'instrument', 'snr']
     """
-    from xphotfn.errors import NoData
     from xphotfn.records.result_table import ResultTable
 
-    rows: list[tuple[RateMap, Measurement | None, str]] = []
     given = (maps,) if isinstance(maps, RateMap) else tuple(maps)
-    how: dict[str, Any] = {"method": method, "background": background}
-    for item, weights in zip(given, weights_of_maps(background_weights, given), strict=True):
-        try:
-            measured = snr(item, field, region, background_weights=weights, **how)
-            rows.append((item, measured, measured.note))
-        except NoData as error:
-            rows.append((item, None, str(error)))
+    weights = weights_of_maps(background_weights, given)
+    rows = sorted(_measured_maps(given, field, region, (method_of(method), background), weights), key=_rank)
     if not rows:
         raise ProductMissing("no map to rank: rate_maps(run) gave none; see describe(plan)")
-    rows.sort(key=_rank)
-    table = ResultTable(
-        rows=[_row(item, measured, note) for item, measured, note in rows],
-        names=(
-            "obs_id",
-            "exposure_id",
-            "instrument",
-            "snr",
-            "counts",
-            "net_counts",
-            "alpha",
-            "alpha_by_area",
-            "background_shift",
-            "area_pix",
-            "note",
-        ),
-        dtype=(str, str, str, float, float, float, float, float, float, int, str),
-    )
+    columns = zip(*(_row(*row) for row in rows), strict=True)
+    table = ResultTable({name: np.array(v, dtype=_COLUMNS[name]) for name, v in zip(_COLUMNS, columns, strict=True)})
     table.meta.update(
         {"target": field.name, "region": str(region), "method": method_of(method).name, "band": str(rows[0][0].band)}
     )
     return table
+
+
+_COLUMNS = {
+    "obs_id": str, "exposure_id": str, "instrument": str, "snr": float, "counts": float, "net_counts": float,
+    "alpha": float, "alpha_by_area": float, "background_shift": float, "area_pix": int, "note": str,
+}  # fmt: skip
+
+
+def _measured_maps(
+    maps: Sequence[RateMap],
+    field: Field,
+    region: RegionLike,
+    how: tuple[Method, tuple[float, float] | None],
+    weights: Sequence[Any],
+) -> Iterator[tuple[RateMap, Measurement | None, str]]:
+    """Yield each map with its signal-to-noise and a note; masks are made once for maps of one grid and observation."""
+    of_kind(field, Field, "match_observations(target, observations)")
+    known: dict[tuple[PixelGrid, str], _Masks] = {}
+    for item, of_map in zip(maps, weights, strict=True):
+        of_kind(item, RateMap, "combined_rate_map(run) or select(rate_maps(run), ...)")
+        key = item.grid, item.obs_id
+        if key not in known:
+            known[key] = _masks(item, field, aperture_of(field, region), *how)
+        try:
+            measured = _measured(item, known[key], how[0], of_map)
+            yield item, measured, measured.note
+        except NoData as error:
+            yield item, None, str(error)
 
 
 def _rank(row: tuple[RateMap, Measurement | None, str]) -> tuple[bool, float, str, str]:
