@@ -3,14 +3,15 @@
 import csv
 import gzip
 
+import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
-from astropy.table import Table
+from astropy.table import QTable, Table
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.region_export import write_regions
-from xphotfn.io.table_files import read_table, write_table
+from xphotfn.io.table_files import LargeText, read_table, write_table
 from xphotfn.io.write import publish, write_fits
 from xphotfn.plot.view import save_view
 from xphotfn.records.region import Region
@@ -27,6 +28,7 @@ WRITERS = {
     "a.csv": lambda path: write_table(TABLE, path, overwrite=True),
     "a.ecsv": lambda path: write_table(TABLE, path, overwrite=True),
     "a.vot": lambda path: write_table(TABLE, path, overwrite=True),
+    "a.parquet": lambda path: write_table(TABLE, path, overwrite=True),
 }
 OTHERS = {
     "a letter": b"Dear colleagues,\n\nthis, and that, took a year.\nYours\n",
@@ -100,7 +102,35 @@ def test_no_text_of_a_csv_file_is_a_formula(tmp_path):
     assert [str(v) for v in read_table(path)["name"]][:-1] == NAMES[:-1]
 
 
-@pytest.mark.parametrize("ending", ["ecsv", "fits", "vot"])
+@pytest.mark.parametrize("ending", ["ecsv", "fits", "vot", "parquet"])
 def test_texts_of_other_tables_stay_as_they_are(tmp_path, ending):
     path = write_table(Table({"name": NAMES[:-1]}), tmp_path / f"sample.{ending}")
     assert [str(v) for v in read_table(path)["name"]] == NAMES[:-1]
+
+
+def test_a_parquet_table_keeps_units_meta_and_missing_values(tmp_path):
+    table = QTable({"rate": [1.5, np.nan] * u.ct / u.s, "name": ["A", "B"], "flags": [1, 2]}, meta={"CONFID": 0.9})
+    found = QTable(read_table(write_table(table, tmp_path / "sample.parquet")))
+    assert found.colnames == table.colnames
+    assert found.meta == table.meta
+    assert found["rate"].unit == table["rate"].unit
+    assert np.array_equal(found["rate"].value, table["rate"].value, equal_nan=True)
+    assert found["flags"].dtype == table["flags"].dtype
+
+
+def test_parquet_without_its_library_says_what_to_install(tmp_path, monkeypatch):
+    monkeypatch.setattr("xphotfn.io.table_files.find_spec", lambda _: None)
+    path = tmp_path / "sample.parquet"
+    with pytest.raises(InvalidFile, match=r'pip install "xphotfn\[parquet\]"'):
+        write_table(TABLE, path)
+    path.write_bytes(b"PAR1")
+    with pytest.raises(InvalidFile, match=r'pip install "xphotfn\[parquet\]"'):
+        read_table(path)
+
+
+def test_a_large_table_as_text_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr("xphotfn.io.table_files._MANY_ROWS", 2)
+    with pytest.warns(LargeText, match=r"sample.ecsv: 2 rows as text .* \.fits or \.parquet"):
+        write_table(TABLE, tmp_path / "sample.ecsv")
+    write_table(TABLE, tmp_path / "sample.fits")  # warnings are errors here
+    write_table(TABLE[:1], tmp_path / "one.ecsv")

@@ -44,8 +44,8 @@ _SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_
     "--output",
     type=shared.PATH,
     metavar="LIST",
-    help="Write DS9 regions (.reg), a list (.fits) or a table (.ecsv, .csv, .vot). Of several observations each has "
-    "a file of its own, with its ObsID in the name.",
+    help="Write DS9 regions (.reg), a list (.fits) or a table (.ecsv, .csv, .vot, .parquet). Of several observations "
+    "each has a file of its own, with its ObsID in the name.",
 )
 @shared.json_option
 @shared.run

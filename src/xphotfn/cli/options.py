@@ -64,7 +64,9 @@ progress = click.option(
     "--no-progress", is_flag=True, expose_value=False, callback=_remember(NO_PROGRESS), help="Show no progress bar."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
-output = click.option("-o", "--output", type=PATH, metavar="TABLE", help="Write a .csv, .ecsv, .fits or .vot table.")
+output = click.option(
+    "-o", "--output", type=PATH, metavar="TABLE", help="Write a .csv, .ecsv, .fits, .vot or .parquet table."
+)
 overwrite = click.option("--overwrite", is_flag=True, help="Replace an existing file.")
 workers = click.option("--workers", type=click.IntRange(min=1), metavar="N", help="Threads; default 90 % of the cores.")
 bands = click.option(
@@ -177,7 +179,7 @@ position_options = together(
 
 place_options = together(
     click.option(
-        "--positions", type=PATH, metavar="TABLE", help=".csv, .txt, .ecsv, .fits or .vot with ra, dec; name."
+        "--positions", type=PATH, metavar="TABLE", help=".csv, .txt, .ecsv, .fits, .vot or .parquet with ra, dec; name."
     ),
     position_options,
     click.option("--radius", metavar="R", help="Radius such as 20arcsec; default the table's column radius (arcsec)."),
@@ -208,8 +210,8 @@ target_options = together(
         "--targets",
         type=PATH,
         metavar="TABLE",
-        help="A sample instead of one target: .csv, .txt, .ecsv, .fits or .vot with name, ra, dec and, where known, "
-        "redshift (z), r500, r200, radius, kind.",
+        help="A sample instead of one target: .csv, .txt, .ecsv, .fits, .vot or .parquet with name, ra, dec and, "
+        "where known, redshift (z), r500, r200, radius, kind.",
     ),
     click.option(
         "--within", default="30arcmin", show_default=True, metavar="R", help="Largest distance from a pointing."

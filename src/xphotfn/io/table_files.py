@@ -1,7 +1,9 @@
 """Tables as people have them in files: with commas, semicolons or tabs, with comments, from a spreadsheet, VOTable."""
 
 import re
+import warnings
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +14,40 @@ from xphotfn.io.bounded import MOST_TEXT, read_bounded
 from xphotfn.io.cards import ascii_text, text_of_ascii
 from xphotfn.io.write import publish
 
-__all__ = ("TABLE_FORMATS", "read_table", "spreadsheet_cell", "table_format", "write_table")
+__all__ = ("TABLE_FORMATS", "LargeText", "read_table", "spreadsheet_cell", "table_format", "write_table")
 
 TABLE_FORMATS = {".csv": "ascii.csv", ".ecsv": "ascii.ecsv", ".fits": "fits", ".fit": "fits", ".fits.gz": "fits",
-                 ".vot": "votable", ".votable": "votable", ".xml": "votable"}  # fmt: skip
+                 ".vot": "votable", ".votable": "votable", ".xml": "votable", ".parquet": "parquet"}  # fmt: skip
 _TEXTS = (".csv", ".txt", ".tsv", ".dat")
 _DELIMITERS = (";", "\t", ",")  # in this order: a semicolon is no part of a name, and leaves the comma for decimals
 _LONGEST_KEYWORD = 8  # of FITS
+_BINARY = ("fits", "parquet")
+_MANY_ROWS = 100_000  # a text of so many takes seconds
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")  # with which a spreadsheet takes a text for a formula
 _ANGLE = re.compile(r"[-+][\d.:\s]+(?:[eE][-+]?\d+)?")  # or a number, which is no formula
 _DECIMAL_COMMA = re.compile(r"\s*[+-]?\d+,\d+\s*")
+
+
+class LargeText(UserWarning):
+    """A warning: a table of many rows is written as text, which takes ten times as long as FITS or Parquet.
+
+    Attributes
+    ----------
+    path : str
+        The file.
+    rows : int
+        How many rows it gets.
+    """
+
+    def __init__(self, path: str, rows: int) -> None:
+        super().__init__(path, rows)
+        self.path, self.rows = path, rows
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path}: {self.rows} rows as text take ten times as long as FITS or Parquet, to write and to read: a "
+            "name that ends with .fits or .parquet says so"
+        )
 
 
 def table_format(path: Path, *also: str) -> str:
@@ -57,8 +83,8 @@ def read_table(path: Path) -> Any:
     Parameters
     ----------
     path
-        FITS, ECSV or VOTable by the ending of its name, or a text (``.csv``, ``.txt``, ``.tsv``, ``.dat``) whose first
-        line names the columns.
+        FITS, ECSV, VOTable or Parquet by the ending of its name, or a text (``.csv``, ``.txt``, ``.tsv``, ``.dat``)
+        whose first line names the columns.
 
     Raises
     ------
@@ -75,6 +101,7 @@ def read_table(path: Path) -> Any:
 
     if not path.is_file():
         raise InvalidFile(str(path), "there is no such file: check the path")
+    _require_reader(path)
     is_text = path.name.lower().endswith(_TEXTS)
     kind = "a table of text" if is_text else table_format(path, *_TEXTS[1:])
     try:
@@ -92,6 +119,11 @@ def read_table(path: Path) -> Any:
     if not len(table):
         raise InvalidFile(str(path), "holds no row: give a table of at least one")
     return table
+
+
+def _require_reader(path: Path) -> None:
+    if path.name.lower().endswith(".parquet") and find_spec("pyarrow") is None:
+        raise InvalidFile(str(path), 'Parquet needs pyarrow: pip install "xphotfn[parquet]", or use FITS')
 
 
 def _text_table(content: bytes) -> Any:
@@ -150,7 +182,8 @@ def write_table(table: Any, path: str | Path, *, overwrite: bool = False) -> Pat
     table
         The table.
     path
-        The file: ``.csv``, ``.ecsv``, ``.fits`` or ``.vot``.
+        The file: ``.csv``, ``.ecsv``, ``.fits``, ``.vot`` or, with the extra ``parquet``, ``.parquet``. Of 100,000 rows
+        or more a text is written with a warning, :class:`LargeText`: use FITS or Parquet.
     overwrite
         Replace an existing file of the same kind.
 
@@ -174,6 +207,9 @@ def write_table(table: Any, path: str | Path, *, overwrite: bool = False) -> Pat
     (['name', "'=1+1"], np.str_('=1+1'))
     """
     kind = table_format(Path(path))
+    _require_reader(Path(path))
+    if kind not in _BINARY and len(table) >= _MANY_ROWS:
+        warnings.warn(LargeText(str(path), len(table)), stacklevel=2)
     guarded = _CHANGED.get(kind, lambda same: same)(table)
     with publish(path, overwrite=overwrite) as temporary:
         guarded.write(temporary, format=kind, overwrite=True)
