@@ -27,6 +27,10 @@ def same(mine, other):
     np.testing.assert_allclose(np.asarray(mine, float), np.asarray(other, float), rtol=1e-9, atol=1e-9)
 
 
+def equal(mine, other):
+    assert mine == other
+
+
 def near(mine, other):
     """Whether coordinates are equal: XGA and astropy go through other formulas."""
     np.testing.assert_allclose(np.asarray(mine, float), np.asarray(other, float), rtol=0, atol=1e-8)
@@ -104,6 +108,8 @@ ROWS = (
         floor("astropy, bincount, one decompression", "counting"), at_least=1, agree=same),
     Row("packed event list to image", ours("image_of_packed"), library("astropy and fast-histogram", "histogram"),
         at_least=1, agree=same),
+    Row("nine exposure maps on a LocalCluster of one worker", ours("maps_on_cluster"),
+        ours("maps_on_threads")._replace(name="the same on a thread"), at_most=1.2, agree=equal, calls=5),
     Row("matching 10,000 targets and observations", ours("matching_many"),
         ours("matching")._replace(name="1,000 and 1,000"), at_most=14, calls=3),
     Row("upper limits of 1,000 counts", ours("limits"), library("gammapy", "gammapy_limits"), at_least=100, calls=3),

@@ -384,3 +384,52 @@ def mosaic_fifty(folder, facts):
 
     maps = maps_of(facts)
     return lambda number: mosaic([m.grid for m in maps], (m.image.data for m in maps), maps[number % 9].grid)[0]
+
+
+def maps_on_threads(folder, facts):
+    """Make nine exposure maps and their images from event lists, on one thread, into a new store each time."""
+    return made_maps(folder, facts, "threads")
+
+
+def made_maps(folder, facts, scheduler):
+    from attrs import evolve
+
+    import xphotfn as xp
+    from xphotfn.testing import default_scene, simulate_observations
+
+    scene, place = default_scene(), Path(tempfile.mkdtemp(dir=folder))
+    first, second = scene.pointings
+    pointings = [first] if facts["small"] else [first, second, evolve(second, obs_id="0999990301")]
+    simulate_observations(place / "data", scene=evolve(scene, pointings=pointings), products=("events",))
+    fields = xp.match_observations(scene.cluster.target, xp.find_observations(place / "data"))
+
+    def run(number):
+        band = xp.energy_band(f"{0.4 + 0.01 * (number % 20):.2f} keV", "2 keV")
+        plan = xp.plan_exposure_maps(fields, band)
+        how = {"engine": xp.native_engine(), "store": tempfile.mkdtemp(dir=place), "progress": False}
+        made = xp.run(plan, scheduler=scheduler, workers=None if scheduler != "threads" else 1, **how)
+        return sorted(out.digest for done in made.done for out in done.outputs)
+
+    return run
+
+
+def maps_on_cluster(folder, facts):
+    """Make them on a LocalCluster of one worker with the settings for its memory that the documentation names."""
+    import time
+
+    import dask
+    from distributed import Client, LocalCluster
+
+    from benchmarks.worker import cpu
+
+    sizes = {"MALLOC_TRIM_THRESHOLD_": 2**27, "MALLOC_MMAP_THRESHOLD_": 2**25}
+    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": size for name, size in sizes.items()})
+    cluster = LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0", silence_logs=50)
+    client = Client(cluster, timeout=60)
+    work = made_maps(folder, facts, client)
+
+    def run(number):
+        return work(number)
+
+    run.cpu = lambda: cpu() + sum(client.run(time.process_time).values())
+    return run
