@@ -15,7 +15,7 @@ from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.html import record_html
 from xphotfn.records.fields import one_of
 from xphotfn.records.measurement import Measurement
-from xphotfn.science.masks import sensor_mask
+from xphotfn.science.pixel_masks import sensor_mask
 from xphotfn.science.significance import SIGNIFICANCES
 
 __all__ = (
