@@ -51,9 +51,9 @@ def test_every_value_of_the_range_has_a_pixel(lo, width, step, size):
 
 REFUSED = {
     "column": (lambda: ImageGrid(x_column="X Y"), "x_column must name a column"),
-    "half bin": (lambda: ImageGrid(x_bin=0.5), "whole numbers, got 0.5"),
+    "half bin": (lambda: ImageGrid(x_bin=0.5), "a whole number, got 0.5"),
     "no bin": (lambda: ImageGrid(x_bin=0, y_bin=0), "x_bin must be at least 1"),
-    "word bin": (lambda: ImageGrid(x_bin="wide"), "whole numbers, got 'wide'"),
+    "word bin": (lambda: ImageGrid(x_bin="wide"), "a whole number, got 'wide'"),
     "range down": (lambda: ImageGrid(x_range=(2, 1)), "x_range must run upwards"),
     "range of one": (lambda: ImageGrid(x_range=(2,)), "ranges"),
     "square": (lambda: ImageGrid(x_bin=80, y_bin=87), "square_pixels needs equal bins"),

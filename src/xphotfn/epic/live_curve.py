@@ -17,7 +17,7 @@ from xphotfn.epic.selecting.data_subspace import dss_of
 from xphotfn.epic.selecting.evaluate import evaluate
 from xphotfn.epic.selecting.filters import gti_table
 from xphotfn.errors import InvalidFile, InvalidRecord
-from xphotfn.records.grid import PixelGrid
+from xphotfn.records.grid import SKY_LIMITS, PixelGrid
 from xphotfn.records.light_curve import LightCurve
 from xphotfn.records.region import Region
 from xphotfn.science.coords import deg_to_pix
@@ -34,7 +34,7 @@ _PIXEL = 400  # of X and Y: 20 arcsec
 _MOST_BINS = 2 * 10**6
 _LONGEST_S = 1e7  # from TSTART to TSTOP: an orbit is 1.7e5 s, and times since 1998 are above 6e7 s
 _ALWAYS: Intervals = ((-inf, inf),)
-_SIDE, _LAST = 130, 51840  # pixels, and where X and Y end
+_SIDE, _LAST = 130, SKY_LIMITS[1]  # pixels, and where X and Y end
 
 
 class _Bins(NamedTuple):

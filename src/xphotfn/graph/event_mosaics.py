@@ -35,7 +35,7 @@ from xphotfn.io.write import fitting_card
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.fields import items, pairs
-from xphotfn.records.grid import PixelGrid
+from xphotfn.records.grid import SKY_LIMITS, PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
 from xphotfn.records.light_curve import FlareCut
 from xphotfn.records.observation import Exposure, Observation
@@ -297,7 +297,7 @@ def _frame(path: Path) -> PixelGrid:
         raise InvalidFile(path.name, f"its events have no X and Y that can be used: {error}") from error
     if x is None or y is None or (x.kind, y.kind) != ("RA---TAN", "DEC--TAN") or {x.unit, y.unit} != {"deg"}:
         raise InvalidFile(path.name, "X and Y of its events are no tangent projection of RA and Dec in degrees")
-    size: dict[str, Any] = {"nx": 51840, "ny": 51840, "crpix1": x.pixel, "crpix2": y.pixel}
+    size: dict[str, Any] = {"nx": SKY_LIMITS[1], "ny": SKY_LIMITS[1], "crpix1": x.pixel, "crpix2": y.pixel}
     return PixelGrid(**size, ra_deg=x.value, dec_deg=y.value, cdelt1_deg=x.step, cdelt2_deg=y.step)
 
 

@@ -16,6 +16,9 @@ TOLERANCE_PIX = 0.02  # over the whole image: 0.1 arcsec, less than the attitude
 PROJECTIONS = ("TAN", "SIN")
 """Projections that are known, as CTYPE calls them: tangent (XMM, Chandra, Swift) and orthographic (eROSITA)."""
 XMM_REFERENCE = 25921.0  # X and Y of the reference point of every EPIC event list (calibration: REFXCRPX)
+SKY_UNIT_ARCSEC = 0.05  # one unit of X, Y, DETX and DETY
+SKY_LIMITS = (1, 51840)  # TLMIN and TLMAX of X and Y of every EPIC event list
+XCS_LOW, XCS_HIGH, XCS_BIN = 3649, 48106, 87  # of X and Y in the images of the XMM Cluster Survey, and of XGA
 
 
 _CARDS = MappingProxyType(
@@ -157,7 +160,7 @@ class PixelGrid:
 
     @classmethod
     def from_sky_range(
-        cls, ra_deg: float, dec_deg: float, *, low: int = 3649, high: int = 48106, bin_size: int = 87
+        cls, ra_deg: float, dec_deg: float, *, low: int = XCS_LOW, high: int = XCS_HIGH, bin_size: int = XCS_BIN
     ) -> "PixelGrid":
         """Return the grid that evselect makes of X and Y from ``low`` to ``high``; the default is 512 x 512.
 
@@ -169,7 +172,7 @@ class PixelGrid:
         """
         size = (high - low) // bin_size + 1
         crpix = (XMM_REFERENCE - (low - 0.5)) / bin_size + 0.5
-        step = 0.05 / 3600 * bin_size
+        step = SKY_UNIT_ARCSEC / 3600 * bin_size
         first = low + (bin_size - 1) / 2
         return cls(
             nx=size,

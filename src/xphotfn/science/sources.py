@@ -6,10 +6,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xphotfn.records.grid import SKY_UNIT_ARCSEC
+
 __all__ = ("Circle", "bright_circles", "pixels_within")
 
 _MOST = 20
-_RADIUS = 1200.0  # of X and Y: 1 arcmin, the radius of the pipeline
+_RADIUS = 60 / SKY_UNIT_ARCSEC  # of X and Y: 1 arcmin, the radius of the pipeline
 _SIGMA = 6.0
 
 

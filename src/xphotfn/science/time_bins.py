@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.good_times import Pairs
+from xphotfn.records.instrument import INSTRUMENTS
 
 __all__ = (
     "FRAME_BINS",
@@ -23,7 +24,7 @@ __all__ = (
 Floats = NDArray[np.float64]
 Frames = tuple[Floats, Floats, Floats]
 
-FRAME_BINS = {"mos1": 26.0, "mos2": 26.0, "pn": 10.0}
+FRAME_BINS = {camera.name: {"mos": 26.0, "pn": 10.0}[camera.family] for camera in INSTRUMENTS}
 """Width of the pipeline's bins in s: whole frames of MOS, some 136 of pn."""
 
 _ROUNDING_S = 1e-9  # live time of a bin that is nothing but the rounding of sums, of either sign

@@ -13,11 +13,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from xphotfn.epic.exposure_times import GTI_CARDS, TIME_CARDS
 from xphotfn.io.write import publish
 from xphotfn.simulate.event_headers import (
     COLUMNS,
-    GTI_CARDS,
-    TIME_CARDS,
     ccd_cards,
     column_cards,
     flag_cards,

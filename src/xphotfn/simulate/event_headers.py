@@ -6,15 +6,14 @@ from typing import Any
 import numpy as np
 
 from xphotfn.epic.camera.detector import Camera, camera_named, raw_positions
+from xphotfn.records.grid import SKY_LIMITS, SKY_UNIT_ARCSEC
 from xphotfn.records.instrument import instrument
 from xphotfn.simulate.file_headers import _common_cards
-from xphotfn.simulate.photons import REFERENCE, UNIT_ARCSEC, ccds_read, good_intervals, mission_seconds
+from xphotfn.simulate.photons import REFERENCE, ccds_read, good_intervals, mission_seconds
 from xphotfn.simulate.scene import CameraExposure, Pointing
 
 __all__ = (
     "COLUMNS",
-    "GTI_CARDS",
-    "TIME_CARDS",
     "camera_of",
     "ccd_cards",
     "column_cards",
@@ -27,7 +26,7 @@ __all__ = (
 
 Card = tuple[str, Any, str]
 Which = tuple[Pointing, CameraExposure]
-_UNIT_DEG = UNIT_ARCSEC / 3600
+_UNIT_DEG = SKY_UNIT_ARCSEC / 3600
 _DRIFT = 10  # how far the drift of the telescope leads off a CCD, in units of DETX
 _MARGIN_S = 40.0  # of the exposure around its good time
 
@@ -38,20 +37,6 @@ _FLAGS = {
         ("XMMEA_21", 21, "ON_BADPIX"), ("XMMEA_22", 22, "REJECTED_BY_GATTI"),
     ),
 }  # fmt: skip
-TIME_CARDS: tuple[Card, ...] = (
-    ("TIMEUNIT", "s", "All times in s unless specified otherwise"),
-    ("TIMESYS", "TT", "XMM time will be TT (Terrestrial Time)"),
-    ("MJDREF", 50814.0, "[d] 1998-01-01T00:00:00 (TT) expressed in MJD"),
-    ("TIMEREF", "LOCAL", "Reference location of photon arrival times"),
-    ("TASSIGN", "SATELLITE", "Location of time assignment"),
-    ("TIMEZERO", 0.0, "[s] Clock correction (if not zero)"),
-    ("CLOCKAPP", True, "Clock correction applied"),
-)
-GTI_CARDS: tuple[Card, ...] = (
-    ("HDUCLASS", "OGIP", "format conforms to OGIP standard"),
-    ("HDUCLAS1", "GTI", "table contains Good Time Intervals"),
-    ("HDUCLAS2", "STANDARD", "standard Good Time Interval table"),
-)
 COLUMNS = (  # name, FITS format, unit
     ("TIME", "D", "s"), ("RAWX", "I", "PIXELS"), ("RAWY", "I", "PIXELS"), ("DETX", "I", "pixel"),
     ("DETY", "I", "pixel"), ("X", "J", "pixel"), ("Y", "J", "pixel"), ("PHA", "I", "CHAN"), ("PI", "I", "CHAN"),
@@ -92,7 +77,7 @@ def identity_cards(which: Which, title: str) -> list[Card]:
             (f"REF{axis}CRVL", value, "[deg] WCS coord. at ref. pixel"),
             (f"REF{axis}CDLT", step, "[deg/pix] WCS increment at ref. pixel"),
             (f"REF{axis}LMIN", 1, "WCS minimum legal axis value"),
-            (f"REF{axis}LMAX", 51840, "WCS maximum legal axis value"),
+            (f"REF{axis}LMAX", SKY_LIMITS[1], "WCS maximum legal axis value"),
             (f"REF{axis}CUNI", "deg", "WCS Physical units of axis"),
         ]
     return cards
@@ -138,7 +123,7 @@ def column_cards(which: Which) -> Iterator[Card]:
     most = 15000 if camera.is_mos else 20479
     ranges = {
         "RAWX": (1, camera.columns), "RAWY": (1, camera.rows), "DETX": (int(low[0]), int(high[0])),
-        "DETY": (int(low[1]), int(high[1])), "X": (1, 51840), "Y": (1, 51840), "PHA": (0, 4095), "PI": (0, most),
+        "DETY": (int(low[1]), int(high[1])), "X": SKY_LIMITS, "Y": SKY_LIMITS, "PHA": (0, 4095), "PI": (0, most),
         "PATTERN": (0, 31 if camera.is_mos else 13), "CCDNR": (1, 17 if camera.is_mos else 12),
     }  # fmt: skip
     systems: dict[str, tuple[str, int, float, float]] = {

@@ -18,6 +18,7 @@ from attrs import evolve
 from numpy.typing import NDArray
 
 from xphotfn.records.band import Band
+from xphotfn.records.grid import SKY_UNIT_ARCSEC, XMM_REFERENCE
 from xphotfn.simulate.field_of_view import ccd_at, detector_positions, geometry, raw_positions_on, simulated_camera
 from xphotfn.simulate.model import model_counts
 from xphotfn.simulate.scene import EFFICIENCY, CameraExposure, Pointing, Scene
@@ -25,7 +26,6 @@ from xphotfn.simulate.scene import EFFICIENCY, CameraExposure, Pointing, Scene
 __all__ = (
     "REFERENCE",
     "STANDARD_EV",
-    "UNIT_ARCSEC",
     "Events",
     "ccds_read",
     "drift_arcsec",
@@ -46,10 +46,9 @@ Which = tuple[Pointing, CameraExposure]
 STANDARD_EV = (200, 500, 2000, 10_000, 12_000)
 """Energies that bound the parts of the spectrum, besides those of the scene's bands."""
 
-UNIT_ARCSEC = 0.05
 """Unit of X, Y, DETX and DETY."""
 
-REFERENCE = 25921
+REFERENCE = int(XMM_REFERENCE)
 """X and Y of the pointing."""
 
 _TT_OFFSET_S = 69.184  # TT - UTC since 2017; mission time starts at 1998-01-01T00:00:00 TT
@@ -212,7 +211,7 @@ def simulate_events(scene: Scene, which: Which, random: np.random.Generator) -> 
         times += [_times(lost, sky, random), _times(lost, flares, random, rising=True)]
     time = np.concatenate(times)
     east, north = drift_arcsec(time - mission_seconds(pointing))
-    det = _detector(which, x + east / UNIT_ARCSEC, y - north / UNIT_ARCSEC)
+    det = _detector(which, x + east / SKY_UNIT_ARCSEC, y - north / SKY_UNIT_ARCSEC)
     flag, pattern = _quality(exposure.instrument, number[kept] == 1, random)
     raw_x, raw_y = _raw_of_all(exposure.instrument, ccd, *det)
     order = np.lexsort((time, ccd))

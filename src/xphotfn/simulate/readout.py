@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.records.grid import PixelGrid
+from xphotfn.records.grid import SKY_UNIT_ARCSEC, PixelGrid
 from xphotfn.simulate.field_of_view import ccd_at, detector_positions, geometry, raw_positions_on, simulated_camera
 from xphotfn.simulate.scene import CameraExposure, Pointing
 
@@ -18,7 +18,7 @@ __all__ = ("out_of_time_counts",)
 
 Floats = NDArray[np.float64]
 _PARTS = 4  # of a pixel along each side
-_UNIT_DEG = 0.05 / 3600  # of DETX and DETY
+_UNIT_DEG = SKY_UNIT_ARCSEC / 3600  # of DETX and DETY
 
 
 class _Columns(NamedTuple):

@@ -37,7 +37,7 @@ def packaged_calibration() -> tuple[CalibrationFile, ...]:
     ['XRT1', 'XRT2', 'XRT3']
     """
     name = "vignetting_xrt3_xareaef_0012.csv"
-    return tuple(CalibrationFile(scope, "XAREAEF", 12, name) for scope in sorted(c.telescope for c in INSTRUMENTS))
+    return tuple(CalibrationFile(scope, "XAREAEF", 12, name) for scope in sorted({c.telescope for c in INSTRUMENTS}))
 
 
 def read_ccf_folder(folder: str | Path) -> tuple[CalibrationFile, ...]:

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from xphotfn.epic.camera.attitude import Attitude, AttitudeTrack, attitude_at
 from xphotfn.epic.camera.detector import Camera
 from xphotfn.errors import InvalidFile
-from xphotfn.records.grid import XMM_REFERENCE, PixelGrid
+from xphotfn.records.grid import SKY_UNIT_ARCSEC, XMM_REFERENCE, PixelGrid
 
 __all__ = ("Boresight", "View", "detector_grid", "fit_boresight", "pixel_to_det", "weights")
 
 Floats: TypeAlias = NDArray[np.float64]
-UNIT_RAD = float(np.deg2rad(0.05 / 3600))  # DETX, DETY, X and Y
+UNIT_RAD = float(np.deg2rad(SKY_UNIT_ARCSEC / 3600))  # DETX, DETY, X and Y
 EDGE_SAMPLES = 16
 _FEWEST_EVENTS = 50
 Landings: TypeAlias = tuple[NDArray[np.int32], NDArray[np.int32], float]

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from xphotfn.epic.camera.detector import Camera, Chip, exposure_model, raw_positions
 from xphotfn.epic.events import as_table, scan, table_data
 from xphotfn.errors import InvalidFile, InvalidRecord
+from xphotfn.records.grid import SKY_UNIT_ARCSEC
 from xphotfn.science.vignetting import VignettingTable, vignetting
 
 __all__ = (
@@ -33,7 +34,7 @@ __all__ = (
 Floats: TypeAlias = NDArray[np.float64]
 
 SAMPLINGS = ("sas", "pixel")
-_ARCMIN = 0.05 / 60  # of one unit of DETX, DETY
+_ARCMIN = SKY_UNIT_ARCSEC / 60  # of one unit of DETX, DETY
 _PACKAGED = "vignetting_xrt3_xareaef_0012.csv"
 
 # Beyond 15 arcmin SAS's pn maps leave the table, which ends at 15.6: response over the table's, its last value beyond.
