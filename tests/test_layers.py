@@ -63,6 +63,7 @@ class Module:
         self.name = ".".join((PACKAGE, *(parts[:-1] if self.is_package else parts)))
         self.room = "" if self.name == PACKAGE else parts[0]
         self.tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        self.uses = frozenset()  # names of the modules of ours that it imports, once all are known
 
     def says(self, node, what):
         return f"{self.place}:{getattr(node, 'lineno', 1)}: {what}"
@@ -188,8 +189,72 @@ def shared_state_problems(module, known):
             yield module.says(node, "changes os.environ, which belongs to the whole process")
 
 
+def loop_problems(module, known):
+    """Find files that import each other in a loop, inside functions too; each loop is told at its first file."""
+    if module.is_package:
+        return  # it hands names on: whoever takes them from there is told by the other modules of the loop
+    path = shortest_way_back(module, known)
+    if path and module.name == min(path):
+        yield module.says(module.tree, f"a loop of imports: {' > '.join((*path, module.name))}")
+
+
+def shortest_way_back(module, known):
+    """Return the names on the shortest loop of imports that starts at a module; none where there is no loop."""
+    came_from, waiting = {}, [module.name]
+    for name in waiting:
+        for other in sorted(known[name].uses):
+            if other == module.name:
+                path = [name]
+                while path[-1] in came_from:
+                    path.append(came_from[path[-1]])
+                return path[::-1]
+            if other not in came_from and not known[other].is_package:
+                came_from[other] = name
+                waiting.append(other)
+    return []
+
+
+def name_problems(module, known):
+    """Find two files, or a file and a folder, of one name: a name has to find its file."""
+    last = module.name.rpartition(".")[2]
+    twins = [n for n in known if n != module.name and n.rpartition(".")[2] == last]
+    twin = next((n for n in sorted(twins) if known[n].is_package or n < module.name), None)
+    if twin is not None and not module.is_package:
+        yield module.says(module.tree, f"{twin} has the same name")
+
+
+def room_name_problems(module, known):
+    """Find rooms that hide a public name: importing a room puts it under its name in the package."""
+    if module.name != PACKAGE:
+        return
+    values = [value for node in ast.walk(module.tree) if isinstance(node, ast.Dict) for value in node.values]
+    texts = [n.value for value in values for n in ast.walk(value) if isinstance(n, ast.Constant)]
+    handed_on = {word for text in texts for word in str(text).split()}
+    for room in sorted({other.room for other in known.values()} & handed_on):
+        yield module.says(module.tree, f"the room {room} hides the public name {room}")
+
+
+def init_problems(module, known):
+    """Find an ``__init__`` that defines something: it only hands names on."""
+    del known
+    if not module.is_package or module.name == PACKAGE:
+        return
+    for node in module.tree.body:
+        of_types = isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test)
+        for item in node.body + node.orelse if of_types else [node]:
+            is_text = isinstance(item, ast.Expr) and isinstance(item.value, ast.Constant)
+            is_all = isinstance(item, ast.Assign) and ast.unparse(item.targets[0]) == "__all__"
+            hands_on = getattr(item, "name", "") in ("__getattr__", "__dir__")  # PEP 562
+            if not (is_text or is_all or hands_on or isinstance(item, ast.Import | ast.ImportFrom)):
+                yield module.says(item, "an __init__ only hands names on: define it in a file of its own")
+
+
 RULES = (
     order_problems,
+    loop_problems,
+    name_problems,
+    room_name_problems,
+    init_problems,
     relative_import_problems,
     purity_problems,
     exclusive_import_problems,
@@ -202,7 +267,9 @@ RULES = (
 def problems(root, rules=RULES):
     """Return what breaks the rules in the package whose folder is ``root``."""
     modules = [Module(path, root) for path in sorted(root.rglob("*.py"))]
-    known = {module.name for module in modules}
+    known = {module.name: module for module in modules}
+    for module in modules:
+        module.uses = frozenset(name for _, name in imported(module, known) if name in known) - {module.name}
     return [line for rule in rules for module in modules for line in rule(module, known)]
 
 
@@ -256,6 +323,18 @@ BAD = [
     ("science/a.py", MODULE + "from xphotfn import energy_band\n", "imports xphotfn: import from the module"),
     ("science/a.py", MODULE + "from xphotfn.curried import snr\n", "imports xphotfn.curried: import from"),
     ("cellar/a.py", MODULE, "unknown room cellar"),
+    ("science/sas.py", MODULE, "xphotfn.engines.sas has the same name"),
+    ("science/engines.py", MODULE, "xphotfn.engines has the same name"),
+    (
+        "engines/__init__.py",
+        '"""Engines."""\n__all__ = ()\ndef f():\n    """Do."""\n',
+        "an __init__ only hands names on",
+    ),
+    (
+        "__init__.py",
+        '"""A package."""\n__all__ = ()\nW = {"plot.view": "view plot"}\n',
+        "the room plot hides the public",
+    ),
     ("science/a.py", MODULE + "from . import b\n", "relative import"),
     ("science/a.py", MODULE + "from ..engines import sas\n", "relative import"),
     ("plot/a.py", MODULE + "from xphotfn.science import *\n", "import of *"),
@@ -271,7 +350,7 @@ BAD = [
     ("science/a.py", "__all__ = ()\n", "science/a.py:1: no docstring"),
     ("science/__init__.py", '"""."""\n', "science/__init__.py:1: no docstring"),
     ("science/a.py", '"""A module."""\nx = 1\n', "science/a.py:1: no __all__"),
-    ("science/__init__.py", '"""A package."""\nx = 1\n', "science/__init__.py:1: no __all__"),
+    ("science/__init__.py", '"""A package."""\nimport numpy\n', "science/__init__.py:1: no __all__"),
     ("engines/a.py", MODULE + "run('true', shell=True)\n", "runs a shell"),
     ("engines/a.py", MODULE + "run('true', shell=bool(1))\n", "runs a shell"),
     ("engines/a.py", MODULE + "import os\nos.system('true')\n", "calls os.system"),
@@ -304,6 +383,25 @@ def test_a_bad_tree_is_found(tmp_path, place, text, complaint):
     found = problems(write(tmp_path / PACKAGE, GOOD | {place: text}))
     assert any(line.startswith(f"{place}:") and complaint in line for line in found), found
     assert len({line.split(": ", 1)[0] for line in found}) == 1, found
+
+
+@pytest.mark.parametrize("place", ["top", "inside a function", "as a string"])
+def test_a_loop_of_imports_is_found_and_told_once(tmp_path, place):
+    back = {
+        "top": "from xphotfn.science.a import x\n",
+        "inside a function": "def f():\n    from xphotfn.science import a\n",
+        "as a string": "WHERE = 'xphotfn.science.a:x'\n",
+    }[place]
+    files = GOOD | {
+        "science/a.py": MODULE + "from xphotfn.science.b import x\n",
+        "science/b.py": MODULE + "from xphotfn.science import c\n",
+        "science/c.py": MODULE + back,
+    }
+    found = problems(write(tmp_path / PACKAGE, files))
+    names = "xphotfn.science.a > xphotfn.science.b > xphotfn.science.c > xphotfn.science.a"
+    assert found == [f"science/a.py:1: a loop of imports: {names}"]
+    files["science/c.py"] = MODULE
+    assert problems(write(tmp_path / PACKAGE, files)) == []
 
 
 @pytest.mark.parametrize("room", ROOMS)
