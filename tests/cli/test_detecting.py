@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from click.testing import CliRunner
 
 import xphotfn as xp
@@ -96,7 +97,23 @@ def test_a_picture_shows_a_list_or_regions(folder, tmp_path):
     assert call("view", image, "-o", tmp_path / "x.png", "--sources", tmp_path / "none.reg").exit_code == 1
 
 
+def test_an_observation_that_cannot_be_searched_costs_no_other(folder, tmp_path):
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    (tmp_path / "0000000101_expmap.fits").unlink()
+    with fits.open(folder / "0000000101_expmap.fits") as hdus:
+        hdus[0].data[:] = 0
+        hdus.writeto(tmp_path / "0000000101_expmap.fits")
+    made = call("detect", tmp_path, "--no-extent", "-o", tmp_path / "a.fits")
+    assert made.exit_code == 1
+    assert "0000000101: RateMap 0000000101 mos1 0.5-2 keV has no pixel with exposure" in made.output
+    assert "no list of 0000000101, as said above" in made.output
+    assert len(xp.read_source_list(tmp_path / "a_0000000202.fits")) == 1
+
+
 def test_mistakes_are_told(folder, tmp_path):
+    for threshold in ("nan", "0", "-1", "1e9"):
+        assert call("detect", folder, "--threshold", threshold).exit_code == 1
     assert "is not among 0000000101, 0000000202" in call("detect", folder, "--obs-id", "1").output
     assert "a table ends with" in call("detect", folder, "-o", tmp_path / "a.txt").output
     assert "4" in call("detect", folder, "--threshold", "1").output

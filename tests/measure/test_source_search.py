@@ -139,6 +139,13 @@ def refused(tmp_path):
         "off the map": ([changed(tmp_path, **off)], xp.InvalidRecord, "no exposure"),
         "no live pixel": ([changed(tmp_path, exposure=lambda e: 0 * e, exposure_id="S007")], xp.NoData, "no pixel"),
         "no count": ([changed(tmp_path, image=lambda n: 0 * n, exposure_id="S006")], xp.NoData, "no count"),
+        "the same image": ([pair, changed(tmp_path, exposure_id="S004")], xp.InvalidRecord, "the same image"),
+        "an image": (pair.image, xp.InvalidRecord, "expected RateMap"),
+        "negative counts": (
+            [changed(tmp_path, image=lambda n: n - 3, exposure_id="S003")],
+            xp.InvalidRecord,
+            "whole counts",
+        ),
         "half counts": (
             [changed(tmp_path, image=lambda n: n / 2, exposure_id="S005")],
             xp.InvalidRecord,
@@ -147,7 +154,7 @@ def refused(tmp_path):
     }
 
 
-@pytest.mark.parametrize("case", ["none", "twice", "bands", "targets", "off the map", "no live pixel", "no count", "half counts"])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize("case", ["none", "twice", "bands", "targets", "off the map", "no live pixel", "no count", "half counts", "negative counts", "the same image", "an image"])  # fmt: skip  # noqa: E501
 def test_what_cannot_be_searched_is_refused(tmp_path, case):
     maps, error, words = refused(tmp_path)[case]
     with pytest.raises(error, match=words):
@@ -155,8 +162,23 @@ def test_what_cannot_be_searched_is_refused(tmp_path, case):
 
 
 def test_wrong_options_are_refused(rate_map):
+    region = xp.Region(shape="circle", frame="fk5", x=10, y=60, size=(0.01,), colour="red")
+    for threshold in (np.nan, 0, -1, 1, 1e9, "ten", None, 10 * u.s):
+        with pytest.raises(xp.InvalidRecord, match="threshold must be a DET_ML"):
+            xp.detect_sources(rate_map, threshold=threshold)
+    with pytest.raises(xp.NoData, match="within holds no live pixel"):
+        xp.detect_sources(rate_map, within=region)
+    for scale in (0, -4, np.nan):
+        with pytest.raises(xp.InvalidRecord, match="scale must be an angle above 0"):
+            xp.background_map(rate_map, scale=scale * u.arcmin)
+    with pytest.raises(xp.InvalidRecord, match="expected SourceList"):
+        xp.background_map(rate_map, sources=3)
+    with pytest.raises(xp.InvalidRecord, match="unvignetted must be finite"):
+        xp.background_map(rate_map, unvignetted=np.full(rate_map.grid.shape, np.nan))
     for options, words in (
-        ({"threshold": 1}, "threshold"),
+        ({"within": "centre"}, "expected Region"),
+        ({"extent": "no"}, "True or False"),
+        ({"psf": None}, "psf must be"),
         ({"psf": 3}, "psf must be"),
         ({"psf": {"mos1": "epic"}}, "no entry"),
     ):
@@ -196,6 +218,14 @@ def test_maps_of_other_pixels_or_units_are_refused(tmp_path, rate_map):
 def faint(n):
     """A tenth of the counts."""
     return np.random.default_rng(5).binomial(n, 0.1).astype(n.dtype)
+
+
+@pytest.mark.parametrize("step", [12, 200])
+def test_ten_counts_or_one_are_no_source(tmp_path, step):
+    """Counts of which none is left for the background: it is one count on all pixels, not none."""
+    rows, columns = np.indices((SIDE, SIDE))
+    few = changed(tmp_path, image=lambda n: ((rows == 70) & (columns % step == 70 % step)).astype(n.dtype))
+    assert len(xp.detect_sources(few, extent=False)) == 0
 
 
 def test_a_short_exposure_holds_its_bright_sources_alone(tmp_path):

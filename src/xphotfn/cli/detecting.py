@@ -1,6 +1,6 @@
 """The command that finds sources: ``detect``."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from xphotfn.cli import options as shared, values
 from xphotfn.cli.given_maps import maps_of, unique
 from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import print_json, print_rows, say
-from xphotfn.errors import InvalidRecord
+from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("detect",)
 
@@ -67,18 +67,41 @@ def detect(
     paths = {} if output is None else _paths(output, tuple(groups))
     for path in paths.values():
         _refuse_early(path, overwrite)
-    lists = {}
-    for name, members in groups.items():
-        lists[name] = xp.detect_sources(members, threshold=threshold, extent=extent)
-        say(f"{name}: {lists[name]}")
-        if paths:
-            xp.write_source_list(lists[name], paths[name], overwrite=overwrite)
-            click.echo(f"{paths[name]}: {len(lists[name])} sources")
+    lists = _searched(groups, paths, {"threshold": threshold, "extent": extent}, overwrite)
     if as_json:
         print_json([row for name, found in lists.items() for row in _rows(name, found)])
     elif not paths:
         rows = [row for name, found in lists.items() for row in _rows(name, found)]
         print_rows(("obs_id", *_SHOWN), [[_text(cell) for cell in row.values()] for row in rows])
+    if len(lists) < len(groups):
+        raise NoData(f"no list of {_listed([n for n in groups if n not in lists])}, as said above; see --obs-id")
+
+
+def _searched(
+    groups: Mapping[str, list[Any]], paths: Mapping[str, Path], how: Mapping[str, Any], overwrite: bool
+) -> dict[str, Any]:
+    """Return the lists by name, said and written one after the other; of several what fails is said and left out."""
+    import xphotfn as xp
+
+    lists = {}
+    for name, members in groups.items():
+        try:
+            found = lists[name] = xp.detect_sources(members, **how)
+        except XphotfnError as error:
+            if len(groups) == 1:
+                raise
+            click.echo(f"{name}: {error}", err=True)
+            continue
+        say(f"{name}: {found}" if name in found.obs_ids else f"{name} ({_listed(found.obs_ids)}): {found}")
+        if paths:
+            xp.write_source_list(found, paths[name], overwrite=overwrite)
+            click.echo(f"{paths[name]}: {len(found)} sources")
+    return lists
+
+
+def _listed(obs_ids: Sequence[str]) -> str:
+    more = f" and {len(obs_ids) - 5} more" if len(obs_ids) > 5 else ""
+    return ", ".join(obs_ids[:5]) + more
 
 
 def _groups(maps: Sequence[Any], obs_ids: Sequence[str], joint: bool) -> dict[str, list[Any]]:

@@ -1,8 +1,9 @@
 """Sources of rate maps: from the maps to what a search takes, and from what it finds to a list."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, SupportsFloat
 
+import astropy.units as u
 import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
@@ -12,7 +13,7 @@ from xphotfn.epic.out_of_time import out_of_time_of
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.cards import card
 from xphotfn.io.products import RateMap
-from xphotfn.records.fields import of_kind
+from xphotfn.records.fields import of_kind, one_or_several
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.region import Region
@@ -41,12 +42,12 @@ from xphotfn.science.shapes import contains, pixel_shapes
 from xphotfn.science.spreads import band_energy_ev, chosen_spread
 from xphotfn.science.vignetting import vignetting
 
-__all__ = ("Detection", "find_sources", "in_order", "search_maps")
+__all__ = ("Detection", "check_options", "find_sources", "in_order", "search_maps")
 
 Floats = NDArray[np.float64]
 _OFF_MAP_COUNTS, _OFF_MAP_PART = 10, 0.01  # counts without exposure above which image and map do not belong together
 _SIZES = 1e-3  # relative difference of pixel sizes that is rounding
-_LEAST_THRESHOLD = 4.0
+_LEAST_THRESHOLD, _MOST_THRESHOLD = 4.0, 1e8
 
 
 class Detection(NamedTuple):
@@ -59,6 +60,8 @@ class Detection(NamedTuple):
 
 
 class _How(NamedTuple):
+    """How a search is asked for."""
+
     threshold: float
     extent: bool
     psf: Any
@@ -80,9 +83,8 @@ def find_sources(
     With a ``tile`` only the part of each map that holds it, with its margin, is searched: the list has what lies in the
     margin too, and background and light are 0 outside the core, so that those of all tiles add up.
     """
-    if not _LEAST_THRESHOLD <= threshold < np.inf:
-        raise InvalidRecord(f"threshold must be a DET_ML of {_LEAST_THRESHOLD:g} or above, got {threshold!r}")
     maps = in_order(rate_maps)
+    check_options(threshold, extent, within, maps)
     how = _How(float(threshold), extent, psf, within, maps[0])
     if tile is not None:
         return _in_tile(maps, how, tile)
@@ -97,6 +99,37 @@ def find_sources(
             for total, plane in zip(whole, parts, strict=True):
                 total += plane
     return Detection(joined_lists(lists), maps, tuple(planes[0]), tuple(planes[1]))
+
+
+def check_options(threshold: Any, extent: Any, within: Any, maps: Sequence[RateMap]) -> None:
+    """Refuse options by which nothing can be searched.
+
+    Raises
+    ------
+    InvalidRecord
+        For a threshold that is no DET_ML, or what is no switch or no region.
+    NoData
+        For a region that holds no live pixel.
+    """
+    number = threshold if isinstance(threshold, SupportsFloat) and not isinstance(threshold, u.Quantity) else np.nan
+    if not _LEAST_THRESHOLD <= float(number) <= _MOST_THRESHOLD:
+        raise InvalidRecord(
+            f"threshold must be a DET_ML from {_LEAST_THRESHOLD:g} to {_MOST_THRESHOLD:g}, as 10 is, got {threshold!r}"
+        )
+    if not isinstance(extent, bool):
+        raise InvalidRecord(f"extent must be True or False, got {extent!r}")
+    if within is None:
+        return
+    of_kind(within, Region, "one of read_regions(path)")
+    for item in maps:
+        inside = np.zeros(item.grid.shape, dtype=bool)
+        paint(inside, pixel_shapes([within], maps[0].grid, item.grid))
+        if np.any(inside & item.sensor_mask):
+            return
+    raise NoData(
+        f"within holds no live pixel of the maps ({within.shape} at {within.x:g}, {within.y:g} of {within.frame}): "
+        "nothing can be found there, give a region on the maps"
+    )
 
 
 def _live_places(item: RateMap) -> NDArray[np.float64]:
@@ -116,7 +149,7 @@ def _searched_whole(maps: Sequence[RateMap], how: _How) -> Detection:
 
 def _in_tile(maps: Sequence[RateMap], how: _How, tile: Tile) -> Detection:
     """Search the part of some maps that holds a tile; a map without live pixel or count there is left out."""
-    parts = [_cut(item, how.psf, tile) for item in maps]
+    parts = [part_of_map(_search_map(item, how.psf), tile, str(item)) for item in maps]
     there = [(item, part) for item, part in zip(maps, parts, strict=True) if part is not None]
     empty = tuple(np.zeros(item.grid.shape) for item in maps)
     if not any(np.any((part.map.exposure > 0) & part.core) for _, part in there):
@@ -127,52 +160,10 @@ def _in_tile(maps: Sequence[RateMap], how: _How, tile: Tile) -> Detection:
     rows, columns = there[0][1].window
     shifted = [evolve(s, x=(s.x or 0.0) + columns.start, y=(s.y or 0.0) + rows.start) for s in sources]
     planes = [
-        _placed(maps, parts, values)
+        placed([item.grid for item in maps], parts, values)
         for values in ([b.image for b in found.sky.backgrounds], found.sky.inner(found.sky.light))
     ]
     return Detection(evolve(sources, sources=shifted), tuple(maps), *planes)
-
-
-class _Part(NamedTuple):
-    """The part of a map that holds a tile: its arrays, where it lies, and its pixels in the core."""
-
-    map: SearchMap
-    window: tuple[slice, slice]
-    core: NDArray[np.bool_]
-
-
-def _cut(item: RateMap, psf: Any, tile: Tile) -> _Part | None:
-    window = window_of_tile(tile, item.grid)
-    if window is None:
-        return None
-    whole = _search_map(item, psf)
-    live = whole.exposure > 0
-    ra, dec = positions(item.grid)
-    reach = 60 * float(separation_deg(ra[live], dec[live], *whole.pointing).max())
-    if reach > REACH_ARCMIN:
-        raise InvalidRecord(
-            f"{item} reaches {reach:.1f} arcmin from its pointing, more than {REACH_ARCMIN:g}: it is no map of one "
-            "pointing, so tiles of it would be missed; search it without others"
-        )
-    counts, exposure = whole.counts[window], whole.exposure[window]
-    if not np.any(counts[exposure > 0] > 0):
-        return None
-    flat, streak = (None if plane is None else plane[window] for plane in (whole.flat, whole.streak))
-    grid = part_of_grid(item.grid, window)
-    part = whole._replace(counts=counts, exposure=exposure, flat=flat, streak=streak, grid=grid)
-    return _Part(part, window, tile.holds(*positions(grid)))
-
-
-def _placed(maps: Sequence[RateMap], parts: Sequence[_Part | None], values: Sequence[Floats]) -> tuple[Floats, ...]:
-    """Return planes of the size of the maps, with the values of the parts in the core of the tile and 0 elsewhere."""
-    left = iter(values)
-    planes = []
-    for item, part in zip(maps, parts, strict=True):
-        plane = np.zeros(item.grid.shape)
-        if part is not None:
-            plane[part.window] = np.where(part.core, np.maximum(next(left), 0.0), 0.0)
-        planes.append(plane)
-    return tuple(planes)
 
 
 def _list_of(maps: Sequence[RateMap], found: Found, how: _How, tile: Tile | None) -> SourceList:
@@ -224,9 +215,7 @@ def in_order(rate_maps: Iterable[RateMap]) -> tuple[RateMap, ...]:
     UnitMismatch
         If some exposures are in s and some in cm2 s.
     """
-    given = (rate_maps,) if isinstance(rate_maps, RateMap) else tuple(rate_maps)
-    for item in given:
-        of_kind(item, RateMap, "rate_maps(run)")
+    given = one_or_several(rate_maps, RateMap, "rate_maps(run)")
     if not given:
         raise InvalidRecord("a search needs a rate map, got none: rate_maps(run) gives those of a run")
     maps = tuple(
@@ -250,6 +239,8 @@ def in_order(rate_maps: Iterable[RateMap]) -> tuple[RateMap, ...]:
     units = sorted({str(m.exposure.unit) for m in maps})
     if len(units) > 1:
         raise UnitMismatch(f"exposure maps must have one unit, got {' and '.join(units)}: search them apart")
+    if len({m.image.digest for m in maps}) < len(maps):
+        raise InvalidRecord("two maps hold the same image under two names: its counts would be counted twice")
     return maps
 
 

@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from xphotfn.epic.map_search import in_order, search_maps
+from xphotfn.epic.map_search import check_options, in_order, search_maps
 from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.factors import factors_of_maps
@@ -125,6 +125,9 @@ def completeness(
     cells = _cells(maps, fluxes, extents, ecf)
     if int(trials) != trials or trials < 1:
         raise InvalidRecord(f"trials must be a whole number from 1, got {trials!r}")
+    if not isinstance(rng, np.random.Generator):
+        raise InvalidRecord(f"rng must be numpy's generator, such as np.random.default_rng(1), got {rng!r}")
+    check_options(threshold, True, None, maps)
     arrays = search_maps(maps, psf)
     wide = any(cell.extent_arcsec > 0 for cell in cells)
     before = search(arrays, threshold=threshold, extent=True)

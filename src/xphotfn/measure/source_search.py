@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xphotfn.epic.map_search import find_sources, in_order, search_maps
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import RateMap
+from xphotfn.records._fields import of_kind
 from xphotfn.records.region import Region
 from xphotfn.records.source import DetectedSource
 from xphotfn.records.source_list import SourceList
@@ -215,8 +216,15 @@ def background_map(
         flat = np.asarray(unvignetted, dtype=np.float64)
         if flat.shape != arrays.exposure.shape:
             raise ShapeMismatch(f"unvignetted must have the shape {arrays.exposure.shape} of the map, got {flat.shape}")
+        if not np.all(np.isfinite(flat) & ((flat > 0) | (arrays.exposure <= 0))):
+            raise InvalidRecord("unvignetted must be finite, and above 0 where the map has exposure")
         arrays = arrays._replace(flat=flat)
-    sky = Sky((arrays,), 60 * angle_deg(scale, "scale"))
+    arcmin = 60 * angle_deg(scale, "scale")
+    if not 0 < arcmin < np.inf:
+        raise InvalidRecord(f"scale must be an angle above 0, such as 4 * u.arcmin, got {arcmin:g} arcmin")
+    if sources is not None:
+        of_kind(sources, SourceList, "detect_sources(...)")
+    sky = Sky((arrays,), arcmin)
     first_backgrounds(sky)
     if sources is not None:
         under_sources(sky, (_drawn(sky, item, source, sources) for source in sources if source.det_ml > BRIGHT))

@@ -54,7 +54,6 @@ def chosen_spread(psf: PsfLike, instrument: str, name: str) -> Any:
                 "use joint_photometry, or give psf= of your own"
             )
         return EPIC_KING[instrument]
-    if chosen is None:
-        known = ", ".join(psf) if isinstance(psf, Mapping) else ""
-        raise InvalidRecord(f"psf has no entry for {instrument}: it has {known or 'none at all'}")
+    if chosen is None and isinstance(psf, Mapping):
+        raise InvalidRecord(f"psf has no entry for {instrument}: it has {', '.join(psf) or 'none at all'}")
     return chosen

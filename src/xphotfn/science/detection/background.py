@@ -57,7 +57,8 @@ def fit_background(
     Notes
     -----
     ``b = (a E + c F) s + k K`` with a, c and k not negative. The correction s is the ratio of ``n - sources - k K`` and
-    ``a E + c F``, both smoothed over the used pixels, within 0.3 and 3.
+    ``a E + c F``, both smoothed over the used pixels, within 0.3 and 3. Where less than one count is left on the used
+    pixels, the components have one together.
     """
     exposure, flat, streak = exposures
     live = exposure > 0
@@ -102,8 +103,11 @@ def _components(counts: Floats, shapes: Floats, sources: Floats) -> tuple[Floats
         part = float(np.min(np.where(low, rates / np.maximum(-step, 1e-300), 1.0)))
         new = np.where(low & (rates / np.maximum(-step, 1e-300) <= part), 0.0, rates + part * step)
         moved, rates = np.abs(new - rates), np.maximum(new, 0.0)
-        if np.all(moved <= 1e-7 * rates.sum()):
+        if np.all(moved <= 1e-7 * rates.sum()) or float(np.dot(rates, total)) < 1e-3:
             break
+    missing = 1.0 - float(np.dot(rates, total))
+    if missing > 0:  # less than one count on all pixels: as little is not known of a background
+        return rates + missing / len(shapes) / total, 1.0 / total
     model = np.maximum(np.einsum("k,kp->p", rates, shapes) + sources, 1e-300)
     covariance = np.linalg.pinv(_products(shapes / model, shapes))
     return rates, np.sqrt(np.maximum(np.diag(covariance), 0.0))

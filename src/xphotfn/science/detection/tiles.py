@@ -9,15 +9,14 @@ import re
 from typing import Any, NamedTuple
 
 import numpy as np
-from attrs import evolve
 from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.coords import pix_to_deg, separation_deg
 
-__all__ = ("MARGIN_ARCMIN", "MOST_APART_ARCMIN", "REACH_ARCMIN", "TILE_ARCMIN", "Tile", "needs_tiles", "part_of_grid",
-           "positions", "tile_named", "tiles_around", "tiles_of", "window_of_tile")  # fmt: skip
+__all__ = ("MARGIN_ARCMIN", "MOST_APART_ARCMIN", "REACH_ARCMIN", "TILE_ARCMIN", "Tile", "needs_tiles", "positions",
+           "tile_named", "tiles_around", "tiles_of")  # fmt: skip
 
 TILE_ARCMIN = 30.0
 MARGIN_ARCMIN = 6.0
@@ -129,33 +128,10 @@ def needs_tiles(pointings: ArrayLike) -> bool:
     return bool(np.any(60 * separation_deg(ra[:, None], dec[:, None], ra, dec) > MOST_APART_ARCMIN))
 
 
-def window_of_tile(tile: Tile, grid: PixelGrid) -> tuple[slice, slice] | None:
-    """Return the rows and columns of a grid that hold a tile with its margin; None where it lies off the grid."""
-    there = tile.within(*positions(grid))
-    if not there.any():
-        return None
-    rows, columns = (np.flatnonzero(there.any(axis=axis)) for axis in (1, 0))
-    return np.s_[int(rows[0]) : int(rows[-1]) + 1], np.s_[int(columns[0]) : int(columns[-1]) + 1]
-
-
 def positions(grid: PixelGrid) -> tuple[Any, Any]:
     """Return RA and Dec in degrees of all pixels of a grid, shape (ny, nx)."""
     return pix_to_deg(
         grid, np.arange(grid.nx, dtype=np.float64)[None, :], np.arange(grid.ny, dtype=np.float64)[:, None]
-    )
-
-
-def part_of_grid(grid: PixelGrid, window: tuple[slice, slice]) -> PixelGrid:
-    """Return the grid of a window of rows and columns, which may reach beyond the grid; it knows no X and Y."""
-    rows, columns = window
-    return evolve(
-        grid,
-        nx=columns.stop - columns.start,
-        ny=rows.stop - rows.start,
-        crpix1=grid.crpix1 - columns.start,
-        crpix2=grid.crpix2 - rows.start,
-        x0_sky=None,
-        y0_sky=None,
     )
 
 
