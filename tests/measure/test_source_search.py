@@ -139,7 +139,11 @@ def refused(tmp_path):
         "off the map": ([changed(tmp_path, **off)], xp.InvalidRecord, "no exposure"),
         "no live pixel": ([changed(tmp_path, exposure=lambda e: 0 * e, exposure_id="S007")], xp.NoData, "no pixel"),
         "no count": ([changed(tmp_path, image=lambda n: 0 * n, exposure_id="S006")], xp.NoData, "no count"),
-        "the same image": ([pair, changed(tmp_path, exposure_id="S004")], xp.InvalidRecord, "the same image"),
+        "the same image": (
+            [changed(tmp_path, exposure_id=name) for name in ("S001", "S004")],
+            xp.InvalidRecord,
+            "hold the same counts",
+        ),
         "an image": (pair.image, xp.InvalidRecord, "expected RateMap"),
         "negative counts": (
             [changed(tmp_path, image=lambda n: n - 3, exposure_id="S003")],

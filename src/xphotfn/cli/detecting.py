@@ -60,8 +60,6 @@ def detect(
 
     Each list tells how many of its sources are expected to be chance.
     """
-    import xphotfn as xp
-
     maps = unique(maps_of(place, [values.band(band)], run=run))
     groups = _groups(maps, obs_ids, joint)
     paths = {} if output is None else _paths(output, tuple(groups))

@@ -26,15 +26,8 @@ from xphotfn.science.detection.search import Found, search
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap
 from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
 from xphotfn.science.detection.tile_lists import joined_lists, order_of_map
-from xphotfn.science.detection.tiles import (
-    REACH_ARCMIN,
-    Tile,
-    needs_tiles,
-    part_of_grid,
-    positions,
-    tiles_of,
-    window_of_tile,
-)
+from xphotfn.science.detection.tile_parts import part_of_grid, part_of_map, placed
+from xphotfn.science.detection.tiles import Tile, needs_tiles, positions, tiles_of
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import KingModel
 from xphotfn.science.pixel_masks import paint
@@ -239,8 +232,6 @@ def in_order(rate_maps: Iterable[RateMap]) -> tuple[RateMap, ...]:
     units = sorted({str(m.exposure.unit) for m in maps})
     if len(units) > 1:
         raise UnitMismatch(f"exposure maps must have one unit, got {' and '.join(units)}: search them apart")
-    if len({m.image.digest for m in maps}) < len(maps):
-        raise InvalidRecord("two maps hold the same image under two names: its counts would be counted twice")
     return maps
 
 
@@ -252,9 +243,17 @@ def search_maps(maps: Sequence[RateMap], psf: Any) -> tuple[SearchMap, ...]:
     NoData
         If a map has no live pixel, or no count.
     InvalidRecord
-        If counts are no whole numbers, lie where there is no exposure, or there is no point spread function.
+        If counts are no whole numbers, lie where there is no exposure, are the same on two maps, or there is no point
+        spread function.
     """
-    return tuple(_search_map(item, psf) for item in maps)
+    arrays = tuple(_search_map(item, psf) for item in maps)
+    for number, item in enumerate(arrays):
+        twin = next((n for n in range(number) if np.array_equal(arrays[n].counts, item.counts)), None)
+        if twin is not None:
+            raise InvalidRecord(
+                f"{maps[twin]} and {maps[number]} hold the same counts: one image under two names would count twice"
+            )
+    return arrays
 
 
 def _search_map(item: RateMap, psf: Any) -> SearchMap:

@@ -14,10 +14,10 @@ from xphotfn.science.coords import separation_deg
 from xphotfn.science.detection.maps import SearchMap
 from xphotfn.science.detection.tiles import REACH_ARCMIN, Tile, positions
 
-__all__ = ("Part", "part_of_grid", "part_of_map", "placed")
+__all__ = ("TilePart", "part_of_grid", "part_of_map", "placed")
 
 
-class Part(NamedTuple):
+class TilePart(NamedTuple):
     """The part of a map that holds a tile: its arrays, where it lies, and its pixels in the core."""
 
     map: SearchMap
@@ -25,7 +25,7 @@ class Part(NamedTuple):
     core: NDArray[np.bool_]
 
 
-def part_of_map(item: SearchMap, tile: Tile, name: str) -> Part | None:
+def part_of_map(item: SearchMap, tile: Tile, name: str) -> TilePart | None:
     """Return the part of a map that holds a tile with its margin; None where it has no live pixel or no count there.
 
     Raises
@@ -50,7 +50,7 @@ def part_of_map(item: SearchMap, tile: Tile, name: str) -> Part | None:
     flat, streak = (None if plane is None else plane[window] for plane in (item.flat, item.streak))
     grid = part_of_grid(item.grid, window)
     part = item._replace(counts=counts, exposure=exposure, flat=flat, streak=streak, grid=grid)
-    return Part(part, window, tile.holds(ra[window], dec[window]))
+    return TilePart(part, window, tile.holds(ra[window], dec[window]))
 
 
 def part_of_grid(grid: PixelGrid, window: tuple[slice, slice]) -> PixelGrid:
@@ -67,7 +67,9 @@ def part_of_grid(grid: PixelGrid, window: tuple[slice, slice]) -> PixelGrid:
     )
 
 
-def placed(grids: Sequence[PixelGrid], parts: Sequence[Part | None], values: Sequence[Floats]) -> tuple[Floats, ...]:
+def placed(
+    grids: Sequence[PixelGrid], parts: Sequence[TilePart | None], values: Sequence[Floats]
+) -> tuple[Floats, ...]:
     """Return planes of whole maps, with the values of their parts in the core of the tile and 0 elsewhere.
 
     There is one of the values for each part that is not None, in their order.
