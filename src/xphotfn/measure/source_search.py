@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from xphotfn.epic.map_search import find_sources, in_order, search_maps
 from xphotfn.errors import InvalidRecord, ShapeMismatch
 from xphotfn.io.products import RateMap
-from xphotfn.records._fields import of_kind
+from xphotfn.records.fields import of_kind
 from xphotfn.records.region import Region
 from xphotfn.records.source import DetectedSource
 from xphotfn.records.source_list import SourceList

@@ -11,7 +11,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import separation_deg
-from xphotfn.science.detection.maps import SearchMap
+from xphotfn.science.detection.search_map import SearchMap
 from xphotfn.science.detection.tiles import REACH_ARCMIN, Tile, positions
 
 __all__ = ("TilePart", "part_of_grid", "part_of_map", "placed")

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from xphotfn.records.grid import PixelGrid
-from xphotfn.science.detection.maps import EllipticalSpread, SearchMap
 from xphotfn.science.detection.search import search
+from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap
 from xphotfn.science.king import EPIC_KING
 
 SIDE, PIXEL, CORE, SLOPE = 70, 4.35, 4.035, 1.4286
