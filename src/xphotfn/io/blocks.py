@@ -8,7 +8,6 @@ import io
 import math
 import os
 import re
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from xphotfn.errors import InvalidFile, XphotfnError
 from xphotfn.io.bounded import check_unpacked, unpacked
 from xphotfn.io.cards import MOST_FIELDS, Cards
+from xphotfn.io.gzip_library import damage, gzip_stream
 
 if TYPE_CHECKING:
     from astropy.io.fits import Header
@@ -44,7 +44,6 @@ UNREADABLE = (OSError, EOFError, TypeError, ValueError, LookupError, AttributeEr
 """What astropy raises, besides its own VerifyError, for headers and tables that it cannot understand."""
 _MAX_HEADER = 4000 * BLOCK
 _GZIP = b"\x1f\x8b"
-_DAMAGE = (EOFError, gzip.BadGzipFile, zlib.error)
 _CARD = re.compile(r"(?:COMMENT |HISTORY |CONTINUE|HIERARCH|END     )|[A-Z0-9_-]{1,8} *(?<=.{8})= ")
 _ABSURD = 2**43  # bytes: more than a file holds, and still a position that file systems allow
 
@@ -69,7 +68,7 @@ def open_stream(path: Path_, called: str = "") -> Iterator[tuple[BinaryIO, Binar
             yield raw, raw
             return
         raw.seek(0)
-        with gzip.GzipFile(fileobj=raw) as unpacked:
+        with gzip_stream(raw) as unpacked:
             yield cast("BinaryIO", unpacked), raw
 
 
@@ -91,7 +90,7 @@ def _explained(path: Path_) -> Iterator[None]:
     """Turn what the system and gzip say about a file into InvalidFile."""
     try:
         yield
-    except _DAMAGE as error:
+    except damage() as error:
         raise InvalidFile(str(path), f"is damaged or cut short ({error}): {AGAIN}") from error
     except FileNotFoundError as error:
         raise InvalidFile(str(path), "there is no such file: check the path") from error

@@ -1,9 +1,9 @@
 """Files from anywhere, read up to a size: what is larger than it can be is said, and takes no memory."""
 
-import zlib
 from pathlib import Path
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.gzip_library import decompressor
 
 __all__ = ("MOST_TEXT", "MOST_UNPACKED", "check_unpacked", "read_bounded", "unpacked")
 
@@ -15,7 +15,6 @@ MOST_UNPACKED = 2**29
 """Bytes that a gzipped file may hold, or 20 times its own size where that is more: 1 MB of gzip can hold 1 GB."""
 
 _MOST_TIMES = 20
-_GZIP = 31  # how zlib calls gzip with its checksum
 _SLICE, _PIECE = 2**18, 2**22  # bytes that go in and come out at a time: what is refused takes no more
 _MOST_PACKED = 2**32
 
@@ -38,7 +37,7 @@ def unpacked(content: bytes, path: str) -> bytes:
     ------
     InvalidFile
         If it is more than is taken of such a file.
-    EOFError, zlib.error
+    EOFError, zlib.error, isal's error
         If it is cut short or damaged.
 
     Examples
@@ -49,13 +48,13 @@ def unpacked(content: bytes, path: str) -> bytes:
     """
     parts: list[bytes] = []
     size, at, rest = 0, 0, b""
-    member = zlib.decompressobj(wbits=_GZIP)
+    member = decompressor()
     while rest or at < len(content):
         if not rest:
             rest, at = content[at : at + _SLICE], at + _SLICE
         if member.eof:  # zeros that fill a block may follow, or another member
             rest = rest.lstrip(b"\0")
-            member = zlib.decompressobj(wbits=_GZIP) if rest else member
+            member = decompressor() if rest else member
         if rest:
             parts.append(member.decompress(rest, _PIECE))
             rest = member.unused_data if member.eof else member.unconsumed_tail
