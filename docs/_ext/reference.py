@@ -103,6 +103,7 @@ THEMES = (
             "measure.peak",
             "measure.centre",
             "measure.signal_to_noise",
+            "measure.significance_map",
             "measure.photometry.apertures",
             "measure.background_weights",
             "measure.out_of_time_weights",

@@ -91,6 +91,7 @@ _WHERE = {
     "measure.centre": "find_centre",
     "measure.peak": "find_peak near_edge",
     "measure.signal_to_noise": "snr snr_ranking",
+    "measure.significance_map": "significance_map",
     "engines.sas": "sas_engine",
     "store.inspect": "explain prune verify",
     "graph.export": "to_shell",

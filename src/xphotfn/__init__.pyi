@@ -110,6 +110,7 @@ from xphotfn.measure.sensitivity import (
     upper_limit_map as upper_limit_map,
 )
 from xphotfn.measure.signal_to_noise import snr as snr, snr_ranking as snr_ranking
+from xphotfn.measure.significance_map import significance_map as significance_map
 from xphotfn.measure.smoothing import smoothed as smoothed
 from xphotfn.measure.source_search import (
     background_map as background_map,
