@@ -66,6 +66,7 @@ def test_what_to_do_is_said_in_words_of_python_or_of_the_command_line(kind, text
     assert str(error) == error.told("python") == f"{plain}: {python}"
     assert error.told("shell") == f"{plain}: {shell}"
     assert pickle.loads(pickle.dumps(error)).remedy == (python, shell)
+    assert pickle.loads(pickle.dumps(kind(text, sas_name="NoGTI"))).sas_name == "NoGTI"
 
 
 @each_error
@@ -81,7 +82,7 @@ def test_fields_live_in_dict(error, builtin):
     """Slotted fields would be lost once distributed has put tblib's pickler in place."""
     del builtin
     assert not any("__slots__" in vars(cls) and vars(cls)["__slots__"] for cls in type(error).__mro__[:-3])
-    own = {name: value for name, value in vars(error).items() if name != "remedy"}
+    own = {name: value for name, value in vars(error).items() if name not in ("remedy", "sas_name")}
     assert len(error.args) >= len(own)
     for value in own.values():
         assert value in error.args

@@ -560,3 +560,49 @@ def test_a_bad_tree_is_found(tmp_path, place, text, complaint):
     found = problems(tree(tmp_path, GOOD | {place: text}))
     assert any(complaint in line for line in found), found
     assert {line.partition(":")[0] for line in found} == {place}
+
+
+# Sentences that other code wrote
+
+READING = {
+    "endswith", "find", "index", "partition", "removeprefix", "removesuffix", "replace", "rpartition", "rsplit",
+    "split", "splitlines", "startswith",
+}  # fmt: skip
+FOREIGN_ERRORS = {"units.py": "astropy has one class for each mistake in a position"}
+"""Files that read the message of an error of another package."""
+
+
+def read_messages(tree):
+    """Yield the lines on which the text of a caught error, or its arguments, is taken apart."""
+    for handler in (n for n in ast.walk(tree) if isinstance(n, ast.ExceptHandler) and n.name):
+        texts = {f"str({handler.name})", f"{handler.name}.args[0]", f"{handler.name}.problem"}
+        for node in ast.walk(handler):
+            match node:
+                case ast.Call(func=ast.Attribute(value=value, attr=attr)) if attr in READING:
+                    is_layout = attr == "split" and not node.args  # " ".join(text.split()): one line of it
+                    if ast.unparse(value) in texts and not is_layout:
+                        yield node.lineno
+                case ast.Call(func=ast.Attribute(value=ast.Name(id="re"))):
+                    if any(ast.unparse(argument) in texts for argument in node.args):
+                        yield node.lineno
+                case ast.Compare(ops=[ast.In() | ast.NotIn()], comparators=[held]) if ast.unparse(held) in texts:
+                    yield node.lineno
+
+
+@pytest.mark.parametrize(
+    ("handling", "lines"),
+    [("str(e).split(': ')", [4]), ("'range' in str(e)", [4]), ("re.search('a', str(e))", [4]), ("e.problem[1:]", []),
+     ("' '.join(str(e).split())", []), ("str(e).removeprefix('a')", [4]), ("e.args[0].startswith('a')", [4])],
+)  # fmt: skip
+def test_the_reader_of_messages_is_found(handling, lines):
+    assert list(read_messages(ast.parse(f"try:\n    work()\nexcept E as e:\n    x = {handling}\n"))) == lines
+
+
+def test_no_message_of_an_error_is_read():
+    """What a caller must know of an error is a field of it; its sentence is for people."""
+    found = {
+        path.relative_to(SOURCE).as_posix(): lines
+        for path in sorted(SOURCE.rglob("*.py"))
+        if (lines := list(read_messages(ast.parse(path.read_text(encoding="utf-8")))))
+    }
+    assert set(found) == set(FOREIGN_ERRORS), found

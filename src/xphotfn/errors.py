@@ -5,7 +5,7 @@ One root, :class:`XphotfnError`, and a handful of subclasses that also inherit t
 Errors travel between processes: all arguments go to ``super().__init__`` and fields live in ``__dict__``.
 """
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 __all__ = (
     "CommandFailed",
@@ -38,11 +38,14 @@ class XphotfnError(Exception):
     ----------
     remedy : Remedy or None
         What to do, where that is not in the message itself; ``str`` ends with its words of Python.
+    sas_name : str
+        The name that SAS gives this error; empty where it gives none.
     """
 
-    def __init__(self, *args: object, remedy: Remedy | None = None) -> None:
+    def __init__(self, *args: object, remedy: Remedy | None = None, sas_name: str = "") -> None:
         super().__init__(*args)
         self.remedy = remedy
+        self.sas_name = sas_name
 
     def _said(self) -> str:
         return super().__str__()
@@ -96,8 +99,8 @@ class InvalidFile(XphotfnError, ValueError):
         The line of a text file, from 1.
     """
 
-    def __init__(self, path: str, problem: str, line: int | None = None, *, remedy: Remedy | None = None) -> None:
-        super().__init__(path, problem, line, remedy=remedy)
+    def __init__(self, path: str, problem: str, line: int | None = None, **more: Any) -> None:
+        super().__init__(path, problem, line, **more)
         self.path = path
         self.problem = problem
         self.line = line

@@ -468,7 +468,7 @@ def test_a_map_on_another_grid_than_its_image_is_refused(install, tmp_path):
     with pytest.raises(xp.CommandFailed, match="exp.fits is on another grid than its image"):
         engine.execute(command, folder)
     (folder / "exp.fits").unlink()
-    assert sas_engine(env=install(eexpmap="cp img.fits exp.fits")).execute(command, folder) == ""
+    assert sas_engine(env=install(eexpmap="cp img.fits exp.fits")).execute(command, folder).log == ""
 
 
 def test_an_image_of_another_shape_than_asked_for_is_refused(outcome):
@@ -537,7 +537,7 @@ def test_as_many_images_as_emosaic_takes_reach_it(install, tmp_path):
     script = """set -- ${1#imagesets=}; [ $# = 999 ] || exit 1; for name in "$@"; do [ -e "$name" ] || exit 2; done
 cp "$GOOD" m.fits"""
     engine = sas_engine(env=install(emosaic=script))
-    assert engine.execute(emosaic(names, "m.fits"), folder) == ""
+    assert engine.execute(emosaic(names, "m.fits"), folder).log == ""
 
 
 def test_a_task_that_is_not_installed_is_said(outcome):
@@ -638,7 +638,7 @@ def test_a_forked_child_does_not_keep_the_reaper(install, tmp_path):
     assert processes._reapers[0] is reaper
     folder = tmp_path / "again"
     folder.mkdir()
-    assert engine.execute(COMMAND, folder) == ""
+    assert engine.execute(COMMAND, folder).log == ""
 
 
 def test_a_reaper_that_was_killed_is_replaced(install, tmp_path):
@@ -647,7 +647,7 @@ def test_a_reaper_that_was_killed_is_replaced(install, tmp_path):
     processes._reapers[0].process.wait()
     folder = tmp_path / "again"
     folder.mkdir()
-    assert engine.execute(COMMAND, folder) == ""
+    assert engine.execute(COMMAND, folder).log == ""
     assert processes._reapers[0].process.poll() is None
 
 

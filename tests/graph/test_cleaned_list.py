@@ -212,7 +212,7 @@ def test_command_line(raw, tmp_path):
     assert "a raw event list is used with its flares" in whole.stderr
     assert fits.getdata(tmp_path / "cut.fits").sum() < 0.9 * fits.getdata(tmp_path / "all.fits").sum()
     wrong = cli("image", path, "-o", tmp_path / "no.fits", "--flares", "best", status=1)
-    assert "--flares takes 'auto'" in wrong.stderr
+    assert "flares are cut by 'auto'" in wrong.stderr
 
 
 def test_in_out_of_the_raw_list(folders_root, tmp_path):

@@ -144,7 +144,7 @@ def test_a_selection_that_cuts_times_is_left_alone(raw):
 
 @pytest.mark.parametrize("bad", ["best", "PI<3", "", "1<2", 3, "RATE<="])
 def test_wrong_words(bad):
-    with pytest.raises(xp.PlanError, match="flares= takes 'auto', 'keep', 'optimum', 'quiet', 'joint-optimum'"):
+    with pytest.raises(xp.PlanError, match="flares are cut by 'auto', 'keep', 'optimum', 'quiet', 'joint-optimum'"):
         flare_choice(bad)
 
 

@@ -10,6 +10,8 @@ from astropy.io import fits
 from attrs import field as attr_field, frozen
 
 import xphotfn as xp
+from xphotfn.commands.messages import SasMessage
+from xphotfn.engines.protocol import Printed
 from xphotfn.graph.delayed import keys_of
 from xphotfn.store.product_store import open_store
 
@@ -37,6 +39,43 @@ class FailingEngine:
             (folder / command.outputs[0]).write_text("half")
             raise xp.CommandFailed(command.argv, "the disk melted", 3, "last words")
         return xp.native_engine().execute(command, folder)
+
+
+@frozen(kw_only=True)
+class WarningEngine:
+    """The native engine, which warns of something in each step: by a value, or as a SAS task prints it."""
+
+    text: str
+    says: object
+    label: str
+
+    @property
+    def identity(self):
+        return self.label
+
+    def execute(self, command, folder):
+        xp.native_engine().execute(command, folder)
+        return self.says(SasMessage(task="emosaic", severity="warning", name="Odd", text=self.text))
+
+
+def as_value(message):
+    return Printed(log="** emosaic: warning (Other), what a log says is not read\n", warnings=[message])
+
+
+@pytest.mark.parametrize("text", ["plain", "one (Name)\ntwo", "1)\n** emosaic: error (No), none", " a: b; c "])
+def test_warnings_of_a_task_arrive_whole(plan, tmp_path, text):
+    engine = WarningEngine(text=text, says=as_value, label="values")
+    run = xp.run(plan, engine=engine, store=tmp_path / "s", progress=False, scheduler="synchronous")
+    assert [done.warnings for done in run.done] == [(text,), (text,)]
+    again = xp.run(plan, engine=engine, store=tmp_path / "s", progress=False, scheduler="synchronous")
+    assert [(done.cached, done.warnings) for done in again.done] == [(True, (text,))] * 2
+
+
+def test_an_engine_may_return_the_text_of_a_log(plan, tmp_path):
+    engine = WarningEngine(text="one\ntwo", says=lambda m: f"chatter\n{m.as_printed}\n", label="logs")
+    run = xp.run(plan, engine=engine, store=tmp_path / "s", progress=False, scheduler="synchronous")
+    assert [done.warnings for done in run.done] == [("one\ntwo",)] * 2
+    assert Path(run.done[0].log).read_text() == "chatter\n** emosaic: warning (Odd), one\n   two\n"
 
 
 @pytest.mark.parametrize("scheduler", ["threads", "synchronous"])

@@ -61,7 +61,6 @@ def clean(events: Path, goal: str, sources: Path | None, joint: bool, output: Pa
     matplotlib is installed; one line says what was kept. In
     a folder, lists whose times were cut already are left alone. Ends with status 2 where a list failed.
     """
-    from xphotfn.commands.messages import parse_messages
     from xphotfn.graph.cleaned_list import clean_events
 
     engine, overwrite, as_json = (options[name] for name in ("engine", "overwrite", "as_json"))
@@ -86,8 +85,8 @@ def clean(events: Path, goal: str, sources: Path | None, joint: bool, output: Pa
             say(f"{path}: {error}")
             failed = True
             continue
-        for message in parse_messages(made.printed):
-            if message.severity == "warning" and message.name != "flares":  # that is the line below
+        for message in made.warnings:
+            if message.name != "flares":  # that is the line below
                 say(f"note: {path}: {message.text}")
         stem = made.good_times.name.removesuffix(f"_{goal}_gti.fits").replace("_", " ")
         rows.append(_row(stem, made))

@@ -174,7 +174,7 @@ def image(events: Path, band: str, output: Path, bin_size: int, engine: str, ove
     wanted = values.band(band)
     grid = xp.ImageGrid(x_bin=bin_size, y_bin=bin_size)
     chosen = engine_named(engine)
-    printed = image_of_events(
+    warnings = image_of_events(
         events,
         wanted,
         output,
@@ -184,9 +184,8 @@ def image(events: Path, band: str, output: Path, bin_size: int, engine: str, ove
         grid=grid,
         overwrite=overwrite,
     )
-    for line in printed.splitlines():
-        if line.startswith("**"):
-            say(line)
+    for message in warnings:
+        say(message.as_printed)
     tell(f"{output}: {grid.shape[1]} x {grid.shape[0]} pixels, {wanted}")
 
 

@@ -48,6 +48,12 @@ class SasMessage:
     name: str = ""
     text: str = ""
 
+    @property
+    def as_printed(self) -> str:
+        """An error or warning as tasks print it: lines that continue it are indented."""
+        text = self.text.replace("\n", "\n   ")
+        return f"** {self.task}: {self.severity} ({self.name}), {text}"
+
 
 def _message(line: str) -> SasMessage | None:
     if found := _PROBLEM.match(line):

@@ -25,6 +25,7 @@ from xphotfn.engines import made
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.printed import printed
 from xphotfn.engines.processes import run_process
+from xphotfn.engines.protocol import Printed
 from xphotfn.errors import CommandFailed, SasMissing, XphotfnError
 from xphotfn.html import record_html
 from xphotfn.records.fields import non_empty, pairs, positive
@@ -81,7 +82,7 @@ class SasEngine:
         """What a worker of a cluster declares to have so many of as SAS tasks may run on it at once."""
         return "sas"
 
-    def execute(self, command: Command, folder: Path) -> str:
+    def execute(self, command: Command, folder: Path) -> Printed:
         """Execute one command in ``folder``, which holds its inputs by name, and return what it printed.
 
         Parameters
@@ -117,7 +118,7 @@ class SasEngine:
             shutil.rmtree(private, ignore_errors=True)
         _check(command, folder, status, text, self.timeout_s)
         _tidy(folder, before | set(command.outputs))
-        return text
+        return Printed.of(text)
 
     def _run(self, command: Command, folder: Path, private: Path) -> tuple[int | None, str]:
         env = self._environment(command, folder, private)

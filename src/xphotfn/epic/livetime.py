@@ -158,7 +158,7 @@ def chip_times(
     missing -= set(found)
     if not found:
         if alone is None:
-            raise InvalidFile("image", "no good time intervals and no EXPOSURE in it or in the event list (NoGTI)")
+            raise InvalidFile("image", "no good time intervals, EXPOSURE or event list with any", sas_name="NoGTI")
         seconds = sum(high - low for low, high in alone)
         notes.append(f"no good time intervals: one of {seconds:g} s (EXPOSURE) for all CCDs")
         found = dict.fromkeys(missing, alone)

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from xphotfn.commands.default_selection import clean_expression
+from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.timing import evselect_list
-from xphotfn.engines.protocol import Engine
+from xphotfn.engines.protocol import Engine, Printed
 from xphotfn.epic.in_out import in_out_of_list
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData
 from xphotfn.graph.flare_steps import GoodTimePart
@@ -25,13 +26,13 @@ __all__ = ("Cleaned", "clean_events")
 
 
 class Cleaned(NamedTuple):
-    """A list without flares, its good time, what the cut kept, IN/OUT or why there is none, and what was printed."""
+    """A list without flares, its good time, what the cut kept, IN/OUT or why there is none, and warnings."""
 
     events: Path
     good_times: Path
     cut: FlareCut
     contamination: InOut | str
-    printed: str
+    warnings: tuple[SasMessage, ...]
 
     def _repr_html_(self) -> str:
         return record_html(self)
@@ -102,7 +103,7 @@ def clean_events(
         check_free(path, overwrite=overwrite)
     with tempfile.TemporaryDirectory(dir=root) as scratch:
         good = _good_time(found, others, goal, sources)
-        printed = _make(found, good, Path(scratch), engine)
+        warnings = _make(found, good, Path(scratch), engine)
         for name, path in (("clean.fits", made), ("gti.fits", table)):
             with publish(path, overwrite=overwrite) as temporary:
                 (Path(scratch) / name).replace(temporary)
@@ -112,7 +113,7 @@ def clean_events(
         contamination: InOut | str = in_out_of_list(path.parent, path.name, cut.good)
     except NoData as error:
         contamination = str(error)
-    return Cleaned(made, table, cut, contamination, printed)
+    return Cleaned(made, table, cut, contamination, warnings)
 
 
 def _good_time(found: FileFacts, others: Sequence[FileFacts], goal: str, sources: str | Path | None) -> GoodTimePart:
@@ -127,8 +128,8 @@ def _link_name(found: FileFacts) -> str:
     return "events.fits.gz" if found.file.path.lower().endswith((".gz", ".ftz")) else "events.fits"
 
 
-def _make(found: FileFacts, good: GoodTimePart, folder: Path, engine: Engine) -> str:
-    """Make gti.fits and clean.fits in a folder, and return what was printed."""
+def _make(found: FileFacts, good: GoodTimePart, folder: Path, engine: Engine) -> tuple[SasMessage, ...]:
+    """Make gti.fits and clean.fits in a folder, and return what the tasks warned of."""
     name = _link_name(found)
     links = {i.name: i.file.path for i in inputs_of(good) if i.file is not None}
     for link, path in links.items():
@@ -138,8 +139,8 @@ def _make(found: FileFacts, good: GoodTimePart, folder: Path, engine: Engine) ->
     expression = " && ".join(part for part in (usual, good.selection) if part)
     commands = [*(step.command for step in good.steps), evselect_list(name, "clean.fits", expression=expression)]
     try:
-        printed = "".join(engine.execute(command, folder) for command in commands)
+        printed = [Printed.of(engine.execute(command, folder)) for command in commands]
     except InvalidFile as error:  # the command saw a link
         raise InvalidFile(links.get(error.path, error.path), error.problem, error.line) from error
     (folder / good.steps[-1].command.outputs[0]).rename(folder / "gti.fits")
-    return printed
+    return tuple(message for one in printed for message in one.warnings)

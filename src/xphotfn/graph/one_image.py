@@ -7,8 +7,9 @@ from pathlib import Path
 from xphotfn.commands.builders import evselect_image
 from xphotfn.commands.default_selection import selection_expression
 from xphotfn.commands.image_grid import XCS_GRID, ImageGrid
+from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.step import StepInput
-from xphotfn.engines.protocol import Engine
+from xphotfn.engines.protocol import Engine, Printed
 from xphotfn.errors import InvalidFile
 from xphotfn.graph.flare_steps import Flares, GoodTimePart, flare_choice, good_time_part, together
 from xphotfn.graph.held_energies import part_of_band
@@ -33,7 +34,7 @@ def image_of_events(
     grid: ImageGrid = XCS_GRID,
     flares: Flares = "auto",
     overwrite: bool = False,
-) -> str:
+) -> tuple[SasMessage, ...]:
     """Make an image of an event list in a band.
 
     Parameters
@@ -58,8 +59,8 @@ def image_of_events(
 
     Returns
     -------
-    str
-        What the command printed.
+    tuple of SasMessage
+        What the commands warned of, and which choice of the times was made.
 
     Raises
     ------
@@ -92,13 +93,13 @@ def image_of_events(
         commands = [step.command for step in good.steps]
         commands.append(evselect_image(table, "image.fits", expression=expression, grid=grid))
         try:
-            printed = "".join(f"** evselect: warning (flares), {note}\n" for note in good.notes)
-            printed += "".join(engine.execute(command, folder) for command in commands)
+            printed = [Printed.of(engine.execute(command, folder)) for command in commands]
         except InvalidFile as error:  # the command saw a link
             path_read = str(events) if error.path == table else error.path
             raise InvalidFile(path_read, error.problem, error.line) from error
         (folder / "image.fits").replace(temporary)
-    return printed
+    notes = (SasMessage(task="evselect", severity="warning", name="flares", text=note) for note in good.notes)
+    return (*notes, *(message for one in printed for message in one.warnings))
 
 
 def inputs_of(good: GoodTimePart) -> tuple[StepInput, ...]:

@@ -16,9 +16,8 @@ from typing import Any, final
 from attrs import field, frozen
 
 from xphotfn.commands.command import Command
-from xphotfn.commands.messages import parse_messages
 from xphotfn.engines.processes import Cancelled, labelled
-from xphotfn.engines.protocol import Engine
+from xphotfn.engines.protocol import Engine, Printed
 from xphotfn.errors import CommandFailed, InvalidFile, XphotfnError
 from xphotfn.io.fits import check_whole
 from xphotfn.records.fields import items
@@ -173,7 +172,7 @@ def _in_one_pass(jobs: Sequence[tuple[Work, str, tuple[Output, ...]]], engine: A
         shared.mkdir()
         _link({i.name: i for _, _, found in jobs for i in found}.values(), shared)
         start = time.perf_counter()
-        printed = engine.execute_many([work.command for work, _, _ in jobs], shared)
+        printed = Printed.of(engine.execute_many([work.command for work, _, _ in jobs], shared))
         seconds = (time.perf_counter() - start) / len(jobs)
         _refuse_changed([i for _, _, found in jobs for i in found], store)
         outcomes = {}
@@ -243,7 +242,7 @@ def _attempt(work: Work, engine: Engine, store: Store, inputs: tuple[Output, ...
     with store.scratch(key) as folder:  # which becomes the product's own
         links = _link(inputs, folder)
         start = time.perf_counter()
-        printed = engine.execute(work.command, folder)
+        printed = Printed.of(engine.execute(work.command, folder))
         seconds = time.perf_counter() - start
         _refuse_changed(inputs, store)
         for link in links:
@@ -260,11 +259,16 @@ def _cached(work: Work, key: str, store: Store) -> Outcome | None:
 
 
 def _publish(
-    work: Work, engine: Engine, store: Store, what: tuple[str, Path, tuple[Output, ...]], printed: str, seconds: float
+    work: Work,
+    engine: Engine,
+    store: Store,
+    what: tuple[str, Path, tuple[Output, ...]],
+    printed: Printed,
+    seconds: float,
 ) -> Outcome:
     key, folder, inputs = what
     _check(work.command, folder)
-    (folder / "log.txt").write_text(printed)
+    (folder / "log.txt").write_text(printed.log)
     about: dict[str, Any] = {
         "engine": _identity(engine, work.command.task),
         "task": work.command.task,
@@ -278,7 +282,7 @@ def _publish(
         "pid": os.getpid(),
         "versions": dict(_versions()),
         "log": "log.txt",
-        "warnings": [m.text for m in parse_messages(printed) if m.severity == "warning"],
+        "warnings": [m.text for m in printed.warnings],
     }
     outputs = store.publish(key, folder, work.command.outputs, about)
     log = str(store.folder(key) / "log.txt")

@@ -141,8 +141,9 @@ def test_one_interval_for_all_is_the_last_resort():
     found = chip_times((), {}, (1, 2), ((0.0, 50.0),))
     assert dict(found.intervals) == {1: ((0.0, 50.0),), 2: ((0.0, 50.0),)}
     assert found.notes == ("no good time intervals: one of 50 s (EXPOSURE) for all CCDs",)
-    with pytest.raises(InvalidFile, match="NoGTI"):
+    with pytest.raises(InvalidFile, match="no good time intervals") as caught:
         chip_times((), {}, (1, 2), None)
+    assert caught.value.sas_name == "NoGTI"
 
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=20), st.floats(1, 9))

@@ -8,10 +8,12 @@ from typing import Any, final
 from attrs import field, frozen
 
 from xphotfn.commands.command import Command
+from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.parameters import TASKS
 from xphotfn.commands.task_rows import loaded
 from xphotfn.engines.native.cifbuild import read_ccf_folder
 from xphotfn.engines.native.versions import RULES, rules_of
+from xphotfn.engines.protocol import Printed
 from xphotfn.epic.log import collected
 from xphotfn.errors import CommandFailed
 from xphotfn.html import record_html
@@ -63,7 +65,7 @@ class NativeEngine:
         """The tasks that it can execute."""
         return tuple(sorted(name for name, task in TASKS.items() if task.native))
 
-    def execute(self, command: Command, folder: Path) -> str:
+    def execute(self, command: Command, folder: Path) -> Printed:
         """Execute one command in ``folder`` and return its log.
 
         Raises
@@ -74,15 +76,15 @@ class NativeEngine:
         task = self._task(command)
         with collected() as messages:
             task(command, folder, **self._options(command.task))
-        return self._log(command.task, messages)
+        return self._printed(command.task, messages)
 
-    def execute_many(self, commands: Sequence[Command], folder: Path) -> str:
+    def execute_many(self, commands: Sequence[Command], folder: Path) -> Printed:
         """Execute commands of one task that read the same event list in one pass over it, and return their log."""
         task = commands[0].task
         self._task(commands[0])
         with collected() as messages:
             loaded(_ROOM, TASKS[task].together)(commands, folder, **self._options(task))
-        return self._log(task, messages)
+        return self._printed(task, messages)
 
     def _options(self, task: str) -> dict[str, Any]:
         return {name: getattr(self, name) for name in TASKS[task].options}
@@ -97,10 +99,10 @@ class NativeEngine:
             )
         return loaded(_ROOM, known.native)
 
-    def _log(self, task: str, messages: Sequence[tuple[str, str]]) -> str:
-        lines = [f"{task}:- executed by xphotfn ({self.identity_of(task)})"]
-        lines += [f"** {task}: warning ({name}), {text}" for name, text in messages]
-        return "\n".join(lines) + "\n"
+    def _printed(self, task: str, messages: Sequence[tuple[str, str]]) -> Printed:
+        found = [SasMessage(task=task, severity="warning", name=name, text=text) for name, text in messages]
+        lines = [f"{task}:- executed by xphotfn ({self.identity_of(task)})", *(m.as_printed for m in found)]
+        return Printed(log="\n".join(lines) + "\n", warnings=found)
 
 
 def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEngine:

@@ -15,13 +15,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TextIO
 
+from attrs import evolve
+
 from xphotfn import __version__
-from xphotfn.commands.messages import SasMessage, parse_messages
+from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.parameters import parameters_of
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.shims.command_line import TaskError, TaskLine, parse_line
 from xphotfn.engines.shims.scratch import Work, staged
-from xphotfn.errors import InvalidFile, XphotfnError
+from xphotfn.errors import CommandFailed, InvalidFile, XphotfnError
 from xphotfn.io.write import publish
 
 __all__ = ("NAMES", "run_task", "write_shims")
@@ -84,16 +86,12 @@ def _check_name(task: str) -> None:
 
 
 def _complain(task: str, name: str, text: str, stderr: TextIO) -> None:
-    first, *more = text.splitlines() or [""]
-    stderr.write("\n".join([f"** {task}: error ({name}), {first}", *(f"   {line}" for line in more)]) + "\n")
+    stderr.write(f"{SasMessage(task=task, severity='error', name=name, text=text).as_printed}\n")
     stderr.flush()
 
 
 def _error_name(error: XphotfnError) -> str:
-    """Return the name of an error: the one that SAS gives it where our text ends with it, else our own."""
-    text = str(error).strip()
-    _, found, name = text.rpartition("(")
-    return name[:-1] if found and text.endswith(")") and name[:-1].isalnum() else type(error).__name__
+    return error.sas_name or type(error).__name__
 
 
 def _run(line: TaskLine, argv: Sequence[str], stdout: TextIO, stderr: TextIO) -> int:
@@ -114,20 +112,20 @@ def _run(line: TaskLine, argv: Sequence[str], stdout: TextIO, stderr: TextIO) ->
         stdout.write(_release())
     else:
         with staged(line.command, clobber=_clobbers(line)) as work:
-            printed = _execute(work)
-        messages = [m for m in parse_messages(printed) if m.severity == "warning"]
+            messages = _execute(work)
         _warn(line.task, messages, _number(line, "warning", "SAS_SUPPRESS_WARNING", 10), stderr)
     say(f"{_signature(line.task)} ended:    {_now()}")
     return 0
 
 
-def _execute(work: Work) -> str:
-    """Execute staged work; what is said of its files is said of the paths that the user gave."""
+def _execute(work: Work) -> list[SasMessage]:
+    """Execute staged work and return its warnings; what is said of its files is said of the paths that were given."""
     try:
-        return work.restored(native_engine().execute(work.command, work.folder))
+        printed = native_engine().execute(work.command, work.folder)
     except XphotfnError as error:
-        text = work.restored(str(error)).removeprefix(f"{work.command.task}: ")
-        raise TaskError(_error_name(error), text) from error
+        said = error.problem if isinstance(error, CommandFailed) else str(error)
+        raise TaskError(_error_name(error), work.restored(said)) from error
+    return [evolve(message, text=work.restored(message.text)) for message in printed.warnings]
 
 
 def _asked(line: TaskLine) -> str | None:
@@ -187,8 +185,7 @@ def _warn(task: str, messages: Iterable[SasMessage], most: int, stderr: TextIO) 
     for message in messages:
         seen[message.name] = seen.get(message.name, 0) + 1
         if seen[message.name] <= most:
-            text = message.text.replace("\n", "\n   ")
-            stderr.write(f"** {task}: warning ({message.name}), {text}\n")
+            stderr.write(f"{message.as_printed}\n")
     silent = {name: count - most for name, count in seen.items() if count > most}
     if silent:
         stderr.write(f"** {task}: warning (SummaryOfWarnings),\n")

@@ -274,7 +274,7 @@ def _note_gaps(
     if not any(h.sum() > 0 for h in held.values()):
         if any(s.sum() > 0 for s in seconds.values()):
             raise InvalidFile(name, "covers none of the good time of the image: give the attitude of this observation")
-        raise InvalidFile(job.image.name, "no good time is left on any CCD (noExposure)")
+        raise InvalidFile(job.image.name, "no good time is left on any CCD", sas_name="noExposure")
     lost = max(float(seconds[n].sum() - held[n].sum()) for n in held)
     if lost > 0.5:
         notes.append(

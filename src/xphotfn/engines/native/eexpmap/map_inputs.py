@@ -196,7 +196,7 @@ def _mode(header: Any, camera: Camera, name: str, notes: Notes) -> str:
     """Return the SUBMODE of an image; refuse what eexpmap refuses."""
     data_mode = str(header.get("DATAMODE", "IMAGING")).strip().upper()
     if data_mode != "IMAGING":
-        raise InvalidFile(name, f"DATAMODE is {data_mode}: only IMAGING has exposure maps (badDatamode)")
+        raise InvalidFile(name, f"DATAMODE is {data_mode}: only IMAGING has exposure maps", sas_name="badDatamode")
     filter_name = str(header.get("FILTER", "")).strip()
     if not filter_name:
         notes.append("no FILTER: open; the map is normalised on axis and does not depend on it")
@@ -220,13 +220,13 @@ def _check_same(header: Any, job: ExposureMapJob, events: tuple[Block, ...]) -> 
     for key in ("INSTRUME", "EXP_ID"):
         mine, theirs = str(header.get(key, "")).strip(), str(other.get(key, "")).strip()
         if mine and theirs and mine != theirs:
-            raise InvalidFile(job.events.name, f"{key} is {theirs}, that of the image is {mine} (FileMismatch)")
+            raise InvalidFile(job.events.name, f"{key} is {theirs}, of the image {mine}", sas_name="FileMismatch")
 
 
 def _check_id(header: Any, obs_id: str, name: str) -> None:
     mine = str(header.get("OBS_ID", "")).strip()
     if mine and obs_id and mine != obs_id:
-        raise InvalidFile(name, f"is of observation {obs_id}, the image of {mine} (FileMismatch)")
+        raise InvalidFile(name, f"is of observation {obs_id}, the image of {mine}", sas_name="FileMismatch")
 
 
 def _demands(subspace: Subspace, camera: Camera) -> Demands:
