@@ -9,8 +9,9 @@ from astropy.coordinates import SkyCoord
 from matplotlib.image import imread
 
 import xphotfn as xp
+from xphotfn.io.thumbnails import png
 from xphotfn.measure.aperture import aperture_of
-from xphotfn.plot.map_png import LEVELS, Box, box_around, box_of, colours, cut, png, rate_levels, reduced, veil_png
+from xphotfn.plot.map_png import LEVELS, Box, box_around, box_of, colours, cut, rate_levels, reduced, veil_png
 from xphotfn.plot.view import sky_wcs
 from xphotfn.reports.svg_overlays import axes_svg, overlays, svg
 
@@ -22,7 +23,7 @@ def read(content):
 
 def test_a_png_holds_the_colours_of_its_levels():
     levels = np.random.default_rng(1).integers(0, LEVELS, (37, 53)).astype(np.uint8)
-    assert np.array_equal(read(png(levels, colours()))[..., :3], colours()[levels])
+    assert np.array_equal(read(png(levels[::-1], colours()))[..., :3], colours()[levels])
 
 
 def test_the_veil_covers_what_is_hidden():

@@ -8,10 +8,10 @@ from attrs import frozen
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
-from xphotfn.io.thumbnails import UNEXPOSED, png as indexed_png
+from xphotfn.io.thumbnails import UNEXPOSED, png
 from xphotfn.plot.picture import COLOUR_MAP
 
-__all__ = ("LEVELS", "Box", "box_around", "box_of", "colours", "difference_colours", "png", "rate_levels", "veil_png")
+__all__ = ("LEVELS", "Box", "box_around", "box_of", "colours", "difference_colours", "rate_levels", "veil_png")
 
 LEVELS = 64
 _SOFTENING = 12.0
@@ -155,34 +155,10 @@ def colours() -> NDArray[np.uint8]:
     return np.vstack([[UNEXPOSED], np.rint(table * 255)]).astype(np.uint8)
 
 
-def png(levels: NDArray[np.uint8], palette: NDArray[np.uint8], alpha: tuple[int, ...] = ()) -> bytes:
-    """Return an array of palette indices as a PNG file; its first row is the lowest of the picture.
-
-    Parameters
-    ----------
-    levels
-        Indices, shape (ny, nx).
-    palette
-        Red, green and blue of each index, shape (n, 3).
-    alpha
-        Opacity of the first indices, 0 to 255; the others are opaque.
-
-    References
-    ----------
-    PNG specification, third edition (W3C), sections 11.2 and 11.3.
-
-    Examples
-    --------
-    >>> png(np.zeros((2, 3), dtype=np.uint8), np.array([[255, 0, 0]], dtype=np.uint8))[1:4]
-    b'PNG'
-    """
-    return indexed_png(levels[::-1], palette, alpha=alpha)
-
-
 def veil_png(hidden: NDArray[np.bool_], box: Box) -> bytes:
     """Return a picture that is grey and half transparent where a pixel is hidden, and clear elsewhere."""
     inside = (cut(hidden, box) > 0).astype(np.uint8)
-    return png(inside, np.array([(0, 0, 0), _VEIL[:3]], np.uint8), (0, _VEIL[3]))
+    return png(inside[::-1], np.array([(0, 0, 0), _VEIL[:3]], np.uint8), alpha=(0, _VEIL[3]))
 
 
 def difference_colours() -> NDArray[np.uint8]:

@@ -125,13 +125,7 @@ def _centre(grid: PixelGrid, field: Field | None, crosses: NDArray[np.float64], 
 
 
 def _drawn(member: FieldObservation, grid: PixelGrid) -> Iterator[DrawnRegion]:
-    roles = {
-        "match": () if member.match is None else (member.match,),
-        "alternate": member.alternates,
-        "kept": member.kept,
-        "interloper": member.interlopers,
-    }
-    for role, regions in roles.items():
+    for role, regions in member.roles.items():
         shapes = pixel_shapes(regions, member.region_grid, grid)
         yield from (DrawnRegion(s, _colour(r), role) for r, s in zip(regions, shapes, strict=True))
 

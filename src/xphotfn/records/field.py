@@ -63,10 +63,15 @@ class FieldObservation:
         return self.separation_arcmin is not None and self.separation_arcmin <= 3.0
 
     @property
+    def roles(self) -> dict[str, tuple[Region, ...]]:
+        """All regions of the observation by what they are to the target."""
+        match = () if self.match is None else (self.match,)
+        return {"match": match, "alternate": self.alternates, "kept": self.kept, "interloper": self.interlopers}
+
+    @property
     def regions(self) -> tuple[Region, ...]:
         """All regions of the observation."""
-        match = () if self.match is None else (self.match,)
-        return (*match, *self.alternates, *self.kept, *self.interlopers)
+        return tuple(region for regions in self.roles.values() for region in regions)
 
     def __repr__(self) -> str:
         away = None if self.separation_arcmin is None else round(self.separation_arcmin, 3)
@@ -76,9 +81,7 @@ class FieldObservation:
         )
 
     def _repr_html_(self) -> str:
-        roles = (("alternate", self.alternates), ("kept", self.kept), ("interloper", self.interlopers))
-        rows = [_region_row("match", self.match)] if self.match is not None else []
-        rows += [_region_row(role, region) for role, regions in roles for region in regions]
+        rows = [_region_row(role, region) for role, regions in self.roles.items() for region in regions]
         away = "" if self.separation_arcmin is None else f"{self.separation_arcmin:.2f} arcmin off-axis"
         what = self.observation
         known = [("Object", what.object_name), ("Target", away), ("Cameras", ", ".join(what.instruments))]

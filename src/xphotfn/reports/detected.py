@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 
 from xphotfn.errors import ProductMissing, XphotfnError
 from xphotfn.graph.result import Run
+from xphotfn.html import Html
 from xphotfn.io.fits import read_array
-from xphotfn.plot.map_png import LEVELS, Box, box_of, difference_colours, png
+from xphotfn.io.thumbnails import png
+from xphotfn.plot.map_png import LEVELS, Box, box_of, difference_colours
 from xphotfn.records.band import Band
 from xphotfn.records.source import DetectedSource
 from xphotfn.records.source_list import SourceList
-from xphotfn.reports.page import Html, element, number, sort_heading, sort_value, with_error
+from xphotfn.reports.page import element, number, sort_heading, sort_value, with_error
 
 __all__ = ("Residual", "residuals", "sources_section")
 
@@ -60,7 +62,7 @@ def residuals(folder: Path, stem: str, part: Run, band: Band) -> tuple[Residual,
             continue
         if levels is not None:
             written = folder / f"{stem}-{obs_id}-residual.png"
-            written.write_bytes(png(levels, difference_colours()))
+            written.write_bytes(png(levels[::-1], difference_colours()))
             made.append(
                 Residual(
                     obs_id=obs_id, file=str(written.relative_to(folder)), width=levels.shape[1], height=levels.shape[0]

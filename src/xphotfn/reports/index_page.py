@@ -7,10 +7,10 @@ from typing import Any
 
 from toolz import partition_all
 
+from xphotfn.html import Html
 from xphotfn.reports.page import (
     DASH,
     RATE_UNITS,
-    Html,
     element,
     exposure,
     number,

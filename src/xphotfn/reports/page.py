@@ -2,16 +2,16 @@
 
 import base64
 import hashlib
-import html
 import math
 from functools import cache
 from importlib.resources import files
 from typing import Any
 
+from xphotfn.html import Html, escape
+
 __all__ = (
     "DASH",
     "RATE_UNITS",
-    "Html",
     "element",
     "exposure",
     "number",
@@ -20,12 +20,6 @@ __all__ = (
     "sort_value",
     "with_error",
 )
-
-
-class Html(str):
-    """A text that is HTML already; all else is escaped by :func:`element`."""
-
-    __slots__ = ()
 
 
 DASH, MINUS = "\u2013", "\u2212"
@@ -58,10 +52,10 @@ def element(name: str, /, *children: Any, **attributes: Any) -> Html:
     for key, value in attributes.items():
         if value is not None and value is not False:
             word = key.rstrip("_") if key.endswith("_") else key.replace("_", "-")
-            words.append(word if value is True else f'{word}="{html.escape(str(value))}"')
+            words.append(word if value is True else f'{word}="{escape(str(value))}"')
     if name in _VOID:
         return Html(f"<{' '.join(words)}>")
-    inner = "".join(c if isinstance(c, Html) else html.escape(str(c)) for c in children if c is not None)
+    inner = "".join(escape(c) for c in children if c is not None)
     return Html(f"<{' '.join(words)}>{inner}</{name}>")
 
 

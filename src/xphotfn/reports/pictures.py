@@ -7,14 +7,15 @@ from typing import Any, final
 from attrs import evolve, field, frozen
 
 from xphotfn.errors import XphotfnError
+from xphotfn.html import Html
 from xphotfn.io.products import RateMap
+from xphotfn.io.thumbnails import png
 from xphotfn.measure.aperture import Aperture
 from xphotfn.measure.masks import mask
-from xphotfn.plot.map_png import Box, box_around, box_of, colours, png, rate_levels, veil_png
+from xphotfn.plot.map_png import Box, box_around, box_of, colours, rate_levels, veil_png
 from xphotfn.records.field import Field
 from xphotfn.records.fields import pairs
 from xphotfn.records.grid import PixelGrid
-from xphotfn.reports.page import Html
 from xphotfn.reports.page_records import BandReport, MapReport
 from xphotfn.reports.svg_overlays import axes_svg, overlays, position, small_svg, svg
 
@@ -168,7 +169,7 @@ def _picture(path: Path, rate_map: RateMap, box: Box, side: int, overlay: Html) 
     counts, exposure, pixel = rate_map.counts, rate_map.exposure.data, rate_map.grid.pixel_deg * 3600
     sigma_pix = _sigma_pix(counts, exposure, pixel)
     levels, rates = rate_levels(counts, exposure, box, factor=factor, sigma_pix=sigma_pix)
-    path.write_bytes(png(levels, colours()))
+    path.write_bytes(png(levels[::-1], colours()))
     ny, nx = levels.shape
     return Picture(
         file=path.name, width=nx, height=ny, overlay=overlay, rates=rates, sigma_arcsec=sigma_pix * pixel,

@@ -8,18 +8,21 @@ import numpy as np
 from attrs import frozen
 
 from xphotfn.errors import ProductMissing
+from xphotfn.html import Html
 from xphotfn.measure.aperture import Aperture, shape_of
 from xphotfn.measure.masks import ring_factors
 from xphotfn.plot.map_png import Box
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.measurement import Peak
-from xphotfn.reports.page import Html, element, number
+from xphotfn.reports.page import element, number
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes, scaled
 
 __all__ = ("Overlay", "axes_svg", "overlays", "small_svg", "svg")
+
+_FROM_BELOW = ("interloper", "alternate", "kept", "match")
 
 
 @final
@@ -47,14 +50,9 @@ def overlays(
     """
     for member in field.members:
         if obs_id in ("combined", member.obs_id):
-            groups = {
-                "interloper": member.interlopers,
-                "kept": (*member.alternates, *member.kept),
-                "match": () if member.match is None else (member.match,),
-            }
-            for kind, regions in groups.items():
-                for shape in pixel_shapes(regions, member.region_grid, grid):
-                    yield Overlay(kind=kind, shape=shape)
+            for role in _FROM_BELOW:
+                for shape in pixel_shapes(member.roles[role], member.region_grid, grid):
+                    yield Overlay(kind="kept" if role == "alternate" else role, shape=shape)
     source = _source(field, grid, aperture, obs_id)
     if source is not None:
         for factor in ring_factors(field, max(source.reach) * grid.pixel_deg * 3600):

@@ -4,13 +4,14 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from xphotfn.html import Html
 from xphotfn.io.thumbnails import UNEXPOSED
 from xphotfn.plot.map_png import colours
 from xphotfn.records.field import FieldObservation
 from xphotfn.records.observation import XMM
 from xphotfn.reports.detected import Residual, sources_section
 from xphotfn.reports.index_page import failure, flag_words, sky
-from xphotfn.reports.page import DASH, RATE_UNITS, Html, element, exposure, number, page, with_error
+from xphotfn.reports.page import DASH, RATE_UNITS, element, exposure, number, page, with_error
 from xphotfn.reports.page_records import BandReport, MapReport, StepReport, TargetReport
 from xphotfn.reports.pictures import BandPictures, Picture
 
