@@ -12,7 +12,9 @@ from attrs import field as attr_field, frozen
 import xphotfn as xp
 from xphotfn.commands.messages import SasMessage
 from xphotfn.engines.protocol import Printed
+from xphotfn.graph import maps as maps_of_runs
 from xphotfn.graph.delayed import keys_of
+from xphotfn.io.fits import read_header
 from xphotfn.store.product_store import open_store
 
 CALLS: dict[str, int] = {}
@@ -254,3 +256,32 @@ def test_several_bands_need_a_name(field, tree, band, tmp_path):
     with pytest.raises(xp.ProductMissing, match="the run has no field 'other'; it has toy"):
         xp.rate_maps(run, target="other")
     assert len(xp.rate_maps(run, target=field.target, band=band)) == 6
+
+
+def test_one_map_of_a_run_is_made_of_its_two_files(plan, tmp_path, monkeypatch):
+    """A report shows a hundred thousand maps one by one: none may read the headers of the others."""
+    run = xp.run(plan, engine=xp.native_engine(), store=tmp_path / "s", progress=False)
+    pairs = maps_of_runs.pairs_of(run)
+    assert [what[1] for what in pairs] == ["0000000101"] * 3 + ["0000000202"] * 3 + ["combined"]
+    every = {m.image.path: m for m in (*xp.rate_maps(run), xp.combined_rate_map(run))}
+    read = []
+    monkeypatch.setattr(maps_of_runs, "read_header", lambda path: read.append(path) or read_header(path))
+    for what, pair in pairs.items():
+        found = maps_of_runs.rate_map_of(run, pair)
+        other = every[found.image.path]
+        assert (found.obs_id, found.instrument, found.exposure_id, found.band) == what[1:2] + what[3:1:-1] + what[4:]
+        assert np.array_equal(found.counts, other.counts)
+        assert np.array_equal(found.exposure.data, other.exposure.data)
+        assert set(read) <= {path for _, path, _ in pair}
+        read.clear()
+
+
+def test_a_run_without_mosaic_says_why(plan, tmp_path):
+    run = xp.run(plan, engine=FailingEngine(word="mosaic_img", label="no-image"), store=tmp_path / "s", progress=False)
+    said = str(maps_of_runs.no_mosaic(run))
+    assert said.startswith("the mosaic was not made: ")
+    assert "the disk melted" in said
+    with pytest.raises(xp.ProductMissing, match="the disk melted"):
+        xp.combined_rate_map(run)
+    other = maps_of_runs.no_mosaic(run, xp.energy_band("2 keV", "10 keV"))
+    assert str(other).startswith("the plan has no mosaic")

@@ -129,7 +129,7 @@ def test_a_radius_is_above_zero(radius):
 
 
 def test_kpc_needs_a_redshift():
-    message = r"remnant: a radius of 3\.0 kpc needs a redshift to become an angle; give redshift= or the radius in"
+    message = r"remnant: a radius of 3\.0 kpc needs a redshift to become an angle: give redshift= or the radius in"
     with pytest.raises(UnitMismatch, match=message):
         extended_source("remnant", 83.6, 22.0, radius=3 * u.kpc)
     with pytest.raises(UnitMismatch, match="needs a redshift"):

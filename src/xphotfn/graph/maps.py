@@ -1,11 +1,11 @@
 """From a run to its rate maps."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from xphotfn.epic.joined import joined, joined_mosaic
 from xphotfn.errors import ProductMissing, Remedy
-from xphotfn.graph.plan import PlannedProduct
+from xphotfn.graph.plan import MAP_KINDS, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.io.fits import read_header
 from xphotfn.io.headers import grid_of
@@ -20,6 +20,7 @@ from xphotfn.records.target import Target
 __all__ = ("combined_rate_map", "maps_by_field", "rate_maps", "select")
 
 What = tuple[str, str, str, str, Band]
+Pair = tuple[tuple[PlannedProduct, str, str], tuple[PlannedProduct, str, str]]
 _NAME_ONE = Remedy("name one with target= and band=", "name one with --target and --band")
 _SEE_TABLE = Remedy("see run.table()", "see the table of `xphotfn run`")
 
@@ -88,13 +89,18 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
     if found:
         listed = "; ".join(f"{m.target}, {m.band}" for m in found)
         raise ProductMissing(f"the run holds {len(found)} mosaics, {listed}", remedy=_NAME_ONE)
-    planned = [p for p in run.plan.products if p.obs_id == "combined"]
-    if not planned:
-        raise ProductMissing("the plan has no mosaic: use plan_mosaics or plan_photometry with a target")
+    raise no_mosaic(run)
+
+
+def no_mosaic(run: Run, band: Band | None = None) -> ProductMissing:
+    """Return the error of a run without a mosaic, which says why there is none."""
+    mosaics = (p for p in run.plan.products if p.obs_id == "combined" and p.kind in MAP_KINDS)
+    if not any(band is None or p.band == band for p in mosaics):
+        return ProductMissing("the plan has no mosaic: use plan_mosaics or plan_photometry with a target")
     problems = "; ".join(dict.fromkeys(f.reason for f in run.failed))
     if not problems:
-        raise ProductMissing("the mosaic was not made", remedy=_SEE_TABLE)
-    raise ProductMissing(f"the mosaic was not made: {problems}")
+        return ProductMissing("the mosaic was not made", remedy=_SEE_TABLE)
+    return ProductMissing(f"the mosaic was not made: {problems}")
 
 
 def maps_by_field(run: Run) -> dict[str, tuple[RateMap, ...]]:
@@ -173,21 +179,31 @@ def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[
         raise ProductMissing(f"the run has no field {name!r}; it has {', '.join(run.fields)}")
     if band is not None and band not in run.bands:
         raise ProductMissing(f"the run has no band {band}; it has {', '.join(str(b) for b in run.bands)}")
-    there = {
-        (p.kind, p.what): (p, path, digest) for p, path, digest in run.products(name) if band is None or p.band == band
-    }
     members: dict[tuple[str, Band], list[RateMap]] = {}
-    for (kind, what), image in sorted(there.items(), key=lambda item: item[1][0].obs_id == "combined"):
-        exposure = there.get(("exposure_map", what))
-        if kind == "image" and exposure is not None:
-            shown = run.fields[what[0]].target
-            pair = _product(Image, shown, *image), _product(ExposureMap, shown, *exposure)
-            group = members.setdefault((what[0], what[-1]), [])
-            if what[1] == "combined":
-                yield what, joined_mosaic(*pair, group)
-            else:
-                group.append(joined(*pair))
-                yield what, group[-1]
+    for what, pair in pairs_of(run, name, band).items():
+        group = members.setdefault((what[0], what[-1]), [])
+        rate_map = rate_map_of(run, pair, group)
+        if what[1] != "combined":
+            group.append(rate_map)
+        yield what, rate_map
+
+
+def pairs_of(run: Run, name: str | None = None, band: Band | None = None) -> dict[What, Pair]:
+    """Return image and exposure map of each map that a run has, by what it shows, mosaics last; nothing is read."""
+    there = {(found[0].kind, found[0].what): found for found in run.products(name) if band in (None, found[0].band)}
+    pairs = [
+        (what, (image, there["exposure_map", what]))
+        for (kind, what), image in there.items()
+        if kind == "image" and ("exposure_map", what) in there
+    ]
+    return dict(sorted(pairs, key=lambda pair: pair[0][1] == "combined"))
+
+
+def rate_map_of(run: Run, pair: Pair, members: Sequence[RateMap] = ()) -> RateMap:
+    """Return the map of an image and an exposure map, by their two headers; of a mosaic with what its members say."""
+    shown = run.fields[pair[0][0].field_name].target
+    image, exposure = _product(Image, shown, *pair[0]), _product(ExposureMap, shown, *pair[1])
+    return joined_mosaic(image, exposure, members) if image.obs_id == "combined" else joined(image, exposure)
 
 
 def _product(kind: Any, target: Target | None, product: PlannedProduct, path: str, digest: str) -> Any:

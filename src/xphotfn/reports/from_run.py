@@ -1,7 +1,7 @@
 """From a run to the records that a report shows. What cannot be measured is a value with its reason, never an error."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 from attrs import evolve, frozen
 
 from xphotfn.errors import InvalidFile, XphotfnError
-from xphotfn.graph.maps import combined_rate_map, rate_maps
+from xphotfn.graph.maps import Pair, What, no_mosaic, pairs_of, rate_map_of
 from xphotfn.graph.plan import MAP_KINDS, Plan, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.graph.run_sources import detected_field, source_lists
@@ -89,13 +89,14 @@ def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
     lists, field = _detected(part)
     steps = step_reports(part)
     bands = sorted({p.band for p in part.plan.products}, key=lambda b: (b.lo_ev, b.hi_ev))
-    combined = [_combined(part, field, band) for band in bands]
+    there = pairs_of(part)
+    combined = [_combined(part, there, band) for band in bands]
     centre = centre_of([c.rate_map for c in combined if c.rate_map is not None], field, asked)
     measured = centred(field, centre, asked)
     good = all(s.is_good for s in steps)
     shown = [
         band_report(
-            c, measured, asked, centre, maps=[_single(part, pair, measured, asked) for pair in pairs], good=good
+            c, measured, asked, centre, maps=[_single(part, there, pair, measured, asked) for pair in pairs], good=good
         )
         for c, pairs in zip(combined, (_pairs(part.plan, band) for band in bands), strict=True)
     ]
@@ -213,28 +214,29 @@ def _pairs(plan: Plan, band: Band) -> list[tuple[PlannedProduct, ...]]:
     return [tuple(pair) for pair in pairs.values()]
 
 
-def _combined(part: Run, field: Field, band: Band) -> MapReport:
+def _combined(part: Run, there: Mapping[What, Pair], band: Band) -> MapReport:
     empty = MapReport(obs_id="combined", instrument="combined", band=band)
-    own = [p for p in part.plan.products if p.band == band and p.obs_id == "combined" and p.kind in MAP_KINDS]
-    alone = evolve(part, plan=Plan(fields=(field,), products=own))  # so that no other header is read
+    own = [pair for what, pair in there.items() if what[1] == "combined" and what[-1] == band]
+    if not own:
+        return evolve(empty, problem=str(no_mosaic(part, band)))
     try:
-        rate_map = combined_rate_map(alone, band=band if own else None)
+        return evolve(empty, rate_map=rate_map_of(part, own[0]))
     except (XphotfnError, OSError) as error:
         return evolve(empty, problem=str(error))
-    return evolve(empty, rate_map=rate_map)
 
 
-def _single(part: Run, pair: tuple[PlannedProduct, ...], field: Field, asked: Asked) -> MapReport:
+def _single(
+    part: Run, there: Mapping[What, Pair], pair: tuple[PlannedProduct, ...], field: Field, asked: Asked
+) -> MapReport:
     first = pair[0]
     empty = MapReport(obs_id=first.obs_id, exposure_id=first.exposure_id, instrument=first.instrument, band=first.band)
-    alone = evolve(part, plan=Plan(fields=part.plan.fields, products=pair))
+    if first.what not in there:
+        return evolve(empty, problem=_why_missing(part, pair))
     try:
-        found = rate_maps(alone)
+        rate_map = rate_map_of(part, there[first.what])
     except (XphotfnError, OSError) as error:
         return evolve(empty, problem=str(error))
-    if not found:
-        return evolve(empty, problem=_why_missing(part, pair))
-    return _measured(evolve(empty, rate_map=found[0]), field, asked)
+    return _measured(evolve(empty, rate_map=rate_map), field, asked)
 
 
 def _why_missing(part: Run, pair: tuple[PlannedProduct, ...]) -> str:
