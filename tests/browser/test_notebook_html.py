@@ -7,7 +7,7 @@ import pytest
 from attrs import evolve
 
 import xphotfn as xp
-from xphotfn.io.thumbnails import palette, thumbnail
+from xphotfn.io.thumbnails import _palette as palette, thumbnail
 from xphotfn.records import FoundFile
 from xphotfn.records.outcome import Done, Failed, Skipped
 from xphotfn.testing.examples import example_field, example_rate_map, example_run

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import XphotfnError
 from xphotfn.html import Html, block, escape, facts, file_name
 
-__all__ = ("UNEXPOSED", "counts_of", "exposed", "longest_of", "palette", "picture", "png", "product_html", "thumbnail")
+__all__ = ("UNEXPOSED", "counts_of", "exposed", "longest_of", "picture", "png", "product_html", "thumbnail")
 
 Bytes = NDArray[np.uint8]
 Facts = Sequence[tuple[str, str]]
@@ -29,14 +29,8 @@ _INFERNO = (
 )
 
 
-def palette() -> Bytes:
-    """Return the 256 colours of thumbnails, shape (256, 3), from dark to bright.
-
-    Examples
-    --------
-    >>> palette()[[0, 255]].tolist()
-    [[0, 0, 4], [252, 255, 164]]
-    """
+def _palette() -> Bytes:
+    """Return the 256 colours of thumbnails, shape (256, 3), from dark to bright."""
     known = np.array([list(bytes.fromhex(colour)) for colour in _INFERNO.split()], dtype=np.float64)
     places = np.linspace(0, 255, len(known))
     colours = [np.interp(np.arange(256), places, known[:, channel]) for channel in range(3)]
@@ -61,7 +55,7 @@ def png(levels: Bytes, colours: Bytes, *, alpha: tuple[int, ...] = ()) -> bytes:
 
     Examples
     --------
-    >>> png(np.zeros((2, 3), np.uint8), palette())[:4]
+    >>> png(np.zeros((2, 3), np.uint8), np.zeros((256, 3), np.uint8))[:4]
     b'\x89PNG'
     """
     height, width = levels.shape
@@ -99,7 +93,7 @@ def thumbnail(values: NDArray[Any]) -> bytes:
         low, high = np.percentile(positive, (1, 99.9)) * (0.5, 1.0)
         levels[small > 0] = np.clip(np.rint(_MOST * np.log(positive / low) / np.log(high / low)), 0, _MOST)
     levels[_averaged(np.isnan(values).astype(np.float64)) == 1] = _MOST + 1
-    return png(levels[::-1], np.vstack([palette()[: _MOST + 1], [UNEXPOSED]]).astype(np.uint8))
+    return png(levels[::-1], np.vstack([_palette()[: _MOST + 1], [UNEXPOSED]]).astype(np.uint8))
 
 
 def _averaged(values: NDArray[np.float64]) -> NDArray[np.float64]:
