@@ -23,6 +23,7 @@ extensions = [
     "reference",
     "error_messages",
     "benchmark_pictures",
+    "floor_plan",
     "run_pages",
 ]
 exclude_patterns = ["_build", "_made/*.md", "README.md"]

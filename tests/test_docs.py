@@ -87,7 +87,9 @@ def test_every_block_of_python_runs(pages):
 
 def test_pictures_are_made_and_not_kept(docs, pages):
     shown = {t for text in pages.values() for t in LINK.findall(text) if t.endswith(".png")}
-    drawn = (docs / "_ext" / "benchmark_pictures.py").read_text(encoding="utf-8")
+    drawn = "".join(
+        (docs / "_ext" / f"{n}.py").read_text(encoding="utf-8") for n in ("benchmark_pictures", "floor_plan")
+    )
     for target in shown:
         stem = target.removeprefix("pictures/").removesuffix(".png")
         assert stem in drawn or re.sub("_(mos1|mos2|pn)$", "_{camera}", stem) in drawn, target
@@ -161,3 +163,34 @@ def test_code_that_does_not_do_what_the_page_says_is_noticed(docs, tmp_path, mon
     assert "Got:\n    2" in said[0]
     assert said[1].count("expected:") == 1
     assert "ended with status 1" in said[2]
+
+
+def test_the_page_for_developers_has_a_line_for_each_room(docs, pages):
+    rooms = extension(docs, "floor_plan").rooms()
+    table = pages["developer.md"].partition("| room |")[2].partition("\n\n")[0]
+    assert sorted(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == sorted(rooms)
+
+
+def test_every_file_that_the_page_for_developers_names_is_there(docs, pages, project_root):
+    files = set(re.findall(r"`([\w./-]+\.(?:py|pyi|md|toml))`", pages["developer.md"] + pages["conventions.md"]))
+    assert len(files) > 30
+    for file in files:
+        assert (project_root / file).is_file() or (project_root / "src" / "xphotfn" / file).is_file(), file
+
+
+def test_the_floor_plan_is_drawn_from_the_imports(docs, tmp_path):
+    """The same picture each time; a room stands above all that it imports, and an arrow is drawn or said by others."""
+    pytest.importorskip("matplotlib")
+    plan = extension(docs, "floor_plan")
+    found, level = plan.rooms(), plan.floors(plan.rooms())
+    assert found["graph"].uses >= {"store", "engines", "commands"}
+    assert {plan.side(name, found) for name in ("measure", "plot")} == {-1}
+    assert {plan.side(name, found) for name in ("engines", "store", "graph")} == {1}
+    drawn = plan.arrows(found)
+    for name, room in found.items():
+        below = [other for start, other in drawn if start == name]
+        assert all(level[other] < level[name] for other in room.uses)
+        assert set(below).union(*(plan.reached(other, found) for other in below)) == plan.reached(name, found)
+    for path in (tmp_path / "one.png", tmp_path / "two.png"):
+        plan.draw(path)
+    assert (tmp_path / "one.png").read_bytes() == (tmp_path / "two.png").read_bytes()
