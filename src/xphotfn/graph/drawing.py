@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import NamedTuple
 
+from toolz import groupby
+
 from xphotfn.commands.step import Step
 from xphotfn.html import Html, count, escape
 
@@ -78,10 +80,7 @@ def _is_small(groups: dict[str, str], layers: dict[str, int]) -> bool:
 
 
 def _members(groups: dict[str, str]) -> dict[str, list[str]]:
-    members: dict[str, list[str]] = {}
-    for step_id, group in groups.items():
-        members.setdefault(group, []).append(step_id)
-    return members
+    return dict(groupby(groups.__getitem__, groups))
 
 
 def _boxes(steps: tuple[Step, ...], groups: dict[str, str], layers: dict[str, int]) -> dict[str, _Box]:

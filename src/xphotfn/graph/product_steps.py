@@ -4,11 +4,12 @@ Pure, but for a selection that names files: these are looked up.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from operator import attrgetter
 from pathlib import Path
 from typing import final
 
 from attrs import evolve, field, frozen
+from toolz import concat, unique
 
 from xphotfn.commands.builders import MOST_IMAGES, eexpmap, emosaic, evselect_image
 from xphotfn.commands.default_selection import selection_expression
@@ -73,9 +74,9 @@ def join(parts: Iterable[Part]) -> Part:
     """Return several parts as one; a step that several need stands once."""
     held = list(parts)
     return Part(
-        steps={s.id: s for p in held for s in p.steps}.values(),
-        products=chain.from_iterable(p.products for p in held),
-        notes=chain.from_iterable(p.notes for p in held),
+        steps=unique(concat(p.steps for p in held), key=attrgetter("id")),
+        products=concat(p.products for p in held),
+        notes=concat(p.notes for p in held),
     )
 
 

@@ -6,7 +6,6 @@ Pure, and no disk is looked at, but for the files that a selection names.
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import chain
 from typing import Literal
 
 from attrs import evolve
@@ -282,14 +281,8 @@ def _plan(fields: Fields, wish: Wish, recipe: "type | object") -> Plan:
     ordered = sorted((f for f in wanted if f.members), key=lambda f: f.name)
     if not ordered:
         raise PlanError(f"no field has an observation: {empty[0]}; does find_observations(root) find any near?")
-    parts = [recipe(f, wish) for f in ordered]  # type: ignore[operator]
-    steps = {s.id: s for part in parts for s in part.steps}
-    return Plan(
-        steps=steps.values(),
-        fields=ordered,
-        products=chain.from_iterable(p.products for p in parts),
-        notes=dict.fromkeys([*empty, *chain.from_iterable(p.notes for p in parts)]),
-    )
+    whole = join(recipe(f, wish) for f in ordered)  # type: ignore[operator]
+    return Plan(steps=whole.steps, fields=ordered, products=whole.products, notes=dict.fromkeys([*empty, *whole.notes]))
 
 
 def _listed(fields: Sequence[Field]) -> str:

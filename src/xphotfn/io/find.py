@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeAlias, final
 
 from attrs import evolve, field, frozen
+from toolz import groupby
 
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.html import record_html
@@ -249,12 +250,13 @@ def _owned(found: Sequence[FileFacts]) -> dict[str, list[FileFacts]]:
     for item in found:
         if item.obs_id in known:
             of_folder[item.folder].add(item.obs_id)
-    owned: dict[str, list[FileFacts]] = defaultdict(list)
-    for item in found:
+
+    def of_its_owner(item: FileFacts) -> FileFacts:
         said = item.obs_id in known or (item.obs_id and item.kind in _SINGLE)
         owner = (item.obs_id if item.obs_id in known else "") if said else _owner_by_path(item, known, of_folder)
-        owned[owner].append(item if item.obs_id == owner else evolve(item, obs_id=owner))
-    return owned
+        return item if item.obs_id == owner else evolve(item, obs_id=owner)
+
+    return dict(groupby(lambda item: item.obs_id, map(of_its_owner, found)))
 
 
 def _owner_by_path(item: FileFacts, known: set[str], of_folder: Mapping[str, set[str]]) -> str:

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from toolz import partition_all
+from toolz import groupby, partition_all
 
 from xphotfn.html import Html
 from xphotfn.reports.page import (
@@ -155,10 +155,7 @@ _WAITED = {"skipped": "waited for one of these and did not run", "not run": "did
 
 def _by_reason(failed: list[tuple[StepReport, TargetReport]]) -> Iterable[Html]:
     """Yield the first failures of each reason in full, and the names of the others."""
-    groups: dict[str, list[tuple[StepReport, TargetReport]]] = {}
-    for step, target in failed:
-        groups.setdefault(step.reason, []).append((step, target))
-    for reason, members in groups.items():
+    for reason, members in groupby(lambda pair: pair[0].reason, failed).items():
         yield from (failure(s, t.name) for s, t in members[:_SHOWN_OF_REASON])
         names = [
             element("p", element("a", t.name, href=f"targets/{t.slug}.html"), f" {s.obs_id} {s.task} {s.products[0]}")

@@ -10,12 +10,12 @@ What differs from emosaic 1.19:
 """
 
 from collections.abc import Iterator, Sequence
-from itertools import chain
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from toolz import concat
 
 from xphotfn.commands.command import Command
 from xphotfn.errors import CommandFailed, InvalidFile, ShapeMismatch
@@ -171,7 +171,7 @@ def _quotient(total: NDArray[Any], exposure: NDArray[Any]) -> NDArray[Any]:
 
 
 def _cards(inputs: Sequence[_Input], divided: bool) -> list[Card]:
-    members = list(chain.from_iterable(i.members for i in inputs))
+    members = list(concat(i.members for i in inputs))
     cards: list[Card] = [(keyword, value, "") for keyword, value in inputs[0].shared]
     units = [i.unit for i in inputs if i.unit]
     cards += [("BUNIT", units[0], "unit of the exposure")] if units and all(i.is_exposure for i in inputs) else []

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
+from toolz import groupby
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.measure.photometry.circles import SkyPositions, angles_deg
@@ -166,11 +167,8 @@ def patches(grid: PixelGrid, others: OtherSources | None, sky: SkyPositions) -> 
         for positions, window in _windows(grid, places, np.arange(sky.ra.size)):
             yield Patch(positions, window, None)
         return
-    groups: dict[tuple[int, ...], list[int]] = {}
-    for position, own in enumerate(others.own):
-        groups.setdefault(own, []).append(position)
     centres = np.array([(s.x, s.y, *s.reach) for s in others.shapes]).T
-    for own, members in groups.items():
+    for own, members in groupby(others.own.__getitem__, range(len(others.own))).items():
         mine = set(own)
         for positions, window in _windows(grid, places, np.array(members, dtype=np.intp)):
             here = np.flatnonzero(_touches(centres, window))
