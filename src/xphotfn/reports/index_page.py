@@ -20,7 +20,7 @@ from xphotfn.reports.page import (
     with_error,
 )
 from xphotfn.reports.page_records import FLAGS, BandReport, RunReport, StepReport, TargetReport
-from xphotfn.reports.pictures import BandPictures, Picture
+from xphotfn.reports.pictures import BandPictures, PictureFile
 
 __all__ = ("MOST_ROWS", "failure", "flag_words", "index_pages", "sky")
 
@@ -203,7 +203,7 @@ def _targets(
     unused: set[str],
     links: Html | None,
 ) -> Html:
-    heads = [element("th", element("span", "Picture", class_="hidden"), scope="col", class_="pic")]
+    heads = [element("th", element("span", "PictureFile", class_="hidden"), scope="col", class_="pic")]
     headings = _headings(report)
     heads += [sort_heading(*h) for h in headings if h[0] not in unused]
     units = {key: f"{words} ({unit})" for key, words, unit, _ in headings if key in ("rate", "exposure")}
@@ -327,7 +327,7 @@ def flag_words(flags: Iterable[str]) -> Html | None:
     return Html(" ".join(labels)) if labels else None
 
 
-def sky(picture: Picture | None, alt: str, *, folder: str, href: str = "") -> Html:
+def sky(picture: PictureFile | None, alt: str, *, folder: str, href: str = "") -> Html:
     """Return a picture under its overlay; a hint where there is none."""
     if picture is None:
         return element("span", "no map", class_="sky none")

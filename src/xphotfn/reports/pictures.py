@@ -19,7 +19,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.reports.page_records import BandReport, MapReport
 from xphotfn.reports.svg_overlays import axes_svg, overlays, position, small_svg, svg
 
-__all__ = ("Picture", "band_pictures")
+__all__ = ("PictureFile", "band_pictures")
 
 THUMBNAIL, SINGLE, LARGE = 128, 256, 640
 LEAST_SIGMA, MOST_SIGMA = 5.0, 20.0  # arcsec
@@ -29,7 +29,7 @@ _LEAST_HALF_DEG = 2 / 60
 
 @final
 @frozen(kw_only=True)
-class Picture:
+class PictureFile:
     """A picture of a map.
 
     Parameters
@@ -75,10 +75,10 @@ class BandPictures:
         Pairs of the name of a map and its picture.
     """
 
-    thumbnail: Picture | None
+    thumbnail: PictureFile | None
     thumbnail_of: str
-    large: Picture | None
-    singles: tuple[tuple[str, Picture | None], ...] = field(converter=pairs)
+    large: PictureFile | None
+    singles: tuple[tuple[str, PictureFile | None], ...] = field(converter=pairs)
 
 
 def band_pictures(folder: Path, stem: str, shown: BandReport, target: Field, aperture: Aperture | None) -> BandPictures:
@@ -126,14 +126,16 @@ def _safe(
         return None
 
 
-def _placed(picture: Picture, stem: str) -> Picture:
+def _placed(picture: PictureFile, stem: str) -> PictureFile:
     """Return the picture as one in the folder that its stem names, within that of all pictures."""
     place, slash, _ = stem.rpartition("/")
     veil = f"{place}{slash}{picture.veil}" if picture.veil else ""
     return evolve(picture, file=f"{place}{slash}{picture.file}", veil=veil)
 
 
-def _thumbnail(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> Picture:
+def _thumbnail(
+    path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None
+) -> PictureFile:
     grid = rate_map.grid
     place = position(grid, target.centre_ra_deg, target.centre_dec_deg)
     radius = None if aperture is None else aperture.radius_deg
@@ -143,13 +145,13 @@ def _thumbnail(path: Path, rate_map: RateMap, band: BandReport, target: Field, a
     return _picture(path, rate_map, box, THUMBNAIL, small_svg(target, grid, box, aperture, band.peak))
 
 
-def _single(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> Picture:
+def _single(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> PictureFile:
     box = box_of(rate_map.exposure.data)
     shapes = overlays(target, rate_map.grid, aperture, obs_id=rate_map.obs_id)
     return _picture(path, rate_map, box, SINGLE, svg(shapes, box, peak=_peak_place(band, rate_map.grid)))
 
 
-def _large(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> Picture:
+def _large(path: Path, rate_map: RateMap, band: BandReport, target: Field, aperture: Aperture | None) -> PictureFile:
     grid = rate_map.grid
     box = box_of(rate_map.exposure.data)
     overlay = svg(
@@ -163,7 +165,7 @@ def _large(path: Path, rate_map: RateMap, band: BandReport, target: Field, apert
     return evolve(_picture(path, rate_map, box, LARGE, overlay), veil=veil)
 
 
-def _picture(path: Path, rate_map: RateMap, box: Box, side: int, overlay: Html) -> Picture:
+def _picture(path: Path, rate_map: RateMap, box: Box, side: int, overlay: Html) -> PictureFile:
     """Write the picture of a box, at most ``side`` pixels across."""
     factor = max(1, math.ceil(max(box.width, box.height) / side))
     counts, exposure, pixel = rate_map.counts, rate_map.exposure.data, rate_map.grid.pixel_deg * 3600
@@ -171,7 +173,7 @@ def _picture(path: Path, rate_map: RateMap, box: Box, side: int, overlay: Html) 
     levels, rates = rate_levels(counts, exposure, box, factor=factor, sigma_pix=sigma_pix)
     path.write_bytes(png(levels[::-1], colours()))
     ny, nx = levels.shape
-    return Picture(
+    return PictureFile(
         file=path.name, width=nx, height=ny, overlay=overlay, rates=rates, sigma_arcsec=sigma_pix * pixel,
         exposure_unit=rate_map.exposure.unit.to_string(),
     )  # fmt: skip

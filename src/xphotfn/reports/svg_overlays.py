@@ -20,14 +20,14 @@ from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes, scaled
 
-__all__ = ("Overlay", "axes_svg", "overlays", "small_svg", "svg")
+__all__ = ("SvgOverlay", "axes_svg", "overlays", "small_svg", "svg")
 
 _FROM_BELOW = ("interloper", "alternate", "kept", "match")
 
 
 @final
 @frozen(kw_only=True)
-class Overlay:
+class SvgOverlay:
     """A shape in pixels of the map, and what it is: the class by which it is drawn."""
 
     kind: str
@@ -36,7 +36,7 @@ class Overlay:
 
 def overlays(
     field: Field, grid: PixelGrid, aperture: Aperture | None, *, obs_id: str = "combined"
-) -> Iterator[Overlay]:
+) -> Iterator[SvgOverlay]:
     """Yield the regions of a field on a grid: interlopers, matches, the measured region and its background.
 
     Parameters
@@ -52,12 +52,12 @@ def overlays(
         if obs_id in ("combined", member.obs_id):
             for role in _FROM_BELOW:
                 for shape in pixel_shapes(member.roles[role], member.region_grid, grid):
-                    yield Overlay(kind="kept" if role == "alternate" else role, shape=shape)
+                    yield SvgOverlay(kind="kept" if role == "alternate" else role, shape=shape)
     source = _source(field, grid, aperture, obs_id)
     if source is not None:
         for factor in ring_factors(field, max(source.reach) * grid.pixel_deg * 3600):
-            yield Overlay(kind="ring", shape=scaled(source, factor))
-        yield Overlay(kind="source", shape=source)
+            yield SvgOverlay(kind="ring", shape=scaled(source, factor))
+        yield SvgOverlay(kind="source", shape=source)
 
 
 def _source(field: Field, grid: PixelGrid, aperture: Aperture | None, obs_id: str) -> PixelShape | None:
@@ -70,7 +70,7 @@ def _source(field: Field, grid: PixelGrid, aperture: Aperture | None, obs_id: st
 
 
 def svg(
-    shown: Iterable[Overlay], box: Box, *, target: Any = None, peak: tuple[float, float] | None = None,
+    shown: Iterable[SvgOverlay], box: Box, *, target: Any = None, peak: tuple[float, float] | None = None,
     inside: Iterable[Html] = (),
 ) -> Html:  # fmt: skip
     """Return overlays as an SVG that lies over a picture of a box.
@@ -103,7 +103,7 @@ def svg(
 def small_svg(field: Field, grid: PixelGrid, box: Box, aperture: Aperture | None, peak: Peak | None) -> Html:
     """Return the overlay of a thumbnail: the measured region and the peak."""
     source = _source(field, grid, aperture, "combined")
-    shapes = [] if source is None else [_shape(Overlay(kind="source", shape=source), box)]
+    shapes = [] if source is None else [_shape(SvgOverlay(kind="source", shape=source), box)]
     place = None if peak is None else position(grid, peak.ra_deg, peak.dec_deg)
     mark = _mark("peak", place, box, 0.06)
     return element(
@@ -130,7 +130,7 @@ def _at(x: float, y: float, box: Box) -> tuple[float, float]:
     return round(x - box.x0 + 0.5, 2), round(box.y1 - y - 0.5, 2)
 
 
-def _shape(shown: Overlay, box: Box) -> Html:
+def _shape(shown: SvgOverlay, box: Box) -> Html:
     shape, sizes = shown.shape, [round(s, 2) for s in shown.shape.size]
     x, y = _at(shape.x, shape.y, box)
     turn = {"transform": f"rotate({-shape.angle_deg:g} {x} {y})"} if shape.angle_deg else {}

@@ -13,7 +13,7 @@ from xphotfn.reports.detected import Residual, sources_section
 from xphotfn.reports.index_page import failure, flag_words, sky
 from xphotfn.reports.page import DASH, RATE_UNITS, element, exposure, number, page, with_error
 from xphotfn.reports.page_records import BandReport, MapReport, StepReport, TargetReport
-from xphotfn.reports.pictures import BandPictures, Picture
+from xphotfn.reports.pictures import BandPictures, PictureFile
 
 __all__ = ("target_page",)
 
@@ -107,7 +107,7 @@ _LAYERS = (("region", "Region"), ("others", "Other sources"), ("marks", "Positio
            ("veil", "Mask"))  # fmt: skip
 
 
-def _large(target: TargetReport, band: BandReport, picture: Picture | None) -> Html:
+def _large(target: TargetReport, band: BandReport, picture: PictureFile | None) -> Html:
     if picture is None:
         what = "There is no picture of this map" if target.files else "There is no map of all observations"
         return element("p", f"{what}: {band.combined.problem}" if band.combined.problem else what, class_="empty")
@@ -132,7 +132,7 @@ def _large(target: TargetReport, band: BandReport, picture: Picture | None) -> H
     )
 
 
-def _colour_bar(picture: Picture) -> Html:
+def _colour_bar(picture: PictureFile) -> Html:
     table = colours()[1:]
     picked = [table[round(i * (len(table) - 1) / 15)] for i in range(16)]
     bars = [
@@ -204,7 +204,7 @@ def _pairs(rows: Sequence[tuple[str, Any]], class_: str) -> Html:
     return element("dl", *cells, class_=class_)
 
 
-def _single(shown: MapReport, picture: Picture | None) -> Html:
+def _single(shown: MapReport, picture: PictureFile | None) -> Html:
     alt = f"Count rate of {shown.name}, {shown.band}"
     return element("figure", sky(picture, alt, folder="../pictures/"), element("figcaption", shown.name))
 

@@ -22,12 +22,12 @@ from xphotfn.engines.shims.command_line import TaskError, split_list
 from xphotfn.errors import InvalidRecord
 from xphotfn.io.write import publish
 
-__all__ = ("Work", "staged")
+__all__ = ("TaskFolder", "staged")
 
 _NOTHING = ("", "none")  # eexpmap's eventset and attitudeset
 
 
-class Work(NamedTuple):
+class TaskFolder(NamedTuple):
     """A command whose files are plain names in ``folder``, and the paths that they stand for."""
 
     command: Command
@@ -82,7 +82,7 @@ class _Names:
 
 
 @contextmanager
-def staged(command: Command, *, clobber: bool) -> Iterator[Work]:
+def staged(command: Command, *, clobber: bool) -> Iterator[TaskFolder]:
     """Give a complete command's work in a scratch folder; if the block ends well, its outputs go where they belong.
 
     Parameters
@@ -108,7 +108,7 @@ def staged(command: Command, *, clobber: bool) -> Iterator[Work]:
         for name, path in names.inputs.items():
             _check_input(Path(path))
             (folder / name).symlink_to(Path(path).absolute())
-        yield Work(inside, folder, names.inputs | names.outputs)
+        yield TaskFolder(inside, folder, names.inputs | names.outputs)
         for name, path in names.outputs.items():
             _deliver(folder / name, Path(path), clobber)
     finally:

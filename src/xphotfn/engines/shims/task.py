@@ -22,7 +22,7 @@ from xphotfn.commands.messages import SasMessage
 from xphotfn.commands.parameters import parameters_of
 from xphotfn.engines.native.engine import native_engine
 from xphotfn.engines.shims.command_line import TaskError, TaskLine, parse_line
-from xphotfn.engines.shims.scratch import Work, staged
+from xphotfn.engines.shims.scratch import TaskFolder, staged
 from xphotfn.errors import CommandFailed, InvalidFile, XphotfnError
 from xphotfn.io.write import publish
 
@@ -118,7 +118,7 @@ def _run(line: TaskLine, argv: Sequence[str], stdout: TextIO, stderr: TextIO) ->
     return 0
 
 
-def _execute(work: Work) -> list[SasMessage]:
+def _execute(work: TaskFolder) -> list[SasMessage]:
     """Execute staged work and return its warnings; what is said of its files is said of the paths that were given."""
     try:
         printed = native_engine().execute(work.command, work.folder)
