@@ -124,14 +124,14 @@ def read_dss(header: Header, intervals_of: Callable[[str], Intervals | None]) ->
     return tuple(_component(header, number, numbers, intervals_of) for number in range(1, last + 1))
 
 
-def _numbers(header: Any) -> tuple[int, ...]:
+def _numbers(header: Header) -> tuple[int, ...]:
     """Return the numbers of the filters; SAS counts from 1 without a gap, a header that was edited may have one."""
     words = (str(name).removeprefix("DSTYP") for name in header if str(name).startswith("DSTYP"))
     return tuple(sorted(int(word) for word in words if word.isdigit()))
 
 
 def _component(
-    header: Any, number: int, numbers: tuple[int, ...], intervals_of: Callable[[str], Intervals | None]
+    header: Header, number: int, numbers: tuple[int, ...], intervals_of: Callable[[str], Intervals | None]
 ) -> Component:
     prefix = "" if number == 1 else str(number)
 

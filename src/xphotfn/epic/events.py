@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidFile
 from xphotfn.io.blocks import Unit, check_place, cut_short, open_stream, walk_units
 from xphotfn.io.bounded import check_unpacked
+from xphotfn.typing import Header
 
 __all__ = (
     "Block",
@@ -272,7 +273,7 @@ def as_table(path: Path, block: Block) -> EventTable:
     return table
 
 
-def columns_of(header: Any) -> Mapping[str, ColumnSpec]:
+def columns_of(header: Header) -> Mapping[str, ColumnSpec]:
     """Return the columns that the header of a binary table describes."""
     found: dict[str, ColumnSpec] = {}
     offset = 0

@@ -17,6 +17,7 @@ from xphotfn.commands.dss import Intervals, Subspace
 from xphotfn.epic.events import Block, Chunk, as_table, table_data
 from xphotfn.epic.selecting.filters import gti_table, in_gti
 from xphotfn.errors import InvalidFile
+from xphotfn.typing import Header
 
 __all__ = (
     "GTI_CARDS",
@@ -95,7 +96,7 @@ def ccd_intervals(subspace: Subspace) -> Mapping[int | None, Intervals]:
     return found
 
 
-def on_times(subspace: Subspace, header: Any) -> tuple[list[Card], float | None]:
+def on_times(subspace: Subspace, header: Header) -> tuple[list[Card], float | None]:
     """Return the ONTIMEnn cards and the greatest on-time; None where neither subspace nor header knows one."""
     total = {ccd: sum(b - a for a, b in intervals) for ccd, intervals in ccd_intervals(subspace).items()}
     if not total:

@@ -24,6 +24,7 @@ from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.joint.flare_state import common_bins
 from xphotfn.science.sources import Circle, bright_circles, pixels_within
 from xphotfn.science.time_bins import events_by_bin, inside, live_per_bin
+from xphotfn.typing import Header
 
 __all__ = ("NOTHING", "LeftOutSources", "Reading", "read_curve")
 
@@ -126,7 +127,7 @@ def read_curve(
     return Reading(curve, ends, circles, notes)
 
 
-def _span(header: Any, path: Path) -> tuple[float, float]:
+def _span(header: Header, path: Path) -> tuple[float, float]:
     start, stop = (_number(header, path, key) for key in ("TSTART", "TSTOP"))
     if stop - start > _LONGEST_S:
         raise InvalidFile(
@@ -147,7 +148,7 @@ def _bins(start: float, stop: float, width: float, *, common: bool) -> _Bins:
     return _Bins(begin, width, number)
 
 
-def _number(header: Any, path: Path, key: str) -> float:
+def _number(header: Header, path: Path, key: str) -> float:
     value = header.get(key)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidFile(path.name, f"its header has no {key}: without it no light curve can be made; fetch it again")

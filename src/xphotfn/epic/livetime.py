@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from xphotfn.commands.dss import Component, Intervals, Subspace, intersection, r
 from xphotfn.epic.events import Block, as_table, table_data
 from xphotfn.epic.exposure_times import check_frames, intervals_in
 from xphotfn.errors import InvalidFile
+from xphotfn.typing import Header
 
 __all__ = (
     "OOT_FRACTION",
@@ -67,7 +68,7 @@ def named_blocks(blocks: Sequence[Block], stem: str) -> dict[int, Block]:
     return found
 
 
-def subspace_of(blocks: Sequence[Block], header: Any, path: Path) -> Subspace:
+def subspace_of(blocks: Sequence[Block], header: Header, path: Path) -> Subspace:
     """Return the data subspace of a header, with the intervals of the tables that lie in the same file."""
     tables = {block.name: block for block in blocks}
     return read_dss(header, lambda name: intervals_in(path, tables[name]) if name in tables else None)

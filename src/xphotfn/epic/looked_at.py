@@ -6,7 +6,7 @@ cut by regions shows exposure where no event could be counted.
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ from xphotfn.io.cache import BoundedCache, file_key
 from xphotfn.io.cards import card
 from xphotfn.io.headers import grid_of
 from xphotfn.science.pixel_masks import read_only
+from xphotfn.typing import Header
 
 __all__ = ("looked_at", "names_places")
 
@@ -48,7 +49,7 @@ _SAMPLES = 4
 _CACHE = BoundedCache(64 * 2**20)
 
 
-def names_places(header: Any) -> bool:
+def names_places(header: Header) -> bool:
     """Whether the data subspace of a header has a filter on places; without a subspace (writedss=no) its SLCTEXPR.
 
     Examples
@@ -63,7 +64,7 @@ def names_places(header: Any) -> bool:
     return any(place_columns(f.axis) for c in _of_selection(header, _marked) for f in c)
 
 
-def _of_selection(header: Any, read: Callable[[FileFilter], Intervals | RegionTable | MaskImage]) -> Subspace:
+def _of_selection(header: Header, read: Callable[[FileFilter], Intervals | RegionTable | MaskImage]) -> Subspace:
     """Return the subspace of the expression of a header; none where it cannot be read."""
     text = str(card(header, "SLCTEXPR", "") or "").strip()
     try:
@@ -180,7 +181,7 @@ def _places_of(component: Component, known: Mapping[str, RegionTable | MaskImage
 class _Pixels:
     """Where pixels lie in the columns of an event list."""
 
-    def __init__(self, header: Any, name: str) -> None:
+    def __init__(self, header: Header, name: str) -> None:
         self.header, self.name = header, name
         self.camera: Camera | None = None
         self.to_det: Floats | None = None

@@ -34,6 +34,7 @@ from xphotfn.science.pixel_masks import paint
 from xphotfn.science.shapes import contains, pixel_shapes
 from xphotfn.science.spreads import band_energy_ev, chosen_spread
 from xphotfn.science.vignetting import vignetting
+from xphotfn.typing import Header
 
 __all__ = ("Detection", "check_options", "find_sources", "in_order", "search_maps")
 
@@ -307,7 +308,7 @@ def _flat(item: RateMap, exposure: Floats, pointing: tuple[float, float]) -> Flo
     return exposure / np.maximum(vignetting(packaged_table(), middle, angle), 0.05)
 
 
-def _streak(item: RateMap, header: Any) -> Floats | None:
+def _streak(item: RateMap, header: Header) -> Floats | None:
     """Return the out-of-time events that are expected in an image of pn; None elsewhere, and where it is not known."""
     if item.instrument != "pn":
         return None

@@ -17,6 +17,7 @@ from xphotfn.epic.camera.projection import Boresight, detector_grid, pixel_to_de
 from xphotfn.errors import InvalidFile, NoData
 from xphotfn.io.cards import card
 from xphotfn.io.headers import grid_of
+from xphotfn.typing import Header
 
 __all__ = ("OUT_OF_TIME", "out_of_time_of", "smeared")
 
@@ -44,7 +45,7 @@ class _Places(NamedTuple):
     parts_of_raw: float
 
 
-def out_of_time_of(counts: NDArray[Any], header: Any, name: str) -> Floats:
+def out_of_time_of(counts: NDArray[Any], header: Header, name: str) -> Floats:
     """Return the out-of-time events that are expected in an image of pn.
 
     Parameters
@@ -80,7 +81,7 @@ def out_of_time_of(counts: NDArray[Any], header: Any, name: str) -> Floats:
 
 
 def smeared(
-    counts: NDArray[Any], header: Any, name: str, *, rows: tuple[int, int] = (1, 200), in_view: bool = False
+    counts: NDArray[Any], header: Header, name: str, *, rows: tuple[int, int] = (1, 200), in_view: bool = False
 ) -> Floats:
     """Return an image of pn whose columns are spread evenly over their rows.
 
@@ -103,7 +104,7 @@ def smeared(
     return np.asarray(spread.reshape(counts.shape), dtype=np.float64)
 
 
-def _to_det(camera: Camera, header: Any, name: str) -> Floats:
+def _to_det(camera: Camera, header: Header, name: str) -> Floats:
     """Return the matrix from 0-based pixels (x, y, 1) to (DETX, DETY, 1), up to a factor."""
     if str(card(header, "CTYPE1", "")).upper().startswith("DETX"):
         return detector_grid(header, name)[1]

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, final
 
+from xphotfn.typing import Header
+
 __all__ = ("MOST_FIELDS", "Cards", "ascii_text", "card", "text_of_ascii")
 
 MOST_FIELDS = 999
@@ -134,7 +136,7 @@ def _number(text: str) -> int | float | bool | None:
     return None
 
 
-def card(header: Any, name: str, default: Any = None) -> Any:
+def card(header: Header, name: str, default: Any = None) -> Any:
     """Return the value of a keyword, or ``default`` where it is absent, blank or cannot be read.
 
     Parameters

@@ -7,6 +7,7 @@ import astropy.units as u
 
 from xphotfn.errors import UnitMismatch
 from xphotfn.io.cards import card
+from xphotfn.typing import Header
 
 __all__ = ("EXPOSURE_UNITS", "RATE_NAMES", "exposure_unit", "one_unit")
 
@@ -19,7 +20,7 @@ _WRITTEN = {**{unit: unit for unit in EXPOSURE_UNITS}, u.cm**2 * u.s * u.ct / u.
 """Units as BUNIT has them, and what each is: an effective area holds the efficiency whether its unit says so or not."""
 
 
-def exposure_unit(header: Any, name: str) -> u.UnitBase:
+def exposure_unit(header: Header, name: str) -> u.UnitBase:
     """Return the unit of an exposure map.
 
     Parameters

@@ -6,7 +6,6 @@ the parser of selection expressions, the command of an exposure map by that of c
 
 from functools import lru_cache
 from pathlib import PurePosixPath
-from typing import Any
 
 from xphotfn.commands.dss import RANGE, Component, DssFilter, ranges_of_text, read_dss
 from xphotfn.commands.pps_names import parse_pps_name
@@ -16,6 +15,7 @@ from xphotfn.errors import ExpressionError, InvalidFile
 from xphotfn.io.cards import Cards, card
 from xphotfn.records.band import Band
 from xphotfn.records.energies import ALL_PI, NO_PI, Energies, EnergyKind, PiRanges
+from xphotfn.typing import Header
 
 __all__ = ("band_of_exposure_map", "band_of_image", "band_of_product", "energies_of")
 
@@ -23,7 +23,7 @@ _UNREAD = Energies(everywhere=NO_PI, unread=True)
 _SUFFIXES = (".gz", ".fits", ".fit", ".ftz", ".fts")
 
 
-def energies_of(header: Any) -> Energies:
+def energies_of(header: Header) -> Energies:
     """Return the energies of the events in an event list or an image.
 
     Parameters
@@ -53,13 +53,13 @@ def _of_cards(text: str) -> tuple[Energies | None, Energies]:
     return _of_selection(Cards(text.encode("latin-1")))
 
 
-def _of_selection(header: Any) -> tuple[Energies | None, Energies]:
+def _of_selection(header: Header) -> tuple[Energies | None, Energies]:
     """Return the energies of selection and subspace, None where SLCTEXPR does not say, and those of the subspace."""
     selected, subspace = _of_text(str(card(header, "SLCTEXPR", ""))), _subspace(header)
     return (None if selected is None else selected & subspace), subspace
 
 
-def _selected(header: Any) -> Energies:
+def _selected(header: Header) -> Energies:
     """Return what the command of a file whose SLCTEXPR is absent or cannot be read let through.
 
     A command that selects all (``true``) keeps the selection of its list, so it says nothing where that cannot be read.
@@ -78,7 +78,7 @@ def _of_text(text: str) -> Energies | None:
         return None
 
 
-def _command(header: Any, task: str = "evselect") -> tuple[tuple[str, str], ...]:
+def _command(header: Header, task: str = "evselect") -> tuple[tuple[str, str], ...]:
     """Return the parameters of the command in XPROC0; none where it is of another task or cannot be read."""
     try:
         found, parameters = card_parameters(str(card(header, "XPROC0", "")))
@@ -87,7 +87,7 @@ def _command(header: Any, task: str = "evselect") -> tuple[tuple[str, str], ...]
     return parameters if found == task else ()
 
 
-def _subspace(header: Any) -> Energies:
+def _subspace(header: Header) -> Energies:
     """Return the energies of the data subspace, in which each component (each CCD) may have its own."""
     components = [_of_component(component) for component in read_dss(header, lambda _: None)]
     if not components:
@@ -112,7 +112,7 @@ def _of_filter(item: DssFilter) -> PiRanges:
     return ALL_PI if ranges is None else channels(ranges)
 
 
-def band_of_image(header: Any) -> Band | None:
+def band_of_image(header: Header) -> Band | None:
     """Return the energy band of an image, or None where its energies are not one band.
 
     Notes
@@ -129,7 +129,7 @@ def band_of_image(header: Any) -> Band | None:
     return energies_of(header).band
 
 
-def band_of_exposure_map(header: Any, name: str = "") -> Band | None:
+def band_of_exposure_map(header: Header, name: str = "") -> Band | None:
     """Return the energy band of an exposure map, or None where nothing says which.
 
     Parameters
@@ -182,7 +182,7 @@ def _stem(name: str) -> str:
     return stem
 
 
-def band_of_product(header: Any, path: str, *, kind: str) -> Band:
+def band_of_product(header: Header, path: str, *, kind: str) -> Band:
     """Return the energy band of an image or exposure map, from its header and the name that the pipeline gave it.
 
     Parameters
@@ -225,7 +225,7 @@ def band_of_product(header: Any, path: str, *, kind: str) -> Band:
     return found
 
 
-def _without_band(header: Any, kind: str) -> str:
+def _without_band(header: Header, kind: str) -> str:
     """Say why the header of a product names no band."""
     if kind == "exposure_map" and dict(_command(header, "eexpmap")).get("pimin"):
         return (

@@ -9,6 +9,7 @@ from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
 from xphotfn.records.good_times import GoodTimes, good_times
 from xphotfn.records.light_curve import FlareCut, LightCurve
+from xphotfn.typing import Header
 
 __all__ = ("check_time_zero", "read_cut_curve", "read_flare_cut", "read_good_times")
 
@@ -54,7 +55,7 @@ def read_good_times(path: str | Path, *, block: str = "") -> GoodTimes:
     return good_times(np.stack((start, stop), axis=1), origin=Path(path).name)
 
 
-def check_time_zero(path: str | Path, header: Any) -> None:
+def check_time_zero(path: str | Path, header: Header) -> None:
     """Refuse a table whose times have another zero than those of XMM-Newton (MJDREF 50814, TIMEZERO 0).
 
     Raises
@@ -68,7 +69,7 @@ def check_time_zero(path: str | Path, header: Any) -> None:
         raise InvalidFile(str(path), f"{problem}: make it of the light curve of this observation")
 
 
-def _number(header: Any, name: str, default: float) -> float:
+def _number(header: Header, name: str, default: float) -> float:
     value = header.get(name, default)
     return float(value) if isinstance(value, int | float) else default
 

@@ -8,6 +8,7 @@ from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.cards import MOST_FIELDS, card
 from xphotfn.io.file_energies import band_of_exposure_map, band_of_image
 from xphotfn.records.grid import TOLERANCE_PIX, XMM_REFERENCE, PixelGrid
+from xphotfn.typing import Header
 
 __all__ = (
     "band_of_exposure_map",
@@ -23,13 +24,13 @@ _DISTORTIONS = ("PV2_1", "PV2_2", "A_ORDER", "B_ORDER", "CPDIS1", "CPDIS2")  # 0
 _SKY_UNIT_DEG = 1.38888888888889e-05  # 0.05 arcsec, as REFXCDLT and REFYCDLT have it
 
 
-def is_exposure_map(header: Any) -> bool:
+def is_exposure_map(header: Header) -> bool:
     """Whether a primary header is that of an exposure map: its CONTENT says so or eexpmap made it."""
     content, creator = str(card(header, "CONTENT", "")), str(card(header, "CREATOR", ""))
     return content.upper() == "EPIC EXPOSURE MAP" or creator.lower().startswith("eexpmap")
 
 
-def is_mosaic(header: Any) -> bool:
+def is_mosaic(header: Header) -> bool:
     """Whether a primary header is that of a mosaic: emosaic names its inputs in cards EMSCF001 and so on."""
     return any(name.startswith("EMSCF") for name in header) or str(card(header, "CREATOR", "")).startswith("emosaic")
 
@@ -65,7 +66,7 @@ def _seconds(headers: Sequence[Any], name: str) -> float | None:
     return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
 
 
-def grid_of(header: Any, path: str, *, measured: bool = True, projections: Sequence[str] = ("TAN",)) -> PixelGrid:
+def grid_of(header: Header, path: str, *, measured: bool = True, projections: Sequence[str] = ("TAN",)) -> PixelGrid:
     """Return the pixel grid of an image.
 
     Parameters
@@ -160,7 +161,7 @@ def check_measurable(grid: PixelGrid, path: str) -> None:
         raise InvalidFile(path, f"has pixels of {sizes}: only square ones are measured; make it again with equal bins")
 
 
-def _axes_problem(header: Any, projections: Sequence[str]) -> str:
+def _axes_problem(header: Header, projections: Sequence[str]) -> str:
     """Say why the axes of an image cannot be used, or return an empty string; axes of one pixel do not count."""
     axes = card(header, "NAXIS", 0)
     if (
@@ -178,7 +179,7 @@ def _axes_problem(header: Any, projections: Sequence[str]) -> str:
     return ""
 
 
-def _sky_problem(header: Any) -> str:
+def _sky_problem(header: Header) -> str:
     """Say why the sky coordinates of an image cannot be used, or return an empty string."""
     units = {str(card(header, f"CUNIT{axis}", "deg")).lower() for axis in (1, 2)}
     if not units <= {"deg", "degree", "degrees"}:
@@ -192,14 +193,14 @@ def _sky_problem(header: Any) -> str:
     return ""
 
 
-def _number(header: Any, name: str, path: str) -> float:
+def _number(header: Header, name: str, path: str) -> float:
     value = card(header, name)
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise InvalidFile(path, f"header keyword {name} must be a number, found {value!r}")
     return float(value)
 
 
-def _steps(header: Any, values: dict[str, float], path: str) -> tuple[float, float]:
+def _steps(header: Header, values: dict[str, float], path: str) -> tuple[float, float]:
     """Return the pixel sizes along RA and Dec; a rotation that moves a pixel of the image is refused."""
     matrix, names = _matrix(header, path)
     turned = math.radians(_number(header, "LONPOLE", path) - 180) if "LONPOLE" in header else 0.0
@@ -224,7 +225,7 @@ def _steps(header: Any, values: dict[str, float], path: str) -> tuple[float, flo
 Matrix = tuple[tuple[float, float], tuple[float, float]]
 
 
-def _matrix(header: Any, path: str) -> tuple[Matrix, str]:
+def _matrix(header: Header, path: str) -> tuple[Matrix, str]:
     """Return the matrix from pixels to degrees, whichever of its three spellings counts, and what makes it turn."""
 
     def get(stem: str, default: float) -> float:
@@ -243,7 +244,7 @@ def _matrix(header: Any, path: str) -> tuple[Matrix, str]:
     return ((x * cos, -y * sin), (x * sin, y * cos)), f"CROTA2 is {angle:g}"
 
 
-def _sky(header: Any, values: dict[str, float], steps: tuple[float, float]) -> dict[str, Any]:
+def _sky(header: Header, values: dict[str, float], steps: tuple[float, float]) -> dict[str, Any]:
     """Return the fields of PixelGrid that concern XMM's X and Y."""
     sizes = [abs(step) / _SKY_UNIT_DEG for step in steps]
     first = [_linear(header, axis) for axis in (1, 2)]
@@ -257,7 +258,7 @@ def _sky(header: Any, values: dict[str, float], steps: tuple[float, float]) -> d
     return {name: span for name, span in spans.items() if span > 0}
 
 
-def _linear(header: Any, axis: int) -> tuple[float, float] | None:
+def _linear(header: Header, axis: int) -> tuple[float, float] | None:
     """Return the value at the centre of the first pixel and the pixel size of the L coordinates of an axis."""
     if card(header, f"CTYPE{axis}L", "XY"[axis - 1]) != "XY"[axis - 1]:
         return None

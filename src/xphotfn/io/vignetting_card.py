@@ -1,18 +1,17 @@
 """Whether an exposure map holds the vignetting: what the command that made it says."""
 
-from typing import Any
-
 from xphotfn.commands.task_rows import BOOLEANS
 from xphotfn.commands.xproc import card_parameters
 from xphotfn.errors import ExpressionError
 from xphotfn.io.cards import card
+from xphotfn.typing import Header
 
 __all__ = ("has_vignetting",)
 
 _CARDS = 10  # tasks that a header records
 
 
-def has_vignetting(header: Any) -> bool | None:
+def has_vignetting(header: Header) -> bool | None:
     """Return whether the eexpmap of an exposure map's header took the vignetting; None where no such command is there.
 
     Examples

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +17,7 @@ from xphotfn.io.cards import Cards
 from xphotfn.io.products import RateMap, cards_of
 from xphotfn.io.vignetting_card import has_vignetting
 from xphotfn.records.instrument import CAMERAS
+from xphotfn.typing import Header
 
 __all__ = ("UNCORRECTED", "UNKNOWN", "patterns_of", "same_patterns", "vignetting_of")
 
@@ -66,7 +66,7 @@ def _of_cards(selection: str, command: str, camera: str) -> str:
     return patterns_kept({name: header.get(name) for name in header} | {"XPROC0": command, "INSTRUME": camera})
 
 
-def patterns_kept(header: Any) -> str:
+def patterns_kept(header: Header) -> str:
     """Return which event patterns a selection keeps.
 
     Parameters
@@ -100,7 +100,7 @@ def _every() -> Kept:
     return np.ones(_PATTERNS.size, dtype=bool)
 
 
-def _of_components(header: Any) -> Iterator[Kept]:
+def _of_components(header: Header) -> Iterator[Kept]:
     """Yield the patterns of each component of a data subspace, which has one for each CCD."""
     for component in read_dss(header, lambda _: None):
         kept = _every()
@@ -118,7 +118,7 @@ def _within(bounds: Bounds) -> Kept:
     return np.asarray(above & (each <= hi if bounds.hi_closed else each < hi))
 
 
-def _of_expression(header: Any) -> tuple[Kept, tuple[str, ...]] | None:
+def _of_expression(header: Header) -> tuple[Kept, tuple[str, ...]] | None:
     """Return the patterns that a selection keeps, and its conditions on PATTERN and more; None where nothing says."""
     text = str(header.get("SLCTEXPR") or "") or _expression(str(header.get("XPROC0") or ""))
     if not text:

@@ -17,6 +17,7 @@ from xphotfn.records.band import Band, energy_band
 from xphotfn.records.fields import is_safe_name, of_kind
 from xphotfn.records.grid import PROJECTIONS
 from xphotfn.records.instrument import is_epic, known_instrument
+from xphotfn.typing import Header
 
 __all__ = ("MapFile", "rate_map", "read_rate_map")
 
@@ -175,7 +176,7 @@ def _placed(file: MapFile) -> _Placed:
     return (path, hdu), header
 
 
-def _epic_name(header: Any) -> str:
+def _epic_name(header: Header) -> str:
     """Return the name of the EPIC camera of an image; empty for another telescope's."""
     if str(card(header, "TELESCOP", "XMM")).upper() != "XMM":
         return ""
@@ -183,7 +184,7 @@ def _epic_name(header: Any) -> str:
     return "" if camera is None else camera.name
 
 
-def _camera(name: str | None, header: Any, epic: str) -> str:
+def _camera(name: str | None, header: Header, epic: str) -> str:
     """Return what the camera is called; names of EPIC are for EPIC, whose psf and sky coordinates go by them."""
     if name is None and epic:
         return epic
@@ -194,7 +195,7 @@ def _camera(name: str | None, header: Any, epic: str) -> str:
     return found
 
 
-def _named(given: str | None, header: Any, option: str, keyword: str) -> str:
+def _named(given: str | None, header: Header, option: str, keyword: str) -> str:
     found = str(card(header, keyword, "")).strip() if given is None else str(given)
     if not found:
         raise InvalidRecord(f"the image does not say what goes into {option} ({keyword}): give {option}=")
@@ -206,13 +207,13 @@ def _named(given: str | None, header: Any, option: str, keyword: str) -> str:
     return found
 
 
-def _check_counts(header: Any, path: str) -> None:
+def _check_counts(header: Header, path: str) -> None:
     unit = str(card(header, "BUNIT", "")).strip()
     if unit.lower() not in _COUNTS:
         raise UnitMismatch(f"{path} is in {unit!r} (BUNIT): an image must hold counts; give the image of counts")
 
 
-def _refuse_regions(header: Any, path: str) -> None:
+def _refuse_regions(header: Header, path: str) -> None:
     """Refuse an image whose data subspace holds a region: its exposure map cannot be known to be 0 beside it."""
     number = 1
     while (name := f"DSTYP{number}") in header:

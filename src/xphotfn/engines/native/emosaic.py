@@ -25,6 +25,7 @@ from xphotfn.io.image_data import image_head, read_image
 from xphotfn.io.write import fitting_card, write_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.science.mosaic import mosaic
+from xphotfn.typing import Header
 
 __all__ = ("emosaic", "numbered")
 
@@ -124,7 +125,7 @@ def _read(folder: Path, name: str) -> _Input:
     return _Input(name, grid_of(header, name, measured=False), is_map, unit, shared, tuple(_members(header, name)))
 
 
-def _members(header: Any, name: str) -> Iterator[Values]:
+def _members(header: Header, name: str) -> Iterator[Values]:
     """Yield the values of the cards of an input: its own, or where it is a mosaic those of its inputs."""
     number = 1
     while (file := numbered("EMSCF", number)) in header:

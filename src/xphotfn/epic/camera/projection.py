@@ -16,6 +16,7 @@ from xphotfn.epic.camera.attitude import Attitude, AttitudeTrack, attitude_at
 from xphotfn.epic.camera.detector import Camera
 from xphotfn.errors import InvalidFile
 from xphotfn.records.grid import SKY_UNIT_ARCSEC, XMM_REFERENCE, PixelGrid
+from xphotfn.typing import Header
 
 __all__ = ("Boresight", "View", "detector_grid", "fit_boresight", "pixel_to_det", "weights")
 
@@ -84,7 +85,7 @@ def pixel_to_det(grid: PixelGrid, attitude: Attitude, boresight: Boresight) -> F
     return np.asarray(camera @ turned)
 
 
-def detector_grid(header: Any, name: str) -> tuple[tuple[int, int], Floats]:
+def detector_grid(header: Header, name: str) -> tuple[tuple[int, int], Floats]:
     """Return the shape of an image in DETX and DETY, and its matrix from 0-based pixels (x, y, 1) to (DETX, DETY, 1).
 
     Parameters

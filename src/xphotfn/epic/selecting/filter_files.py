@@ -26,6 +26,7 @@ from xphotfn.errors import InvalidFile
 from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
 from xphotfn.io.good_time_files import check_time_zero
+from xphotfn.typing import Header
 
 __all__ = ("file_resolver", "read_places")
 
@@ -157,11 +158,11 @@ def _mask(path: Path, hdu: Any, columns: tuple[Axis, Axis]) -> MaskImage:
     return MaskImage(pixels=pixels, image_x=image[0], image_y=image[1], column_x=columns[0], column_y=columns[1])
 
 
-def _image_axes(path: Path, header: Any) -> list[Axis]:
+def _image_axes(path: Path, header: Header) -> list[Axis]:
     return [_image_axis(path, header, number) for number in (1, 2)]
 
 
-def _image_axis(path: Path, header: Any, number: int) -> Axis:
+def _image_axis(path: Path, header: Header, number: int) -> Axis:
     pixel0, value0, step = (header.get(f"{key}{number}") for key in ("CRPIX", "CRVAL", "CDELT"))
     if pixel0 is None or value0 is None or step is None:
         return Axis()
@@ -212,7 +213,7 @@ def _region_table(path: Path, hdu: Any) -> RegionTable:
     return RegionTable(components=_components(shapes, numbers), columns=places)
 
 
-def _position_columns(header: Any, names: list[str]) -> tuple[str, str] | None:
+def _position_columns(header: Header, names: list[str]) -> tuple[str, str] | None:
     """Return the columns of the positions: those of MFORM1, else X and Y, else DETX and DETY; None without them."""
     said = tuple(name.strip() for name in str(header.get("MFORM1", "")).split(","))
     for pair in (said, ("X", "Y"), ("DETX", "DETY")):

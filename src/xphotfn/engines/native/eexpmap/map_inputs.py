@@ -29,6 +29,7 @@ from xphotfn.errors import CommandFailed, InvalidFile
 from xphotfn.records.good_times import GoodTimes, good_times
 from xphotfn.science.live_fraction import LiveFraction, usual_live_fraction
 from xphotfn.science.time_bins import inside
+from xphotfn.typing import Header
 
 __all__ = ("ChipInput", "ExposureMapJob", "Files", "Inputs", "read_inputs", "read_job")
 
@@ -183,7 +184,7 @@ def read_inputs(job: ExposureMapJob, files: Files | None = None) -> Inputs:
     return Inputs(camera, header, oot, live, demands, chips, track, some, tuple(notes))
 
 
-def _track(job: ExposureMapJob, header: Any, files: Files, notes: Notes) -> AttitudeTrack:
+def _track(job: ExposureMapJob, header: Header, files: Files, notes: Notes) -> AttitudeTrack:
     """Return the attitude history, or the pointing of the image where there is none."""
     if job.attitude is not None:
         track: AttitudeTrack = files.once(read_attitude, job.attitude)
@@ -192,7 +193,7 @@ def _track(job: ExposureMapJob, header: Any, files: Files, notes: Notes) -> Atti
     return pointing_of(header, job.image.name)
 
 
-def _mode(header: Any, camera: Camera, name: str, notes: Notes) -> str:
+def _mode(header: Header, camera: Camera, name: str, notes: Notes) -> str:
     """Return the SUBMODE of an image; refuse what eexpmap refuses."""
     data_mode = str(header.get("DATAMODE", "IMAGING")).strip().upper()
     if data_mode != "IMAGING":
@@ -212,7 +213,7 @@ def _mode(header: Any, camera: Camera, name: str, notes: Notes) -> str:
     return mode
 
 
-def _check_same(header: Any, job: ExposureMapJob, events: tuple[Block, ...]) -> None:
+def _check_same(header: Header, job: ExposureMapJob, events: tuple[Block, ...]) -> None:
     if job.events is None:
         return
     other = events[0].header
@@ -223,7 +224,7 @@ def _check_same(header: Any, job: ExposureMapJob, events: tuple[Block, ...]) -> 
             raise InvalidFile(job.events.name, f"{key} is {theirs}, of the image {mine}", sas_name="FileMismatch")
 
 
-def _check_id(header: Any, obs_id: str, name: str) -> None:
+def _check_id(header: Header, obs_id: str, name: str) -> None:
     mine = str(header.get("OBS_ID", "")).strip()
     if mine and obs_id and mine != obs_id:
         raise InvalidFile(name, f"is of observation {obs_id}, the image of {mine}", sas_name="FileMismatch")
@@ -303,7 +304,7 @@ def _frames(path: Path, block: Block, oot_fraction: float) -> Frames:
     return read_frames(block, path, oot_fraction)
 
 
-def _alone(header: Any, exposures: Mapping[int, Block], path: Path) -> Intervals | None:
+def _alone(header: Header, exposures: Mapping[int, Block], path: Path) -> Intervals | None:
     """Return one interval as long as the EXPOSURE keyword, from TSTART, the first frame or DATE-OBS on, or None."""
     try:
         seconds = float(header["EXPOSURE"])

@@ -18,6 +18,7 @@ from xphotfn.commands.command import Command
 from xphotfn.epic.events import Chunk, ColumnSpec
 from xphotfn.epic.log import warn
 from xphotfn.errors import CommandFailed
+from xphotfn.typing import Header
 
 __all__ = (
     "AxisRequest",
@@ -85,7 +86,7 @@ class ImageAxis:
         return self.low + (self.step - 1) / 2 if self.whole else self.low + self.step / 2
 
 
-def requested_axes(command: Command, columns: tuple[ColumnSpec, ColumnSpec], header: Any) -> tuple[AxisRequest, ...]:
+def requested_axes(command: Command, columns: tuple[ColumnSpec, ColumnSpec], header: Header) -> tuple[AxisRequest, ...]:
     """Return what a complete evselect command asks of its axes, with ranges inside the legal limits.
 
     Raises
@@ -96,7 +97,7 @@ def requested_axes(command: Command, columns: tuple[ColumnSpec, ColumnSpec], hea
     return tuple(_request(command, axis, spec, header) for axis, spec in zip("xy", columns, strict=True))
 
 
-def _request(command: Command, axis: str, spec: ColumnSpec, header: Any) -> AxisRequest:
+def _request(command: Command, axis: str, spec: ColumnSpec, header: Header) -> AxisRequest:
     by_bin = command.parameter("imagebinning") == "binSize"
     step = _number(command, f"{axis}imagebinsize", spec.is_whole) if by_bin else None
     size = int(command.parameter(f"{axis}imagesize"))
@@ -114,7 +115,7 @@ def _number(command: Command, name: str, whole: bool) -> float:
     return value
 
 
-def _legal(header: Any, number: int) -> tuple[float, float] | None:
+def _legal(header: Header, number: int) -> tuple[float, float] | None:
     """Return TLMIN and TLMAX of a column; some event lists hold them as text."""
     try:
         low, high = float(header[f"TLMIN{number}"]), float(header[f"TLMAX{number}"])
@@ -123,7 +124,7 @@ def _legal(header: Any, number: int) -> tuple[float, float] | None:
     return (low, high) if math.isfinite(low) and math.isfinite(high) and low <= high else None
 
 
-def _range(command: Command, axis: str, spec: ColumnSpec, header: Any) -> tuple[float | None, float | None]:
+def _range(command: Command, axis: str, spec: ColumnSpec, header: Header) -> tuple[float | None, float | None]:
     ignored = command.parameter("ignorelegallimits") == "yes"
     legal = None if ignored else _legal(header, spec.number)
     if command.parameter(f"with{axis}ranges") != "yes":
@@ -274,7 +275,7 @@ class SkyReference(NamedTuple):
     unit: str
 
 
-def sky_reference(header: Any, spec: ColumnSpec) -> SkyReference | None:
+def sky_reference(header: Header, spec: ColumnSpec) -> SkyReference | None:
     """Return the projected sky coordinate that a column is: from its TC keywords, for X and Y else from REF."""
     stems = {k: f"TC{k}{spec.number}" for k in ("TYP", "RPX", "RVL", "DLT", "UNI")}
     if not header.get(stems["TYP"]) and spec.name in ("X", "Y"):
@@ -283,7 +284,7 @@ def sky_reference(header: Any, spec: ColumnSpec) -> SkyReference | None:
     return found if found is not None and found.kind.startswith(("RA--", "DEC-")) else None
 
 
-def _angle_reference(header: Any, spec: ColumnSpec) -> SkyReference | None:
+def _angle_reference(header: Header, spec: ColumnSpec) -> SkyReference | None:
     """Return the angle that a column of the detector is, such as DETX_ANG of DETX, from its TC keywords."""
     found = _reference(header, {k: f"TC{k}{spec.number}" for k in ("TYP", "RPX", "RVL", "DLT", "UNI")})
     return found if found is not None and found.kind == f"{spec.name}_ANG" else None
@@ -298,7 +299,7 @@ def _reference(header: Any, stems: Mapping[str, str]) -> SkyReference | None:
     return SkyReference(kind, pixel, value, step, unit)
 
 
-def wcs_cards(axes: tuple[ImageAxis, ImageAxis], columns: tuple[ColumnSpec, ColumnSpec], header: Any) -> list[Card]:
+def wcs_cards(axes: tuple[ImageAxis, ImageAxis], columns: tuple[ColumnSpec, ColumnSpec], header: Header) -> list[Card]:
     """Return the WCS cards of an image in SAS's order: world coordinates, L, LTV and LTM.
 
     References

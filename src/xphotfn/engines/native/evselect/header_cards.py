@@ -19,6 +19,7 @@ from xphotfn.epic.event_source import referenced_tables
 from xphotfn.epic.events import Block, ColumnSpec, EventFile
 from xphotfn.epic.exposure_times import ccd_intervals, frame_times, gti_block, live_time, on_times
 from xphotfn.records.instrument import known_instrument
+from xphotfn.typing import Header
 
 __all__ = (
     "CREATOR",
@@ -50,7 +51,7 @@ def copied_cards(header: Any) -> list[Any]:
     return [c for c in header.cards if not _STRUCTURE.fullmatch(c.keyword) and not _MADE.fullmatch(c.keyword)]
 
 
-def selection_card(text: str, is_all: bool, header: Any) -> list[Card]:
+def selection_card(text: str, is_all: bool, header: Header) -> list[Card]:
     """Return SLCTEXPR; a selection of everything leaves the earlier one."""
     chosen = str(header.get("SLCTEXPR", text)) if is_all else text
     room = len(_SELECTION) if len(chosen) > _ONE_CARD else max(0, _ONE_CARD - 3 - len(chosen))
