@@ -19,28 +19,9 @@ if TYPE_CHECKING:
     from astropy.table import Table
     from pandas import DataFrame
 
-__all__ = (
-    "AngleLike",
-    "ColumnDensityLike",
-    "CosmologyLike",
-    "EnergyLike",
-    "ExtraLike",
-    "HasData",
-    "HasPath",
-    "HasPosition",
-    "HasSubmit",
-    "HasValue",
-    "Header",
-    "PositionLike",
-    "PositionsLike",
-    "QuantityLike",
-    "RadiiLike",
-    "RadiusLike",
-    "SchedulerLike",
-    "TableLike",
-    "UnitLike",
-    "WeightsLike",
-)
+__all__ = ("AngleLike", "ColumnDensityLike", "CosmologyLike", "EnergyLike", "ExtraLike", "HasData", "HasPath",
+           "HasPosition", "HasSubmit", "HasValue", "Header", "PositionLike", "PositionsLike", "QuantityLike",
+           "RadiiLike", "RadiusLike", "SchedulerLike", "TableLike", "UnitLike", "WeightsLike")  # fmt: skip
 
 
 class HasPosition(Protocol):

@@ -16,16 +16,8 @@ from xphotfn.records.ecf import Ecf, blocking_filter
 from xphotfn.records.fields import of_kind
 from xphotfn.records.instrument import camera_name, is_epic
 
-__all__ = (
-    "FLUX_COLUMNS",
-    "RATE_COLUMNS",
-    "EcfLike",
-    "RowFactors",
-    "band_texts",
-    "ecfs_of",
-    "factors_of_maps",
-    "factors_of_rows",
-)
+__all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "EcfLike", "RowFactors", "band_texts", "ecfs_of",
+           "factors_of_maps", "factors_of_rows")  # fmt: skip
 
 RATE_COLUMNS = ("rate", "rate_low", "rate_high", "upper_limit")
 FLUX_COLUMNS = ("flux", "flux_low", "flux_high", "flux_limit")
