@@ -70,12 +70,7 @@ def _told(table: Any, names: Any, shown: Sequence[str], given: dict[str, Any]) -
     show_default=True,
     help="Index of the prior of both rates: 1 flat, 0.5 Jeffreys'.",
 )
-@shared.run
-@shared.json_option
-@shared.output
-@shared.overwrite
-@shared.which_files
-@shared.quiet
+@shared.table_options
 def hardness(place: Path, positions: Path | None, confidence: float | None, prior: float, **given: Any) -> None:
     """Measure (H - S)/(H + S) of two bands at positions, on every camera that has maps of both.
 
@@ -108,12 +103,7 @@ def hardness(place: Path, positions: Path | None, confidence: float | None, prio
 @click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the one-sided limit.")
 @click.option("--each", is_flag=True, help="One limit for each map; default: all observations of a camera together.")
 @flux_options
-@shared.run
-@shared.json_option
-@shared.output
-@shared.overwrite
-@shared.which_files
-@shared.quiet
+@shared.table_options
 def limits(place: Path, positions: Path | None, confidence: float, each: bool, **given: Any) -> None:
     """Measure how bright a source at each position may be, whether something is seen there or not.
 

@@ -42,13 +42,6 @@ def _warnings_are_notes(ctx: click.Context) -> Iterator[None]:
         yield
 
 
-def _write_examples(examples: Sequence[str], formatter: click.HelpFormatter) -> None:
-    """Write command lines as they are: they must work when they are copied."""
-    if examples:
-        with formatter.section("Examples"):
-            formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in examples))
-
-
 class CliCommand(click.Command):
     """A command whose help ends with examples."""
 
@@ -57,22 +50,15 @@ class CliCommand(click.Command):
         self.examples = tuple(examples)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
+        """Write the examples as they are: they must work when they are copied."""
         del ctx
-        _write_examples(self.examples, formatter)
+        if self.examples:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"{'':{formatter.current_indent}}{line}\n" for line in self.examples))
 
 
-class Group(click.Group):
+class Group(CliCommand, click.Group):
     """Turns a user's mistake into one sentence and exit status 1; anything else is a bug and keeps its traceback."""
-
-    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.examples = tuple(examples)
-
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples."""
-        del ctx
-        _write_examples(self.examples, formatter)
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the commands in the order in which a new user needs them."""

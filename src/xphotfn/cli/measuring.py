@@ -206,12 +206,7 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     "--light", type=click.Choice(["rings", "flat"]), show_default="rings",
     help="Without --psf: how light lies in the circle, with the distance from its centre or evenly.",
 )  # fmt: skip
-@shared.run
-@shared.json_option
-@shared.output
-@shared.overwrite
-@shared.which_files
-@shared.quiet
+@shared.table_options
 def photometry(
     place: Path, positions: Path | None, ra: str | None, dec: str | None, name: str | None, radius: str | None,
     bands: tuple[str, ...], background: str | None, run: str | None, as_json: bool, output: Path | None,

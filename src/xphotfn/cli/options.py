@@ -12,7 +12,7 @@ from xphotfn.cli.output import NO_PROGRESS, QUIET
 
 __all__ = ("LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
            "method", "output", "overwrite", "part", "peak", "place_options", "position_options", "progress",
-           "quiet", "root", "run", "run_options", "selection", "store", "target_options", "together",
+           "quiet", "root", "run", "run_options", "selection", "store", "table_options", "target_options", "together",
            "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
@@ -252,3 +252,5 @@ run_options = together(
     quiet,
     progress,
 )
+
+table_options = together(run, json_option, output, overwrite, which_files, quiet)

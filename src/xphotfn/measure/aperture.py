@@ -58,12 +58,7 @@ RegionLike: TypeAlias = str | u.Quantity | Aperture
 def region_of(region: str | u.Quantity) -> str | u.Quantity:
     """Return a region of any form as one of :data:`REGIONS` or a radius above 0 as Quantity.
 
-    Raises
-    ------
-    InvalidRecord
-        If a text is neither a name nor a radius, or the radius is not above 0.
-    UnitMismatch
-        If it is no radius: neither angle nor length, or more than one.
+    A text that is neither raises InvalidRecord, as does 0; what is neither angle nor length UnitMismatch.
 
     Examples
     --------
@@ -87,14 +82,7 @@ def region_of(region: str | u.Quantity) -> str | u.Quantity:
 def aperture_of(field: Field, region: RegionLike) -> Aperture:
     """Return what a region is on a field.
 
-    Raises
-    ------
-    ProductMissing
-        If the target lacks that radius.
-    UnitMismatch
-        If a radius in kpc meets a target without redshift.
-    InvalidRecord
-        As :func:`region_of`.
+    A radius that the target lacks raises ProductMissing, one in kpc without a redshift UnitMismatch.
 
     Examples
     --------
@@ -144,25 +132,10 @@ def default_region(field: Field) -> str:
 
 
 def shape_of(aperture: Aperture, field: Field, grid: PixelGrid, obs_id: str, centre: object = None) -> PixelShape:
-    """Return the shape of an aperture in pixels of a grid.
+    """Return the shape of an aperture of a field in pixels of a grid, for a map of one ObsID or ``combined``.
 
-    Parameters
-    ----------
-    aperture, field
-        As :func:`aperture_of` gives it for this field.
-    grid
-        The grid of a map.
-    obs_id
-        Whose matched region it is; ``combined`` has none.
-    centre
-        Another position than the field's centre; not with matched regions.
-
-    Raises
-    ------
-    ProductMissing
-        If the observation has no matched region.
-    InvalidRecord
-        If a matched region is given a centre.
+    A circle may be given another centre than the field's; a matched region may not (InvalidRecord), and there must be
+    one of that observation (ProductMissing).
     """
     if aperture.radius_deg is None:
         if centre is not None:

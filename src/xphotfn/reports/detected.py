@@ -124,17 +124,7 @@ def _inside(levels: NDArray[np.uint8], box: Box) -> NDArray[np.uint8]:
 
 
 def draw_residual(figure: Any, run: Run, obs_id: str) -> None:
-    """Draw the background of an observation, and what its fits leave, into a matplotlib figure.
-
-    Parameters
-    ----------
-    figure
-        The figure; it is filled.
-    run
-        A run with background maps.
-    obs_id
-        The observation.
-    """
+    """Draw the background of an observation, and what its fits leave, into a matplotlib figure."""
     files = {(p.kind, p.what): path for p, path, _ in run.products() if p.obs_id == obs_id}
     pairs = [(path, files["background_map", what]) for (kind, what), path in files.items()
              if kind == "image" and ("background_map", what) in files]  # fmt: skip

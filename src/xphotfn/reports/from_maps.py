@@ -66,17 +66,6 @@ def exposure_unit_of(maps: Iterable[RateMap]) -> str:
 def report_of_maps(field: Field, maps: Sequence[RateMap], slug: str, asked: Asked) -> TargetReport:
     """Return everything that is shown of one field on maps that were given, each measured by itself.
 
-    Parameters
-    ----------
-    field
-        The field.
-    maps
-        Its maps.
-    slug
-        Its name in paths.
-    asked
-        What to measure.
-
     Examples
     --------
     >>> from xphotfn.testing.examples import example_field, example_rate_map

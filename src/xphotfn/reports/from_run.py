@@ -68,22 +68,13 @@ class Asked:
 
 
 def target_report(part: Run, slug: str, asked: Asked) -> TargetReport:
-    """Return everything that is shown of one field.
-
-    Parameters
-    ----------
-    part
-        The part of the run that belongs to the field, as :func:`parts_of` yields it.
-    slug
-        Its name in paths.
-    asked
-        What to measure.
+    """Return everything that is shown of one field, of the part of a run that is its own; its slug names it in paths.
 
     Examples
     --------
     >>> from xphotfn.testing.examples import example_run
     >>> shown = target_report(example_run(), "example", Asked())
-    >>> shown.region, [b.combined.measurement.value > 10 for b in shown.bands], shown.bands[0].flags
+    >>> shown.region_label, [b.combined.measurement.value > 10 for b in shown.bands], shown.bands[0].flags
     ('R500 = 1200 kpc', [True], ())
     """
     lists, field = _detected(part)
@@ -176,20 +167,10 @@ def band_report(
     maps: Sequence[MapReport] = (),
     good: bool = True,
 ) -> BandReport:
-    """Return what is shown of the map that is measured.
+    """Return what is shown of the map that is measured, that of all observations or the one.
 
-    Parameters
-    ----------
-    combined
-        The map of all observations, or the one map.
-    field
-        The field at the place where it is measured.
-    asked, centre
-        What to measure, its region known, and where the peak is.
-    maps
-        The map of each exposure, measured.
-    good
-        Whether every step of the target is done.
+    ``field`` is at the place where it is measured, ``maps`` are those of the exposures, ``good`` is whether
+    every step of the target is done.
     """
     whole = _measured(combined, field, asked) if combined.rate_map is not None else combined
     peak = None if centre is None else centre.peak

@@ -49,15 +49,7 @@ def index_page(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) ->
 
 
 def index_pages(report: RunReport, pictures: Sequence[Sequence[BandPictures]]) -> list[tuple[str, str]]:
-    """Return names and texts of the first page and, where the table is long, of those that go on with it.
-
-    Parameters
-    ----------
-    report
-        The run.
-    pictures
-        For each target the pictures of each of its bands.
-    """
+    """Return names and texts of the first page and, where the table is long, of those that go on with it."""
     rows = [
         (target, band, pics)
         for target, of_target in zip(report.targets, pictures, strict=True)

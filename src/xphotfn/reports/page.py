@@ -34,14 +34,8 @@ _VOID = ("img", "input", "meta", "link", "br")
 def element(name: str, /, *children: Any, **attributes: Any) -> Html:
     """Return an element; children that are no :class:`Html` are escaped, None is left out.
 
-    Parameters
-    ----------
-    name
-        Its name.
-    children
-        What it holds.
-    attributes
-        Underscores become hyphens, a trailing one goes (``class_``). None and False are left out, True stands alone.
+    Underscores of attributes become hyphens, a trailing one goes (``class_``). None and False are left out, True stands
+    alone.
 
     Examples
     --------

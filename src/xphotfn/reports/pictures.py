@@ -82,19 +82,7 @@ class BandPictures:
 
 
 def band_pictures(folder: Path, stem: str, shown: BandReport, target: Field, aperture: Aperture | None) -> BandPictures:
-    """Write the pictures of a target in one band and return them.
-
-    Parameters
-    ----------
-    folder
-        Where to write.
-    stem
-        What their names start with; before a slash, a folder in that one.
-    shown
-        The target in a band.
-    target, region
-        The field and the region that is measured.
-    """
+    """Write the pictures of a target in one band; before a slash their stem names a folder in that one."""
     combined = shown.combined.rate_map
     first = shown.combined if combined is not None else next((m for m in shown.maps if m.rate_map is not None), None)
     singles = [

@@ -39,14 +39,7 @@ def overlays(
 ) -> Iterator[SvgOverlay]:
     """Yield the regions of a field on a grid: interlopers, matches, the measured region and its background.
 
-    Parameters
-    ----------
-    field, aperture
-        What is measured.
-    grid
-        The grid of the map.
-    obs_id
-        Only the regions of this observation; ``combined`` for those of all.
+    Those of one observation only, ``combined`` for all.
     """
     for member in field.members:
         if obs_id in ("combined", member.obs_id):
@@ -73,19 +66,7 @@ def svg(
     shown: Iterable[SvgOverlay], box: Box, *, target: Any = None, peak: tuple[float, float] | None = None,
     inside: Iterable[Html] = (),
 ) -> Html:  # fmt: skip
-    """Return overlays as an SVG that lies over a picture of a box.
-
-    Parameters
-    ----------
-    shown
-        The shapes.
-    box
-        The part of the map that the picture shows.
-    target, peak
-        Positions in pixels of the map, or None.
-    inside
-        Further elements.
-    """
+    """Return overlays, and marks at positions in pixels of the map, as an SVG that lies over a picture of a box."""
     shapes = [_shape(o, box) for o in shown if _touches(o.shape, box)]
     marks = [_mark("target", target, box, 0.016), _mark("peak", peak, box, 0.03)]
     size = {"width": box.width, "height": box.height}

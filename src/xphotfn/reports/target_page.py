@@ -27,20 +27,10 @@ def target_page(
     script: str = "",
     residuals: Sequence[Residual] = (),
 ) -> str:
-    """Return the page of a target.
+    """Return the page of a target, with the pictures of each of its bands and of what the fits of its sources leave.
 
-    Parameters
-    ----------
-    target
-        The target.
-    pictures
-        The pictures of each of its bands.
-    before, after
-        Name and path-safe name of the neighbours, or None.
-    script
-        Name of a shell script with its commands beside the page; empty where there is none.
-    residuals
-        Pictures of what the fits of its sources leave.
+    ``before`` and ``after`` are names and path-safe names of the neighbours, ``script`` is that of a shell script with
+    its commands beside the page.
     """
     failures = [failure(s) for s in target.steps if not s.is_good]
     several = len(target.bands) > 1
