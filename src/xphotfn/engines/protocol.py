@@ -34,7 +34,7 @@ class Printed:
 
         Examples
         --------
-        >>> Printed.of("** evselect: warning (NoFlag), no flag was given\\n").warnings[0].text
+        >>> Printed.of("** evselect: warning (NoFlag), no flag was given\n").warnings[0].text
         'no flag was given'
         """
         if isinstance(said, Printed):
