@@ -1,9 +1,9 @@
 """Event patterns and vignetting of maps: what headers say of them, and that fluxes are of the same events."""
 
-import numpy as np
 import shutil
 
 import astropy.units as u
+import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table, vstack
