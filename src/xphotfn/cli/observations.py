@@ -83,7 +83,9 @@ def _kind_of(note: Any) -> str:
 
 def file_rows(root: Path, found: Any) -> list[Mapping[str, Any]]:
     """Return a row for each file below a folder: what it is used for, or why it is not."""
-    top = Path(root).expanduser().absolute()
+    from xphotfn.io.tree import expanded
+
+    top = expanded(root).absolute()
     rows = [_left_out_row(note) for note in found.left_out]
     for observation in found.observations:
         singles = [(kind, getattr(observation, kind)) for kind in ("attitude", "regions", "cif")]

@@ -22,6 +22,7 @@ from xphotfn.commands.archive_query import ARCHIVE, PRODUCTS, archive_address
 from xphotfn.errors import InvalidFile, XphotfnError
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.fits import check_whole
+from xphotfn.io.tree import expanded
 from xphotfn.io.write import publish
 from xphotfn.records.fields import is_safe_name
 
@@ -89,7 +90,7 @@ def fetch_products(
     --------
     >>> fetch_products("0404910601", "data")  # doctest: +SKIP
     """
-    address, target = archive_address(obs_id, mirror), Path(folder).expanduser() / obs_id
+    address, target = archive_address(obs_id, mirror), expanded(folder) / obs_id
     reason = "no answer"
     for number in range(max(tries, 1)):
         time.sleep(PAUSE_S * number)

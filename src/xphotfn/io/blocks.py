@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from xphotfn.errors import InvalidFile, XphotfnError
-from xphotfn.io.bounded import check_unpacked, unpacked
+from xphotfn.io.bounded import check_unpacked, open_regular, unpacked
 from xphotfn.io.cards import MOST_FIELDS, Cards
 from xphotfn.io.gzip_library import damage, gzip_stream
 
@@ -62,7 +62,7 @@ class Unit(NamedTuple):
 @contextmanager
 def open_stream(path: Path_, called: str = "") -> Iterator[tuple[BinaryIO, BinaryIO]]:
     """Open a file: its content, through gzip where it is gzipped, and the file as it is; errors name it."""
-    with _explained(called or path), Path(path).open("rb") as raw:
+    with _explained(called or path), open_regular(path) as raw:
         if raw.read(2) != _GZIP:
             raw.seek(0)
             yield raw, raw
@@ -75,7 +75,7 @@ def open_stream(path: Path_, called: str = "") -> Iterator[tuple[BinaryIO, Binar
 @contextmanager
 def open_content(path: Path_) -> Iterator[BinaryIO]:
     """Open a file like :func:`open_stream`, but decompress a gzipped one at once, which checks it to its end."""
-    with _explained(path), Path(path).open("rb") as raw:
+    with _explained(path), open_regular(path) as raw:
         magic = raw.read(2)
         raw.seek(0)
         if magic != _GZIP:

@@ -1,11 +1,25 @@
 """Files from anywhere, read up to a size: what is larger than it can be is said, and takes no memory."""
 
+import errno
+import os
+import stat
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.gzip_library import decompressor
 
-__all__ = ("MOST_TEXT", "MOST_UNPACKED", "check_unpacked", "read_bounded", "unpacked")
+__all__ = (
+    "MOST_TEXT",
+    "MOST_UNPACKED",
+    "check_unpacked",
+    "open_regular",
+    "read_bounded",
+    "read_regular",
+    "unpacked",
+    "whole_lines",
+)
 
 MOST_TEXT = 64 * 2**20
 """Bytes of a text: a region file, a table."""
@@ -17,6 +31,7 @@ MOST_UNPACKED = 2**29
 _MOST_TIMES = 20
 _SLICE, _PIECE = 2**18, 2**22  # bytes that go in and come out at a time: what is refused takes no more
 _MOST_PACKED = 2**32
+_PAGE = 2**24
 
 
 def check_unpacked(size: int, packed: int, path: str) -> None:
@@ -105,3 +120,43 @@ def read_bounded(path: str | Path, *, most: int) -> bytes:
         size = f"{most // 2**20} MiB" if most >= 2**20 else f"{most} bytes"
         raise InvalidFile(str(path), f"is larger than {size}, more than is read of such a file: give a smaller one")
     return content
+
+
+def open_regular(path: str | Path) -> BinaryIO:
+    """Return a file opened to be read; what lies there and is no file is not waited for.
+
+    Raises
+    ------
+    OSError
+        If it cannot be opened, or is a pipe or a device, which may never end.
+    """
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    mode = os.fstat(descriptor).st_mode
+    if stat.S_ISREG(mode):
+        return os.fdopen(descriptor, "rb")
+    os.close(descriptor)
+    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+    raise OSError(number, "it is no regular file", str(path))
+
+
+def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
+    """Return the content of a file of ours, such as a manifest.
+
+    Raises
+    ------
+    OSError
+        If it cannot be read, is no regular file, or is larger than ``most`` bytes.
+    """
+    with open_regular(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > most:
+            raise OSError(f"{path} is larger than {most} bytes, more than is read of such a file")
+        return stream.read()
+
+
+def whole_lines(stream: BinaryIO) -> Iterator[bytes]:
+    """Yield the lines of a stream without their ends, not the last one where it has no end; a page of it at a time."""
+    rest = b""
+    while (page := stream.read(_PAGE)) and len(rest) <= _PAGE:  # a longer line is none of ours
+        *lines, rest = (rest + page).split(b"\n")
+        yield from lines

@@ -16,7 +16,7 @@ from xphotfn.io.closer import looked_at_closely
 from xphotfn.io.layout import compile_layout, hint_of
 from xphotfn.io.recognise import is_filtered, obs_ids_in_path, recognise
 from xphotfn.io.region_use import pixel_note
-from xphotfn.io.tree import TreeFile, files_below
+from xphotfn.io.tree import TreeFile, expanded, files_below
 from xphotfn.records.band import Band
 from xphotfn.records.facts import PRODUCTS, FileFacts
 from xphotfn.records.fields import items as as_tuple
@@ -206,7 +206,7 @@ class _Preferred:
     def __init__(self, prefer: Prefer, root: str | Path, files: Sequence[TreeFile]) -> None:
         given = [str(item) for item in ((prefer,) if isinstance(prefer, str | Path) else prefer)]
         self.exposures = [item.upper() for item in given if _EXPOSURE.fullmatch(item)]
-        top = Path(root).expanduser().absolute()
+        top = expanded(root).absolute()
         self.names: set[str] = set()
         for item in given:
             if not _EXPOSURE.fullmatch(item):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from xphotfn.errors import InvalidFile
 from xphotfn.records.observation import FoundFile
 
-__all__ = ("STORE_MARK", "TreeFile", "files_below")
+__all__ = ("STORE_MARK", "TreeFile", "expanded", "files_below")
 
 STORE_MARK = "xphotfn-store.json"
 
@@ -28,6 +28,25 @@ class TreeFile(NamedTuple):
     def folder(self) -> str:
         """The relative path of its folder."""
         return self.relative.rpartition("/")[0]
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with the home of a user for a ``~`` or ``~user`` at its start.
+
+    Raises
+    ------
+    InvalidFile
+        If there is no such user.
+
+    Examples
+    --------
+    >>> expanded("data/a.fits").name
+    'a.fits'
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidFile(str(path), "begins with ~ and names no user that has a home: write ./~ for a name") from error
 
 
 def files_below(root: str | Path) -> tuple[tuple[TreeFile, ...], tuple[tuple[str, str], ...]]:
@@ -58,7 +77,7 @@ def files_below(root: str | Path) -> tuple[tuple[TreeFile, ...], tuple[tuple[str
     >>> [file.relative for file in files_below(root)[0]]
     ['a.txt']
     """
-    top = Path(root).expanduser().absolute()
+    top = expanded(root).absolute()
     _check_root(top, str(root))
     scan = _Scan(top)
     folders: list[str] = [""]

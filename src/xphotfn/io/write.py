@@ -24,6 +24,8 @@ _OTHER_NAME = Remedy("give another name or overwrite=True", "give another name o
 Card = tuple[str, Any, str]
 Plane = tuple[str, NDArray[Any], str]
 
+_SOME_MORE = 64  # pieces of 64 KiB
+
 
 def check_free(path: str | Path, *, overwrite: bool = False) -> None:
     """Raise InvalidFile where a file is there already and may not be replaced, or its folder is missing.
@@ -73,12 +75,24 @@ def publish(path: str | Path, *, overwrite: bool = False, own: bool = False) -> 
             refuse_other_kind(final, kind_of_content(temporary))
         temporary.replace(final)
     except OSError as error:
+        cause = error if error.errno else _asked_again(temporary) or error
         raise InvalidFile(
-            str(path), f"cannot be written: {error.strerror or error}; nothing was left behind"
-        ) from error
+            str(path), f"cannot be written: {cause.strerror or cause}; nothing was left behind"
+        ) from cause
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _asked_again(temporary: Path) -> OSError | None:
+    """Return what the system says of writing more into a file, such as a full disk: numpy drops its number."""
+    try:
+        with temporary.open("ab", buffering=0) as stream:
+            for _ in range(_SOME_MORE):
+                stream.write(bytes(2**16))
+    except OSError as error:
+        return error
+    return None
 
 
 def grid_cards(grid: PixelGrid) -> list[Card]:

@@ -13,6 +13,7 @@ from xphotfn.io.cards import card, text_of_ascii
 from xphotfn.io.fits import read_header, read_headers
 from xphotfn.io.headers import grid_of
 from xphotfn.io.products import ExposureMap, Image, RateMap
+from xphotfn.io.tree import expanded
 from xphotfn.records.band import Band, energy_band
 from xphotfn.records.fields import is_safe_name, of_kind
 from xphotfn.records.grid import PROJECTIONS
@@ -162,7 +163,7 @@ _Placed = tuple[tuple[str, int], Any]
 def _placed(file: MapFile) -> _Placed:
     """Return the path and the HDU of an image, and its header."""
     path, hdu = file if isinstance(file, tuple) else (file, None)
-    path = str(Path(path).expanduser().absolute())
+    path = str(expanded(path).absolute())
     if isinstance(hdu, str):
         wanted = read_header(path, hdu)["EXTNAME"]
         hdu = next(n for n in range(1, 1000) if card(read_header(path, n), "EXTNAME", "") == wanted)

@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.tree import expanded
 
 __all__ = ("MARKER", "published_folder", "slugs")
 
@@ -56,7 +57,7 @@ def published_folder(output: str | Path) -> Iterator[Path]:
     InvalidFile
         If ``output`` is there and no earlier report, or cannot be written; it stays as it was.
     """
-    final = Path(output).expanduser().resolve()
+    final = expanded(output).resolve()
     _refuse_foreign(final, str(output))
     try:
         final.parent.mkdir(parents=True, exist_ok=True)

@@ -22,6 +22,7 @@ from xphotfn.graph.run import default_workers
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.products import RateMap
 from xphotfn.io.table_files import spreadsheet_cell
+from xphotfn.io.tree import expanded
 from xphotfn.measure.aperture import RegionLike, region_of
 from xphotfn.measure.background_weights import Weights, function_of_maps
 from xphotfn.plot.view import MatplotlibMissing
@@ -117,7 +118,7 @@ def report(
     name = method_of(method).name
     if find_spec("matplotlib") is None:
         raise MatplotlibMissing('a report needs matplotlib: pip install "xphotfn[plot]"')
-    final = Path(output).expanduser()
+    final = expanded(output)
     region = None if region is None else region_of(region)
     with published_folder(final) as folder:
         for part in ("targets", "pictures"):

@@ -10,10 +10,12 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.bounded import open_regular, whole_lines
 
 __all__ = ("DIGESTS", "DigestCache", "FileState", "digests_of", "file_state")
 
@@ -88,7 +90,7 @@ class DigestCache:
             self._known[path] = (state, digest)
         line = json.dumps([path, *state, digest]) + "\n"
         try:
-            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
             try:
                 os.write(descriptor, line.encode())
             finally:
@@ -99,18 +101,17 @@ class DigestCache:
     def _read_on(self) -> None:
         """Take in the lines that were added since the last time."""
         try:
-            with self.path.open("rb") as stream:
+            with open_regular(self.path) as stream:
                 stream.seek(self._read_to)
-                added = stream.read()
+                for line in whole_lines(stream):
+                    self._read_to += len(line) + 1
+                    self._take(line)
         except OSError:
             return
-        whole = added[: added.rfind(b"\n") + 1]
-        self._read_to += len(whole)
-        for line in whole.splitlines():
-            try:
-                path, size, mtime_ns, ctime_ns, inode, digest = json.loads(line)
-            except (ValueError, TypeError):
-                continue
+
+    def _take(self, line: bytes) -> None:
+        with suppress(ValueError, TypeError, RecursionError):
+            path, size, mtime_ns, ctime_ns, inode, digest = json.loads(line)
             self._known[str(path)] = (FileState(size, mtime_ns, ctime_ns, inode), str(digest))
 
 

@@ -10,6 +10,8 @@ from xphotfn.commands.command import Command
 from xphotfn.commands.shell import comment, link_line, shell_line
 from xphotfn.errors import InvalidFile, ProductMissing
 from xphotfn.html import record_html
+from xphotfn.io.bounded import read_regular
+from xphotfn.io.tree import expanded
 from xphotfn.records.fields import items, pairs
 from xphotfn.store.product_store import Store, StoreLike, digest_file, open_store, there
 from xphotfn.typing import HasPath
@@ -166,8 +168,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         If there is none that can be read.
     """
     try:
-        manifest = json.loads((folder / "manifest.json").read_bytes())
-    except (OSError, ValueError) as error:
+        manifest = json.loads(read_regular(folder / "manifest.json"))
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidFile(str(folder), f"has no readable manifest ({error}): run verify(store)") from error
     if not isinstance(manifest, dict):
         raise InvalidFile(str(folder), "has a manifest that is none: run verify(store)")
@@ -181,7 +183,7 @@ def _folder_of(product: Any, store: Any) -> Path:
         if not folder.is_dir():
             raise ProductMissing(f"the store {existing_store(store).path} holds no product {named}")
         return folder
-    path = Path(named).expanduser().absolute()
+    path = expanded(named).absolute()
     folder = path if path.is_dir() else path.parent
     if not (folder / "manifest.json").is_file():
         raise ProductMissing(f"{path} is no product of a store: there is no manifest beside it")

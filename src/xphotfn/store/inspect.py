@@ -2,7 +2,7 @@
 
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import final
@@ -152,10 +152,10 @@ def verify(store: StoreLike, *, remove: bool = False) -> Verified:
     folders = list(_folders(opened))
     size = sum(map(_size, folders))
     damaged = {folder.name: damage for folder in folders if (damage := _damage(folder)) is not None}
-    damaged |= _spoiled(folders, damaged)
-    for damage in damaged.values():
-        if remove and damage.certain:
-            opened.discard(damage.key)
+    damaged |= _spoiled({folder.name: folder for folder in folders}, damaged)
+    damaged |= {path.name: _stray(path) for path in _strays(opened)}
+    if remove:
+        _discard(opened, [damage.key for damage in damaged.values() if damage.certain])
     removed = remove and any(damage.certain for damage in damaged.values())
     return Verified(
         store=opened.path, products=len(folders), size=size, damaged=tuple(damaged.values()), removed=removed
@@ -205,8 +205,7 @@ def prune(store: StoreLike, *, min_age_s: float = _DAY_S, dry_run: bool = False)
     scratch = [f for f in Path(opened.path, "scratch").iterdir() if _is_left(f, before)]
     size = sum(_size(folder) for folder in (*going, *scratch))
     if not dry_run:
-        for folder in going:
-            opened.discard(folder.name)
+        _discard(opened, [folder.name for folder in going])
         for folder in scratch:
             shutil.rmtree(folder, ignore_errors=True)
     return Pruned(
@@ -226,6 +225,25 @@ def _folders(store: Store) -> Iterator[Path]:
             yield from sorted(folder for folder in group.iterdir() if folder.is_dir())
 
 
+def _strays(store: Store) -> Iterator[Path]:
+    """Yield what lies among the products and is none: a link that goes nowhere, a file."""
+    for group in sorted(Path(store.path, "products").iterdir()):
+        yield from (item for item in (group.iterdir() if group.is_dir() else (group,)) if not item.is_dir())
+
+
+def _stray(path: Path) -> Damage:
+    return Damage(key=path.name, path=str(path), problem="lies in the way of products and is no folder", certain=False)
+
+
+def _discard(store: Store, keys: Iterable[str]) -> None:
+    try:
+        for key in keys:
+            store.discard(key)
+    except OSError as error:
+        why = f"nothing more can be removed ({error.strerror or error}): you need to be allowed to write there"
+        raise InvalidFile(store.path, why) from error
+
+
 def _damage(folder: Path) -> Damage | None:
     """Return what is wrong with a product, or None."""
     try:
@@ -234,7 +252,7 @@ def _damage(folder: Path) -> Damage | None:
             path = folder / output["name"]
             if not path.is_file() or path.is_symlink():
                 return Damage(key=folder.name, path=str(path), problem="is missing")
-            if digest_file(str(path)) != output["digest"]:
+            if path.stat().st_size != output["size"] or digest_file(str(path)) != output["digest"]:
                 return Damage(key=folder.name, path=str(path), problem="is not what was published")
         if manifest["key"] != folder.name:
             return Damage(key=folder.name, path=str(folder), problem=f"has the manifest of {manifest['key']}")
@@ -248,16 +266,16 @@ def _damage(folder: Path) -> Damage | None:
     return None
 
 
-def _spoiled(folders: Sequence[Path], damaged: Mapping[str, Damage]) -> dict[str, Damage]:
+def _spoiled(folders: Mapping[str, Path], damaged: Mapping[str, Damage]) -> dict[str, Damage]:
     """Return the products that were made from a damaged one, or from one that was: they may hold the damage."""
-    made_from = {folder.name: _products_read(folder) for folder in folders if folder.name not in damaged}
+    made_from = {key: _products_read(folder) for key, folder in folders.items() if key not in damaged}
     spoiled: dict[str, Damage] = {}
     while True:
         known = {**damaged, **spoiled}
         found = {
             key: Damage(
                 key=key,
-                path=str(next(folder for folder in folders if folder.name == key)),
+                path=str(folders[key]),
                 problem=f"was made from {bad}, which is damaged",
                 certain=known[bad].certain,
             )

@@ -29,7 +29,7 @@ class Owner(NamedTuple):
         """Whether a process of that number runs on this machine."""
         try:
             os.kill(self.pid, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, OverflowError):  # no process has such a number
             return False
         except OSError:
             return True  # another user's

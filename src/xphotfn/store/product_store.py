@@ -19,7 +19,8 @@ from typing import Any, NamedTuple, TypeAlias, final
 from attrs import field, frozen
 
 from xphotfn.errors import InvalidFile, ProductMissing, Remedy
-from xphotfn.io.tree import STORE_MARK
+from xphotfn.io.bounded import open_regular, read_regular
+from xphotfn.io.tree import STORE_MARK, expanded
 from xphotfn.io.write import publish
 from xphotfn.records.outcome import Output
 from xphotfn.store.digests import DIGESTS, digests_of, file_state
@@ -33,7 +34,6 @@ _STORE_OF_A_RUN = Remedy(
     "give the folder that run(..., store=) wrote to", "give the folder that `xphotfn run --store` wrote to"
 )
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:/")  # s3://bucket; Path makes one slash of two
-_MANIFEST = 2**16  # bytes; most manifests are smaller
 
 
 def digest_bytes(*parts: bytes) -> str:
@@ -54,7 +54,7 @@ def digest_file(path: str) -> str:
     """
     hasher = hashlib.blake2b(digest_size=16)
     try:
-        with Path(path).open("rb") as stream:
+        with open_regular(path) as stream:
             while block := stream.read(1 << 20):
                 hasher.update(block)
     except OSError as error:
@@ -63,7 +63,7 @@ def digest_file(path: str) -> str:
 
 
 def _absolute(path: str | Path) -> str:
-    return str(Path(path).expanduser().absolute())
+    return str(expanded(path).absolute())
 
 
 def product_folder(key: str) -> str:
@@ -113,7 +113,7 @@ class Store:
         """
         folder = f"{self.path}/products/{key[:2]}/{key}"
         try:
-            manifest = json.loads(_content(f"{folder}/manifest.json"))
+            manifest = json.loads(read_regular(f"{folder}/manifest.json"))
             outputs = manifest["outputs"]
             if not all(self._is_published(f"{folder}/{output['name']}", output) for output in outputs):
                 return None
@@ -222,18 +222,6 @@ def _lines(content: Mapping[str, Any]) -> str:
     return "{\n" + ",\n".join(f" {json.dumps(name)}: {json.dumps(value)}" for name, value in content.items()) + "\n}\n"
 
 
-def _content(path: str) -> str:
-    """Return the text of a small file."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        parts = [os.read(descriptor, _MANIFEST)]
-        while len(parts[-1]) == _MANIFEST:  # a regular file gives less only at its end
-            parts.append(os.read(descriptor, _MANIFEST))
-        return b"".join(parts).decode()
-    finally:
-        os.close(descriptor)
-
-
 def _to_disk(*paths: Path) -> None:
     """Have the system write files and folders to the disk before going on."""
     for path in paths:
@@ -255,9 +243,17 @@ def there(store: StoreLike) -> Store:
     ------
     ProductMissing
         If it is none.
+    InvalidFile
+        If it is another user's and may not be read.
     """
     found = store if isinstance(store, Store) else Store(store)
-    if not Path(found.path, MARKER).is_file():
+    try:
+        is_store = stat.S_ISREG(Path(found.path, MARKER).stat().st_mode)
+    except PermissionError as error:
+        raise InvalidFile(found.path, "may not be read by you: ask whose it is") from error
+    except (OSError, ValueError):  # ValueError: a name with NUL
+        is_store = False
+    if not is_store:
         raise ProductMissing(f"{found.path} is no store", remedy=_STORE_OF_A_RUN)
     return found
 

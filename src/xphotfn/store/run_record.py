@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.bounded import open_regular, read_regular, whole_lines
 from xphotfn.io.write import publish
 from xphotfn.records.outcome import Done, Outcome
 from xphotfn.store.record_json import to_json
@@ -25,7 +26,8 @@ _LINES = ".outcomes.jsonl"
 _GZIP = ".gz"
 _MANY_STEPS = 2000  # of these the record is a megabyte or two, and packed a tenth of it
 _LEVEL = 5
-_MOST_TEXT = 2**33  # bytes: some million steps
+_MOST_TEXT = 2**28  # bytes: a hundred thousand steps; of more, so many times what it is packed
+_MOST_TIMES = 100
 
 
 class RunRecord:
@@ -62,7 +64,7 @@ class RunRecord:
         if self.problem or (not self._is_new and isinstance(outcome, Done) and outcome.cached):
             return
         try:
-            descriptor = os.open(self.lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+            descriptor = os.open(self.lines, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o666)
             try:
                 os.write(descriptor, f"{to_json(outcome)}\n".encode())
             finally:
@@ -122,23 +124,21 @@ def read_run(path: Path) -> dict[str, Any]:
 def _text(path: Path) -> bytes:
     """Return the text of a record; a store is read whole, and so is a record, but not one that never ends."""
     if path.suffix != _GZIP:
-        return path.read_bytes()
-    with gzip.open(path) as stream:
-        text = stream.read(_MOST_TEXT + 1)
-    if len(text) > _MOST_TEXT:
-        raise ValueError(f"it holds more than {_MOST_TEXT} bytes")
+        return read_regular(path, _MOST_TEXT)
+    with open_regular(path) as packed, gzip.GzipFile(fileobj=packed) as stream:
+        most = max(_MOST_TEXT, _MOST_TIMES * os.fstat(packed.fileno()).st_size)
+        text = stream.read(most + 1)
+    if len(text) > most:
+        raise ValueError(f"it holds more than {most} bytes")
     return text
 
 
 def _added(path: Path) -> Iterator[Any]:
     """Yield the outcomes that were added since; a line that was cut short by the end of a process is passed over."""
-    try:
-        lines = _lines_of(path).read_bytes().splitlines()
-    except OSError:
-        return
-    for line in lines:
-        with suppress(ValueError):
-            yield json.loads(line)
+    with suppress(OSError), open_regular(_lines_of(path)) as stream:
+        for line in whole_lines(stream):
+            with suppress(ValueError):
+                yield json.loads(line)
 
 
 def _lines_of(path: Path) -> Path:
