@@ -1,6 +1,5 @@
 """Files from anywhere, read up to a size: what is larger than it can be is said, and takes no memory."""
 
-import errno
 import os
 import stat
 from collections.abc import Iterator
@@ -135,8 +134,9 @@ def open_regular(path: str | Path) -> BinaryIO:
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
-    number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
-    raise OSError(number, "it is no regular file", str(path))
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(f"{path} is a folder")
+    raise OSError(f"{path} is no regular file")
 
 
 def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
@@ -150,7 +150,7 @@ def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > most:
-            raise OSError(f"{path} is larger than {most} bytes, more than is read of such a file")
+            raise OSError(f"{path} is larger than {most} bytes, which none of ours is")
         return stream.read()
 
 
