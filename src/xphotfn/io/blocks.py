@@ -94,8 +94,6 @@ def _explained(path: Path_) -> Iterator[None]:
         raise InvalidFile(str(path), f"is damaged or cut short ({error}): {AGAIN}") from error
     except FileNotFoundError as error:
         raise InvalidFile(str(path), "there is no such file: check the path") from error
-    except IsADirectoryError as error:
-        raise InvalidFile(str(path), "is a folder, not a FITS file: give the path of a file") from error
     except MemoryError as error:
         raise InvalidFile(str(path), f"needs more memory than there is: its header is damaged, {AGAIN}") from error
     except (OSError, ValueError) as error:

@@ -127,16 +127,18 @@ def open_regular(path: str | Path) -> BinaryIO:
     Raises
     ------
     OSError
-        If it cannot be opened, or is a pipe or a device, which may never end.
+        If it cannot be opened.
+    InvalidFile
+        If it is a folder, or a pipe or a device, which may never end.
     """
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
     mode = os.fstat(descriptor).st_mode
     if stat.S_ISREG(mode):
         return os.fdopen(descriptor, "rb")
     os.close(descriptor)
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(f"{path} is a folder")
-    raise OSError(f"{path} is no regular file")
+    raise InvalidFile(
+        str(path), "is a folder, not a file: give the path of a file" if stat.S_ISDIR(mode) else "is no regular file"
+    )
 
 
 def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
@@ -145,12 +147,14 @@ def read_regular(path: str | Path, most: int = MOST_TEXT) -> bytes:
     Raises
     ------
     OSError
-        If it cannot be read, is no regular file, or is larger than ``most`` bytes.
+        If it cannot be read.
+    InvalidFile
+        If it is no regular file, or is larger than ``most`` bytes.
     """
     with open_regular(path) as stream:
         size = os.fstat(stream.fileno()).st_size
         if size > most:
-            raise OSError(f"{path} is larger than {most} bytes, which none of ours is")
+            raise InvalidFile(str(path), f"is larger than {most} bytes, which none of ours is")
         return stream.read()
 
 

@@ -106,7 +106,7 @@ class DigestCache:
                 for line in whole_lines(stream):
                     self._read_to += len(line) + 1
                     self._take(line)
-        except OSError:
+        except (OSError, InvalidFile):
             return
 
     def _take(self, line: bytes) -> None:

@@ -135,7 +135,7 @@ def _text(path: Path) -> bytes:
 
 def _added(path: Path) -> Iterator[Any]:
     """Yield the outcomes that were added since; a line that was cut short by the end of a process is passed over."""
-    with suppress(OSError), open_regular(_lines_of(path)) as stream:
+    with suppress(OSError, InvalidFile), open_regular(_lines_of(path)) as stream:
         for line in whole_lines(stream):
             with suppress(ValueError):
                 yield json.loads(line)
