@@ -295,7 +295,7 @@ def galaxy_cluster(
     Parameters
     ----------
     name
-        Any text.
+        One line of text, of at most 200 characters.
     ra, dec
         Position: Quantity, degrees, or a text such as ``"09:58:22"`` (RA in hours) and ``"-11d03m35s"``; or, without
         ``dec``, both in one: a SkyCoord of any frame, a Quantity ``[ra, dec]``, a text such as ``"149.59 -11.06"``.
