@@ -38,6 +38,17 @@ def _tell_streams_apart() -> None:
 _tell_streams_apart()
 
 
+def _settings_of_workers() -> None:
+    """Give workers of LocalClusters the settings that the documentation recommends: without them a run says so."""
+    import dask
+
+    sizes = {"MALLOC_TRIM_THRESHOLD_": 2**27, "MALLOC_MMAP_THRESHOLD_": 2**25}
+    dask.config.set({f"distributed.nanny.pre-spawn-environ.{name}": size for name, size in sizes.items()})
+
+
+_settings_of_workers()
+
+
 def pytest_addoption(parser):
     parser.addoption("--slow", action="store_true", default=False, help="run tests that are marked slow too")
 

@@ -188,6 +188,17 @@ def test_a_late_worker_that_is_refused_gets_nothing(scripted, tools, tmp_path, c
     assert not list((tmp_path / "s" / "scratch").iterdir())
 
 
+def test_workers_that_give_memory_back_at_once_are_told_of_once(scripted, tools, tmp_path, cluster, monkeypatch):
+    monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", "65536")  # as dask's nanny sets it; this worker is in this process
+    plan = Plan(steps=[tools.made_of("evselect", n) for n in range(2)])
+    with distributed.Client(cluster, timeout=30, set_as_default=False) as client:
+        with pytest.warns(on_cluster.SlowWorkers, match=r"pre-spawn-environ.MALLOC_TRIM_THRESHOLD_ to 134217728"):
+            run = xp.run(plan, engine=scripted(""), store=tmp_path / "s", scheduler=client, progress=False)
+        assert (len(run.done), len(run.notes)) == (2, 1)
+        monkeypatch.setenv("MALLOC_TRIM_THRESHOLD_", str(2**27))
+        assert not xp.run(plan, engine=scripted(""), store=tmp_path / "s", scheduler=client, progress=False).notes
+
+
 @pytest.mark.filterwarnings("always::xphotfn.graph.cluster.WorkerRefused")
 def test_the_command_line_says_once_who_is_refused(tree, tmp_path, monkeypatch):
     from click.testing import CliRunner

@@ -29,7 +29,7 @@ from xphotfn.graph.workers import Answers, EndWithTask, Fleet, _Member, question
 from xphotfn.records.outcome import Done, Failed, Outcome, Skipped
 from xphotfn.store.product_store import Store
 
-__all__ = ("EndWithTask", "WorkerRefused", "compute_on", "unit_of")
+__all__ = ("EndWithTask", "SlowWorkers", "WorkerRefused", "compute_on", "unit_of")
 
 _PATIENCE_S = 1.0  # how often to see which workers are there, and whether the scheduler is, when nothing arrives
 _AHEAD_S, _MOST_AHEAD = 0.5, 20  # short tasks are given to workers ahead of time: so much work, so many at most
@@ -39,6 +39,17 @@ _PAUSE_S = 0.5  # before it is tried again; twice as long each time
 _AGAIN = "finished products are in the store, and running again makes what is missing"
 
 Observe = Callable[[str, Outcome | None], None]
+
+
+_TRIMMING = (
+    "workers give memory back to the system at once (MALLOC_TRIM_THRESHOLD_=65536, set by dask's nanny), which takes "
+    "the native engine twice the CPU time: before the workers start, set in dask's configuration "
+    "distributed.nanny.pre-spawn-environ.MALLOC_TRIM_THRESHOLD_ to 134217728 and .MALLOC_MMAP_THRESHOLD_ to 33554432"
+)
+
+
+class SlowWorkers(UserWarning):
+    """A warning: the settings of a cluster's workers make them slow."""
 
 
 class WorkerRefused(UserWarning):
@@ -308,6 +319,9 @@ class _Dealer:
                 )
             for text in said:
                 self._say(f"a worker is given no work: {text}")
+            if self.fleet.trimming and _TRIMMING not in self.notes:
+                self.notes.append(_TRIMMING)
+                warnings.warn(SlowWorkers(_TRIMMING), stacklevel=2)
         elif isinstance(item, Result):
             if item.key in self.flying:
                 self._take_result(item.key, item.value)

@@ -6,6 +6,7 @@ this process reads. So its store is this store, and it can be written.
 """
 
 import asyncio
+import os
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
@@ -37,6 +38,7 @@ _SHARED = "it has to be on a file system that all machines share"
 _MOST_FILES = 8  # of those that a plan reads, asked of each worker
 _IN_A_ROW = 3  # troubles of its machine after which a worker is retired, where another one did the same work
 _REST_S, _LONGEST_REST_S = 1.0, 60.0  # how long a worker is given nothing after a trouble; twice as long each time
+_TRIM, _TRIM_OF_NANNY = "MALLOC_TRIM_THRESHOLD_", "65536"  # what dask's nanny sets where nobody sets anything
 _CLOSING = frozenset(("closing", "closed", "closing_gracefully", "failed", "stopping"))
 
 
@@ -123,7 +125,7 @@ async def answer(question: _Question, dask_worker: Any) -> dict[str, Any]:
     await dask_worker.plugin_add(EndWithTask(question.token))
     resources = {name: int(count) for name, count in dask_worker.state.total_resources.items() if count >= 1}
     about = {"version": __version__, "host": host(), "threads": dask_worker.state.nthreads, "resources": resources}
-    return {**about, **seen}
+    return {**about, "trims": os.environ.get(_TRIM) == _TRIM_OF_NANNY, **seen}
 
 
 async def dismiss(token: str, dask_worker: Any) -> None:
@@ -262,6 +264,7 @@ class Fleet:
         self.retired: dict[str, str] = {}
         self.asking: set[str] = set()
         self.answered: set[str] = set()
+        self.trimming = False  # whether a worker gives all memory back at once, as its nanny told it
 
     def census(self) -> frozenset[str]:
         """Ask workers that are new, and return the addresses of all that are there."""
@@ -299,6 +302,7 @@ class Fleet:
                 said.append(f"{machine}: {why}")
             elif reply is not None:
                 machine = reply["host"].partition("@")[0]
+                self.trimming |= bool(reply.get("trims"))
                 self.usable[address] = _Member(address, machine, reply["threads"], dict(reply["resources"]))
         return tuple(said)
 
