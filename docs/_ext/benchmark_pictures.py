@@ -28,7 +28,8 @@ def fresh(*paths: Path) -> bool:
 
 
 def draw_statistics(folder: Path) -> None:
-    """Draw coverage, blank sky and blank fields from the tables of numbers in docs/tables."""
+    """Draw coverage, blank sky, blank fields and growth from the tables of numbers in docs/tables."""
+    import bench_scaling
     import blank_fields
     import statistics_tables
 
@@ -36,6 +37,7 @@ def draw_statistics(folder: Path) -> None:
         "coverage": statistics_tables.draw_coverage,
         "blank_sky": statistics_tables.draw_blank_sky,
         "blank_fields": blank_fields.draw_blank_fields,
+        "scaling": bench_scaling.draw,
     }
     for name, draw in drawings.items():
         if (DOCS / "tables" / f"{name}.csv").is_file():

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import sys
 from importlib.util import find_spec
 
 import numpy as np
@@ -36,6 +37,18 @@ def test_a_gzipped_file_is_read_whole(tmp_path, library, content):
         assert stream.read() == content
     with open_stream(path) as (stream, _):
         assert stream.read() == content
+
+
+def test_a_folder_of_that_name_is_no_library(tmp_path, monkeypatch):
+    (tmp_path / "isal").mkdir()
+    for name in [n for n in sys.modules if n.partition(".")[0] == "isal"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    gzip_library._has_isal.cache_clear()
+    try:
+        assert not gzip_library._has_isal()
+    finally:
+        gzip_library._has_isal.cache_clear()
 
 
 @pytest.mark.parametrize("opened", [open_content, open_stream])

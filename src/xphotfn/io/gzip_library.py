@@ -4,7 +4,6 @@ import gzip
 import zlib
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any, BinaryIO
 
 __all__ = ("damage", "decompressor", "gzip_stream")
@@ -36,4 +35,8 @@ def _module(name: str, other: Any) -> Any:
 
 @cache
 def _has_isal() -> bool:
-    return find_spec("isal") is not None
+    try:  # a folder of this name, or a broken one, is found but has no modules
+        import_module("isal.igzip")
+    except ImportError:
+        return False
+    return True
