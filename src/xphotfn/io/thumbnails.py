@@ -40,14 +40,8 @@ def _palette() -> Bytes:
 def png(levels: Bytes, colours: Bytes, *, alpha: tuple[int, ...] = ()) -> bytes:
     r"""Return an image as a PNG file of indexed colours.
 
-    Parameters
-    ----------
-    levels
-        Shape (ny, nx): the row of ``colours`` of each pixel. The first row is the top of the picture.
-    colours
-        Shape (N, 3), at most 256 colours as red, green and blue.
-    alpha
-        Opacity of the first colours, 0 to 255; the others are opaque.
+    ``levels`` of shape (ny, nx), its first row the top of the picture, name rows of ``colours``, shape (N, 3), at most
+    256 of red, green and blue; ``alpha`` is the opacity of the first of them, 0 to 255, the others are opaque.
 
     References
     ----------
@@ -129,16 +123,8 @@ def longest_of(data: NDArray[Any]) -> tuple[str, str]:
 def product_html(product: Any, kind: str, files: Facts, values: Values, sums: Callable[[], Facts]) -> str:
     """Return a product as HTML: a thumbnail, and what it is; where its file cannot be read, that is said instead.
 
-    Parameters
-    ----------
-    product
-        An image, exposure map or rate map.
-    kind
-        What it is called.
-    files
-        Its files: what each is, and its path.
-    values, sums
-        Give what the picture shows, and what says most of it; both read its files.
+    ``files`` are pairs of what and path; ``values`` and ``sums`` give what the picture shows and what says most, and
+    read its files.
     """
     try:
         shown = picture(values(), f"thumbnail of the {kind}; grey was not exposed")

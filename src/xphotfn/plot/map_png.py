@@ -99,23 +99,9 @@ def rate_levels(
 ) -> tuple[NDArray[np.uint8], tuple[float, float]]:
     """Return a smoothed count rate as colour levels, first row at the bottom, and the rates of the two ends.
 
-    Parameters
-    ----------
-    counts, exposure
-        Counts, and exposure in s, shape (ny, nx).
-    box
-        The part to show.
-    factor
-        How many pixels across go into one of the picture.
-    sigma_pix
-        Width of the Gaussian in pixels of the map. Counts and exposure are smoothed apart, then divided.
-
-    Returns
-    -------
-    levels : ndarray of uint8
-        0 off the detector, else 1 to ``LEVELS - 1``, as the inverse hyperbolic sine of the rate.
-    low, high : float
-        Rates in ct/s per pixel of the map: the 2nd and the 99.8th percentile.
+    Counts and exposure (s) of shape (ny, nx) are smoothed apart by a Gaussian of ``sigma_pix`` pixels of the map, then
+    divided; ``factor`` pixels across make one of the picture. Levels are 0 off the detector, else up to ``LEVELS - 1``,
+    as the inverse hyperbolic sine of the rate; the ends are its 2nd and 99.8th percentile, in ct/s per pixel.
 
     Examples
     --------

@@ -84,20 +84,9 @@ def _levels(pairs: Sequence[tuple[str, str]]) -> NDArray[np.uint8] | None:
 def residual_levels(counts: NDArray[np.float64], model: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Return counts less model in sigma as colour levels, cut to the part with a model.
 
-    Parameters
-    ----------
-    counts, model
-        Shape (ny, nx); the model is 0 off the detector.
-
-    Returns
-    -------
-    ndarray of uint8
-        0 off the detector, else 1 to ``LEVELS - 1`` for -5 to 5 sigma of counts smoothed with a Gaussian of 2 pixels.
-
-    Notes
-    -----
-    The variance of a smoothed Poisson image is its model smoothed with the square of the kernel: a Gaussian of width
-    ``sigma / sqrt(2)`` over ``4 pi sigma^2``.
+    Both have shape (ny, nx), the model is 0 off the detector. Levels are 0 there, else 1 to ``LEVELS - 1`` for -5 to 5
+    sigma of counts smoothed with a Gaussian of 2 pixels. The variance of a smoothed Poisson image is its model smoothed
+    with the square of the kernel: a Gaussian of width ``sigma / sqrt(2)`` over ``4 pi sigma^2``.
 
     Examples
     --------
