@@ -14,7 +14,7 @@ PROJECT = Path(__file__).resolve().parents[1]
 # Derandomised, so that a run says the same twice; health checks of speed would only measure how busy a machine is.
 settings.register_profile(
     "default",
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     derandomize=True,
     database=None,

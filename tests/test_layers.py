@@ -264,23 +264,32 @@ RULES = (
 )
 
 
-def problems(root, rules=RULES):
-    """Return what breaks the rules in the package whose folder is ``root``."""
-    modules = [Module(path, root) for path in sorted(root.rglob("*.py"))]
-    known = {module.name: module for module in modules}
-    for module in modules:
+def read(root):
+    """Return the modules of the package whose folder is ``root``, by name, each with what it imports."""
+    known = {module.name: module for module in (Module(path, root) for path in sorted(root.rglob("*.py")))}
+    for module in known.values():
         module.uses = frozenset(name for _, name in imported(module, known) if name in known) - {module.name}
-    return [line for rule in rules for module in modules for line in rule(module, known)]
+    return known
+
+
+def problems(known, rules=RULES):
+    """Return what breaks the rules in a package."""
+    return [line for rule in rules for module in known.values() for line in rule(module, known)]
+
+
+@pytest.fixture(scope="module")
+def package():
+    return read(SOURCE)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
-def test_the_package_keeps_the_rules(rule):
-    found = problems(SOURCE, [rule])
+def test_the_package_keeps_the_rules(rule, package):
+    found = problems(package, [rule])
     assert not found, "\n" + "\n".join(found)
 
 
-def test_all_rooms_are_read():
-    rooms = {Module(path, SOURCE).room for path in SOURCE.rglob("*.py")}
+def test_all_rooms_are_read(package):
+    rooms = {module.room for module in package.values()}
     assert set(PURE) <= rooms
     assert rooms <= {*ROOMS, *FRONT}
 
@@ -375,12 +384,12 @@ def write(root, files):
 
 
 def test_a_good_tree_passes(tmp_path):
-    assert problems(write(tmp_path / PACKAGE, GOOD)) == []
+    assert problems(read(write(tmp_path / PACKAGE, GOOD))) == []
 
 
 @pytest.mark.parametrize(("place", "text", "complaint"), BAD)
 def test_a_bad_tree_is_found(tmp_path, place, text, complaint):
-    found = problems(write(tmp_path / PACKAGE, GOOD | {place: text}))
+    found = problems(read(write(tmp_path / PACKAGE, GOOD | {place: text})))
     assert any(line.startswith(f"{place}:") and complaint in line for line in found), found
     assert len({line.split(": ", 1)[0] for line in found}) == 1, found
 
@@ -397,11 +406,11 @@ def test_a_loop_of_imports_is_found_and_told_once(tmp_path, place):
         "science/b.py": MODULE + "from xphotfn.science import c\n",
         "science/c.py": MODULE + back,
     }
-    found = problems(write(tmp_path / PACKAGE, files))
+    found = problems(read(write(tmp_path / PACKAGE, files)))
     names = "xphotfn.science.a > xphotfn.science.b > xphotfn.science.c > xphotfn.science.a"
     assert found == [f"science/a.py:1: a loop of imports: {names}"]
     files["science/c.py"] = MODULE
-    assert problems(write(tmp_path / PACKAGE, files)) == []
+    assert problems(read(write(tmp_path / PACKAGE, files))) == []
 
 
 @pytest.mark.parametrize("room", ROOMS)
@@ -410,7 +419,7 @@ def test_every_room_may_import_itself_and_the_rooms_that_it_may_use(tmp_path, ro
         files = {f"{name}/__init__.py": '"""A room."""\n' for name in ROOMS} | {
             f"{room}/a.py": MODULE + f"from xphotfn import {other}\n"
         }
-        found = problems(write(tmp_path / other / PACKAGE, files), [order_problems])
+        found = problems(read(write(tmp_path / other / PACKAGE, files)), [order_problems])
         assert bool(found) == (other != room and other not in ROOMS[room]), found
 
 

@@ -189,7 +189,7 @@ def test_every_file_is_used_or_left_out_and_a_place_has_one(facts):
         assert all(name in {f.name for f in facts} for name in note.preferred)
 
 
-@settings(max_examples=100)
+@settings(max_examples=50)
 @given(st.lists(xst.file_facts(kind="events"), min_size=2, max_size=2))
 def test_differences_are_seen_alike_from_both_sides(pair):
     one, two = pair

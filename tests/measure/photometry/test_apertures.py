@@ -307,7 +307,7 @@ def test_blank_sky_averages_zero(tmp_path):
     exposure[:, 200:204] = 0
     grid = PixelGrid.from_sky_range(10.0, 20.0)
     x, y = (v.ravel() for v in np.meshgrid(np.arange(40, 480, 42), np.arange(40, 480, 42)))
-    maps = [a_map(tmp_path, rng.poisson(exposure * 1e-4).astype(np.int32), exposure, grid=grid) for _ in range(12)]
+    maps = [a_map(tmp_path, rng.poisson(exposure * 1e-4).astype(np.int32), exposure, grid=grid) for _ in range(6)]
     table = photometry(maps, at_pixels(grid, x, y), 30 * u.arcsec, background=RING)
     z = table["significance"]
     assert abs(z.mean()) < 4 / np.sqrt(z.size)
@@ -644,8 +644,8 @@ def pulls_of(folder, seeds):
 
 def test_pulls_of_injected_sources(tmp_path):
     """The short form: each number within four of its own errors and 0.05 of the ideal."""
-    pulls, flags, covered, _ = pulls_of(tmp_path, range(3))
-    assert pulls.size > 500
+    pulls, flags, covered, _ = pulls_of(tmp_path, range(2))
+    assert pulls.size > 330
     assert np.any(flags & ApertureFlag.GAP)
     assert abs(pulls.mean()) < 0.05 + 4 / np.sqrt(pulls.size)
     assert abs(pulls.std() - 1) < 0.05 + 4 / np.sqrt(2 * pulls.size)
