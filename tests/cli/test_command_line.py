@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import Table
+from attrs import evolve
 from click.testing import CliRunner
 
 import xphotfn as xp
-from xphotfn.cli import main
+from xphotfn.cli import demo, main
 from xphotfn.cli.demo import _fresh
 from xphotfn.simulate.observing import simulate_observations
 
@@ -252,6 +253,19 @@ def test_sas_tasks_run_without_sas(data, tmp_path):
     wrong = call("task", "evselect", "imageset=x.fits")
     assert wrong.exit_code == 1
     assert "** evselect: error (ParamMandatory)" in wrong.stderr
+
+
+def test_demo_without_region_files_of_one_camera(tmp_path, monkeypatch):
+    """A third of the time of one MOS, without tables and pictures: four points are bright enough."""
+    scene = demo.default_scene()
+    pointing = scene.pointings[0]
+    mos = evolve(pointing.exposures[1], ontime_s=pointing.exposures[1].ontime_s / 3)
+    small = evolve(scene, pointings=[evolve(pointing, exposures=[mos])])
+    monkeypatch.setattr(demo, "default_scene", lambda: small)
+    monkeypatch.setattr(demo, "_written", lambda *_: "")
+    said = demo.run_demo(tmp_path / "demo", detect=True, workers=1, say=lambda _: None)
+    assert re.search(r"0999990101: [3-6] of 12 true point sources are among \d sources .* 1 object", said), said
+    assert "every number is within 3 sigma" in said
 
 
 @pytest.mark.slow

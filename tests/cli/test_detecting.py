@@ -1,6 +1,8 @@
 """``xphotfn detect`` on a small folder: two observations of one camera, a bright source in each."""
 
 import json
+import shlex
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -95,6 +97,24 @@ def test_a_picture_shows_a_list_or_regions(folder, tmp_path):
         pictures[name] = (tmp_path / f"{name}.png").read_bytes()
     assert pictures["plain"] != pictures["list.fits"] == pictures["list.reg"]
     assert call("view", image, "-o", tmp_path / "x.png", "--sources", tmp_path / "none.reg").exit_code == 1
+
+
+SHOWN = call("detect", "--help").output.partition("Examples:\n")[2].replace("\\\n", " ")
+EXAMPLES = [line.strip() for line in SHOWN.splitlines() if line.strip()]
+
+
+@pytest.mark.parametrize("line", EXAMPLES)
+def test_examples_of_the_help_work_as_printed(line, folder, tmp_path, monkeypatch):
+    """On small maps that lie where the demo has its store: the demo itself is searched by a slow test."""
+    (tmp_path / "xphotfn-demo").mkdir()
+    (tmp_path / "xphotfn-demo" / "store").symlink_to(folder)
+    monkeypatch.chdir(tmp_path)
+    words = shlex.split(line)[1:]
+    result = call(*words)
+    assert result.exit_code == 0, result.output
+    name = Path(words[words.index("-o") + 1])
+    lists = [name] if "--joint" in words else [name.with_stem(f"{name.stem}_0000000{n}0{n}") for n in (1, 2)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(["xphotfn-demo", *(p.name for p in lists)])
 
 
 def test_an_observation_that_cannot_be_searched_costs_no_other(folder, tmp_path):

@@ -389,7 +389,7 @@ def test_bad_macros(text, header, position, word):
 # Laws
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(xst.expressions())
 def test_printed_trees_read_back(tree):
     assert parse(to_text(tree)) == tree
@@ -415,7 +415,7 @@ def refusal(function, *arguments):
     return None
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(texts)
 def test_any_text_is_read_or_refused_with_its_place(text):
     error = refusal(parse, text)

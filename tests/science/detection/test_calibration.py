@@ -15,7 +15,7 @@ def calibration(project_root):
     return SimpleNamespace(**runpy.run_path(str(project_root / "benchmarks" / "detection_calibration.py")))
 
 
-def cut(maps, side=170, first=170):
+def cut(maps, side=110, first=200):
     """Return the middle of maps, which is faster."""
     from attrs import evolve
 
@@ -26,24 +26,24 @@ def cut(maps, side=170, first=170):
 
 
 def test_a_blank_field_is_blank(calibration):
-    """The middle of a blank field, 152 arcmin2: at DET_ML 5, 3.5 are expected."""
+    """The middle of a blank field, 64 arcmin2: at DET_ML 5, 1.5 are expected."""
     maps = cut(calibration.drawn(10.0, np.random.default_rng([31, 0])))
     values = [f.det_ml for f in search(maps, threshold=5).sources]
-    assert 0 < len(values) <= 11
-    assert max(values) < 14
+    assert len(values) <= 7
+    assert max(values, default=0) < 14
 
 
 def test_points_are_found_with_their_rates(calibration):
-    """Nine points of 60 counts, drawn with cores 5 % wider than those of the fit."""
+    """Four points of 60 counts, drawn with cores 5 % wider than those of the fit."""
     rng = np.random.default_rng(32)
-    places = [(190 + 45 * i + rng.uniform(), 190 + 45 * j + rng.uniform()) for i in range(3) for j in range(3)]
+    places = [(225 + 55 * i + rng.uniform(), 225 + 55 * j + rng.uniform()) for i in range(2) for j in range(2)]
     rates = 60 / calibration.counts_per_rate(10.0, *np.array(places).T)
     points = [(*place, rate) for place, rate in zip(places, rates, strict=True)]
     found = search(cut(calibration.drawn(10.0, rng, points, core_factor=1.05)), threshold=10).sources
     for x, y, _ in points:
-        assert min(np.hypot(f.source.x + 170 - x, f.source.y + 170 - y) for f in found) < 1.0
+        assert min(np.hypot(f.source.x + 200 - x, f.source.y + 200 - y) for f in found) < 1.0
     assert all(f.source.u == 0 for f in found)
-    assert len(found) == 9
+    assert len(found) == 4
 
 
 @pytest.mark.slow
