@@ -12,7 +12,7 @@ import pytest
 collect_ignore_glob = ["*.py", "_build/*", "_made/*", "reference/names/*"]
 
 HERE = Path(__file__).parent
-ALWAYS = ("journey.md", "mosaics.md")
+ALWAYS = ("journey.md",)
 
 
 def pytest_collection_modifyitems(config, items):

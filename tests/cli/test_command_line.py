@@ -255,6 +255,7 @@ def test_sas_tasks_run_without_sas(data, tmp_path):
     assert "** evselect: error (ParamMandatory)" in wrong.stderr
 
 
+@pytest.mark.slow
 def test_demo_without_region_files_of_one_camera(tmp_path, monkeypatch):
     """A third of the time of one MOS, without tables and pictures: four points are bright enough."""
     scene = demo.default_scene()
