@@ -31,7 +31,8 @@ from xphotfn.simulate.scene import EFFICIENCY, SOFT, CameraExposure, Pointing, S
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "detection.md"
 CAMERAS = ("pn", "mos1", "mos2")
 ENERGY_EV, RATE_OF_FLUX = 1000.0, 6.6e11  # pn counts per erg/cm2 in 0.5-2 keV
-REACH, MATCH_PIX = 68, 4.0
+REACH, MATCH_PIX, COVERED_PIX = 68, 4.0, 2.5
+SKY_FIELDS, DEEP_FIELDS, CLUSTER_FIELDS = 12, 4, 4
 BINS = (8, 12, 18, 27, 40, 60, 200, 1e9)
 
 
@@ -129,20 +130,22 @@ def distance(fitted, x, y):
     return float(np.hypot(fitted.source.x - x, fitted.source.y - y))
 
 
+def blank_field(kiloseconds, number):
+    """Return DET_ML of what is found in a blank field, how many are extended, and background over truth."""
+    maps = drawn(kiloseconds, np.random.default_rng([7, int(kiloseconds), number]))
+    found = search(maps, threshold=6)
+    truth = [b for _, b, _ in empty(kiloseconds)]
+    pairs = zip(found.sky.backgrounds, truth, maps, strict=True)
+    ratios = [float(b.image.sum() / t[m.exposure > 0].sum()) for b, t, m in pairs]
+    return [f.det_ml for f in found.sources], sum(f.source.u > 0 for f in found.sources), ratios
+
+
 def blank(kiloseconds, fields):
     """Return a row: detections per field above likelihoods, extended ones, and background over truth."""
-    values, extended, ratios = [], 0, []
-    for number in range(fields):
-        maps = drawn(kiloseconds, np.random.default_rng([7, int(kiloseconds), number]))
-        found = search(maps, threshold=6)
-        values += [f.det_ml for f in found.sources]
-        extended += sum(f.source.u > 0 for f in found.sources)
-        truth = [b for _, b, _ in empty(kiloseconds)]
-        pairs = zip(found.sky.backgrounds, truth, maps, strict=True)
-        ratios.append([b.image.sum() / t[m.exposure > 0].sum() for b, t, m in pairs])
-    likelihoods = np.array(values)
+    found = [blank_field(kiloseconds, number) for number in range(fields)]
+    likelihoods = np.array([value for values, _, _ in found for value in values])
     above = [np.count_nonzero(likelihoods >= least) / fields for least in (6, 7, 8, 10)]
-    mean = np.mean(ratios, axis=0)
+    extended, mean = sum(wide for _, wide, _ in found), np.mean([ratios for _, _, ratios in found], axis=0)
     return [f"{kiloseconds:g} ks", fields, *(f"{v:.2f}" for v in above), f"{extended / fields:.2f}",
             ", ".join(f"{v:.3f}" for v in mean)]  # fmt: skip
 
@@ -158,26 +161,42 @@ def matched(found, x, y, counts):
     return pairs, free
 
 
+def sky_field(kiloseconds, number, threshold=6.0):
+    """Return what is found of log N - log S in a field.
+
+    That is counts of all sources, which are found and which lie under a brighter one; the accuracy of those found;
+    and detections, unmatched ones, extended ones and CPU seconds.
+    """
+    rng = np.random.default_rng([11, int(kiloseconds), number])
+    x, y, rate = sources_of_sky(kiloseconds, rng)
+    counts = rate * counts_per_rate(kiloseconds, x, y)
+    maps = drawn(kiloseconds, rng, list(zip(x, y, rate, strict=True)))
+    start = time.process_time()
+    found = search(maps, threshold=threshold)
+    seconds = time.process_time() - start
+    pairs, free = matched(found, x, y, counts)
+    hits = [(c, k in pairs, covered(x, y, counts, k)) for k, c in enumerate(counts)]
+    rows = []
+    for k, fitted in pairs.items():
+        lone = np.count_nonzero((np.hypot(x - x[k], y - y[k]) < 8) & (counts > 0.2 * counts[k])) == 1
+        rows.append((counts[k], lone, *accuracy(fitted, x[k], y[k], rate[k], kiloseconds)))
+    extended = sum(f.source.u > 0 for f in found.sources)
+    return hits, rows, (len(found.sources), len(free), extended, seconds)
+
+
+def covered(x, y, counts, which):
+    """Return whether a brighter source lies within COVERED_PIX of one: no image of this sharpness shows both."""
+    near = (np.hypot(x - x[which], y - y[which]) < COVERED_PIX) & (counts > counts[which])
+    return bool(near.any())
+
+
 def sky(kiloseconds, fields, threshold=6.0):
     """Return what is found of log N - log S: rows of completeness and of accuracy, and totals per field."""
-    hits, rows, unmatched, extended, detections, seconds = [], [], 0, 0, 0, []
-    for number in range(fields):
-        rng = np.random.default_rng([11, int(kiloseconds), number])
-        x, y, rate = sources_of_sky(kiloseconds, rng)
-        counts = rate * counts_per_rate(kiloseconds, x, y)
-        maps = drawn(kiloseconds, rng, list(zip(x, y, rate, strict=True)))
-        start = time.process_time()
-        found = search(maps, threshold=threshold)
-        seconds.append(time.process_time() - start)
-        pairs, free = matched(found, x, y, counts)
-        unmatched, detections = unmatched + len(free), detections + len(found.sources)
-        extended += sum(f.source.u > 0 for f in found.sources)
-        hits += [(c, k in pairs) for k, c in enumerate(counts)]
-        for k, fitted in pairs.items():
-            lone = np.count_nonzero((np.hypot(x - x[k], y - y[k]) < 8) & (counts > 0.2 * counts[k])) == 1
-            rows.append((counts[k], lone, *accuracy(fitted, x[k], y[k], rate[k], kiloseconds)))
+    found = [sky_field(kiloseconds, number, threshold) for number in range(fields)]
+    hits, rows = ([row for field in found for row in field[part]] for part in (0, 1))
+    detections, unmatched, extended, seconds = (sum(field[2][part] for field in found) for part in range(4))
     totals = [f"{kiloseconds:g} ks", fields, *(f"{v / fields:.1f}" for v in (detections, unmatched)),
-              f"{100 * extended / detections:.2f} %", f"{np.mean(seconds):.1f}"]  # fmt: skip
+              f"{100 * extended / detections:.2f} %", f"{seconds / fields:.1f}"]  # fmt: skip
     return np.array(hits), np.array(rows), totals
 
 
@@ -193,36 +212,39 @@ def accuracy(fitted, x, y, rate, kiloseconds):
     return fitted.det_ml, 4.35 * distance(fitted, x, y), *pulls, total / truth, (total - truth) / error
 
 
+def cluster_field(number):
+    """Return rows of what is found of clusters among points in a field of 20 ks, and of extended sources beside."""
+    rng = np.random.default_rng([13, number])
+    x, y, rate = sources_of_sky(20.0, rng)
+    true = []
+    for k in range(12):
+        for _ in range(2000):
+            cx, cy = rng.uniform(110, 400, 2)
+            exposures = [e[int(cy), int(cx)] for e, _, _ in empty(20.0)]
+            if min(exposures) > 1000 and all(np.hypot(cx - t[0], cy - t[1]) > 55 for t in true):
+                true.append((cx, cy, (10, 20, 40, 80)[k % 4], float(np.exp(rng.uniform(*np.log((80, 1200)))))))
+                break
+    light = beta_light(20.0, [(a, b, core, 2 / 3, n) for a, b, core, n in true])
+    found = search(drawn(20.0, rng, list(zip(x, y, rate, strict=True)), light), threshold=6)
+    wide = [f for f in found.sources if f.source.u > 0]
+    used, rows = set(), []
+    for cx, cy, core, counts in true:
+        near = sorted((distance(f, cx, cy), k) for k, f in enumerate(wide))
+        near = [k for away, k in near if away < max(core / 4.35, 3) + 2]
+        used |= set(near)
+        got = (np.nan, np.nan)
+        if near:
+            seconds = np.array([e[int(cy), int(cx)] for e, _, _ in empty(20.0)])
+            best = wide[near[0]].source
+            got = extent_at(best.u) / core, float(np.sum(best.rates * seconds)) / counts
+        rows.append((core, counts, len(near), *got))
+    return rows, len(wide) - len(used)
+
+
 def clusters(fields):
-    """Return rows of what is found of clusters among points, 20 ks."""
-    rows, false = [], 0
-    for number in range(fields):
-        rng = np.random.default_rng([13, number])
-        x, y, rate = sources_of_sky(20.0, rng)
-        true = []
-        for k in range(12):
-            for _ in range(2000):
-                cx, cy = rng.uniform(110, 400, 2)
-                exposures = [e[int(cy), int(cx)] for e, _, _ in empty(20.0)]
-                if min(exposures) > 1000 and all(np.hypot(cx - t[0], cy - t[1]) > 55 for t in true):
-                    true.append((cx, cy, (10, 20, 40, 80)[k % 4], float(np.exp(rng.uniform(*np.log((80, 1200)))))))
-                    break
-        light = beta_light(20.0, [(a, b, core, 2 / 3, n) for a, b, core, n in true])
-        found = search(drawn(20.0, rng, list(zip(x, y, rate, strict=True)), light), threshold=6)
-        wide = [f for f in found.sources if f.source.u > 0]
-        used = set()
-        for cx, cy, core, counts in true:
-            near = sorted((distance(f, cx, cy), k) for k, f in enumerate(wide))
-            near = [k for away, k in near if away < max(core / 4.35, 3) + 2]
-            used |= set(near)
-            got = (np.nan, np.nan)
-            if near:
-                seconds = np.array([e[int(cy), int(cx)] for e, _, _ in empty(20.0)])
-                best = wide[near[0]].source
-                got = extent_at(best.u) / core, float(np.sum(best.rates * seconds)) / counts
-            rows.append((core, counts, len(near), *got))
-        false += len(wide) - len(used)
-    return np.array(rows), false / fields
+    """Return rows of what is found of clusters, and how many other extended sources there are a field."""
+    found = [cluster_field(number) for number in range(fields)]
+    return np.array([row for rows, _ in found for row in rows]), sum(false for _, false in found) / fields
 
 
 def objects(name, light, rng):
@@ -268,15 +290,21 @@ def blank_table(quick):
 
 def sky_tables(quick):
     """Return completeness, accuracy and totals of log N - log S."""
-    runs = {k: sky(k, 1 if quick else n) for k, n in ((10.0, 4), (40.0, 1))}
-    head = [
-        "true counts",
-        *(f"{a:g} to {b:g}" if b < 1e8 else f"from {a:g}" for a, b in itertools.pairwise(BINS)),
-    ]
+    runs = {k: sky(k, 1 if quick else n) for k, n in ((10.0, SKY_FIELDS), (40.0, DEEP_FIELDS))}
+    return sky_text(runs)
+
+
+def sky_text(runs):
+    """Return the tables of results of :func:`sky`, by exposure."""
+    bins = [*itertools.pairwise(BINS), (27, 1e9)]
+    head = ["true counts", *(f"{a:g} to {b:g}" if b < 1e8 else f"from {a:g}" for a, b in bins)]
     rows = []
     for kiloseconds, (hits, _, _) in runs.items():
-        inside = [hits[(hits[:, 0] >= a) & (hits[:, 0] < b), 1] for a, b in itertools.pairwise(BINS)]
-        rows.append([f"{kiloseconds:g} ks", *(f"{v.mean():.2f} of {v.size}" if v.size else "" for v in inside)])
+        for name, kept in (("", hits), (", none brighter within 11 arcsec", hits[hits[:, 2] == 0])):
+            inside = [kept[(kept[:, 0] >= a) & (kept[:, 0] < b), 1] for a, b in bins]
+            rows.append(
+                [f"{kiloseconds:g} ks{name}", *(f"{v.mean():.2f} of {v.size}" if v.size else "" for v in inside)]
+            )
     columns = ["exposure", "fields", "found a field", "unmatched", "called extended", "CPU s a field"]
     totals = table(columns, [r[2] for r in runs.values()])
     return "\n\n".join((table(head, rows), totals, accuracy_table(runs[10.0][1])))
@@ -304,7 +332,7 @@ def spread_of(values):
 
 def cluster_table(quick):
     """Return what is found of clusters."""
-    rows, false = clusters(1 if quick else 4)
+    rows, false = clusters(1 if quick else CLUSTER_FIELDS)
     lines = []
     for low, high in ((80, 200), (200, 450), (450, 1201)):
         for core in (10, 20, 40, 80):

@@ -14,6 +14,7 @@ from xphotfn.science.detection.objects import joined_pieces
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
 from xphotfn.science.detection.search import search
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap, shape_at
+from xphotfn.science.detection.sky import Sky
 from xphotfn.science.detection.templates import LARGEST_EXTENT, at, extent_at, king_profiles, place_of, step_of
 from xphotfn.science.king import EPIC_KING
 from xphotfn.simulate.psf import blurred_beta_model, point_spread
@@ -189,6 +190,51 @@ def test_a_bright_pair_is_two_sources():
     assert [(round(f.source.x), round(f.source.y)) for f in found] == [(60, 60), (63, 60)]
     assert [float(f.source.rates[0]) for f in found] == pytest.approx([0.05, 0.025], rel=0.1)
     assert found[0].det_ml > 2 * found[1].det_ml > 100
+
+
+def test_an_extended_source_and_a_point_beside_it_are_two():
+    """15 arcsec apart, the point with a fifth of the light."""
+    found = search(_simulated(8, [(60, 60, 0.007)], (63.1, 61.5, 20.0, 0.035))[:1], threshold=10).sources
+    (point,), (wide,) = ([f for f in found if (f.source.u > 0) == extended] for extended in (False, True))
+    assert np.hypot(point.source.x - 60, point.source.y - 60) < 1
+    assert point.source.rates == pytest.approx([0.007], rel=0.35)
+    assert np.hypot(wide.source.x - 63.1, wide.source.y - 61.5) < 1.5
+    assert extent_at(wide.source.u) == pytest.approx(20.0, rel=0.2)
+
+
+def test_two_faint_points_are_no_extended_source():
+    """Eight pairs of 30 and 24 counts, 17 arcsec apart in all directions."""
+    angles = np.arange(8) * np.pi / 8
+    places = [(35 + 27 * (n % 4), 50 + 45 * (n // 4)) for n in range(8)]
+    points = [
+        (x + way * 2 * np.cos(angle), y + way * 2 * np.sin(angle), 0.00135 + 0.00015 * way)
+        for (x, y), angle in zip(places, angles, strict=True)
+        for way in (-1, 1)
+    ]
+    found = search(_simulated(9, points)[:1], threshold=6).sources
+    assert len(found) >= 12
+    assert all(f.source.u == 0 for f in found)
+
+
+def test_a_faint_map_takes_nothing_from_the_significance():
+    """Source and background are ten times as bright in one map: both together are as significant as their squares."""
+    rates = []
+    for part in (1.0, 0.1):
+        y, x = np.indices(GRID.shape)
+        exposure = np.full(GRID.shape, 2e4)
+        level = 5e-6 * part * exposure
+        light = 0.002 * part * exposure * point_spread(x - 75, y - 75, GRID, (4.035, 1.4286))
+        rates.append(SearchMap(level + light, exposure, None, None, GRID, EPIC_KING["pn"], 1000.0, (10.0, 20.0)))
+
+    def significance(maps):
+        sky = Sky(maps, slow_arcmin=None)
+        sky.fit_backgrounds([np.hypot(x - 75, y - 75) > 60 for _ in maps])
+        return float(sky.significances((0.0,))[0][75, 75])
+
+    alone = [significance([item]) for item in rates]
+    assert alone[0] > 2.5 * alone[1] > 2.5
+    assert significance(rates) == pytest.approx(np.hypot(*alone), rel=0.01)
+    assert significance(rates[::-1]) == pytest.approx(np.hypot(*alone), rel=0.01)
 
 
 def test_without_extents_all_are_points_and_a_region_limits_the_search():

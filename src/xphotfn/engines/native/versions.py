@@ -7,7 +7,7 @@ __all__ = ("RULES", "VERSIONS", "rules_of")
 
 RULES = "native-2"
 """It grows when native tasks write other bytes for the same command and inputs: stores then make all anew."""
-VERSIONS: Mapping[str, int] = MappingProxyType({"xdetect": 2})
+VERSIONS: Mapping[str, int] = MappingProxyType({"xdetect": 3})
 """The same of one task, where it changes and others do not; 1 of those that are not named."""
 
 

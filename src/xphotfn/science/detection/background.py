@@ -1,5 +1,6 @@
 """The background of a map: a vignetted and a flat component, times a slow correction."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -8,7 +9,7 @@ from scipy import ndimage
 
 from xphotfn.science._numeric import Floats
 
-__all__ = ("Background", "fit_background")
+__all__ = ("Background", "fit_background", "fit_together")
 
 _ROUNDS = 60
 _LEAST, _LARGEST = 0.3, 3.0  # of the slow correction
@@ -85,6 +86,69 @@ def fit_background(
         streak=float(rates[2]),
         excised=int(np.count_nonzero(live & ~used)),
     )
+
+
+def fit_together(
+    counts: Sequence[Floats],
+    exposures: Sequence[tuple[Floats, Floats | None, Floats | None]],
+    sources: Sequence[Floats],
+    used: Sequence[NDArray[np.bool_]],
+    slow_pix: float | None,
+) -> tuple[Background, ...]:
+    """Fit the background of exposures of one camera on one grid: one shape, and a level of each.
+
+    Parameters
+    ----------
+    counts, exposures, sources, used, slow_pix
+        As :func:`fit_background` takes them, of each exposure.
+
+    Notes
+    -----
+    The sum is fitted; each exposure has its part of what is expected, times the ratio of its counts to it. So an
+    observation that was cut in two has the background of the whole, but for the noise of one number.
+    """
+    if len(counts) == 1:
+        return (fit_background(counts[0], exposures[0], sources[0], used[0], slow_pix),)
+    flat, streak = (_sum_or_none([e[part] for e in exposures]) for part in (1, 2))
+    given = (_sum([e[0] for e in exposures]), flat, streak)
+    good = np.logical_and.reduce([u | (e[0] <= 0) for u, e in zip(used, exposures, strict=True)]) & (given[0] > 0)
+    whole = fit_background(_sum(counts), given, _sum(sources), good, slow_pix)
+    rates = (whole.vignetted, whole.flat, whole.streak)
+    expected = _expected(rates, given)
+    found = []
+    for n, own, light in zip(counts, exposures, sources, strict=True):
+        live = own[0] > 0
+        part = np.where(live, _expected(rates, own) / np.where(expected > 0, expected, 1.0), 0.0)
+        image = whole.image * part
+        seen = good & live
+        model = float(image[seen].sum())
+        level = float(np.clip(float((n - light)[seen].sum()) / model, _LEAST, _LARGEST)) if model > 0 else 1.0
+        least = 1e-6 * max(float(image.max(initial=0.0)), 1e-6)
+        found.append(
+            whole._replace(
+                image=np.where(live, np.maximum(level * image, least), 0.0),
+                vignetted=level * whole.vignetted,
+                flat=level * whole.flat,
+                streak=level * whole.streak,
+                excised=int(np.count_nonzero(live & ~good)),
+            )
+        )
+    return tuple(found)
+
+
+def _sum(planes: Sequence[Floats]) -> Floats:
+    return np.asarray(np.sum(planes, axis=0))
+
+
+def _sum_or_none(planes: Sequence[Floats | None]) -> Floats | None:
+    """Return a sum, None if any part of it is missing."""
+    known = [plane for plane in planes if plane is not None]
+    return _sum(known) if len(known) == len(planes) else None
+
+
+def _expected(rates: tuple[float, float, float], exposures: tuple[Floats, Floats | None, Floats | None]) -> Floats:
+    """Return what components give on a map, without the slow correction."""
+    return _sum([rate * shape for rate, shape in zip(rates, exposures, strict=True) if shape is not None])
 
 
 def _components(counts: Floats, shapes: Floats, sources: Floats) -> tuple[Floats, Floats]:

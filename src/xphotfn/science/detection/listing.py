@@ -12,9 +12,9 @@ from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg, separation_deg
 from xphotfn.science.detection.fit import FittedSource, light_of_source
 from xphotfn.science.detection.flags import flags_of
+from xphotfn.science.detection.judging import Fitted
 from xphotfn.science.detection.likelihood import detection_likelihood
 from xphotfn.science.detection.objects import Ellipse, ellipse_of, joined_pieces
-from xphotfn.science.detection.search import Fitted
 from xphotfn.science.detection.search_map import off_axis
 from xphotfn.science.detection.sky import Sky
 from xphotfn.science.detection.templates import extent_at

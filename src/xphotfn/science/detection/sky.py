@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from xphotfn.errors import ShapeMismatch
+from xphotfn.records.grid import PixelGrid
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
-from xphotfn.science.detection.background import Background, fit_background
+from xphotfn.science.detection.background import Background, fit_together
 from xphotfn.science.detection.fit import FittedSource, Window, light_of_source
 from xphotfn.science.detection.flags import along_a_line
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
@@ -18,7 +19,7 @@ from xphotfn.science.detection.search_map import MARGIN, SearchMap, corners_of, 
 from xphotfn.science.detection.templates import at, extent_at, place_of, step_of
 from xphotfn.science.king import OUTER_ARCSEC
 
-__all__ = ("SLOW_ARCMIN", "Sky", "fit_radius")
+__all__ = ("SLOW_ARCMIN", "Sky", "cut_of", "fit_radius")
 
 _POINT_ARCSEC, _LARGEST_RADIUS = 40.0, 60  # of a window; the second in pixels
 _FAINT = 0.02  # of the background: light that is not drawn
@@ -58,14 +59,25 @@ class Sky:
     def fit_backgrounds(self, used: Sequence[NDArray[np.bool_]], part: float = 1.0) -> None:
         """Fit the background of each map on the pixels that count, under the light that is drawn.
 
-        ``part`` of the scale of the slow correction is taken.
+        ``part`` of the scale of the slow correction is taken. Exposures of one camera have one shape of background.
         """
         slow = None if self.slow_pix is None else part * self.slow_pix
-        self.backgrounds = tuple(
-            fit_background(m.counts, (m.exposure, m.flat, m.streak), np.maximum(light, 0.0), good, slow)
-            for m, light, good in zip(self.maps, self.inner(self.light), used, strict=True)
-        )
+        light = [np.maximum(plane, 0.0) for plane in self.inner(self.light)]
+        found: dict[int, Background] = {}
+        for group in self._exposures():
+            own = [self.maps[n] for n in group]
+            shapes = [(m.exposure, m.flat, m.streak) for m in own]
+            args = [m.counts for m in own], shapes, [light[n] for n in group], [used[n] for n in group]
+            found |= zip(group, fit_together(*args, slow), strict=True)
+        self.backgrounds = tuple(found[number] for number in range(len(self.maps)))
         self._levels()
+
+    def _exposures(self) -> list[list[int]]:
+        """Return the numbers of maps in groups: exposures of one camera in one observation, on one grid."""
+        groups: dict[tuple[int, PixelGrid], list[int]] = {}
+        for number, item in enumerate(self.maps):
+            groups.setdefault((self.shares[number] if self.shares else number, item.grid), []).append(number)
+        return list(groups.values())
 
     def take_backgrounds(self, images: Sequence[Floats]) -> None:
         """Take backgrounds in counts in place of fitted ones."""
@@ -120,14 +132,10 @@ class Sky:
         side = 2 * radius + 1
         steps = np.arange(side, dtype=np.float64)
         first = np.array(corners, dtype=np.float64)[:, :, None] - MARGIN
-
-        def cut(planes: Sequence[Floats]) -> Floats:
-            return np.array([p[r : r + side, c : c + side].ravel() for p, (r, c) in zip(planes, corners, strict=True)])
-
         return Window(
-            counts=cut(self.counts),
-            exposure=cut(self.exposures),
-            background=cut(self.levels) + np.maximum(cut(self.light), 0.0),
+            counts=_cut(self.counts, corners, side),
+            exposure=_cut(self.exposures, corners, side),
+            background=_cut(self.levels, corners, side) + np.maximum(_cut(self.light, corners, side), 0.0),
             x=np.tile(steps, side) + first[:, 1],
             y=np.repeat(steps, side) + first[:, 0],
             shares=self.shares,
@@ -141,8 +149,13 @@ class Sky:
         return self.window(corners_of(sources[0].shape, x, y, self.sizes, radius), radius)
 
     def significances(self, extents: Iterable[float]) -> tuple[Floats, ...]:
-        """Return significance maps for core radii in arcsec, joint over all maps, on the frame."""
+        """Return significance maps for core radii in arcsec, joint over all maps, on the frame.
+
+        A source is taken to be as much brighter in one map than in another as the background is: the filter is nearly
+        as deep as with the true ratios, and needs to know nothing of cameras.
+        """
         wanted = tuple(extents)
+        ratios = self._ratios()
         total: list[list[Floats]] = []
         for number, item in enumerate(self.maps):
             light, error = (np.maximum(self.inner(p)[number], 0.0) for p in (self.light, self.uncertain))
@@ -150,7 +163,11 @@ class Sky:
             kernels = [kernel_of(profiles, step_of(rc), int(min(9 + 2.5 * rc / self.pixel, 60))) for rc in wanted]
             level = self.backgrounds[number].image + light
             scores = score_maps(item.counts, item.exposure, level, kernels, error)
-            placed = [[self._onto_frame(number, plane) for plane in score] for score in scores]
+            powers = ratios[number] ** np.array([1, 2, 3])
+            placed = [
+                [self._onto_frame(number, plane * power) for plane, power in zip(score, powers, strict=True)]
+                for score in scores
+            ]
             total = (
                 placed
                 if not total
@@ -158,27 +175,29 @@ class Sky:
             )
         return tuple(significance_of(Score(*planes)) for planes in total)
 
+    def _ratios(self) -> Floats:
+        """Return the background of each map per second over that of the brightest map."""
+        live = [m.exposure > 0 for m in self.maps]
+        seconds = np.array([m.exposure[w].mean() if w.any() else 1.0 for m, w in zip(self.maps, live, strict=True)])
+        rates = np.nan_to_num(self.typical / seconds)
+        return np.asarray(rates / max(float(rates.max()), 1e-300))
+
     def around(self, window: Window, source: FittedSource) -> tuple[Floats, Floats, Floats, Floats, float]:
         """Return what lies around a source that is drawn: background, light of others, extended light, streaks.
 
         All in counts and of the shape of the window; last the significance of the brightest row or column through it.
         """
         side = round(window.x.shape[1] ** 0.5)
-        corners = [(int(y) + MARGIN, int(x) + MARGIN) for x, y in zip(window.x[:, 0], window.y[:, 0], strict=True)]
-
-        def cut(planes: Sequence[Floats]) -> Floats:
-            return np.array([p[r : r + side, c : c + side].ravel() for p, (r, c) in zip(planes, corners, strict=True)])
-
         own = window.exposure * light_of_source(window, source).value * source.rates[:, None]
-        both = np.maximum(cut(self.light) - own, 0.0)
-        wide = np.maximum(cut(self.wide) - (own if source.u > 0 else 0.0), 0.0)
-        late = cut(self.streaks)
-        model = cut(self.levels) + wide + own  # without other points: a hot column is full of them
+        both = np.maximum(cut_of(window, self.light) - own, 0.0)
+        wide = np.maximum(cut_of(window, self.wide) - (own if source.u > 0 else 0.0), 0.0)
+        late = cut_of(window, self.streaks)
+        model = cut_of(window, self.levels) + wide + own  # without other points: a hot column is full of them
         lines = [
             along_a_line(n.reshape(side, side), m.reshape(side, side))
             for n, m in zip(window.counts, model, strict=True)
         ]
-        return cut(self.levels), both, wide, late, max(lines)
+        return cut_of(window, self.levels), both, wide, late, max(lines)
 
     @property
     def streaks(self) -> list[Floats]:
@@ -205,6 +224,16 @@ class Sky:
         columns, rows = np.meshgrid(np.arange(x0, x0 + nx, dtype=np.float64), np.arange(y0, y0 + ny, dtype=np.float64))
         x, y = deg_to_pix(grid, *pix_to_deg(first, columns, rows))
         return np.asarray(ndimage.map_coordinates(plane, [y, x], order=1, mode="constant"))
+
+
+def cut_of(window: Window, planes: Sequence[Floats]) -> Floats:
+    """Return the pixels of padded planes, one for each map, that lie in a window."""
+    corners = [(int(y) + MARGIN, int(x) + MARGIN) for x, y in zip(window.x[:, 0], window.y[:, 0], strict=True)]
+    return _cut(planes, corners, round(window.x.shape[1] ** 0.5))
+
+
+def _cut(planes: Sequence[Floats], corners: Sequence[tuple[int, int]], side: int) -> Floats:
+    return np.array([p[r : r + side, c : c + side].ravel() for p, (r, c) in zip(planes, corners, strict=True)])
 
 
 def _above_median(streak: Floats, exposure: Floats) -> Floats:
