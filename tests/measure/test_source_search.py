@@ -100,7 +100,7 @@ def test_two_halves_together_are_the_whole(tmp_path, halves, found):
     pair, together = halves
     assert len(together) == len(found)
     for one, other in zip(together, found, strict=True):
-        assert one.det_ml == pytest.approx(other.det_ml, abs=max(0.5, 0.005 * other.det_ml))
+        assert one.det_ml == pytest.approx(other.det_ml, abs=0.5)
         assert (one.x, one.y) == pytest.approx((other.x, other.y), abs=0.05)
         assert one.rate == pytest.approx(other.rate, rel=0.01)
         assert one.rate_error == pytest.approx(other.rate_error, rel=0.02)

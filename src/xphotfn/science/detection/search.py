@@ -81,19 +81,26 @@ def first_backgrounds(sky: Sky) -> None:
     used = [m.exposure > 0 for m in sky.maps]
     sky.fit_backgrounds(used)
     for _ in range(2):
-        used = [_quiet(sky, number) & (item.exposure > 0) for number, item in enumerate(sky.maps)]
+        quiet = {number: plane for group in sky.cameras() for number, plane in _quiet(sky, group).items()}
+        used = [quiet[number] & (item.exposure > 0) for number, item in enumerate(sky.maps)]
         sky.fit_backgrounds(used)
 
 
-def _quiet(sky: Sky, number: int) -> NDArray[np.bool_]:
-    """Return the pixels of a map that lie below 3 sigma at the scales of points and of clusters."""
-    item = sky.maps[number]
-    profiles = profiles_at(item, 5.0)
+def _quiet(sky: Sky, group: Sequence[int]) -> dict[int, NDArray[np.bool_]]:
+    """Return the pixels of exposures of one camera that lie below 3 sigma at the scales of points and of clusters."""
+    profiles = profiles_at(sky.maps[group[0]], 5.0)
     kernels = [kernel_of(profiles, step_of(rc), int(9 + 2.5 * rc / sky.pixel)) for rc in (0.0, 25.0)]
-    bright = np.zeros(item.counts.shape, dtype=bool)
-    for score in score_maps(item.counts, item.exposure, sky.backgrounds[number].image, kernels):
+    counts, exposure, level = (
+        np.sum(planes, axis=0)
+        for planes in zip(
+            *((sky.maps[n].counts, sky.maps[n].exposure, sky.backgrounds[n].image) for n in group), strict=True
+        )
+    )
+    bright = np.zeros(counts.shape, dtype=bool)
+    for score in score_maps(counts, exposure, level, kernels):
         bright |= significance_of(score) > 3
-    return np.asarray(~ndimage.binary_dilation(bright, iterations=2), dtype=np.bool_)
+    quiet = np.asarray(~ndimage.binary_dilation(bright, iterations=2), dtype=np.bool_)
+    return dict.fromkeys(group, quiet)
 
 
 def _backgrounds(sky: Sky, found: Sequence[Fitted], part: float = 1.0) -> None:

@@ -64,7 +64,7 @@ class Sky:
         slow = None if self.slow_pix is None else part * self.slow_pix
         light = [np.maximum(plane, 0.0) for plane in self.inner(self.light)]
         found: dict[int, Background] = {}
-        for group in self._exposures():
+        for group in self.cameras():
             own = [self.maps[n] for n in group]
             shapes = [(m.exposure, m.flat, m.streak) for m in own]
             args = [m.counts for m in own], shapes, [light[n] for n in group], [used[n] for n in group]
@@ -72,7 +72,7 @@ class Sky:
         self.backgrounds = tuple(found[number] for number in range(len(self.maps)))
         self._levels()
 
-    def _exposures(self) -> list[list[int]]:
+    def cameras(self) -> list[list[int]]:
         """Return the numbers of maps in groups: exposures of one camera in one observation, on one grid."""
         groups: dict[tuple[int, PixelGrid], list[int]] = {}
         for number, item in enumerate(self.maps):
