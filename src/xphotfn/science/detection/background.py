@@ -13,6 +13,7 @@ __all__ = ("Background", "fit_background", "fit_together")
 
 _ROUNDS = 60
 _LEAST, _LARGEST = 0.3, 3.0  # of the slow correction
+_NOISE = 3.0  # sigma, by which the level of an exposure must differ from that of its camera to be its own
 _BLOCK = 8  # pixels that are joined before the slow correction is smoothed
 
 
@@ -104,8 +105,8 @@ def fit_together(
 
     Notes
     -----
-    The sum is fitted; each exposure has its part of what is expected, times the ratio of its counts to it. So an
-    observation that was cut in two has the background of the whole, but for the noise of one number.
+    The sum is fitted; each exposure has its part of what is expected, times the ratio of its counts to it where that is
+    not 1 within three sigma. So an observation that was cut in two has the background of the whole.
     """
     if len(counts) == 1:
         return (fit_background(counts[0], exposures[0], sources[0], used[0], slow_pix),)
@@ -121,8 +122,7 @@ def fit_together(
         part = np.where(live, _expected(rates, own) / np.where(expected > 0, expected, 1.0), 0.0)
         image = whole.image * part
         seen = good & live
-        model = float(image[seen].sum())
-        level = float(np.clip(float((n - light)[seen].sum()) / model, _LEAST, _LARGEST)) if model > 0 else 1.0
+        level = _level(float(n[seen].sum()), float(light[seen].sum()), float(image[seen].sum()))
         least = 1e-6 * max(float(image.max(initial=0.0)), 1e-6)
         found.append(
             whole._replace(
@@ -134,6 +134,13 @@ def fit_together(
             )
         )
     return tuple(found)
+
+
+def _level(counts: float, sources: float, expected: float) -> float:
+    """Return counts without those of sources over what is expected, 1 where that is within the noise."""
+    if expected <= 0 or abs(counts - sources - expected) <= _NOISE * max(counts, 1.0) ** 0.5:
+        return 1.0
+    return float(np.clip((counts - sources) / expected, _LEAST, _LARGEST))
 
 
 def _sum(planes: Sequence[Floats]) -> Floats:
