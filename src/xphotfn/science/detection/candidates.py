@@ -59,7 +59,8 @@ def _candidates(sky: Sky, options: Options) -> list[tuple[float, float | None, f
     """Return significance, extent at which it is highest (None: that of a point), column and row of maxima."""
     scales = _SCALES if options.extent else _SCALES[:1]
     maps = sky.significances(scales)
-    needed = 2 * special.gammainccinv((2 + len(sky.maps)) / 2, np.exp(-options.keep))
+    rates = len(set(sky.shares)) if sky.shares else len(sky.maps)
+    needed = 2 * special.gammainccinv((2 + rates) / 2, np.exp(-options.keep))
     least = np.sqrt(max(needed - _SLACK, _LEAST_Z**2))
     whole = np.maximum(np.array(maps), 0.0) ** 2
     point = ndimage.maximum_filter(whole[0], 3)
