@@ -76,8 +76,7 @@ def fit_background(
         rest = np.where(pixels, counts - sources - late, 0.0)
         image = image * _slow(rest, np.where(pixels, image, 0.0), slow_pix)
     image = image + late
-    least = 1e-6 * max(float(image.max(initial=0.0)), 1e-6)
-    image = np.where(live, np.maximum(image, least), 0.0)
+    image = _above_zero(image, live)
     return Background(
         image=image,
         vignetted=float(rates[0]),
@@ -120,20 +119,27 @@ def fit_together(
     for n, own, light in zip(counts, exposures, sources, strict=True):
         live = own[0] > 0
         part = np.where(live, _expected(rates, own) / np.where(expected > 0, expected, 1.0), 0.0)
-        image = whole.image * part
-        seen = good & live
-        level = _level(float(n[seen].sum()), float(light[seen].sum()), float(image[seen].sum()))
-        least = 1e-6 * max(float(image.max(initial=0.0)), 1e-6)
-        found.append(
-            whole._replace(
-                image=np.where(live, np.maximum(level * image, least), 0.0),
-                vignetted=level * whole.vignetted,
-                flat=level * whole.flat,
-                streak=level * whole.streak,
-                excised=int(np.count_nonzero(live & ~good)),
-            )
-        )
+        image, seen = whole.image * part, good & live
+        level = _level(*(float(plane[seen].sum()) for plane in (n, light, image)))
+        image = _above_zero(level * image, live)
+        found.append(_at_level(whole, image, level)._replace(excised=int(np.count_nonzero(live & ~good))))
     return tuple(found)
+
+
+def _at_level(whole: Background, image: Floats, level: float) -> Background:
+    """Return the background of an exposure with the components of all at its level."""
+    return whole._replace(
+        image=image,
+        vignetted=level * whole.vignetted,
+        flat=level * whole.flat,
+        streak=level * whole.streak,
+    )
+
+
+def _above_zero(image: Floats, live: NDArray[np.bool_]) -> Floats:
+    """Return a background that is above 0 on live pixels, by a millionth of its peak."""
+    least = 1e-6 * max(float(image.max(initial=0.0)), 1e-6)
+    return np.where(live, np.maximum(image, least), 0.0)
 
 
 def _level(counts: float, sources: float, expected: float) -> float:
