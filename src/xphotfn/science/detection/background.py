@@ -109,6 +109,7 @@ def fit_together(
     """
     if len(counts) == 1:
         return (fit_background(counts[0], exposures[0], sources[0], used[0], slow_pix),)
+    exposures = [_on_live(*planes) for planes in exposures]
     flat, streak = (_sum_or_none([e[part] for e in exposures]) for part in (1, 2))
     given = (_sum([e[0] for e in exposures]), flat, streak)
     good = np.logical_and.reduce([u | (e[0] <= 0) for u, e in zip(used, exposures, strict=True)]) & (given[0] > 0)
@@ -124,6 +125,17 @@ def fit_together(
         image = _above_zero(level * image, live)
         found.append(_at_level(whole, image, level)._replace(excised=int(np.count_nonzero(live & ~good))))
     return tuple(found)
+
+
+def _on_live(
+    exposure: Floats, flat: Floats | None, streak: Floats | None
+) -> tuple[Floats, Floats | None, Floats | None]:
+    """Return what belongs to a map on its live pixels alone."""
+    return (
+        exposure,
+        None if flat is None else np.where(exposure > 0, flat, 0.0),
+        None if streak is None else np.where(exposure > 0, streak, 0.0),
+    )
 
 
 def _at_level(whole: Background, image: Floats, level: float) -> Background:
