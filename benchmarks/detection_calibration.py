@@ -32,7 +32,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "detection.md"
 CAMERAS = ("pn", "mos1", "mos2")
 ENERGY_EV, RATE_OF_FLUX = 1000.0, 6.6e11  # pn counts per erg/cm2 in 0.5-2 keV
 REACH, MATCH_PIX, COVERED_PIX = 68, 4.0, 2.5
-SKY_FIELDS, DEEP_FIELDS, CLUSTER_FIELDS = 12, 4, 4
+SKY_FIELDS, DEEP_FIELDS, CLUSTER_FIELDS = 10, 1, 4
 BINS = (8, 12, 18, 27, 40, 60, 200, 1e9)
 
 

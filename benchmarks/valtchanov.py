@@ -1,6 +1,6 @@
 """The two controlled tests of Valtchanov, Pierre & Gastaud (2001, A&A 370, 689): pairs of sources in one image.
 
-    python benchmarks/valtchanov.py [--fields 3] [--core 1.08]
+    python benchmarks/valtchanov.py [--fields 3] [--core 1.08] [--threshold 8]
 
 Theirs is one image of 10 ks of all cameras in 0.5-2 keV, with pixels of 4 arcsec, 0.0041 background counts per second
 and square arcminute and no vignetting. In test 1 there are 36 points: 18 pairs, 15, 30 or 60 arcsec apart, of which
@@ -87,6 +87,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--fields", type=int, default=3)
     parser.add_argument("--core", type=float, default=1.0)
+    parser.add_argument("--threshold", type=float, default=THRESHOLD)
     options = parser.parse_args()
     grid = PixelGrid.from_sky_range(10.0, 20.0, low=25921 - SIDE * 40, high=25920 + SIDE * 40, bin_size=80)
     for test in (1, 2):
@@ -98,7 +99,7 @@ def main():
             rows = sources(test, rng)
             image = drawn(rows, grid, rng, options.core)
             start = time.process_time()
-            found = search([image], threshold=THRESHOLD).sources
+            found = search([image], threshold=options.threshold).sources
             seconds = time.process_time() - start
             missed, false, taken = judged(found, rows, MATCH_ARCSEC[test] / PIXEL_ARCSEC)
             extended = sum(rows[number][3] for number in missed)
