@@ -285,7 +285,7 @@ def blank_table(quick):
         "extended",
         "background/truth (pn, MOS1, MOS2)",
     ]
-    return table(head, [blank(k, 4 if quick else n) for k, n in ((10.0, 20), (50.0, 20))])
+    return table(head, [blank(k, 4 if quick else n) for k, n in ((10.0, 40), (50.0, 20))])
 
 
 def sky_tables(quick):
