@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given, strategies as st
+from hypothesis import given, settings, strategies as st
 
 import xphotfn as xp
 from xphotfn.store.record_json import from_plain, to_plain
@@ -55,3 +55,12 @@ def test_only_records_of_ours_are_made(name):
 def test_what_is_no_record_is_refused():
     with pytest.raises(xp.InvalidRecord, match="cannot be kept as JSON"):
         to_plain(object())
+
+
+@given(xst.steps())
+@settings(max_examples=10)
+def test_steps_of_stores_of_version_0_1_0_are_read(step):
+    """Step and StepInput stood in graph.plan then."""
+    text = json.dumps(to_plain(step)).replace("xphotfn.commands.step:", "xphotfn.graph.plan:")
+    assert "xphotfn.graph.plan:Step" in text
+    assert from_plain(json.loads(text)) == step
