@@ -22,8 +22,8 @@ import astropy.io.fits, dask.threaded
 import xphotfn as xp
 from xphotfn.commands.command import Command
 from xphotfn.engines.sas import SasEngine
-from xphotfn.commands.step import Step
-from xphotfn.graph.plan import Plan, StepInput
+from xphotfn.commands.step import Step, StepInput
+from xphotfn.graph.plan import Plan
 from xphotfn.store.inspect import verify
 
 root, products, kills, workers = Path(sys.argv[1]), *map(int, sys.argv[2:])
