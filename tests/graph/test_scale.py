@@ -68,7 +68,9 @@ def no_files(monkeypatch):
     grid = xp.PixelGrid.from_sky_range(10.0, 20.0, low=22000, high=22000 + 64 * 80 - 1, bin_size=80)
     monkeypatch.setattr(maps, "_grid", lambda _path: grid)
     for name in ("joined", "joined_mosaic"):
-        monkeypatch.setattr(maps, name, lambda image, *_others: SimpleNamespace(obs_id=image.obs_id, of=image.target))
+        monkeypatch.setattr(
+            maps, name, lambda image, *_others: SimpleNamespace(is_mosaic=image.is_mosaic, of=image.target)
+        )
 
 
 def each_mosaic(run):

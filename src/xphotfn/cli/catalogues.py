@@ -127,7 +127,7 @@ def limits(place: Path, positions: Path | None, confidence: float, each: bool, *
         table = xp.joint_photometry(table, **how)
     if given["flux"] is not None:
         _require_one_filter(table)
-        table = fluxes_of(table, [m for m in maps if m.obs_id != "combined"], asked)
+        table = fluxes_of(table, [m for m in maps if not m.is_mosaic], asked)
     _told(table, names, _LIMITS, given)
 
 

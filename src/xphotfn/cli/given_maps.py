@@ -69,7 +69,7 @@ def _of_store(run: Any, combined: bool) -> Iterator[Any]:
         for item in maps:
             if (field_name, item.obs_id, item.exposure_id, item.instrument, item.band) in flat:
                 say(f"note: {item} has an exposure map without vignetting only, by which no rate is made: left out")
-            elif combined or item.obs_id != "combined":
+            elif combined or not item.is_mosaic:
                 yield item
 
 

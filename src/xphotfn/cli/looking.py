@@ -105,7 +105,7 @@ def _chosen(folder: Path, which: dict[str, str | None], run: str | None) -> Any:
     asked: dict[str, Any] = {n: v for n, v in which.items() if v and n != "band"}
     if "instrument" in asked:
         asked["instrument"] = instrument(asked["instrument"]).name
-    if "obs_id" not in asked and "instrument" not in asked and any(m.obs_id == "combined" for m in maps):
+    if "obs_id" not in asked and "instrument" not in asked and any(m.is_mosaic for m in maps):
         asked["obs_id"] = "combined"
     fitting = unique(m for m in maps if all(getattr(m, name) == value for name, value in asked.items()))
     if len(fitting) == 1:

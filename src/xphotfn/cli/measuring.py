@@ -84,7 +84,7 @@ def snr(
             if out_of_time:
                 how["background_weights"] = xp.out_of_time_weights(mine, rest=rest)
             asked = regions or [_own_region(field)]
-            centre = xp.find_centre([m for m in mine if m.obs_id == "combined"], field, region=asked, **place)
+            centre = xp.find_centre([m for m in mine if m.is_mosaic], field, region=asked, **place)
             if not sample.is_table:
                 say(f"note: measured at {centre}")
             rows += _rows_of(field, centre, mine, asked, how)
@@ -132,7 +132,7 @@ def _rows_of(
     for band in dict.fromkeys(m.band for m in maps):
         mine = [m for m in maps if m.band == band]
         for region in regions:
-            for item in sorted(mine, key=lambda m: m.obs_id == "combined"):
+            for item in sorted(mine, key=lambda m: m.is_mosaic):
                 yield _measured(item, centred, region, how) | {
                     "offset_arcsec": centre.offset_arcsec, "centre": centre.reason,
                 }  # fmt: skip

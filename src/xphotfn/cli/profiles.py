@@ -82,7 +82,7 @@ def profile(
     field, maps = _maps_of_one(root, options, "profile")
     tables = []
     for band in dict.fromkeys(m.band for m in maps):
-        mine = [m for m in maps if m.band == band and m.obs_id != "combined"]
+        mine = [m for m in maps if m.band == band and not m.is_mosaic]
         table = xp.surface_brightness_profile(mine, field, edges, background=annulus)
         table.add_column(np.full(len(table), str(band)), name="band", index=0)
         tables.append(table)
@@ -127,7 +127,7 @@ def peak(
     radius = None if search is None else values.radius(search, "--search")
     field, maps = _maps_of_one(root, options, "peak")
     rows = []
-    for item in (m for m in maps if m.obs_id == "combined"):
+    for item in (m for m in maps if m.is_mosaic):
         found = xp.find_peak(item, field, method=method, search=radius)
         away = 3600 * float(separation_deg(found.ra_deg, found.dec_deg, *(float(v) for v in field.centre.value)))
         rows.append({

@@ -133,32 +133,8 @@ class MosaicName:
 
 
 def product_name(obs_id: str, instrument: str, exposure_id: str, lo_ev: int, hi_ev: int, kind: str) -> str:
-    """Return the name of a product of one exposure.
+    """Return the name of a product of one exposure, of the parts of a :class:`ProductName`; others give another name.
 
-    Parameters
-    ----------
-    obs_id
-        ObsID, ten digits.
-    instrument
-        ``pn``, ``mos1`` or ``mos2``.
-    exposure_id
-        Such as ``S003``.
-    lo_ev, hi_ev
-        Band in eV.
-    kind
-        ``img``, ``expmap``, ``expmap_novig`` (without vignetting), ``evts`` or ``bkgmap``.
-
-    Returns
-    -------
-    The file name. Different arguments give different names; :func:`parse_product_name` is the inverse.
-
-    Raises
-    ------
-    InvalidRecord
-        For an argument of another form.
-
-    Examples
-    --------
     >>> product_name("0404910601", "mos1", "S001", 500, 2000, "img")
     '0404910601_mos1_S001_500-2000_img.fits'
     """
@@ -168,16 +144,7 @@ def product_name(obs_id: str, instrument: str, exposure_id: str, lo_ev: int, hi_
 
 
 def parse_product_name(name: str) -> ProductName | None:
-    """Return what one of our product names says, the inverse of :func:`product_name`.
-
-    Parameters
-    ----------
-    name
-        A file name, without folders.
-
-    Returns
-    -------
-    The record; None for any other name.
+    """Return what one of our product names says, the inverse of :func:`product_name`; None of any other name.
 
     Examples
     --------
@@ -240,16 +207,7 @@ def mosaic_name(label: str, lo_ev: int, hi_ev: int, kind: str, *, members: Itera
 
 
 def parse_mosaic_name(name: str) -> MosaicName | None:
-    """Return what the name of one of our mosaics says.
-
-    Parameters
-    ----------
-    name
-        A file name, without folders.
-
-    Returns
-    -------
-    The record, whose ``file_name`` is the name again; None for any other name.
+    """Return what the name of one of our mosaics says; None of any other name.
 
     Examples
     --------

@@ -35,26 +35,6 @@ TASKS: Mapping[str, Task] = MappingProxyType(
 def parameters_of(task: str) -> tuple[Parameter, ...]:
     """Return all parameters of a SAS task, in the order in which SAS echoes them.
 
-    Parameters
-    ----------
-    task
-        Name of the task.
-
-    Returns
-    -------
-    Its parameters; empty for a task that has none.
-
-    Raises
-    ------
-    InvalidRecord
-        For a task that is not in the tables.
-
-    References
-    ----------
-    The parameter page of each task, such as SAS evselect, node 16.
-
-    Examples
-    --------
     >>> [p.name for p in parameters_of("eexpmap")][:4]
     ['imageset', 'attitudeset', 'eventset', 'expimageset']
     """

@@ -19,7 +19,8 @@ __all__ = ("PpsName", "matching", "parse_pps_name")
 
 _CAMERAS = MappingProxyType({camera.pps_name: camera.name for camera in INSTRUMENTS})
 _PPS = re.compile(
-    r"P([0-9]{10})([A-Z0-9]{2})([SUX])([0-9]{3})([A-Z0-9_]{6})(?:([0-9A-Z])([0-9A-F]{3}))?\.([A-Z]{3})(\.gz)?"
+    r"P(?P<obs_id>[0-9]{10})(?P<source>[A-Z0-9]{2})(?P<flag>[SUX])(?P<exposure>[0-9]{3})(?P<product>[A-Z0-9_]{6})"
+    r"(?:(?P<band>[0-9A-Z])(?P<number>[0-9A-F]{3}))?\.(?P<extension>[A-Z]{3})(?P<gzipped>\.gz)?"
 )
 
 _BANDS = MappingProxyType(
@@ -133,18 +134,8 @@ class PpsName:
 def parse_pps_name(name: str) -> PpsName | None:
     """Return what the name of a pipeline product says.
 
-    Parameters
-    ----------
-    name
-        A file name, without folders.
-
-    Returns
-    -------
-    The record, whose ``file_name`` is the name again; None for any other name.
-
-    References
-    ----------
-    XMM-Newton Data Files Handbook, chapter on PPS products: names of 27 characters and an extension.
+    None for any other name than those of the XMM-Newton Data Files Handbook: 27 characters and an extension. The
+    record's ``file_name`` is the name again.
 
     Examples
     --------
@@ -155,17 +146,4 @@ def parse_pps_name(name: str) -> PpsName | None:
     True
     """
     found = _PPS.fullmatch(name)
-    if found is None:
-        return None
-    obs_id, source, flag, exposure, product, band, number, extension, gz = found.groups(default="")
-    return PpsName(
-        obs_id=obs_id,
-        source=source,
-        flag=flag,
-        exposure=exposure,
-        product=product,
-        band=band,
-        number=number,
-        extension=extension,
-        gzipped=bool(gz),
-    )
+    return None if found is None else PpsName(**found.groupdict(default=""))

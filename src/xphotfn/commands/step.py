@@ -10,6 +10,7 @@ from xphotfn.commands.command import Command, command_facts
 from xphotfn.errors import PlanError
 from xphotfn.html import block, facts, file_name, record_html
 from xphotfn.records.fields import items, non_empty
+from xphotfn.records.instrument import COMBINED
 from xphotfn.records.observation import FoundFile
 
 __all__ = ("Step", "StepInput")
@@ -64,8 +65,13 @@ class Step:
 
     command: Command
     inputs: tuple[StepInput, ...] = field(default=(), converter=items)
-    obs_id: str = "combined"
+    obs_id: str = COMBINED
     id: str = field(init=False, repr=False)
+
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether it is of several observations."""
+        return self.obs_id == COMBINED
 
     @id.default
     def _derived_id(self) -> str:

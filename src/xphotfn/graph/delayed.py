@@ -58,7 +58,7 @@ def priorities(plan: "Plan | _Steps") -> dict[str, int]:
     """
     order: dict[str, int] = {}
     return {
-        s.id: 1 if s.obs_id == "combined" else -order.setdefault(s.obs_id, len(order))
+        s.id: 1 if s.is_mosaic else -order.setdefault(s.obs_id, len(order))
         for s in plan.steps
     }  # fmt: skip
 

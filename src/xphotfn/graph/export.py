@@ -80,7 +80,7 @@ def _refuse_clashes(steps: Iterable[Step]) -> None:
 def _by_observation(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """Return the steps with those of an observation together, where that keeps each behind what it waits for."""
     first = {obs_id: n for n, obs_id in reversed(list(enumerate(s.obs_id for s in steps)))}
-    ordered = tuple(sorted(steps, key=lambda s: (s.obs_id == "combined", first[s.obs_id])))
+    ordered = tuple(sorted(steps, key=lambda s: (s.is_mosaic, first[s.obs_id])))
     done: set[str] = set()
     for step in ordered:
         if not done.issuperset(step.needs):

@@ -54,7 +54,7 @@ def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None
     >>> [str(m) for m in rate_maps(example_run())]
     ['RateMap 0999990101 pn 0.5-2 keV']
     """
-    return Several(m for _, m in _maps(run, target, band) if m.obs_id != "combined")
+    return Several(m for _, m in _maps(run, target, band) if not m.is_mosaic)
 
 
 def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:
@@ -83,7 +83,7 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
     >>> combined_rate_map(example_run()).obs_id
     'combined'
     """
-    found = [m for _, m in _maps(run, target, band) if m.obs_id == "combined"]
+    found = [m for _, m in _maps(run, target, band) if m.is_mosaic]
     if len(found) == 1:
         return found[0]
     if found:
@@ -94,7 +94,7 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
 
 def no_mosaic(run: Run, band: Band | None = None) -> ProductMissing:
     """Return the error of a run without a mosaic, which says why there is none."""
-    mosaics = (p for p in run.plan.products if p.obs_id == "combined" and p.kind in MAP_KINDS)
+    mosaics = (p for p in run.plan.products if p.is_mosaic and p.kind in MAP_KINDS)
     if not any(band is None or p.band == band for p in mosaics):
         return ProductMissing("the plan has no mosaic: use plan_mosaics or plan_photometry with a target")
     problems = "; ".join(dict.fromkeys(f.reason for f in run.failed))
@@ -183,7 +183,7 @@ def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[
     for what, pair in pairs_of(run, name, band).items():
         group = members.setdefault((what[0], what[-1]), [])
         rate_map = rate_map_of(run, pair, group)
-        if what[1] != "combined":
+        if not rate_map.is_mosaic:
             group.append(rate_map)
         yield what, rate_map
 
@@ -196,14 +196,14 @@ def pairs_of(run: Run, name: str | None = None, band: Band | None = None) -> dic
         for (kind, what), image in there.items()
         if kind == "image" and ("exposure_map", what) in there
     ]
-    return dict(sorted(pairs, key=lambda pair: pair[0][1] == "combined"))
+    return dict(sorted(pairs, key=lambda pair: pair[1][0][0].is_mosaic))
 
 
 def rate_map_of(run: Run, pair: Pair, members: Sequence[RateMap] = ()) -> RateMap:
     """Return the map of an image and an exposure map, by their two headers; of a mosaic with what its members say."""
     shown = run.fields[pair[0][0].field_name].target
     image, exposure = _product(Image, shown, *pair[0]), _product(ExposureMap, shown, *pair[1])
-    return joined_mosaic(image, exposure, members) if image.obs_id == "combined" else joined(image, exposure)
+    return joined_mosaic(image, exposure, members) if image.is_mosaic else joined(image, exposure)
 
 
 def _product(kind: Any, target: Target | None, product: PlannedProduct, path: str, digest: str) -> Any:

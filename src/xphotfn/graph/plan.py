@@ -17,6 +17,7 @@ from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.fields import items, non_empty, one_of, strings
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import COMBINED
 from xphotfn.records.observation import FoundFile
 
 __all__ = ("KINDS", "MAP_KINDS", "Plan", "PlannedProduct", "describe", "steps_leading_to")
@@ -63,6 +64,11 @@ class PlannedProduct:
     file: FoundFile | None = None
     grid: PixelGrid | None = None
     step: str = ""
+
+    @property
+    def is_mosaic(self) -> bool:
+        """Whether it is of several observations."""
+        return self.obs_id == COMBINED
 
     @property
     def what(self) -> tuple[str, str, str, str, Band]:

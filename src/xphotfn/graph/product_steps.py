@@ -27,6 +27,7 @@ from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.fields import items
 from xphotfn.records.grid import TOLERANCE_PIX, PixelGrid
+from xphotfn.records.instrument import COMBINED
 from xphotfn.records.observation import Exposure, FoundFile, FoundProduct, Observation
 from xphotfn.science.live_fraction import usual_live_fraction
 from xphotfn.science.mosaic import mosaic_batches
@@ -262,13 +263,13 @@ def _mosaic_of(target: Field, inputs: Sequence[PlannedProduct], kind: str, short
         members += [f"{inputs[n].obs_id}_{inputs[n].instrument}_{inputs[n].exposure_id}" for n in portion]
         if steps:
             added.insert(0, StepInput(name=steps[-1].command.outputs[0], step=steps[-1].id))
-        name = mosaic_name("combined", band.lo_ev, band.hi_ev, short, members=members)
+        name = mosaic_name(COMBINED, band.lo_ev, band.hi_ev, short, members=members)
         steps.append(Step(command=emosaic([i.name for i in added], name), inputs=added))
     product = PlannedProduct(
         kind=kind,
         field_name=target.name,
-        obs_id="combined",
-        instrument="combined",
+        obs_id=COMBINED,
+        instrument=COMBINED,
         band=band,
         name=name,
         step=steps[-1].id,

@@ -9,10 +9,9 @@ from collections.abc import Callable, Collection
 
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan, steps_leading_to
+from xphotfn.records.instrument import COMBINED
 
 __all__ = ("check_part", "joint_plan", "part_of")
-
-COMBINED = "combined"
 
 
 def check_part(part: tuple[int, int]) -> tuple[int, int]:

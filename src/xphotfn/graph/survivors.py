@@ -49,12 +49,12 @@ def surviving_plan(run: Run) -> Plan:
     >>> surviving_plan(whole).steps == plan.steps
     True
     """
-    there = [product for product, _, _ in run.products() if product.obs_id != "combined"]
+    there = [product for product, _, _ in run.products() if not product.is_mosaic]
     steps = {step.id: step for step in run.plan.steps}
-    wanted = groupby(_where, (p for p in run.plan.products if p.obs_id != "combined"))
+    wanted = groupby(_where, (p for p in run.plan.products if not p.is_mosaic))
     here = groupby(_where, there)
     parts = [Part(steps=steps_leading_to((p.step for p in there if p.step), steps), products=there)]
-    for mosaic in (p for p in run.plan.products if p.obs_id == "combined" and p.kind == "image"):
+    for mosaic in (p for p in run.plan.products if p.is_mosaic and p.kind == "image"):
         where = _where(mosaic)
         target = run.fields[mosaic.field_name]
         parts.append(_mosaic(target, mosaic, here.get(where, []), wanted.get(where, []), steps))

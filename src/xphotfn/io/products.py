@@ -20,7 +20,7 @@ from xphotfn.io.thumbnails import counts_of, exposed, longest_of, product_html
 from xphotfn.records.band import Band
 from xphotfn.records.fields import non_empty, not_negative, whole
 from xphotfn.records.grid import PixelGrid
-from xphotfn.records.instrument import CAMERAS, is_epic
+from xphotfn.records.instrument import CAMERAS, COMBINED, is_epic
 from xphotfn.science.identity import different_on_times
 from xphotfn.science.pixel_masks import Window, read_only, sensor_mask
 from xphotfn.science.ratemap import not_whole, rate_map
@@ -64,12 +64,21 @@ def _head(path: str, hdu: int) -> ImageHead:
     return head
 
 
-def _header(path: str, hdu: int) -> Any:
+def _own_header(product: "Image | ExposureMap") -> Any:
+    """Return the FITS header of its HDU (a copy)."""
+
     def load() -> tuple[Any, int]:
-        head = _head(path, hdu)
+        head = _head(product.path, product.hdu)
         return full_header(head.cards), len(head.unit.header)
 
-    return _CACHE.get(("header", file_key(path, hdu)), load).copy()
+    return _CACHE.get(("header", file_key(product.path, product.hdu)), load).copy()
+
+
+def _short(product: "Image | ExposureMap | RateMap") -> str:
+    return (
+        f"{type(product).__name__}(obs_id={product.obs_id!r}, instrument={product.instrument!r}, "
+        f"band={str(product.band)!r}, target={product.target!r}, path={product.path!r})"
+    )
 
 
 def _array(path: str, hdu: int) -> NDArray[Any]:
@@ -148,17 +157,17 @@ class Image:
         check_measurable(self.grid, self.path)
 
     @property
+    def is_mosaic(self) -> bool:
+        """Whether it is of several observations."""
+        return self.obs_id == COMBINED
+
+    @property
     def data(self) -> NDArray[Any]:
         """Counts, shape (ny, nx), in the type of the file; read-only."""
         return _checked(self)
 
-    @property
-    def header(self) -> Any:
-        """The FITS header of its HDU (a copy)."""
-        return _header(self.path, self.hdu)
-
-    def __repr__(self) -> str:
-        return _short(self)
+    header = property(_own_header)
+    __repr__ = _short
 
     def _repr_html_(self) -> str:
         return product_html(self, "image", [("File", self.path)], lambda: self.data, lambda: [counts_of(self.data)])
@@ -198,6 +207,11 @@ class ExposureMap:
             )
 
     @property
+    def is_mosaic(self) -> bool:
+        """Whether it is of several observations."""
+        return self.obs_id == COMBINED
+
+    @property
     def data(self) -> NDArray[Any]:
         """Exposure in ``unit``, shape (ny, nx), float, 0 where the image was not looked at; read-only.
 
@@ -211,13 +225,8 @@ class ExposureMap:
         key = ("unit", file_key(self.path, self.hdu))
         return _CACHE.get(key, lambda: (exposure_unit(cards_of(self), self.path), 1))
 
-    @property
-    def header(self) -> Any:
-        """The FITS header of its HDU (a copy)."""
-        return _header(self.path, self.hdu)
-
-    def __repr__(self) -> str:
-        return _short(self)
+    header = property(_own_header)
+    __repr__ = _short
 
     def _repr_html_(self) -> str:
         return product_html(
@@ -227,13 +236,6 @@ class ExposureMap:
             lambda: exposed(self.data, self.data),
             lambda: [longest_of(self.data)],
         )
-
-
-def _short(product: "Image | ExposureMap | RateMap") -> str:
-    return (
-        f"{type(product).__name__}(obs_id={product.obs_id!r}, instrument={product.instrument!r}, "
-        f"band={str(product.band)!r}, target={product.target!r}, path={product.path!r})"
-    )
 
 
 def _checked(product: "Image | ExposureMap") -> NDArray[Any]:
@@ -262,7 +264,7 @@ def _keys(pair: "RateMap") -> tuple[Any, ...]:
 
 def _is_cut(image: Image, exposure: ExposureMap) -> bool:
     """Whether a single EPIC image was cut by places where its map was not; mosaics are joined by rate_maps only."""
-    single = image.obs_id != "combined" and is_epic(image.instrument)
+    single = not image.is_mosaic and is_epic(image.instrument)
     return single and dss_names_places(cards_of(image)) and "PLACES" not in cards_of(exposure)
 
 
@@ -450,6 +452,11 @@ class RateMap:
         return self.image.obs_id
 
     @property
+    def is_mosaic(self) -> bool:
+        """Whether it is of several observations."""
+        return self.image.is_mosaic
+
+    @property
     def exposure_id(self) -> str:
         """Such as ``S003``; empty for a mosaic."""
         return self.image.exposure_id
@@ -483,8 +490,7 @@ class RateMap:
     def __str__(self) -> str:
         return f"RateMap {' '.join(dict.fromkeys((self.obs_id, self.instrument)))} {self.band}"
 
-    def __repr__(self) -> str:
-        return _short(self)
+    __repr__ = _short
 
     def _repr_html_(self) -> str:
         files = [("Image", self.image.path), ("Exposure map", self.exposure.path)]

@@ -9,6 +9,7 @@ from attrs import frozen
 from xphotfn.errors import InvalidRecord, ProductMissing
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import COMBINED
 from xphotfn.records.target import OVERDENSITIES, Target
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.distances import radius_deg, radius_of
@@ -164,7 +165,7 @@ def _named_radius(target: Target | None, name: str) -> u.Quantity:
 
 
 def _matched_shape(field: Field, grid: PixelGrid, obs_id: str) -> PixelShape:
-    if obs_id == "combined":
+    if obs_id == COMBINED:
         raise ProductMissing(
             "a combined map has no matched region, each observation has its own: use a radius, or the map of one ObsID"
         )

@@ -76,7 +76,7 @@ def _key(item: ExposureMap | RateMap) -> tuple[Any, ...]:
 
 def _unvignetted(item: RateMap, known: Mapping[tuple[Any, ...], ExposureMap]) -> NDArray[Any]:
     """Return the live time of a map of one exposure, or the sum of those of a combined map."""
-    if item.obs_id == "combined":
+    if item.is_mosaic:
         parts = [m for m in known.values() if m.band == item.band and item.instrument in ("combined", m.instrument)]
         if parts:
             images = (np.nan_to_num(m.data) for m in parts)

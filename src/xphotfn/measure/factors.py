@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, ProductMissing, UnitMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.map_facts import UNCORRECTED, UNKNOWN, patterns_of, same_patterns, vignetting_of
-from xphotfn.measure.photometry.joint_rows import COMBINED, groups_of, texts_of
+from xphotfn.measure.photometry.joint_rows import groups_of, texts_of
 from xphotfn.records.band import Band
 from xphotfn.records.ecf import Ecf, blocking_filter
 from xphotfn.records.fields import of_kind
-from xphotfn.records.instrument import camera_name, is_epic
+from xphotfn.records.instrument import COMBINED, camera_name, is_epic
 
 __all__ = ("FLUX_COLUMNS", "RATE_COLUMNS", "EcfLike", "RowFactors", "band_texts", "ecfs_of",
            "factors_of_maps", "factors_of_rows")  # fmt: skip

@@ -17,7 +17,7 @@ from xphotfn.io.tree import expanded
 from xphotfn.records.band import Band, energy_band
 from xphotfn.records.fields import is_safe_name, of_kind
 from xphotfn.records.grid import PROJECTIONS
-from xphotfn.records.instrument import is_epic, known_instrument
+from xphotfn.records.instrument import COMBINED, is_epic, known_instrument
 from xphotfn.typing import Header
 
 __all__ = ("MapFile", "rate_map", "read_rate_map")
@@ -200,7 +200,7 @@ def _named(given: str | None, header: Header, option: str, keyword: str) -> str:
     found = str(card(header, keyword, "")).strip() if given is None else str(given)
     if not found:
         raise InvalidRecord(f"the image does not say what goes into {option} ({keyword}): give {option}=")
-    if not is_safe_name(found) or found == "combined":
+    if not is_safe_name(found) or found == COMBINED:
         raise InvalidRecord(
             f"{option} must be a plain name (letters, digits, _ . + -) other than 'combined', got {found!r}: "
             f"give {option}="

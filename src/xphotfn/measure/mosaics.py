@@ -11,7 +11,7 @@ from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.io.exposure_units import one_unit
 from xphotfn.io.products import ExposureMap, RateMap
 from xphotfn.records.grid import PixelGrid
-from xphotfn.records.instrument import instrument as camera_of
+from xphotfn.records.instrument import COMBINED, instrument as camera_of
 from xphotfn.science.mosaic import mosaic
 from xphotfn.science.pixel_masks import read_only
 
@@ -156,7 +156,7 @@ def _checked(maps: Maps) -> tuple[RateMap | ExposureMap, ...]:
     for item in found:
         if not isinstance(item, RateMap | ExposureMap):
             raise InvalidRecord(f"expected rate maps or exposure maps, got {type(item).__name__}")
-        if item.instrument == "combined":
+        if item.instrument == COMBINED:
             raise InvalidRecord(f"{item.path} is a mosaic, whose cameras cannot be told apart: give its inputs")
     one_unit(((m.exposure if isinstance(m, RateMap) else m).unit for m in found), "one mosaic")
     bands = sorted({str(item.band) for item in found})

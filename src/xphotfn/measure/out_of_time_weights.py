@@ -62,7 +62,7 @@ def out_of_time_image(product: Image | RateMap) -> Floats:
     True
     """
     image = product.image if isinstance(product, RateMap) else product
-    if image.instrument == "combined" or image.obs_id == "combined":
+    if image.instrument == "combined" or image.is_mosaic:
         raise ProductMissing(f"{image} is of several exposures, and so of other columns: give those that it is made of")
 
     def load() -> tuple[Floats, int]:
@@ -130,9 +130,9 @@ def out_of_time_weights(
 
 
 def _expected(item: RateMap, parts: tuple[RateMap, ...]) -> Floats:
-    if item.obs_id != "combined" and item.instrument != "combined":
+    if not item.is_mosaic and item.instrument != "combined":
         return out_of_time_image(item)
-    single = [p for p in parts if p.obs_id != "combined" and p.target == item.target and p.band == item.band]
+    single = [p for p in parts if not p.is_mosaic and p.target == item.target and p.band == item.band]
     mine = [p for p in single if item.instrument in ("combined", p.instrument)]
     if not mine:
         raise ProductMissing(f"no map of a single exposure for {item}: give those that it is made of, rate_maps(run)")

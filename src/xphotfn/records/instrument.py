@@ -8,7 +8,16 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.html import record_html
 from xphotfn.records.fields import non_empty, one_of
 
-__all__ = ("CAMERAS", "INSTRUMENTS", "Instrument", "camera_name", "instrument", "is_epic", "known_instrument")
+__all__ = (
+    "CAMERAS",
+    "COMBINED",
+    "INSTRUMENTS",
+    "Instrument",
+    "camera_name",
+    "instrument",
+    "is_epic",
+    "known_instrument",
+)
 
 
 @final
@@ -72,6 +81,8 @@ INSTRUMENTS = (
                flag_macro="#XMMEA_EM", flag_bits=0x766BA000, max_pattern=12),
 )  # fmt: skip
 """The only home of what identifies a camera: names, argv and headers are made from it."""
+COMBINED = "combined"
+"""What stands for ObsID and camera where several are joined: a mosaic."""
 CAMERAS = tuple(camera.name for camera in INSTRUMENTS)
 
 
@@ -83,7 +94,7 @@ def is_epic(name: str) -> bool:
     >>> is_epic("mos1"), is_epic("combined"), is_epic("acis")
     (True, True, False)
     """
-    return name == "combined" or name in CAMERAS
+    return name == COMBINED or name in CAMERAS
 
 
 def camera_name(name: str) -> str:

@@ -10,6 +10,7 @@ from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.io.exposure_units import EXPOSURE_UNITS, one_unit
 from xphotfn.measure.map_facts import UNKNOWN, same_patterns
 from xphotfn.measure.photometry.columns import COLUMNS, units_of
+from xphotfn.records.instrument import COMBINED
 from xphotfn.science.coords import separation_deg
 
 __all__ = (
@@ -34,7 +35,6 @@ PLACE_ARCSEC = 0.1  # by which rows of one position may lie apart, as after roun
 SAME = 1e-9  # relative difference of counts that is rounding
 RADIUS = 1e-6  # relative difference of radii that is rounding
 DERIVED = ("flux", "luminosity")  # columns that fluxes() and luminosity() add
-COMBINED = "combined"  # ObsID and camera of a mosaic
 
 
 def exposure_unit_of(table: Any) -> Any:
