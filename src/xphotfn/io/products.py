@@ -28,6 +28,7 @@ from xphotfn.units import rate_unit
 
 __all__ = ("ExposureMap", "Image", "Product", "RateMap", "cards_of", "remembered", "window_data")
 
+_IS_MOSAIC = property(lambda product: product.obs_id == COMBINED, doc="Whether it is of several observations.")
 _CACHE = BoundedCache(256 * 2**20)
 _LARGE = 4 * 2**20  # bytes of an image that is not read whole for a part of it
 _FEW = 4  # such a part holds at most one of so many rows
@@ -156,10 +157,7 @@ class Image:
     def __attrs_post_init__(self) -> None:
         check_measurable(self.grid, self.path)
 
-    @property
-    def is_mosaic(self) -> bool:
-        """Whether it is of several observations."""
-        return self.obs_id == COMBINED
+    is_mosaic = _IS_MOSAIC
 
     @property
     def data(self) -> NDArray[Any]:
@@ -206,10 +204,7 @@ class ExposureMap:
                 f"ExposureMap.looked_at must have the shape {self.grid.shape} of the map, got {self.looked_at.shape}"
             )
 
-    @property
-    def is_mosaic(self) -> bool:
-        """Whether it is of several observations."""
-        return self.obs_id == COMBINED
+    is_mosaic = _IS_MOSAIC
 
     @property
     def data(self) -> NDArray[Any]:
@@ -452,11 +447,6 @@ class RateMap:
         return self.image.obs_id
 
     @property
-    def is_mosaic(self) -> bool:
-        """Whether it is of several observations."""
-        return self.image.is_mosaic
-
-    @property
     def exposure_id(self) -> str:
         """Such as ``S003``; empty for a mosaic."""
         return self.image.exposure_id
@@ -490,6 +480,7 @@ class RateMap:
     def __str__(self) -> str:
         return f"RateMap {' '.join(dict.fromkeys((self.obs_id, self.instrument)))} {self.band}"
 
+    is_mosaic = _IS_MOSAIC
     __repr__ = _short
 
     def _repr_html_(self) -> str:
