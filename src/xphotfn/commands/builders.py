@@ -211,10 +211,6 @@ def evselect_image(
     datatype
         ``Int8``, ``Int16``, ``Int32``, ``Real32`` or ``Real64``; None leaves the choice to SAS.
 
-    Returns
-    -------
-    The command.
-
     Raises
     ------
     InvalidRecord
@@ -291,10 +287,6 @@ def eexpmap(
     usedlimap
         Use the map of discarded lines (pn).
 
-    Returns
-    -------
-    The command.
-
     Raises
     ------
     InvalidRecord
@@ -353,10 +345,6 @@ def emosaic(
         Divide the summed image by the summed exposure.
     sampling
         ``point``: the nearest pixel of each image.
-
-    Returns
-    -------
-    The command.
 
     Raises
     ------

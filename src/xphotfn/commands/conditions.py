@@ -56,17 +56,9 @@ class _Conditions(NamedTuple):
 def subspace_of(get: Callable[[str, Any], Any], energies: Energies) -> Subspace:
     """Return what a file keeps: its selection (SLCTEXPR) and its data subspace (DSTYPn, DSVALn) together.
 
-    Parameters
-    ----------
-    get
-        Gives the value of a keyword, or the default that it is given.
-    energies
-        What the selection says of PI.
-
-    Notes
-    -----
-    A selection that cannot be read counts as one condition, whose meaning is not known (``other``). A CCD that is
-    named by each component of a subspace, and a list of all CCDs of the camera, is no condition.
+    ``get`` gives the value of a keyword, or the default that it is given. A selection that cannot be read counts as one
+    condition, whose meaning is not known (``other``). A CCD that is named by each component of a subspace, and a list
+    of all CCDs of the camera, is no condition.
 
     Examples
     --------

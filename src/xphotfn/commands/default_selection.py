@@ -22,10 +22,6 @@ def pi_channel(energy_ev: SupportsFloat) -> int:
     energy_ev
         Energy in eV.
 
-    Returns
-    -------
-    The nearest channel.
-
     Raises
     ------
     InvalidRecord

@@ -108,20 +108,9 @@ def parse_messages(text: str) -> tuple[SasMessage, ...]:
 
 
 def suppressed_warnings(messages: Iterable[SasMessage]) -> tuple[tuple[str, int], ...]:
-    """Return the warnings that SAS counted without printing them.
+    """Return the warnings that SAS counted without printing them, (name, times), from every ``SummaryOfWarnings``.
 
-    Parameters
-    ----------
-    messages
-        Messages of one run.
-
-    Returns
-    -------
-    Pairs (name, times) from every ``SummaryOfWarnings``, in their order.
-
-    References
-    ----------
-    SAS Users Guide: ``SAS_SUPPRESS_WARNING`` and the option ``-w``.
+    Source: SAS Users Guide, ``SAS_SUPPRESS_WARNING`` and the option ``-w``.
 
     Examples
     --------
@@ -135,24 +124,10 @@ def suppressed_warnings(messages: Iterable[SasMessage]) -> tuple[tuple[str, int]
 
 
 def sas_version(text: str) -> str | None:
-    """Return the version of SAS that a text names, such as ``20.0.0``.
+    """Return the version of SAS that a text names (output of ``sasversion``, a ``CREATOR`` card, a log), or None.
 
-    Parameters
-    ----------
-    text
-        The output of ``sasversion`` or ``sas --version``, a ``CREATOR`` or ``XPROC0`` card, or a log.
-
-    Returns
-    -------
-    The version, from the first bracketed build; None where there is none.
-
-    Notes
-    -----
-    Only the build in square brackets counts: the version of a task, in round brackets, looks the same.
-
-    References
-    ----------
-    Output of sasversion 1.3 (SAS 17 to 22.1).
+    The first build in square brackets counts; the version of a task, in round brackets, looks the same (SAS 17 to
+    22.1).
 
     Examples
     --------

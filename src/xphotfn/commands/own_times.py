@@ -94,10 +94,6 @@ def flarecut(
     jointcurves
         What ``goal="curve"`` made of the other cameras, for ``optimum`` and ``quiet``: all are judged as one.
 
-    Returns
-    -------
-    The command.
-
     Raises
     ------
     InvalidRecord
@@ -143,25 +139,9 @@ def flarecut(
 
 
 def gtiwrite(gtiset: str, good: GoodTimes) -> Command:
-    """Return the command that writes good time which is known already.
+    """Return the command that writes good time which is known already; a path or an open end is an InvalidRecord.
 
     It is no task of SAS: every engine executes it by our own interpreter.
-
-    Parameters
-    ----------
-    gtiset
-        Table to write.
-    good
-        The intervals.
-
-    Returns
-    -------
-    The command.
-
-    Raises
-    ------
-    InvalidRecord
-        For a path, or an open end.
 
     Examples
     --------

@@ -112,10 +112,6 @@ def cifbuild(
     fullpath
         Write full paths into the index.
 
-    Returns
-    -------
-    The command.
-
     Raises
     ------
     InvalidRecord
@@ -239,10 +235,6 @@ def with_environment(command: Command, *, calindexset: str | None = None, odf: s
         Calibration index: becomes ``SAS_CCF`` and an input.
     odf
         Summary file or folder of the observation data: becomes ``SAS_ODF`` and an input.
-
-    Returns
-    -------
-    The command with these variables, set for it alone.
 
     Raises
     ------

@@ -29,26 +29,11 @@ _UNREAD = _Seen(NO_PI, ALL_PI, pure=False, unread=True)
 
 
 def energies_of_expression(expression: str | Expression) -> Energies:
-    """Return the energies that a selection expression lets through.
+    """Return the energies that a selection expression lets through; a text that is none is an ExpressionError.
 
-    Parameters
-    ----------
-    expression
-        The text, or its tree. Macros (``#XMMEA_EM``) are conditions on other columns.
+    Exact for conditions that compare PI with numbers, joined by ``&&``, ``||`` and ``!``. Where a condition computes
+    with PI, nothing is said to pass for sure. Macros (``#XMMEA_EM``) are conditions on other columns.
 
-    Returns
-    -------
-    Energies
-        Exact for conditions that compare PI with numbers, joined by ``&&``, ``||`` and ``!``. A condition that
-        computes with PI is not read: nothing is then said to pass for sure.
-
-    Raises
-    ------
-    ExpressionError
-        If the text is no expression.
-
-    Notes
-    -----
     PI is whole, so an open end is the next channel: ``PI < 2000`` is ``PI <= 1999``. Where an alternative has other
     energies than the next, as ``(CCDNR == 1 && PI > 500) || (CCDNR == 2 && PI > 600)``, what passes somewhere is more
     than what passes everywhere. SAS leaves an ``&`` of a continued card inside some texts (``PI& in [500:2000]``); it

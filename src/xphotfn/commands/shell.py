@@ -38,16 +38,9 @@ def link_line(path: str, name: str) -> str:
 def shell_line(command: Command) -> str:
     r"""Return the line that runs a command in the folder of its files.
 
-    Parameters
-    ----------
-    command
-        The command; a task that SAS does not have is run by ``xphotfn task``. Variables that name its files are given
-        as absolute paths, since SAS wants ``SAS_CCF`` so.
-
-    Raises
-    ------
-    InvalidRecord
-        If a variable has a name that no shell takes, or a value holds a zero byte.
+    A task that SAS does not have is run by ``xphotfn task``. Variables that name its files are given as absolute paths,
+    since SAS wants ``SAS_CCF`` so. InvalidRecord if a variable has a name that no shell takes, or a value holds a zero
+    byte.
 
     Examples
     --------

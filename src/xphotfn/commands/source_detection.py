@@ -80,10 +80,6 @@ def xdetect(
     tile
         Name of the tile of the sky in which to search, with a margin around it; none to search all.
 
-    Returns
-    -------
-    The command.
-
     Raises
     ------
     InvalidRecord
@@ -123,29 +119,10 @@ def xdetect(
 
 
 def xdetectjoin(tilesets: Mapping[str, str], sourceset: str, *, regionset: str = "") -> Command:
-    """Return the command that joins the lists of tiles.
+    """Return the command that joins the lists of tiles into one list (FITS) and, if named, DS9 regions.
 
-    Parameters
-    ----------
-    tilesets
-        The list of each tile, by the name of the tile: plain file names.
-    sourceset
-        List of sources to write, a FITS file.
-    regionset
-        DS9 regions to write, where a name is given.
-
-    Returns
-    -------
-    The command.
-
-    Raises
-    ------
-    InvalidRecord
-        For a path, a name that comes twice, or no tile.
-
-    Notes
-    -----
-    It is no task of SAS, and only the native engine executes it.
+    ``tilesets`` has the list of each tile by its name. Names are plain and differ, else InvalidRecord. It is no task of
+    SAS, and only the native engine executes it.
 
     Examples
     --------
@@ -167,23 +144,9 @@ def xdetectjoin(tilesets: Mapping[str, str], sourceset: str, *, regionset: str =
 
 
 def xdetectadd(partsets: Sequence[str], backgroundset: str) -> Command:
-    """Return the command that adds up the background maps of an image in its tiles.
+    """Return the command that adds up the background maps of an image in its tiles: each 0 outside the tile's core.
 
-    Parameters
-    ----------
-    partsets
-        What each tile has of it, 0 outside its core: plain file names.
-    backgroundset
-        Background map to write.
-
-    Returns
-    -------
-    The command, which as :func:`xdetectjoin` is of the native engine.
-
-    Raises
-    ------
-    InvalidRecord
-        For a path, a name that comes twice, or none.
+    Names are plain and differ, else InvalidRecord. As :func:`xdetectjoin`, it is of the native engine alone.
 
     Examples
     --------

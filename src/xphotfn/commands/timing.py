@@ -59,10 +59,6 @@ def evselect_list(
     filterexposure
         Leave out the frames outside the good times.
 
-    Returns
-    -------
-    The command.
-
     Raises
     ------
     InvalidRecord
@@ -118,10 +114,6 @@ def evselect_rate(
         ``(timemin, timemax)`` in s; None for TSTART and TSTOP of the list.
     maketimecolumn, makeratecolumn
         Write a column of times; write RATE and ERROR instead of COUNTS. SAS's own defaults are no.
-
-    Returns
-    -------
-    The command.
 
     Raises
     ------
@@ -188,10 +180,6 @@ def tabgtigen(
     mingtisize
         Shorter intervals are dropped; in s.
 
-    Returns
-    -------
-    The command.
-
     Raises
     ------
     InvalidRecord
@@ -224,27 +212,9 @@ def tabgtigen(
 
 
 def gtibuild(file: str, table: str) -> Command:
-    """Return the command that makes a table of good time intervals of a text file.
+    """Return the command that makes a table of good time intervals of a text file (SAS gtibuild, node 6).
 
-    Parameters
-    ----------
-    file
-        Lines ``start stop`` in s, each with an optional ``+`` (good) or ``-`` (bad).
-    table
-        Table to write.
-
-    Returns
-    -------
-    The command.
-
-    Raises
-    ------
-    InvalidRecord
-        For a path.
-
-    References
-    ----------
-    SAS gtibuild, node 6.
+    Its lines are ``start stop`` in s, each with an optional ``+`` (good) or ``-`` (bad). A path is an InvalidRecord.
 
     Examples
     --------

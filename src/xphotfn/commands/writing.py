@@ -57,24 +57,7 @@ def number(task: str, name: str, value: SupportsFloat) -> str:
 def plain_file(task: str, parameter: str, value: str) -> str:
     """Return the file that a parameter names, without its block (``evts.fits:EVENTS`` is ``evts.fits``).
 
-    Parameters
-    ----------
-    task, parameter
-        Where the value belongs: for the message.
-    value
-        A plain file name, which may be followed by a colon and the name or number of a block.
-
-    Returns
-    -------
-    The plain file name.
-
-    Raises
-    ------
-    InvalidRecord
-        For a path, a blank, or anything else that is not a plain name.
-
-    References
-    ----------
+    A path, a blank, or anything else that is no plain name is an InvalidRecord, which names task and parameter. Source:
     SAS evselect, node 16: a table is ``setname`` or ``setname:tableid``.
 
     Examples

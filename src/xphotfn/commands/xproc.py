@@ -75,25 +75,11 @@ def _files(task: str, pairs: Pairs, role: str) -> tuple[str, ...]:
 def parse_xproc(card: str) -> Command:
     """Return the command that an ``XPROC`` card records.
 
-    Parameters
-    ----------
-    card
-        The card's value, as a FITS reader gives it: joined over its CONTINUE cards, single quotes not doubled.
-
-    Returns
-    -------
-    The command. Parameter values are kept as they are, paths included. For the tasks of
-    :data:`~xphotfn.commands.parameters.TASKS`, inputs and outputs are the base names of the files in use: a file
-    whose switch is ``no`` (``spectrumset=spectrum.fits withspectrumset=no``) is not among them.
-
-    Raises
-    ------
-    ExpressionError
-        For a text that is not of this form; it points at the place.
-
-    Notes
-    -----
-    ``to_card(parse_xproc(card), version=card_version(card)) == card`` for every card that SAS wrote.
+    The text is as a FITS reader gives it: joined over its CONTINUE cards, single quotes not doubled. Values are kept as
+    they are, paths included. For the tasks of :data:`~xphotfn.commands.parameters.TASKS`, inputs and outputs are the
+    base names of the files in use: a file whose switch is ``no`` (``spectrumset=spectrum.fits withspectrumset=no``) is
+    not among them. ``to_card(parse_xproc(card), version=card_version(card)) == card`` for every card that SAS wrote. An
+    ExpressionError points at the place where a text is not of this form.
 
     References
     ----------
@@ -115,10 +101,7 @@ def parse_xproc(card: str) -> Command:
 def card_parameters(card: str) -> tuple[str, Pairs]:
     """Return the task of an ``XPROC`` card and its parameters as they stand, without a look at its files.
 
-    Raises
-    ------
-    ExpressionError
-        For a text that is not of this form; it points at the place.
+    An ExpressionError points at the place where a text is not of this form.
 
     Examples
     --------
@@ -129,25 +112,9 @@ def card_parameters(card: str) -> tuple[str, Pairs]:
 
 
 def card_version(card: str) -> str:
-    """Return what an ``XPROC`` card says after the number sign: the versions of the task and of SAS.
+    """Return what an ``XPROC`` card says after the number sign, the versions of the task and of SAS; may be empty.
 
-    Parameters
-    ----------
-    card
-        The card's value.
-
-    Returns
-    -------
-    The text, empty where the card has none.
-
-    Raises
-    ------
-    ExpressionError
-        For a text that is not of this form.
-
-    References
-    ----------
-    Read from real cards, as :func:`parse_xproc`.
+    As :func:`parse_xproc`, read from real cards; ExpressionError for a text of another form.
 
     Examples
     --------
@@ -164,27 +131,11 @@ def _written(name: str, value: str) -> str:
 
 
 def to_card(command: Command, *, version: str = "") -> str:
-    """Return the text that SAS would write into ``XPROC0`` for a command.
+    """Return the text (a FITS string) that SAS would write into ``XPROC0`` for a command, as read from real cards.
 
-    Parameters
-    ----------
-    command
-        The command; SAS writes the complete one, see :func:`~xphotfn.commands.parameters.resolved`.
-    version
-        What stands after the number sign, such as ``(evselect-3.71.1) [xmmsas_20211130_0941-20.0.0]``.
-
-    Returns
-    -------
-    The text, to be stored as a FITS string.
-
-    Raises
-    ------
-    InvalidRecord
-        For a value with a single quote or with characters that a FITS header cannot hold.
-
-    References
-    ----------
-    Read from real cards, as :func:`parse_xproc`.
+    SAS writes the complete command (:func:`~xphotfn.commands.parameters.resolved`). ``version`` stands after the number
+    sign, such as ``(evselect-3.71.1) [xmmsas_20211130_0941-20.0.0]``. A value with a single quote or with characters
+    that a FITS header cannot hold is an InvalidRecord.
 
     Examples
     --------

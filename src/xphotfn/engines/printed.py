@@ -16,18 +16,10 @@ _LEFT_OUT = b"\n[%d bytes are left out, their errors and warnings are kept]\n"
 
 
 def printed(path: Path) -> str:
-    """Return what a task wrote into a log.
+    """Return what a task wrote into a log, all of it up to 4 MB.
 
-    Parameters
-    ----------
-    path
-        The log.
-
-    Returns
-    -------
-    str
-        All of it up to 4 MB. Of a longer one its start and its end, 2 MB each, and between them the first 1 MB of what
-        looks like errors and warnings (``** task: error (Name), ...`` with the lines that continue it).
+    Of a longer one its start and its end, 2 MB each, and between them the first 1 MB of what looks like errors and
+    warnings (``** task: error (Name), ...`` with the lines that continue it).
     """
     size = path.stat().st_size
     with path.open("rb") as log:

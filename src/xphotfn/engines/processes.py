@@ -118,10 +118,6 @@ def run_process(
     timeout_s
         After so many seconds its group gets SIGTERM, then SIGKILL; None for no limit.
 
-    Returns
-    -------
-    Ended
-
     Raises
     ------
     Cancelled

@@ -63,10 +63,6 @@ def in_out_of_list(folder: Path, table: str, good: GoodTimes | None = None) -> I
     good
         Good time; default that of the list.
 
-    Returns
-    -------
-    InOut
-
     Raises
     ------
     NoData

@@ -86,10 +86,6 @@ def read_curve(
     common
         Whether bins begin at whole widths, so that those of several lists fall together; else with the list.
 
-    Returns
-    -------
-    Reading
-
     Raises
     ------
     InvalidFile

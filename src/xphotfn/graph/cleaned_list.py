@@ -67,10 +67,6 @@ def clean_events(
     overwrite
         Replace what is there.
 
-    Returns
-    -------
-    Cleaned
-
     Raises
     ------
     InvalidFile

@@ -48,13 +48,7 @@ def beside_list(found: FileFacts) -> Beside:
 
 
 def found_file(path: str | Path) -> FoundFile:
-    """Return a file with its size and time of change.
-
-    Raises
-    ------
-    InvalidFile
-        If it is not there.
-    """
+    """Return a file with its size and time of change; InvalidFile if it is not there."""
     key = file_key(str(Path(path).absolute()))
     return FoundFile(path=key[0], size=key[3], mtime_ns=key[2])
 

@@ -24,19 +24,11 @@ _SUFFIXES = (".gz", ".fits", ".fit", ".ftz", ".fts")
 
 
 def energies_of(header: Header) -> Energies:
-    """Return the energies of the events in an event list or an image.
+    """Return the energies of the events in an event list or an image, by the header of its table or image.
 
-    Parameters
-    ----------
-    header
-        Header of the event table or of the image, astropy's or :class:`~xphotfn.io.cards.Cards`.
-
-    Returns
-    -------
-    Energies
-        What passes both the selection (SLCTEXPR, else the expression of the command in XPROC0) and the data subspace:
-        the first says all that the last selection asked for, the second also what came before it. SAS 19 to 22 lose
-        the upper bound in the data subspace of some images; the selection has it.
+    What passes both the selection (SLCTEXPR, else the expression of the command in XPROC0) and the data subspace: the
+    first says all that the last selection asked for, the second also what came before it. SAS 19 to 22 lose the upper
+    bound in the data subspace of some images; the selection has it.
 
     Examples
     --------
@@ -115,10 +107,7 @@ def _of_filter(item: DssFilter) -> PiRanges:
 def band_of_image(header: Header) -> Band | None:
     """Return the energy band of an image, or None where its energies are not one band.
 
-    Notes
-    -----
-    The band has the channels that were counted: ``PI > 499`` is 500 and more. :attr:`Band.nominal` is what it is
-    called.
+    It has the channels that were counted: ``PI > 499`` is 500 and more. :attr:`Band.nominal` is what it is called.
 
     Examples
     --------

@@ -62,10 +62,6 @@ def read_headers(path: Path_, *, complete: bool = False) -> tuple[Cards, ...]:
     complete
         Also make sure that the file is not cut short.
 
-    Returns
-    -------
-    tuple of Cards
-
     Raises
     ------
     InvalidFile
@@ -116,10 +112,7 @@ def start_of_data(path: Path_) -> Iterator[tuple[Cards, int, Callable[[int], byt
 def read_header(path: Path_, hdu: int | str = 0) -> "Header":
     """Return one header of a FITS file, by number or by EXTNAME.
 
-    Raises
-    ------
-    InvalidFile
-        If the file is missing, empty, not FITS, damaged before that header, or has no such HDU.
+    InvalidFile if the file is missing, empty, not FITS, damaged before that header, or has no such HDU.
 
     Examples
     --------
@@ -136,25 +129,10 @@ def read_header(path: Path_, hdu: int | str = 0) -> "Header":
 
 
 def read_array(path: Path_, hdu: int | str = 0) -> tuple[NDArray[Any], "Header"]:
-    """Return the array of an image HDU with its header.
+    """Return the array of an image HDU (number or EXTNAME) of a FITS file, plain or gzipped, with its astropy Header.
 
-    Parameters
-    ----------
-    path
-        A FITS file, plain or gzipped.
-    hdu
-        Number or EXTNAME of the HDU.
-
-    Returns
-    -------
-    tuple
-        A new array of shape (ny, nx) in native byte order, in the type of the file (scaled where the header
-        says so), and the astropy Header.
-
-    Raises
-    ------
-    InvalidFile
-        If the file is missing, damaged or not FITS, or that HDU holds no image.
+    It is new, of shape (ny, nx), in native byte order, in the type of the file (scaled where the header says so).
+    InvalidFile if the file is missing, damaged or not FITS, or that HDU holds no image.
 
     Examples
     --------

@@ -281,10 +281,6 @@ def with_regions(field: Field, sources_or_regions: RegionsLike) -> Field:
         has those that touch its images; or a mapping of one for each ObsID (an observation that it does not name has
         none). Pixels of regions in the frames ``image`` and ``physical`` are those of the regions before.
 
-    Returns
-    -------
-    Field
-
     Raises
     ------
     InvalidRecord

@@ -137,10 +137,6 @@ def read_region_file(path: str | Path) -> RegionFile:
     path
         A DS9 region file as for :func:`read_regions`, or a source list (:func:`~xphotfn.io.source_lists.read_sources`).
 
-    Returns
-    -------
-    RegionFile
-
     Raises
     ------
     InvalidFile

@@ -35,10 +35,6 @@ def flare_cut(
     frame_ends
         Where frames end, in s, rising: the edges of what is kept are moved there, so that no frame is cut.
 
-    Returns
-    -------
-    FlareCut
-
     Raises
     ------
     InvalidRecord

@@ -81,10 +81,6 @@ def energy_band(lo: EnergyLike, hi: EnergyLike) -> Band:
     lo, hi
         Energies as Quantity (any unit of energy) or as a text such as ``"0.5 keV"``.
 
-    Returns
-    -------
-    Band
-
     Raises
     ------
     UnitMismatch

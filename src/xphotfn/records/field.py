@@ -240,10 +240,6 @@ def with_centre(field: Field, position: PositionLike) -> Field:
     position
         Quantity ``[ra, dec]``, a pair in degrees, a SkyCoord or a Peak.
 
-    Returns
-    -------
-    Field
-
     Raises
     ------
     UnitMismatch

@@ -111,10 +111,6 @@ def good_times(intervals: Iterable[Iterable[float]], *, origin: str = "") -> Goo
     origin
         Where they come from.
 
-    Returns
-    -------
-    GoodTimes
-
     Raises
     ------
     InvalidRecord

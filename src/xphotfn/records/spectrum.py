@@ -156,10 +156,6 @@ def absorbed_power_law(*, gamma: float, nh: ColumnDensityLike) -> PowerLaw:
     nh
         Column density: a Quantity in 1/cm2, or what :func:`column_density` returns; ``0/u.cm**2`` for none.
 
-    Returns
-    -------
-    PowerLaw
-
     Raises
     ------
     UnitMismatch
@@ -186,10 +182,6 @@ def absorbed_bremsstrahlung(*, kt: EnergyLike, nh: ColumnDensityLike, redshift: 
         As in :func:`absorbed_power_law`; the gas lies at redshift 0.
     redshift
         Of the source.
-
-    Returns
-    -------
-    Bremsstrahlung
 
     Raises
     ------
@@ -230,10 +222,6 @@ def spectrum_table(
         as ``photons``.
     name
         What it is.
-
-    Returns
-    -------
-    SpectrumTable
 
     Raises
     ------

@@ -311,10 +311,6 @@ def galaxy_cluster(
     extra
         Mapping or pairs of anything else, kept to the result tables.
 
-    Returns
-    -------
-    Target
-
     Raises
     ------
     InvalidRecord, UnitMismatch

@@ -75,10 +75,6 @@ def info(
     background_weights
         What the background of each pixel is proportional to: a function of the map, as :func:`weights_by_map` makes.
 
-    Returns
-    -------
-    Info
-
     Examples
     --------
     >>> from xphotfn.testing.examples import example_field

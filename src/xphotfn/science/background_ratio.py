@@ -57,10 +57,6 @@ def unvignetted_alpha(source_unvignetted: ArrayLike, background_unvignetted: Arr
     source_unvignetted, background_unvignetted
         As in :func:`vignetted_alpha`, from the map without vignetting (live time on the detector).
 
-    Returns
-    -------
-    float
-
     Raises
     ------
     NoData

@@ -121,10 +121,6 @@ def fit_beta_rings(
     constant
         Fit a constant surface brightness too.
 
-    Returns
-    -------
-    BetaModelFit
-
     Raises
     ------
     InvalidRecord, ShapeMismatch

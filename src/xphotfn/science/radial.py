@@ -191,10 +191,6 @@ def flux_concentration(
     inner, outer
         Radii in the unit of the edges; both within the profile, which starts at 0.
 
-    Returns
-    -------
-    Concentration
-
     Raises
     ------
     InvalidRecord

@@ -125,10 +125,6 @@ def signal_to_noise(
     weights
         What the background of each pixel is proportional to, shape (ny, nx); None for the exposure.
 
-    Returns
-    -------
-    Measurement
-
     Raises
     ------
     NoData

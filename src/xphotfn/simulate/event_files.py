@@ -93,21 +93,8 @@ def attitude_name(obs_id: str) -> str:
 
 
 def write_event_list(path: Path, events: Events, which: Which, title: str) -> None:
-    """Write an event list; what is there is replaced.
+    """Write an event list (its OBJECT is the title); what is there is replaced.
 
-    Parameters
-    ----------
-    path
-        The file to make.
-    events
-        Its events.
-    which
-        The observation and its exposure.
-    title
-        Value of OBJECT.
-
-    Notes
-    -----
     Blocks: EVENTS; EXPOSUnn, BADPIXnn, STDGTInn and, of a cleaned list, GTI0nn02 for each CCD. FRACEXP * TIMEDEL sums
     to the live time of the exposure, for pn to live time / 0.936444, as eexpmap takes the out-of-time events off it.
     """

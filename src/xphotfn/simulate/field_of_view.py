@@ -56,20 +56,7 @@ def simulated_camera(instrument: str) -> Camera:
 def geometry(grid: PixelGrid, instrument: str, pa_deg: float = 0.0, lost_chips: tuple[int, ...] = ()) -> Geometry:
     """Return what a camera sees of a grid whose reference pixel is the pointing.
 
-    Parameters
-    ----------
-    grid
-        The grid.
-    instrument
-        ``pn``, ``mos1`` or ``mos2``.
-    pa_deg
-        Position angle of the spacecraft.
-    lost_chips
-        CCDs without data, from 1.
-
-    Returns
-    -------
-    Geometry
+    ``pa_deg`` is the position angle of the spacecraft; ``lost_chips``, counted from 1, are CCDs without data.
     """
     camera = simulated_camera(instrument)
     to_det = pixel_to_det(grid, Attitude(grid.ra_deg, grid.dec_deg, pa_deg), _boresight(camera))

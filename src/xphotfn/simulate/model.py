@@ -63,10 +63,6 @@ def model_counts(scene: Scene, pointing: Pointing, instrument: str, band: Band) 
     band
         Any band, also one that the scene does not list.
 
-    Returns
-    -------
-    ModelCounts
-
     Raises
     ------
     ProductMissing

@@ -162,10 +162,6 @@ def simulate_observations(
     products
         Some of ``image``, ``exposure_map`` and ``events``.
 
-    Returns
-    -------
-    Truth
-
     Raises
     ------
     InvalidFile

@@ -147,10 +147,7 @@ def recorded_intervals(pointing: Pointing, exposure: CameraExposure) -> tuple[Sp
 def drift_arcsec(seconds: Floats) -> tuple[Floats, Floats]:
     """Return how far the telescope looks off its pointing, to the east and the north, below 0.4 arcsec.
 
-    Parameters
-    ----------
-    seconds
-        Time since :func:`mission_seconds`.
+    The time is in s since :func:`mission_seconds`.
     """
     return 0.3 * np.sin(seconds / 800), 0.2 * np.sin(seconds / 500 + 1)
 
@@ -179,17 +176,6 @@ def ccds_read(exposure: CameraExposure) -> tuple[int, ...]:
 def simulate_events(scene: Scene, which: Which, random: np.random.Generator) -> Events:
     """Return the events of one exposure.
 
-    Parameters
-    ----------
-    scene
-        What is on the sky.
-    which
-        The observation and its exposure.
-    random
-        Source of the noise.
-
-    Notes
-    -----
     Events that count have FLAG 0 and a pattern that the usual selection keeps. There are 3 % more that have a flag
     which ``#XMMEA_EM`` or ``#XMMEA_EP`` rejects, and 3 % of high pattern: they are in no model. A list that is not
     cleaned holds the time of the flares too: the sky as ever, and soft protons, not vignetted, whose rate rises to

@@ -81,16 +81,8 @@ def beta_model(
 ) -> Floats:
     """Return the part of a beta model's flux that falls in each pixel, from the surface brightness at its centre.
 
-    Parameters
-    ----------
-    grid
-        The pixels.
-    pixel
-        Column and row of the centre.
-    core_arcsec, beta
-        Of ``S(r) = S0 [1 + (r/core)**2]**(0.5 - 3 beta)``, whose integral to infinity is 1.
-    margin
-        Pixels around the grid that are returned too.
+    ``S(r) = S0 [1 + (r/core)**2]**(0.5 - 3 beta)``, whose integral to infinity is 1; ``pixel`` is the column and row of
+    the centre, and ``margin`` pixels around the grid are returned too.
     """
     core = core_arcsec / 3600 / grid.pixel_deg
     x, y = pixel
@@ -105,12 +97,7 @@ def blurred_beta_model(
 ) -> Floats:
     """Return :func:`beta_model` convolved with :func:`point_spread`, also of what lies 300 arcsec around the grid.
 
-    Parameters
-    ----------
-    grid, pixel, core_arcsec, beta
-        As :func:`beta_model`.
-    king
-        As :func:`king_of`, of the centre.
+    ``king`` is as of :func:`king_of`, of the centre.
     """
     from scipy.signal import fftconvolve
 

@@ -30,23 +30,10 @@ class _Columns(NamedTuple):
 
 
 def out_of_time_counts(counts: Floats, pointing: Pointing, exposure: CameraExposure) -> Floats:
-    """Return the counts that are expected out of time, from those in time.
+    """Return the counts that are expected out of time, from those in time: shape (ny, nx), float64.
 
-    Parameters
-    ----------
-    counts
-        Expected counts in time, shape (ny, nx).
-    pointing, exposure
-        Which image; ``exposure.out_of_time`` is the part f of all photons that arrive out of time.
-
-    Returns
-    -------
-    ndarray of float64, shape (ny, nx)
-
-    Notes
-    -----
-    A column with n counts in time gives ``n f / (1 - f)`` out of time, spread evenly over its rows. Pixels of the image
-    are cut into 4 x 4 parts that fall in one column each.
+    A column with n counts in time gives ``n f / (1 - f)`` out of time, spread evenly over its rows; f is
+    ``exposure.out_of_time``. Pixels of the image are cut into 4 x 4 parts that fall in one column each.
 
     References
     ----------

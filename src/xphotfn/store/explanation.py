@@ -123,10 +123,6 @@ def explain(product: str | Path | HasPath, *, store: StoreLike | None = None) ->
     store
         The store's folder; needed with a key.
 
-    Returns
-    -------
-    Explanation
-
     Raises
     ------
     ProductMissing
@@ -149,13 +145,7 @@ def explain(product: str | Path | HasPath, *, store: StoreLike | None = None) ->
 
 
 def existing_store(store: StoreLike) -> Store:
-    """Return the store at a path, which must be one already.
-
-    Raises
-    ------
-    ProductMissing
-        If it is none.
-    """
+    """Return the store at a path, which must be one already; else ProductMissing."""
     return open_store(there(store))
 
 

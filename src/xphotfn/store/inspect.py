@@ -132,10 +132,6 @@ def verify(store: StoreLike, *, remove: bool = False) -> Verified:
     remove
         Take damaged products out, so that the next run makes them again; by default nothing is changed.
 
-    Returns
-    -------
-    Verified
-
     Raises
     ------
     ProductMissing
@@ -174,10 +170,6 @@ def prune(store: StoreLike, *, min_age_s: float = _DAY_S, dry_run: bool = False)
         needs; default one day.
     dry_run
         Only say what would go.
-
-    Returns
-    -------
-    Pruned
 
     Raises
     ------

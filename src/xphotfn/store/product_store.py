@@ -269,10 +269,6 @@ def open_store(path: StoreLike, *, durable: bool = False) -> Store:
         Have each product written to the disk itself before it counts as made: it then outlives a loss of power. Every
         product costs some milliseconds more; without it a killed process or a crash of Python costs nothing either.
 
-    Returns
-    -------
-    Store
-
     Raises
     ------
     InvalidFile

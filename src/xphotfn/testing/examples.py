@@ -46,11 +46,8 @@ _POINTS = ((330.0, 300.0, 150.0), (180.0, 215.0, 90.0), (225.0, 360.0, 60.0))
 def example_rate_map() -> RateMap:
     """Return a rate map of 1000 s: one bright compact source at its centre, three faint ones, flat background.
 
-    Returns
-    -------
-    RateMap
-        ObsID 0999990101, pn, 0.5-2.0 keV, 512 x 512 pixels; the exposure is 1000 s on a disc and 0 outside. The same
-        in every process but for the folder it lies in.
+    ObsID 0999990101, pn, 0.5-2.0 keV, 512 x 512 pixels; the exposure is 1000 s on a disc and 0 outside. The same in
+    every process but for the folder it lies in.
 
     Examples
     --------
@@ -69,10 +66,7 @@ def example_rate_map() -> RateMap:
 def example_field() -> Field:
     """Return the field of :func:`example_rate_map`: a cluster at redshift 0.16 in one observation.
 
-    Returns
-    -------
-    Field
-        Its target ``example`` lies on the bright source; one green region matches it, three red ones are interlopers.
+    Its target ``example`` lies on the bright source; one green region matches it, three red ones are interlopers.
 
     Examples
     --------

@@ -27,15 +27,7 @@ __all__ = ("file_specs", "named_files", "with_file_specs", "with_region_columns"
 def file_specs(text: str) -> tuple[str, ...]:
     """Return what gti, mask and region of an expression name, each once, in order: a file, or a file and its block.
 
-    Parameters
-    ----------
-    text
-        The expression; macros may stand in it.
-
-    Raises
-    ------
-    ExpressionError
-        If the text is not an expression.
+    Macros may stand in it; a text that is no expression is an ExpressionError.
 
     Examples
     --------
@@ -81,14 +73,7 @@ def with_file_specs(text: str, renamed: Callable[[str], str]) -> str:
 
 
 def with_region_columns(expression: Expression, columns_of: Callable[[RegionFilter], tuple[str, str]]) -> Expression:
-    """Return a tree in which each ``region(spec)`` names the columns that its table names.
-
-    Parameters
-    ----------
-    expression
-        The tree.
-    columns_of
-        Gives the two position columns of a region table.
+    """Return a tree in which each ``region(spec)`` names the two columns of its table, which ``columns_of`` gives.
 
     Examples
     --------

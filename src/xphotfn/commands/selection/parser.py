@@ -54,27 +54,11 @@ _FORMS = {
 
 
 def parse(text: str) -> Expression:
-    """Return the tree of a selection expression.
+    """Return the tree of a selection expression in C or Fortran spelling; ``parse(to_text(tree)) == tree``.
 
-    Parameters
-    ----------
-    text
-        The expression, in C or Fortran spelling. ``#NAME`` is kept as a symbol; see :func:`expand_macros`.
-
-    Returns
-    -------
-    Expression
-        An immutable tree; ``parse(to_text(tree)) == tree``.
-
-    Raises
-    ------
-    ExpressionError
-        If the text is not an expression; the error points at the place.
-
-    Notes
-    -----
-    Precedence, tightest first: ``**``; signs, ``~`` and ``!``; ``* / %``; ``+ -``; ``<< >>``; ``&``; ``^``;
-    ``|``; ``< <= > >= in``; ``== !=``; ``&&``; ``||``. Bitwise operators bind tighter than comparisons.
+    ``#NAME`` is kept as a symbol (:func:`expand_macros`). An ExpressionError points at the place. Precedence, tightest
+    first: ``**``; signs, ``~`` and ``!``; ``* / %``; ``+ -``; ``<< >>``; ``&``; ``^``; ``|``; ``< <= > >= in``;
+    ``== !=``; ``&&``; ``||``. Bitwise operators bind tighter than comparisons.
 
     References
     ----------

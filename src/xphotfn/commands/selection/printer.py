@@ -33,20 +33,10 @@ _JOINED = ("||", "&&")
 
 
 def to_text(expression: Expression) -> str:
-    """Return the expression as text that reads back to the same tree.
+    """Return the expression as one line, C operators, functions in lower case, that reads back to the same tree.
 
     Brackets are written where two levels meet, but for sums and products, for products in sums, for
     comparisons of sums and for comparisons in ``&&``: what the eye reads rightly without them.
-
-    Parameters
-    ----------
-    expression
-        The tree.
-
-    Returns
-    -------
-    str
-        One line, with C operators and names of functions in lower case.
 
     Examples
     --------

@@ -11,19 +11,8 @@ _SEPARATED = re.compile(r"(.*)[:+]([A-Za-z0-9_]+)")
 def split_spec(spec: str) -> tuple[str, str]:
     """Return the file and the block of ``set``, ``set+block``, ``set[block]`` or ``set:block``.
 
-    Parameters
-    ----------
-    spec
-        The specification. The block is an extension's name or its number from 1.
-
-    Returns
-    -------
-    tuple of str
-        File and block. An empty file means the file of the table that is read; an empty block the first.
-
-    References
-    ----------
-    XMM-Newton SAS, selectlib 4.77, node 17.
+    The block is an extension's name or its number from 1; an empty file means that of the table that is read, an empty
+    block the first. Source: XMM-Newton SAS, selectlib 4.77, node 17.
 
     Examples
     --------

@@ -26,10 +26,7 @@ class CalibrationFile(NamedTuple):
 def packaged_calibration() -> tuple[CalibrationFile, ...]:
     """Return the calibration that comes with xphotfn: the mirror vignetting, the same for the three telescopes.
 
-    References
-    ----------
-    XMM-Newton current calibration file XRT3_XAREAEF_0012; XRT1_XAREAEF_0010 and XRT2_XAREAEF_0011 agree with it
-    to 2.3e-7.
+    Source: XMM-Newton current calibration file XRT3_XAREAEF_0012; the other two agree with it to 2.3e-7.
 
     Examples
     --------
@@ -63,21 +60,11 @@ def read_ccf_folder(folder: str | Path) -> tuple[CalibrationFile, ...]:
 
 
 def cifbuild(command: Command, folder: Path, *, ccf: str | None = None) -> None:
-    """Execute a cifbuild command in ``folder``.
+    """Execute a cifbuild command in ``folder``: write the index, which keeps the dates as they were given.
 
-    Parameters
-    ----------
-    command
-        ``calindexset`` names the index; dates are kept in it as they were given.
-    folder
-        Where the index is written.
-    ccf
-        A user's folder of CCF files; without one the index names the calibration that comes with xphotfn.
-
-    Notes
-    -----
-    The table CALINDEX has the columns SCOPE, TYPEID, ISSUE and FNAME of SAS's index. All issues in a folder are taken
-    as valid for the observation; their validity dates are not read.
+    ``ccf`` is a user's folder of CCF files; without one the index names the calibration that comes with xphotfn. The
+    table CALINDEX has the columns SCOPE, TYPEID, ISSUE and FNAME of SAS's index. All issues in a folder are taken as
+    valid for the observation; their validity dates are not read.
 
     References
     ----------

@@ -116,10 +116,6 @@ def native_engine(*, sampling: str = "sas", ccf: str | None = None) -> NativeEng
     ccf
         A folder of calibration files (CCF) whose XRTn_XAREAEF give the vignetting, instead of the packaged table.
 
-    Returns
-    -------
-    NativeEngine
-
     Raises
     ------
     InvalidFile

@@ -97,27 +97,10 @@ def xdetect(command: Command, folder: Path) -> None:
 
 
 def xdetectjoin(command: Command, folder: Path) -> None:
-    """Execute an xdetectjoin command: write the lists of tiles as one.
+    """Execute an xdetectjoin command in ``folder``: write the lists of tiles as one.
 
-    Parameters
-    ----------
-    command
-        ``tilesets`` and ``tiles`` (names separated by blanks), ``sourceset``, and what else it takes.
-    folder
-        Holds the inputs under their names; the outputs are written here.
-
-    Raises
-    ------
-    CommandFailed
-        If the numbers of names do not fit.
-    InvalidFile
-        If an input is damaged, or an output exists already.
-    InvalidRecord
-        If there is no such tile.
-
-    See Also
-    --------
-    xphotfn.science.detection.tile_lists.joined_lists : how they are joined
+    CommandFailed if the numbers of names do not fit, InvalidFile if an input is damaged or an output exists already,
+    InvalidRecord if there is no such tile. :func:`xphotfn.science.detection.tile_lists.joined_lists` joins them.
     """
     full = resolved(command)
     names, tiles = (full.parameter(name).split() for name in ("tilesets", "tiles"))
@@ -128,21 +111,9 @@ def xdetectjoin(command: Command, folder: Path) -> None:
 
 
 def xdetectadd(command: Command, folder: Path) -> None:
-    """Execute an xdetectadd command: the sum of background maps, and that of the light of sources behind them.
+    """Execute an xdetectadd command in ``folder``: the sum of background maps, and of the light of sources behind them.
 
-    Parameters
-    ----------
-    command
-        ``partsets`` (names separated by blanks) and ``backgroundset``.
-    folder
-        Holds the inputs under their names; the output is written here.
-
-    Raises
-    ------
-    CommandFailed
-        If the parts are of different grids.
-    InvalidFile
-        If an input is damaged, or the output exists already.
+    CommandFailed if the parts are of different grids; InvalidFile if an input is damaged, or the output exists already.
     """
     full = resolved(command)
     parts = full.parameter("partsets").split()

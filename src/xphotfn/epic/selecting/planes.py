@@ -20,25 +20,10 @@ _SLACK = 1e-9
 
 
 def in_region(name: str, shape: tuple[Values, ...], x: Values, y: Values) -> Values:
-    """Return whether points lie inside or on the border of a shape.
+    """Return whether points (numbers or arrays, in the units of the shape) lie inside or on the border of a shape.
 
-    Parameters
-    ----------
-    name
-        Name of the shape, such as ``circle``.
-    shape
-        The numbers that describe it, in the order of the selection language; ``box`` takes half widths.
-    x, y
-        The points: numbers or arrays of one shape, in the units of the shape.
-
-    Returns
-    -------
-    Values
-        bool, or a bool array of the points' shape.
-
-    References
-    ----------
-    XMM-Newton SAS, selectlib 4.77, node 15.
+    ``shape`` holds the numbers that describe it, in the order of the selection language (XMM-Newton SAS, selectlib
+    4.77, node 15); ``box`` takes half widths.
 
     Examples
     --------

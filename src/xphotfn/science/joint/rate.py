@@ -282,10 +282,6 @@ def joint_interval(
     kind
         ``shortest`` (highest posterior density) or ``central``.
 
-    Returns
-    -------
-    Interval
-
     References
     ----------
     As :func:`joint_quantile`.
@@ -312,10 +308,6 @@ def joint_estimate(counts: ArrayLike, background: ArrayLike, alpha: ArrayLike, e
     ----------
     counts, background, alpha, exposure
         As in :func:`joint_quantile`, with its errors and notes.
-
-    Returns
-    -------
-    Estimate
 
     Examples
     --------

@@ -42,19 +42,9 @@ def _pixels(shape: Shape2D) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 @st.composite
 def count_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: DTypeLike = np.int32) -> NDArray[Any]:
-    """Return a strategy for images in counts: a flat Poisson background with up to three sources.
+    """Return a strategy for images in counts: a flat Poisson background with up to three sources; read-only.
 
-    Parameters
-    ----------
-    shape
-        ``(ny, nx)``; up to 64 x 64 if None.
-    dtype
-        Type of the array.
-
-    Returns
-    -------
-    SearchStrategy of ndarray, shape (ny, nx)
-        Whole counts; read-only.
+    The shape is ``(ny, nx)``, up to 64 x 64 if None.
 
     Examples
     --------
@@ -77,17 +67,7 @@ def count_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: DTypeLik
 def exposure_maps(draw: st.DrawFn, *, shape: Shape2D | None = None, dtype: DTypeLike = np.float32) -> NDArray[Any]:
     """Return a strategy for exposure maps in s: a round field of view with vignetting, CCD gaps and dead pixels.
 
-    Parameters
-    ----------
-    shape
-        ``(ny, nx)``; up to 64 x 64 if None.
-    dtype
-        Type of the array.
-
-    Returns
-    -------
-    SearchStrategy of ndarray, shape (ny, nx)
-        Zero or above, at least one pixel above; read-only.
+    Zero or above, at least one pixel above; read-only. The shape is ``(ny, nx)``, up to 64 x 64 if None.
 
     Examples
     --------

@@ -46,11 +46,6 @@ _LEAVES: st.SearchStrategy[Any] = st.one_of(
 def expressions(*, max_leaves: int = 15) -> st.SearchStrategy[Expression]:
     """Return a strategy for trees of selection expressions: all of the language, whether or not it means anything.
 
-    Parameters
-    ----------
-    max_leaves
-        Most numbers, columns and symbols.
-
     Examples
     --------
     >>> from hypothesis import given, settings
@@ -107,16 +102,8 @@ def _items(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Item]:
 def selections(draw: st.DrawFn, *, instrument: str | None = None) -> str:
     """Return a strategy for selections as people write them, which any EPIC event list can be filtered with.
 
-    Parameters
-    ----------
-    instrument
-        ``pn``, ``mos1`` or ``mos2``: the flags that the list's header defines; any of them if None.
-
-    Returns
-    -------
-    SearchStrategy of str
-        An energy range with flags, patterns, regions and times, joined by ``&&``, some of them negated or joined by
-        ``||``. It reads no file.
+    An energy range with flags, patterns, regions and times, joined by ``&&``, some of them negated or joined by ``||``,
+    with the flags of an ``instrument`` (``pn``, ``mos1``, ``mos2``; any if None). It reads no file.
 
     Examples
     --------

@@ -61,12 +61,7 @@ def subspaces() -> st.SearchStrategy[Subspace]:
 
 
 def left_outs(*, obs_id: str | None = None) -> st.SearchStrategy[LeftOut]:
-    """Return a strategy for files that are not used, with the reason.
-
-    Parameters
-    ----------
-    obs_id
-        The ObsID; any or none if None.
+    """Return a strategy for files that are not used, with the reason; of any ObsID or none if ``obs_id`` is None.
 
     Examples
     --------
@@ -111,10 +106,7 @@ def field_notes(draw: st.DrawFn) -> FieldNote:
 def file_facts(draw: st.DrawFn, *, kind: str | None = None) -> FileFacts:
     """Return a strategy for what one file holds, after a close look; files of equal content hold the same.
 
-    Parameters
-    ----------
-    kind
-        image, exposure_map, events, flare_curve, attitude, cif or regions; any of them if None.
+    The kind is image, exposure_map, events, flare_curve, attitude, cif or regions; any of them if None.
 
     Examples
     --------

@@ -39,10 +39,7 @@ _SUBMODES = st.sampled_from(("", "PrimeFullWindow", "PrimeFullWindowExtended", "
 def exposures(*, instrument: str | None = None) -> st.SearchStrategy[Exposure]:
     """Return a strategy for exposures: an event list, products, both or neither; their files need not exist.
 
-    Parameters
-    ----------
-    instrument
-        ``pn``, ``mos1`` or ``mos2``; any of them if None.
+    The instrument is ``pn``, ``mos1`` or ``mos2``; any of them if None.
 
     Examples
     --------
@@ -83,12 +80,7 @@ def _exposures(draw: st.DrawFn, instrument: str, grid: PixelGrid) -> Exposure:
 
 @st.composite
 def observations(draw: st.DrawFn, *, obs_id: str | None = None) -> Observation:
-    """Return a strategy for observations as they may be found on disk; their files need not exist.
-
-    Parameters
-    ----------
-    obs_id
-        The ObsID; any ten digits if None.
+    """Return a strategy for observations as they may be found on disk (any ObsID if None); their files need not exist.
 
     Examples
     --------
@@ -132,12 +124,7 @@ def inventories() -> st.SearchStrategy[Inventory]:
 
 
 def field_observations(*, has_target: bool = True) -> st.SearchStrategy[FieldObservation]:
-    """Return a strategy for observations of a field, with their regions sorted.
-
-    Parameters
-    ----------
-    has_target
-        Whether regions may match a target; without one all are interlopers.
+    """Return a strategy for observations of a field, with their regions sorted: all interlopers without a target.
 
     Examples
     --------
@@ -168,14 +155,7 @@ def _members(draw: st.DrawFn, obs_id: str, has_target: bool) -> FieldObservation
 
 @st.composite
 def fields(draw: st.DrawFn, *, bulk: bool | None = None, max_members: int = 3) -> Field:
-    """Return a strategy for fields: a target with observations that are sorted by ObsID, or a bulk field.
-
-    Parameters
-    ----------
-    bulk
-        Without a target or with one; either if None.
-    max_members
-        Most observations.
+    """Return a strategy for fields: a target with observations sorted by ObsID, or a bulk field; either if None.
 
     Examples
     --------

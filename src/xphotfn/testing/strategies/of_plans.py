@@ -55,10 +55,7 @@ def _mosaic_of(steps_made: list[Step]) -> list[Step]:
 def plans(draw: st.DrawFn, *, max_steps: int = 4) -> Plan:
     """Return a strategy for plans: steps, in half of them one that waits for the others, and what they make.
 
-    Parameters
-    ----------
-    max_steps
-        Most steps that wait for nothing.
+    At most ``max_steps`` of them wait for nothing.
 
     Examples
     --------
@@ -90,14 +87,9 @@ def plans(draw: st.DrawFn, *, max_steps: int = 4) -> Plan:
 
 @st.composite
 def outcomes(draw: st.DrawFn, *, step: Step | None = None, kind: str | None = None) -> Outcome:
-    """Return a strategy for what may become of a step: done, failed, or skipped since another failed.
+    """Return a strategy for what may become of a step: ``done`` (with all its outputs), ``failed`` or ``skipped``.
 
-    Parameters
-    ----------
-    step
-        The step; any if None. Where it is done, all its outputs are there.
-    kind
-        ``done``, ``failed`` or ``skipped``; any of them if None.
+    Any step and any of the three kinds if None.
 
     Examples
     --------

@@ -71,14 +71,7 @@ def regions(draw: st.DrawFn, *, frame: str | None = None) -> Region:
 
 @st.composite
 def region_sets(draw: st.DrawFn, *, frame: str | None = None, max_size: int = 8) -> tuple[Region, ...]:
-    """Return a strategy for the regions of one file: one frame, in the order of their lines.
-
-    Parameters
-    ----------
-    frame
-        As for :func:`regions`.
-    max_size
-        Most regions.
+    """Return a strategy for the regions of one file: one frame (as for :func:`regions`), in the order of their lines.
 
     Examples
     --------

@@ -27,12 +27,7 @@ _RADIUS_UNITS = {"arcsec": (1.0, 1800.0), "arcmin": (0.1, 30.0), "deg": (0.001, 
 
 @st.composite
 def bands(draw: st.DrawFn, *, lowest_ev: int = 0, highest_ev: int = 15000) -> Band:
-    """Return a strategy for energy bands.
-
-    Parameters
-    ----------
-    lowest_ev, highest_ev
-        Limits of the energies in eV.
+    """Return a strategy for energy bands between two energies in eV.
 
     Examples
     --------
@@ -46,11 +41,6 @@ def bands(draw: st.DrawFn, *, lowest_ev: int = 0, highest_ev: int = 15000) -> Ba
 
 def positions(*, max_dec_deg: float = 90.0) -> st.SearchStrategy[tuple[float, float]]:
     """Return a strategy for sky positions: pairs of RA in [0, 360) and Dec, in degrees.
-
-    Parameters
-    ----------
-    max_dec_deg
-        How near to the poles, in degrees.
 
     Examples
     --------
@@ -85,12 +75,7 @@ def _cosmologies(draw: st.DrawFn) -> str | CosmologyParameters:
 
 @st.composite
 def targets(draw: st.DrawFn, *, kind: str | None = None) -> Target:
-    """Return a strategy for targets: clusters, extended sources, point sources and positions.
-
-    Parameters
-    ----------
-    kind
-        ``cluster``, ``extended``, ``point`` or ``position``; any of them if None.
+    """Return a strategy for targets: ``cluster``, ``extended``, ``point`` or ``position``; any of these kinds if None.
 
     Examples
     --------
@@ -126,14 +111,8 @@ def grids(
 ) -> PixelGrid:
     """Return a strategy for pixel grids: up to 89 degrees from the equator, pixels of 1 to 10 arcsec.
 
-    Parameters
-    ----------
-    max_side
-        Most columns and rows.
-    sky
-        With XMM sky coordinates or without; either if None.
-    projections
-        Projections that may come, such as those of :data:`~xphotfn.records.grid.PROJECTIONS`.
+    At most ``max_side`` columns and rows; with or without XMM sky coordinates, either if None; projections such as
+    those of :data:`~xphotfn.records.grid.PROJECTIONS`.
 
     Examples
     --------

@@ -19,12 +19,7 @@ _KNOWN = st.none() | _SIZES
 
 @st.composite
 def source_parts(draw: st.DrawFn, *, kind: str | None = None) -> Any:
-    """Return a strategy for the parts of a list.
-
-    Parameters
-    ----------
-    kind
-        ``map``, ``rate`` or ``object``; any of them if None.
+    """Return a strategy for the parts of a list: ``map``, ``rate`` or ``object``; any of them if None.
 
     Examples
     --------
@@ -69,14 +64,7 @@ def _objects(draw: st.DrawFn, sources: tuple[int, ...] | None = None) -> Detecte
 
 @st.composite
 def detected_sources(draw: st.DrawFn, *, number: int | None = None, maps: int | None = None) -> DetectedSource:
-    """Return a strategy for sources.
-
-    Parameters
-    ----------
-    number
-        Its number in the list; any if None.
-    maps
-        How many maps it has rates in; up to two if None.
+    """Return a strategy for sources, with rates in up to two maps, and any number in the list, if None.
 
     Examples
     --------

@@ -109,23 +109,9 @@ def eexpmap(command: Command, folder: Path, *, sampling: str = "sas", ccf: str |
 
 
 def eexpmap_many(commands: Sequence[Command], folder: Path, *, sampling: str = "sas", ccf: str | None = None) -> None:
-    """Execute several eexpmap commands in ``folder``; what they have in common is read and worked out once.
+    """Execute several eexpmap commands (as of the bands of an exposure) in ``folder``; what they share is read once.
 
-    Parameters
-    ----------
-    commands
-        The commands, such as one for each band of an exposure, each with the image of its band.
-    folder, sampling, ccf
-        As in :func:`eexpmap`.
-
-    Raises
-    ------
-    CommandFailed, InvalidFile
-        As :func:`eexpmap`; then no map of any command is written.
-
-    Notes
-    -----
-    The maps are those of :func:`eexpmap` one by one, byte for byte.
+    The maps are those of :func:`eexpmap` one by one, byte for byte; where it fails, no map of any command is written.
 
     Examples
     --------
@@ -187,19 +173,8 @@ def exposure_geometry(
 ) -> ExposureGeometry:
     """Return what all bands of an exposure share: where each CCD lands on the image, and for how long.
 
-    Parameters
-    ----------
-    job, inputs
-        The command and what its files hold.
-    sampling
-        ``sas`` or ``pixel``.
-    samples
-        Points along each side of an image pixel; edges always have 16.
-
-    Raises
-    ------
-    InvalidFile
-        If the image is not in the coordinates that the command asks for, or no good time has an attitude.
+    Each image pixel has ``samples`` points along a side, at edges always 16. InvalidFile if the image is not in the
+    coordinates that the command asks for, or no good time has an attitude.
     """
     camera, notes = inputs.camera, list(inputs.notes)
     chips = {chip.number: chip for chip in camera.chips if chip.number in inputs.chips}
@@ -295,20 +270,9 @@ def _boresight(job: ExposureMapJob, inputs: Inputs, notes: list[str]) -> Boresig
 
 
 def exposure_map(geometry: ExposureGeometry, energy_ev: float, table: VignettingTable | None) -> NDArray[np.float32]:
-    """Return the exposure map at one energy.
+    """Return the exposure map at one energy, shape of the image, float32, in s; 0 where no CCD was exposed.
 
-    Parameters
-    ----------
-    geometry
-        The exposure.
-    energy_ev
-        Energy of the response in eV.
-    table
-        Vignetting of the mirror; None for a flat response.
-
-    Returns
-    -------
-    Array of the shape of the image, float32, in s; 0 where no CCD was exposed.
+    Without a vignetting table (None) the response is flat.
     """
     cells = geometry.cells
     inst = np.ones(cells.det_x.size) if table is None else response(geometry.camera, cells, energy_ev, table)

@@ -142,20 +142,10 @@ class Files:
 
 
 def read_inputs(job: ExposureMapJob, files: Files | None = None) -> Inputs:
-    """Return everything that the maps of a command are made of.
+    """Return everything that the maps of a command are made of; ``files`` is what other commands have read already.
 
-    Parameters
-    ----------
-    job
-        The command.
-    files
-        What other commands have read already.
-
-    Raises
-    ------
-    InvalidFile
-        For a file that is missing or damaged, of another observation or camera than the image (FileMismatch), in a
-        mode that has no image (badDatamode) or is not known, or without any good time (NoGTI).
+    InvalidFile for a file that is missing or damaged, of another observation or camera than the image (FileMismatch),
+    in a mode that has no image (badDatamode) or is not known, or without any good time (NoGTI).
     """
     files = Files() if files is None else files
     blocks = scan(job.image)

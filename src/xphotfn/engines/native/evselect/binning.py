@@ -87,13 +87,7 @@ class ImageAxis:
 
 
 def requested_axes(command: Command, columns: tuple[ColumnSpec, ColumnSpec], header: Header) -> tuple[AxisRequest, ...]:
-    """Return what a complete evselect command asks of its axes, with ranges inside the legal limits.
-
-    Raises
-    ------
-    CommandFailed
-        If the ranges or bins do not fit the columns.
-    """
+    """Return what a complete evselect command asks of its axes, inside the legal limits; else CommandFailed."""
     return tuple(_request(command, axis, spec, header) for axis, spec in zip("xy", columns, strict=True))
 
 

@@ -95,14 +95,8 @@ def evselect(command: Command, folder: Path) -> None:
 def evselect_many(commands: Sequence[Command], folder: Path) -> None:
     """Execute several evselect commands in ``folder``, reading each event list once for all of them.
 
-    The products are those of :func:`evselect` one by one, byte for byte; they appear all or none for each list.
-
-    Parameters
-    ----------
-    commands
-        The commands, such as one for each band.
-    folder
-        Holds the inputs; the products are made here.
+    The products (such as one for each band) are those of :func:`evselect` one by one, byte for byte; they appear all or
+    none for each list.
 
     Examples
     --------

@@ -16,17 +16,7 @@ Row = tuple[tuple[float, ...], tuple[float, ...], tuple[float, ...], tuple[float
 
 
 def place_block(name: str, place: object, columns: tuple[str, str]) -> bytes:
-    """Return a whole block, header and data, with the shapes or the mask of a filter on places.
-
-    Parameters
-    ----------
-    name
-        Name of the block.
-    place
-        A RegionTable or a MaskImage without coordinates of columns.
-    columns
-        The two columns.
-    """
+    """Return a whole block, header and data, with the shapes or the mask of a filter on places."""
     if isinstance(place, MaskImage):
         return _image(name, place)
     if not isinstance(place, RegionTable):

@@ -56,14 +56,8 @@ class ListWriter:
     def finish(self, tables: Mapping[str, bytes], stale: Set[str], ccds: Mapping[int | None, Intervals] | None) -> None:
         """Write what follows the events.
 
-        Parameters
-        ----------
-        tables
-            Blocks of good time intervals that the new header refers to, by name.
-        stale
-            Names of blocks that are left out.
-        ccds
-            Intervals by CCD to filter the EXPOSUnn blocks with; None to leave them whole.
+        ``tables`` are the blocks of good time intervals that the new header refers to, by name; the blocks ``stale``
+        are left out; the EXPOSUnn blocks are filtered with the intervals ``ccds``, or left whole (None).
         """
         size = self.rows * self.file.table.row_bytes
         self.output.write(b"\x00" * (padded(size) - size))

@@ -17,19 +17,7 @@ KEPT_CARDS = ("FLGOAL", "FLRATE", "FLQUIET", "FLQERR", "FLKEPT", "FLTOTAL", "FLR
 def kept_cards(expression: Expression, folder: Path, events: Any) -> list[Card]:
     """Return the cards of the table of good time that an expression names, or else those of the list itself.
 
-    Parameters
-    ----------
-    expression
-        The selection.
-    folder
-        Holds the tables.
-    events
-        Header of the list's events.
-
-    Returns
-    -------
-    list of (name, value, comment)
-        Empty where neither says it, and where several do: the time that they keep together is that of none.
+    Empty where neither says it, and where several do: the time that they keep together is that of none.
     """
     files = sorted({split_spec(n.spec)[0] for n in walk(expression) if isinstance(n, GtiFilter)} - {""})
     headers = [block.header for name in files for block in scan(folder / name)]

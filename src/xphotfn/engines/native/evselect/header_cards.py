@@ -66,27 +66,11 @@ def image_header(
     image: tuple[NDArray[Any], tuple[ImageAxis, ImageAxis], tuple[ColumnSpec, ColumnSpec]],
     more: Sequence[Card] = (),
 ) -> Any:
-    """Return the primary header of an image, in SAS's order.
+    """Return the primary header of an image, in SAS's order; ``more`` are cards of our own, behind those of SAS.
 
-    Parameters
-    ----------
-    command
-        The complete command.
-    file
-        The event list.
-    selection
-        The expression with its macros expanded, and whether it selects everything.
-    subspace
-        Data subspace of the image.
-    image
-        The array, its axes and their columns.
-    more
-        Cards of our own, behind those of SAS.
-
-    Notes
-    -----
-    SAS adds XDAL0, DATE and HISTORY, which name the machine and the time; they are left out, so that a
-    product is the same wherever it is made.
+    ``selection`` is the expression with its macros expanded, and whether it selects everything. SAS adds XDAL0, DATE
+    and HISTORY, which name the machine and the time; they are left out, so that a product is the same wherever it is
+    made.
     """
     array, axes, columns = image
     events = file.table.block.header

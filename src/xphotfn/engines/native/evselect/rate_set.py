@@ -104,18 +104,7 @@ def rate_bytes(
 ) -> bytes:
     """Return the primary block and the RATE table of a rate set.
 
-    Parameters
-    ----------
-    command
-        The complete command.
-    file
-        The event list.
-    selection
-        The expression with its macros expanded, and whether it selects everything.
-    subspace
-        Data subspace of the selection.
-    counter
-        The counted events.
+    ``selection`` is the expression with its macros expanded, and whether it selects everything.
     """
     primary = fits.Header()
     structure = [
