@@ -39,8 +39,11 @@ def time_ranges(header: Header) -> tuple[str, ...]:
     """
     filters = (f for component in read_dss(header, lambda _: None) for f in component)
     found = {f.value for f in filters if f.axis.upper() == "TIME" and f.kind == "range"}
+    text = str(header.get("SLCTEXPR", ""))
+    if not text:
+        return tuple(sorted(found))
     try:
-        tree = read_selection(expand_macros(str(header.get("SLCTEXPR", "")) or "true", header))
+        tree = read_selection(expand_macros(text, header))
     except ExpressionError:
         return tuple(sorted(found))
     return tuple(sorted(found | {to_text(part) for part in parts_of(tree, "&&") if "TIME" in _names(part)}))

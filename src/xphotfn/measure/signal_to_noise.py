@@ -126,7 +126,7 @@ def _masks(
 def _measured(rate_map: RateMap, masks: _Masks, method: Method, background_weights: Any) -> Measurement:
     """Return the signal-to-noise of a map under masks."""
     asked, hidden, window, source, back = masks
-    counts, exposure = rate_map.window(*window)
+    counts, exposure = (np.ascontiguousarray(part) for part in rate_map.window(*window))  # gathered from six times
     weights = None
     if background_weights is not None:
         given = weights_for(background_weights, rate_map)

@@ -218,7 +218,8 @@ def _xga(source: _Region, background: _Region, method: XGAMethod, off: Iterator[
         other = _total(background.counts) + next(off)
         return (total - other * source.counts.size / background.counts.size) / math.sqrt(total)
     per_second = np.sum(background.counts / background.exposure) / background.counts.size
-    net = source.counts - source.exposure * per_second
+    net = source.exposure * per_second
+    np.subtract(source.counts, net, out=net)
     if not method.allow_negative:
         np.maximum(net, 0.0, out=net)
     return (float(np.sum(net)) + dark) / math.sqrt(total)
