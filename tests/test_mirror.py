@@ -135,12 +135,14 @@ ELSEWHERE = {
 PLACES = {place: test for test, places in ELSEWHERE.items() for place in places.split()}
 
 
+@cache
 def modules():
     """Return the modules of the package as ``room/name``, without those that only hand names on."""
     places = (path.relative_to(SOURCE).with_suffix("").as_posix() for path in sorted(SOURCE.rglob("*.py")))
     return [place for place in places if not place.endswith(("__init__", "__main__"))]
 
 
+@cache
 def files_of_tests():
     """Return what the test files are named for."""
     return {path.stem.removeprefix("test_") for path in TESTS.rglob("test_*.py")}

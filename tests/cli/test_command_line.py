@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import warnings
+from functools import partial
 
 import click
 import numpy as np
@@ -45,12 +46,18 @@ def call(*words):
     return CliRunner().invoke(main, [str(w) for w in words])
 
 
+def _few_pictures(draw, folder, field, combined, maps):
+    return draw(folder, field, combined, maps[:1])
+
+
 @pytest.fixture(scope="module")
-def after_demo(tmp_path_factory):
-    """A folder in which ``xphotfn demo`` was run, and what that printed."""
+def after_demo(tmp_path_factory, request):
+    """A folder in which ``xphotfn demo`` was run, and what that printed; pictures of one camera, of six if slow."""
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
+        if not request.config.getoption("--slow"):  # pictures take nearly half of the time of the demo
+            patch.setattr(demo, "_pictures", partial(_few_pictures, demo._pictures))
         return folder, call("demo", "--quiet")
 
 

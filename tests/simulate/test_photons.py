@@ -51,8 +51,11 @@ class EvselectOnly:
 
 
 @pytest.fixture(scope="module")
-def simulated(tmp_path_factory):
-    return simulate_observations(tmp_path_factory.mktemp("events"), products="events")
+def simulated(tmp_path_factory, request):
+    """Event lists of the first pointing of the demo's scene, of both if slow."""
+    pointings = default_scene().pointings[: None if request.config.getoption("--slow") else 1]
+    scene = evolve(default_scene(), pointings=pointings)
+    return simulate_observations(tmp_path_factory.mktemp("events"), scene=scene, products="events")
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +98,7 @@ def digests(truth):
 
 def test_images_made_by_evselect_have_the_counts_of_the_model(simulated, made):
     images, _ = made
-    assert len(images) == 12
+    assert len(images) == 6 * len(simulated.scene.pointings)
     for (obs_id, camera, band), path in images.items():
         model = model_counts(simulated.scene, simulated.scene.pointing(obs_id), camera, band)
         expected, counts = (model.source + model.background).ravel(), fits.getdata(path).ravel()
@@ -277,7 +280,7 @@ def test_lost_ccds_leave_no_trace(small_scene, tmp_path):
         assert not np.isin(hdus["EVENTS"].data["CCDNR"], (3, 11)).any()
 
 
-@pytest.mark.parametrize("slope", [1.0, 1.8, 2.2])
+@pytest.mark.parametrize("slope", [1.0, pytest.param(1.8, marks=pytest.mark.slow), 2.2])
 def test_energies_follow_the_spectrum_in_any_band(slope, tmp_path):
     """A cluster alone, well inside the field of view: the counts of narrow bands are those of its power law."""
     pointing = default_scene().pointings[0]

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnError
-from xphotfn.typing import Header
+
+if TYPE_CHECKING:
+    from xphotfn.typing import Header
 
 __all__ = ("exposure_map_of", "is_store", "maps_of", "product_of", "run_of", "unique")
 
@@ -184,7 +186,7 @@ def _camera(text: str) -> str:
         return text or "unknown camera"
 
 
-def _band_or_none(header: Header, path: Path, shown: Path, kind: str) -> Any:
+def _band_or_none(header: "Header", path: Path, shown: Path, kind: str) -> Any:
     """Return the band of a file, or what stands for none: one can look at it all the same."""
     from xphotfn.records.band import NOT_NAMED
 
@@ -194,7 +196,7 @@ def _band_or_none(header: Header, path: Path, shown: Path, kind: str) -> Any:
         return NOT_NAMED
 
 
-def _band(header: Header, path: Path, shown: Path, kind: str) -> Any:
+def _band(header: "Header", path: Path, shown: Path, kind: str) -> Any:
     """Return the band of a file: what its header says, else its name, where it is one of ours or the pipeline's."""
     from xphotfn.commands.names import parse_mosaic_name, parse_product_name
     from xphotfn.io.cards import card
