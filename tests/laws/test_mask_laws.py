@@ -11,7 +11,7 @@ import regions as regions_package
 from hypothesis import given, strategies as st
 
 from xphotfn.errors import NoData
-from xphotfn.science.pixel_masks import PixelShape, annulus, disc, edge_mask, paint, sensor_mask, whole_pixel_ring
+from xphotfn.science.pixel_masks import PixelShape, annulus, disc, edge_mask, paint, sensor_mask
 from xphotfn.science.ratemap import rate_map
 from xphotfn.science.shapes import contains, scaled
 from xphotfn.science.snr_methods import signal_to_noise
@@ -161,12 +161,6 @@ def test_rings_add_up(x, y, one, other):
     wide = annulus(SHAPE, x, y, outer, outer + 5)
     assert not (ring & wide).any()
     assert np.array_equal(ring | wide, annulus(SHAPE, x, y, inner, outer + 5))
-
-
-@given(st.floats(0, 49), st.floats(0, 39), st.floats(0.1, 20), st.floats(0, 0.9))
-def test_whole_pixel_rings_are_rings_of_whole_numbers(x, y, outer, fraction):
-    ring = whole_pixel_ring(SHAPE, x, y, fraction * outer, outer)
-    assert np.array_equal(ring, annulus(SHAPE, round(x), round(y), math.floor(fraction * outer), math.ceil(outer)))
 
 
 @given(shapes(kinds=("circle",)), st.floats(-180, 360))

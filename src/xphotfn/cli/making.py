@@ -54,9 +54,6 @@ def find(root: Path, every: bool, as_json: bool) -> None:
             say(f"note: {o.obs_id}: no attitude file (in the archive P*ATTTSR*): the pointing of headers is taken")
 
 
-_IN_PART = "part of the field"
-
-
 def _exposure_row(observation: Any, exposure: Any) -> dict[str, str]:
     return {
         "obs_id": observation.obs_id,

@@ -106,14 +106,9 @@ Subspace: TypeAlias = tuple[Component, ...]
 
 
 def read_dss(header: Header, intervals_of: Callable[[str], Intervals | None]) -> Subspace:
-    """Return the subspace that a header holds; no components where it has none.
+    """Return the subspace that the header of an event table or image holds; no components where it has none.
 
-    Parameters
-    ----------
-    header
-        Header of an event table or an image.
-    intervals_of
-        Gives the good time intervals of a block by its name, or None where it holds none.
+    ``intervals_of`` gives the good time intervals of a block by its name, or None where it holds none.
     """
     numbers = _numbers(header)
     if not numbers:

@@ -189,19 +189,9 @@ def content_file(path: Path) -> Any:
 
 
 def scan(path: Path, source: Path | None = None) -> tuple[Block, ...]:
-    """Return all blocks of a FITS file; the whole file is checked for completeness.
+    """Return all blocks of a FITS file (or of ``source``, its content); the whole file is checked for completeness.
 
-    Parameters
-    ----------
-    path
-        The file, as it is called.
-    source
-        Where its content is read from; None for the file itself.
-
-    Raises
-    ------
-    InvalidFile
-        If the file is missing, no FITS file, or cut short.
+    InvalidFile if it is missing, no FITS file, or cut short.
     """
     with open_stream(path if source is None else source, path.name) as (stream, raw):
         blocks = tuple(_block(unit, stream, path) for unit in walk_units(stream, path.name))
@@ -226,19 +216,9 @@ def _block(unit: Unit, stream: BinaryIO, path: Path) -> Block:
 
 
 def open_events(path: Path, block: str = "") -> EventFile:
-    """Return the blocks of an event list and its table.
+    """Return the blocks of an event list and its table: by name or number (from 1), empty for ``EVENTS``.
 
-    Parameters
-    ----------
-    path
-        The file.
-    block
-        Name or number (from 1) of the table; empty for ``EVENTS``.
-
-    Raises
-    ------
-    InvalidFile
-        If the file cannot be read, has no such table, or the table is empty.
+    InvalidFile if the file cannot be read, has no such table, or the table is empty.
     """
     whole = content_file(path)
     blocks = scan(path, None if whole is None else Path(whole.name))

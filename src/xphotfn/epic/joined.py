@@ -62,22 +62,9 @@ def joined(image: Image, exposure: ExposureMap) -> RateMap:
 def joined_mosaic(image: Image, exposure: ExposureMap, members: Iterable[RateMap]) -> RateMap:
     """Return the rate map of a mosaic: without the exposure that its members did not have where they were cut.
 
-    Parameters
-    ----------
-    image, exposure
-        The mosaics.
-    members
-        What went into them, as :func:`joined` gives it.
-
-    Raises
-    ------
-    InvalidFile
-        If it is not known where a member was cut: its counts are in the mosaic.
-
-    Notes
-    -----
-    The exposure that the file of a member shows where its image was cut goes onto the mosaic as emosaic puts it there,
-    and is taken off.
+    ``members`` is what :func:`joined` gives. The exposure that the file of a member shows where its image was cut goes
+    onto the mosaic as emosaic puts it there, and is taken off. InvalidFile if it is not known where a member was cut:
+    its counts are in the mosaic.
     """
     cut = [m for m in members if m.exposure.looked_at is not None]
     if not cut:

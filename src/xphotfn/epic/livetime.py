@@ -222,22 +222,9 @@ def _frame_cycle(time: Floats, named: float) -> float:
 def seconds_per_piece(intervals: Intervals, frames: Frames | None, edges: Floats) -> Floats:
     """Return the live seconds of a CCD in each piece of time.
 
-    Parameters
-    ----------
-    intervals
-        Its good time intervals.
-    frames
-        Its frames; None for all of the time (100 %).
-    edges
-        Rising times of shape (m + 1,).
-
-    Returns
-    -------
-    Array of shape (m + 2,), float64: before the first edge, the m pieces, after the last edge.
-
-    Notes
-    -----
-    A frame counts where its centre lies in an interval, ends included. Splitting the intervals splits the seconds.
+    Shape (m + 2,), float64: before the first edge, the m pieces, after the last edge. Without frames (None) all of the
+    time is live. A frame counts where its centre lies in an interval, ends included. Splitting the intervals splits the
+    seconds.
 
     Examples
     --------

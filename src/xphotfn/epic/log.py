@@ -15,15 +15,7 @@ _MESSAGES: ContextVar[list[tuple[str, str]] | None] = ContextVar("xphotfn_messag
 
 
 def warn(name: str, text: str) -> None:
-    """Report that something was assumed or is odd.
-
-    Parameters
-    ----------
-    name
-        A short name, as SAS gives its warnings.
-    text
-        What was found and what was assumed.
-    """
+    """Report under a short name, as SAS gives its warnings, that something was assumed or is odd."""
     messages = _MESSAGES.get()
     if messages is None:
         warnings.warn(text, UserWarning, stacklevel=3)

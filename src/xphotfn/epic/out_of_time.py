@@ -83,16 +83,10 @@ def out_of_time_of(counts: NDArray[Any], header: Header, name: str) -> Floats:
 def smeared(
     counts: NDArray[Any], header: Header, name: str, *, rows: tuple[int, int] = (1, 200), in_view: bool = False
 ) -> Floats:
-    """Return an image of pn whose columns are spread evenly over their rows.
+    """Return an image of pn, also one in DETX and DETY, whose columns are spread evenly over their rows.
 
-    Parameters
-    ----------
-    counts, header, name
-        As in :func:`out_of_time_of`; also an image in DETX and DETY.
-    rows
-        First RAWY that is read, and how many. A column counts all that it holds from row 13 on.
-    in_view
-        Only on pixels of the CCDs that see the sky.
+    ``rows`` are the first RAWY that is read, and how many; a column counts all that it holds from row 13 on. With
+    ``in_view`` only pixels of the CCDs that see the sky.
     """
     camera = camera_named(str(card(header, "INSTRUME", "")), name)
     places = _places(camera, _to_det(camera, header, name), counts.shape, rows, in_view=in_view)

@@ -18,13 +18,7 @@ def progress_bar(
 ) -> Any:
     """Return tqdm's bar, which shows itself on a terminal and in a Jupyter notebook, and goes when it is done.
 
-    Parameters
-    ----------
-    items
-        What it counts; None where ``update`` is called by hand.
-    total, desc, unit, unit_scale, delay
-        How many, what they are called together and one by one, whether in k, M and so on, and after how many seconds it
-        appears: as tqdm has them.
+    It counts ``items``, or calls of ``update`` (None); the other arguments are tqdm's.
 
     Examples
     --------

@@ -82,19 +82,7 @@ def unpacked(content: bytes, path: str) -> bytes:
 
 
 def read_bounded(path: str | Path, *, most: int) -> bytes:
-    """Return the content of a file.
-
-    Parameters
-    ----------
-    path
-        The file.
-    most
-        How many bytes it may have.
-
-    Raises
-    ------
-    InvalidFile
-        If it is missing, cannot be read, or is larger.
+    """Return the content of a file; InvalidFile if it is missing, cannot be read, or has more than ``most`` bytes.
 
     Examples
     --------

@@ -139,15 +139,6 @@ def _number(text: str) -> int | float | bool | None:
 def card(header: Header, name: str, default: Any = None) -> Any:
     """Return the value of a keyword, or ``default`` where it is absent, blank or cannot be read.
 
-    Parameters
-    ----------
-    header
-        An astropy Header or :class:`Cards`.
-    name
-        The keyword.
-    default
-        What to return without a value.
-
     Examples
     --------
     >>> from astropy.io import fits

@@ -32,18 +32,10 @@ _TYPES = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 
 
 def holds_whole_counts(path: str, header: Cards) -> bool:
-    """Return whether the pixels of an image are whole numbers, none of them negative.
+    """Return whether the pixels of an image (primary HDU) are whole numbers, none of them negative.
 
-    Parameters
-    ----------
-    path
-        The file; its image is in the primary HDU.
-    header
-        Header of the image: integers without a scale are whole, and are not read.
-
-    Notes
-    -----
-    Of an image of real numbers the first 64 MiB are read, and no more than the first pixels that are not whole.
+    Integers without a scale are whole, and are not read. Of an image of real numbers the first 64 MiB are read, and no
+    more than the first pixels that are not whole.
     """
     if header.whole("BITPIX", 8) > 0 and header.get("BSCALE", 1) == 1:
         return True

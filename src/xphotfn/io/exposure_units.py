@@ -21,24 +21,9 @@ _WRITTEN = {**{unit: unit for unit in EXPOSURE_UNITS}, u.cm**2 * u.s * u.ct / u.
 
 
 def exposure_unit(header: Header, name: str) -> u.UnitBase:
-    """Return the unit of an exposure map.
+    """Return the unit of an exposure map: ``s`` or ``cm2 s`` (also of ``cm2 s ct/photon``), never scaled.
 
-    Parameters
-    ----------
-    header
-        Its FITS header; without BUNIT it is in s, as eexpmap and emosaic write it.
-    name
-        What to call it in the message.
-
-    Returns
-    -------
-    Unit
-        ``s`` or ``cm2 s`` (also of ``cm2 s ct/photon``), never scaled.
-
-    Raises
-    ------
-    UnitMismatch
-        If BUNIT is anything else.
+    Without BUNIT it is in s, as eexpmap and emosaic write it. UnitMismatch, which names the file, for any other.
 
     Examples
     --------

@@ -121,18 +121,9 @@ def band_of_image(header: Header) -> Band | None:
 def band_of_exposure_map(header: Header, name: str = "") -> Band | None:
     """Return the energy band of an exposure map, or None where nothing says which.
 
-    Parameters
-    ----------
-    header
-        Its header.
-    name
-        Name of its file: one eexpmap may have made maps of several bands, and the n-th of ``expimageset`` has the
-        n-th ``pimin`` and ``pimax``.
-
-    Notes
-    -----
-    The command (XPROC0: pimin, pimax) says what eexpmap used. Without it the selection of the image counts that the
-    map was made for, whose keywords eexpmap copies.
+    The command (XPROC0) says what eexpmap used: the n-th map of ``expimageset``, found by its ``name``, has the n-th
+    ``pimin`` and ``pimax``. Without it the selection of the image counts that the map was made for, whose keywords
+    eexpmap copies.
 
     Examples
     --------
@@ -174,24 +165,9 @@ def _stem(name: str) -> str:
 def band_of_product(header: Header, path: str, *, kind: str) -> Band:
     """Return the energy band of an image or exposure map, from its header and the name that the pipeline gave it.
 
-    Parameters
-    ----------
-    header
-        Its header.
-    path
-        Its file: the name counts, and error messages name it.
-    kind
-        ``image`` or ``exposure_map``.
-
-    Raises
-    ------
-    InvalidFile
-        If its energies are not one band, nothing says them, or header and name contradict each other.
-
-    Notes
-    -----
     The numbers of the pipeline's bands changed with 2XMM, so a name alone decides only where both mean the same
-    (1: 0.2-0.5 keV, 8: 0.2-12 keV).
+    (1: 0.2-0.5 keV, 8: 0.2-12 keV). InvalidFile if its energies are not one band, nothing says them, or header and name
+    contradict each other.
 
     Examples
     --------

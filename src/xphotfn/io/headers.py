@@ -38,12 +38,7 @@ def is_mosaic(header: Header) -> bool:
 def on_times(headers: Sequence[Any], *, of_list: bool = False) -> tuple[tuple[str, float], ...]:
     """Return the seconds that a file was on, by the cards that say so: ONTIMEnn of each CCD, and EXPOSURE of all.
 
-    Parameters
-    ----------
-    headers
-        In the order in which cards are looked up, astropy's or :class:`~xphotfn.io.cards.Cards`.
-    of_list
-        Whether they are of an event list: its images get the longest ONTIMEnn as EXPOSURE, whatever its own says.
+    Images of an event list (``of_list``) get the longest ONTIMEnn as EXPOSURE, whatever its own says.
 
     Examples
     --------
@@ -131,18 +126,8 @@ def grid_of(header: Header, path: str, *, measured: bool = True, projections: Se
 def check_measurable(grid: PixelGrid, path: str) -> None:
     """Make sure that what is measured in pixels of a grid is right in both axes: square, north up, east left.
 
-    Parameters
-    ----------
-    grid
-        The grid.
-    path
-        The file that has it, for error messages.
-
-    Raises
-    ------
-    InvalidFile
-        If an axis is mirrored, or the sizes of a pixel differ by so much that they move one of the image by more than
-        0.02 pixels.
+    InvalidFile if an axis is mirrored, or the sizes of a pixel differ by so much that they move one of the image by
+    more than 0.02 pixels.
 
     Examples
     --------

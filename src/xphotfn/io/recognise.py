@@ -57,15 +57,7 @@ _OWN_REGIONS, _SUMMARY, _SOURCES, _DRAWN_REGIONS = range(4)  # ranks of region f
 
 
 def recognise(file: TreeFile, hint: Hint) -> FileFacts:
-    """Return what a file holds.
-
-    Parameters
-    ----------
-    file
-        The file.
-    hint
-        What a template says of it.
-    """
+    """Return what a file holds; ``hint`` is what a template says of it."""
     rank = _region_rank(file, hint)
     if rank is not None:
         return _facts(file, hint, kind="regions", rank=rank, obs_id=hint.obs_id)

@@ -88,14 +88,8 @@ def used_regions(
 def given_regions(observation: Observation, regions: Sequence[Region], grid: PixelGrid | None = None) -> UsedRegions:
     """Return which of some regions that were given, not found, can mask something on the images of an observation.
 
-    Parameters
-    ----------
-    observation
-        The observation.
-    regions
-        The regions, of one observation or of the whole sky: what lies off its images is left out without a word.
-    grid
-        The grid that their pixels mean; by default that of the images that were found.
+    Regions of the whole sky may be given: what lies off its images is left out without a word. Their pixels mean
+    ``grid``, by default that of the images that were found.
 
     Examples
     --------
@@ -114,13 +108,6 @@ def given_regions(observation: Observation, regions: Sequence[Region], grid: Pix
 
 def pixel_note(observation: Observation, name: str) -> LeftOut | None:
     """Return what must be said of the image that the pixels of an observation's region file mean, if anything.
-
-    Parameters
-    ----------
-    observation
-        The observation, with its region file and the images that were found.
-    name
-        What the region file is called.
 
     Examples
     --------

@@ -26,14 +26,11 @@ class SkyColumns(NamedTuple):
 
 
 def sky_columns(table: Any) -> SkyColumns:
-    """Return the positions of a table.
+    """Return the positions of an astropy Table with a SkyCoord, or with one column for RA and one for Dec.
 
-    Parameters
-    ----------
-    table
-        An astropy Table with a SkyCoord, or with one column for RA and one for Dec, whatever the case of their names:
-        ``ra``, ``ra_deg``, ``RAJ2000``, ``_RAJ2000``, ``RA_ICRS``, and ``dec``, ``DEJ2000`` and so on. Numbers are
-        degrees unless the column has another unit; texts are read as :func:`~xphotfn.units.ra_deg` does.
+    The case of their names does not matter: ``ra``, ``ra_deg``, ``RAJ2000``, ``_RAJ2000``, ``RA_ICRS``, and ``dec``,
+    ``DEJ2000`` and so on. Numbers are degrees unless the column has another unit; texts are read as
+    :func:`~xphotfn.units.ra_deg` does.
 
     Raises
     ------

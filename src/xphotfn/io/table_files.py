@@ -51,19 +51,9 @@ class LargeText(UserWarning):
 
 
 def table_format(path: Path, *also: str) -> str:
-    """Return astropy's name of the format in which a table is written, from the ending of its name.
+    """Return astropy's name of the format in which a table is written, from the ending of its name; else InvalidFile.
 
-    Parameters
-    ----------
-    path
-        The file.
-    also
-        Further endings that the caller takes, for the error message.
-
-    Raises
-    ------
-    InvalidFile
-        If the ending is none of those.
+    The message also names the endings ``also``, which the caller takes.
 
     Examples
     --------

@@ -45,14 +45,8 @@ def check_free(path: str | Path, *, overwrite: bool = False) -> None:
 def publish(path: str | Path, *, overwrite: bool = False, own: bool = False) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that becomes it, by one rename, if the block ends well.
 
-    Parameters
-    ----------
-    path
-        The file to make.
-    overwrite
-        Replace an existing file of the same kind (:func:`~xphotfn.io.file_kinds.kind_of_content`).
-    own
-        The file is of a folder that is ours, where nothing else can lie: whatever is there is replaced.
+    ``overwrite`` replaces a file of the same kind (:func:`~xphotfn.io.file_kinds.kind_of_content`); ``own`` says that
+    the folder is ours, where nothing else can lie: whatever is there is replaced.
 
     Raises
     ------
@@ -127,25 +121,10 @@ def grid_cards(grid: PixelGrid) -> list[Card]:
 def write_image(
     path: str | Path, data: NDArray[Any], grid: PixelGrid, cards: Iterable[Card] = (), *, overwrite: bool = False
 ) -> None:
-    """Write an image with the WCS of its grid; no date, host or path goes into it.
+    """Write an image, shape (ny, nx), with the WCS of its grid; no date, host or path goes into it.
 
-    Parameters
-    ----------
-    path
-        The file to make.
-    data
-        Shape (ny, nx); a mask is written as 0 and 1.
-    grid
-        Its grid.
-    cards
-        Further header cards ``(keyword, value, comment)``.
-    overwrite
-        Replace an existing file.
-
-    Raises
-    ------
-    InvalidFile
-        If it exists already or cannot be written.
+    A mask is written as 0 and 1; ``cards`` are further ones ``(keyword, value, comment)``. InvalidFile if the file
+    exists already (without ``overwrite``) or cannot be written.
     """
     from astropy.io import fits
 

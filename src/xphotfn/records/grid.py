@@ -31,7 +31,6 @@ _CARDS = MappingProxyType(
         "cdelt2_deg": "CDELT2",
     }
 )
-_maybe_float = converters.optional(float)
 
 
 def _count(_record: object, attribute: "Attribute[Any]", value: int) -> None:

@@ -67,8 +67,6 @@ class BandPictures:
     ----------
     thumbnail
         Of the region, for the table.
-    thumbnail_of
-        Which map that is.
     large
         The combined map.
     singles
@@ -76,7 +74,6 @@ class BandPictures:
     """
 
     thumbnail: PictureFile | None
-    thumbnail_of: str
     large: PictureFile | None
     singles: tuple[tuple[str, PictureFile | None], ...] = field(converter=pairs)
 
@@ -94,7 +91,6 @@ def band_pictures(folder: Path, stem: str, shown: BandReport, target: Field, ape
     ]
     return BandPictures(
         thumbnail=None if first is None else _safe(_thumbnail, folder, f"{stem}-small", first, shown, target, aperture),
-        thumbnail_of="" if first is None else first.name,
         large=_safe(_large, folder, f"{stem}-combined", shown.combined, shown, target, aperture),
         singles=singles,
     )

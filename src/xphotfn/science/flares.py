@@ -22,7 +22,6 @@ _STEP = 1 / 51  # ct/s: espfilt's bins of rate, for its running mean of 51 s
 _FIRST = 0.1
 _BINS = 657
 _SMOOTH = 51
-_EPS = 100 * float(np.finfo(np.float32).eps)
 
 _LEVELS = 30
 _QUIET_S = 10_000.0  # how long quiet lasts before a flare, and a flare, to an order of magnitude

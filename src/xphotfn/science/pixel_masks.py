@@ -24,7 +24,6 @@ __all__ = (
     "placed",
     "read_only",
     "sensor_mask",
-    "whole_pixel_ring",
     "window_of",
 )
 
@@ -113,16 +112,6 @@ def annulus(shape: Shape2D, x: float, y: float, inner: float, outer: float) -> M
     mask = np.zeros(shape, dtype=bool)
     paint(mask, (PixelShape(shape="annulus", x=x, y=y, size=(inner, outer)),))
     return mask
-
-
-def whole_pixel_ring(shape: Shape2D, x: float, y: float, inner: float, outer: float) -> Mask:
-    """Return XGA's custom mask: centre rounded to a pixel, outer radius up, inner radius down to whole pixels.
-
-    References
-    ----------
-    XGA ``imagetools/profile.py``, ``annular_mask``.
-    """
-    return annulus(shape, round(x), round(y), math.floor(inner), math.ceil(outer))
 
 
 def paint(mask: Mask, shapes: Iterable[PixelShape], *, never_empty: bool = False) -> None:

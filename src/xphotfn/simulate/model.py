@@ -143,24 +143,9 @@ def _add_point(rates: Floats, grid: PixelGrid, pixel: tuple[float, float], rate:
 
 
 def source_counts(scene: Scene, obs_id: str, instrument: str, band: Band) -> Floats:
-    """Return the counts in time that each source is expected to leave on the detector.
+    """Return the counts in time that each of ``scene.all_sources`` is expected to leave on the detector, float64.
 
-    Parameters
-    ----------
-    scene
-        The scene.
-    obs_id, instrument, band
-        Which image.
-
-    Returns
-    -------
-    ndarray of float64
-        One number for each of ``scene.all_sources``.
-
-    Raises
-    ------
-    ProductMissing
-        If there is no such pointing or camera.
+    ProductMissing if there is no such pointing or camera.
 
     Examples
     --------
@@ -183,23 +168,9 @@ def source_counts(scene: Scene, obs_id: str, instrument: str, band: Band) -> Flo
 def expected_counts(
     scene: Scene, obs_id: str, instrument: str, mask: NDArray[np.bool_], band: Band | None = None
 ) -> tuple[float, float]:
-    """Return the expected source and background counts under a mask.
+    """Return the expected source and background counts (with out-of-time events) under a mask (True = counted).
 
-    Parameters
-    ----------
-    scene
-        The scene.
-    obs_id, instrument
-        Which image.
-    mask
-        True = counted, shape (ny, nx).
-    band
-        Default: the only band of the scene.
-
-    Returns
-    -------
-    source, background : float
-        Out-of-time events count as background.
+    The band is by default the only one of the scene.
 
     Raises
     ------

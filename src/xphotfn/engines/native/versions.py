@@ -17,6 +17,6 @@ def rules_of(task: str) -> str:
     Examples
     --------
     >>> rules_of("evselect"), rules_of("xdetect")
-    ('native-2', 'native-2-xdetect-2')
+    ('native-2', 'native-2-xdetect-3')
     """
     return RULES if VERSIONS.get(task, 1) == 1 else f"{RULES}-{task}-{VERSIONS[task]}"

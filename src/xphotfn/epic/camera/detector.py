@@ -222,17 +222,8 @@ def raw_positions(chip: Chip, raw_x: Floats, raw_y: Floats) -> tuple[Floats, Flo
 
 
 def field_of_view(camera: Camera, det_x: Floats, det_y: Floats) -> Mask:
-    """Return whether positions on the detector lie in the field of view.
+    """Return whether positions on the detector (float64, in units of 0.05 arcsec) lie in the field of view.
 
-    Parameters
-    ----------
-    camera
-        The camera.
-    det_x, det_y
-        Arrays of one shape, float64, in units of 0.05 arcsec.
-
-    Notes
-    -----
     The edge is a table of radii over the azimuth about a fixed centre, linear in between, which
     ``benchmarks/fit_exposure_model.py`` measures on exposure maps.
     """

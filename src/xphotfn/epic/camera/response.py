@@ -57,20 +57,10 @@ def _side(camera: Camera, sampling: str) -> int:
 
 
 def cell_labels(camera: Camera, mask: NDArray[np.bool_], sampling: str) -> NDArray[np.int32]:
-    """Return the cell of each pixel of a CCD, -1 where the pixel does not count.
+    """Return the cell of each pixel of a CCD, int32, of the shape of ``mask``; -1 where the pixel does not count.
 
-    Parameters
-    ----------
-    camera
-        The camera.
-    mask
-        Pixels that count, shape (rows, columns), RAWX = RAWY = 1 first.
-    sampling
-        ``sas`` or ``pixel``.
-
-    Returns
-    -------
-    Array of the shape of ``mask``, int32: number among the cells of this CCD, as :func:`cells_of` lists them.
+    ``mask`` has shape (rows, columns), RAWX = RAWY = 1 first; the numbers are those of :func:`cells_of` of this CCD;
+    ``sampling`` is ``sas`` or ``pixel``.
     """
     side = _side(camera, sampling)
     columns = np.arange(1, camera.columns + 1, dtype=np.int32) // side
@@ -165,19 +155,10 @@ def packaged_table() -> VignettingTable:
 
 
 def ccf_table(folder: Path, camera: Camera) -> VignettingTable:
-    """Return the vignetting table of a camera from a folder of current calibration files.
+    """Return the vignetting table of a camera from a folder of XRTn_XAREAEF_iiii.CCF; the highest issue counts.
 
-    Parameters
-    ----------
-    folder
-        Holds XRTn_XAREAEF_iiii.CCF; the highest issue counts.
-    camera
-        MOS1 is behind telescope 1, MOS2 behind 2, pn behind 3.
-
-    Raises
-    ------
-    InvalidFile
-        If no such file is there, or it has no extension VIGNETTING with energies and factors.
+    MOS1 is behind telescope 1, MOS2 behind 2, pn behind 3. InvalidFile if no such file is there, or it has no extension
+    VIGNETTING with energies and factors.
     """
     stem = f"{camera.instrument.telescope}_XAREAEF_"
     found = sorted(p for p in folder.glob(f"{stem}*") if p.name.upper().endswith((".CCF", ".CCF.GZ")))

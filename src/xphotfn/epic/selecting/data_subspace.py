@@ -47,23 +47,10 @@ Reader = Callable[[FileFilter], Intervals | RegionTable | MaskImage]
 
 
 def dss_of(expression: Expression, units: Mapping[str, str], read: Reader) -> Subspace:
-    """Return the subspace of an expression.
+    """Return the subspace of an expression whose macros are expanded; one without filters where nothing can be said so.
 
-    Parameters
-    ----------
-    expression
-        The tree, with its macros expanded.
-    units
-        Unit of each column, may be empty.
-    read
-        Reads the intervals of a gti filter, the shapes of a region filter or the mask of a mask filter.
-
-    Returns
-    -------
-    Subspace
-        Components; one without filters where nothing of the expression can be said so. What cannot be said
-        (arithmetic on columns, a negation of more than one shape) is left out, so the subspace may hold more than
-        the expression selects, never less.
+    What cannot be said (arithmetic on columns, a negation of more than one shape) is left out, so the subspace may hold
+    more than the expression selects, never less. ``read`` reads the intervals, shapes or mask of a filter.
 
     Examples
     --------

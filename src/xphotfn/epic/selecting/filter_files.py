@@ -32,21 +32,10 @@ __all__ = ("file_resolver", "read_places")
 
 
 def file_resolver(folder: Path, current: str, axes: Mapping[str, Axis] | None = None) -> Resolver:
-    """Return a resolver that reads each file of an expression once.
+    """Return a resolver (:func:`~xphotfn.epic.selecting.evaluate.evaluate`) that reads each file of an expression once.
 
-    Parameters
-    ----------
-    folder
-        Where the files are; the expression names them relative to it.
-    current
-        The file of the event table, which a specification without a file means.
-    axes
-        World coordinates of event columns, for masks.
-
-    Returns
-    -------
-    Resolver
-        A callable for :func:`xphotfn.epic.selecting.evaluate.evaluate`.
+    Files are relative to ``folder``; a specification without one means ``current``, the file of the event table. Masks
+    need ``axes``, the world coordinates of event columns.
 
     Examples
     --------

@@ -23,13 +23,12 @@ _PSF_ERROR, _EXTENDED_ERROR = 0.10, 0.20  # by which the light of neighbours may
 class Fitted(NamedTuple):
     """A source with what its fit says.
 
-    ``differences`` is by how much it lowers Cash's statistic on each map, ``extent_difference`` by how much its extent
-    does in all. ``errors`` are those of x, y (and u) and of the rates.
+    ``differences`` is by how much it lowers Cash's statistic on each map; ``errors`` are those of x,
+    y (and u) and of the rates.
     """
 
     source: FittedSource
     differences: Floats
-    extent_difference: float
     det_ml: float
     ext_ml: float
     errors: tuple[Floats, Floats]
@@ -59,7 +58,7 @@ def judged(sky: Sky, window: Window, sources: tuple[FittedSource, ...], which: i
         return None
     errors = errors_of(window, sources)[which]
     ext_ml = float(extent_likelihood(gain)) if source.u > 0 else 0.0
-    return Fitted(source, differences, gain, det_ml, ext_ml, errors)
+    return Fitted(source, differences, det_ml, ext_ml, errors)
 
 
 def _stands(
