@@ -111,7 +111,7 @@ TUPLES_OF_RECORDS = {"SourceColumn"}  # values, unit and text of a column, which
 LONG_TUPLES = {  # to become frozen attrs when they are next touched; none may be added
     "ApertureMaps", "ApertureSums", "AttitudeTrack", "Background", "BetaModelFit", "Block", "Camera", "Chip",
     "ColumnSpec", "Demands", "DiscWeights", "EventTable", "Events", "EvselectJob", "ExposureGeometry", "ExposureMapJob",
-    "Fitted", "FittedSource", "GammaMixture", "Inputs", "Look", "Picture", "RateRequest", "Redistribution", "RingLight",
+    "FittedSource", "GammaMixture", "Inputs", "Look", "Picture", "RateRequest", "Redistribution", "RingLight",
     "Rings", "RowFactors", "SearchMap", "SkyPositions", "Token", "Window", "_Betas", "_Input", "_Job", "_Light",
     "_Request", "_Rings", "_Row", "_Rows",
 }  # fmt: skip
