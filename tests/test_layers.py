@@ -126,6 +126,8 @@ def purity_problems(module, known):
             called = node.func.id if isinstance(node.func, ast.Name) else ""
             if called == "open":
                 yield module.says(node, f"{module.room} is pure but opens a file")
+            if getattr(node.func, "attr", "") in ("now", "utcnow", "today"):
+                yield module.says(node, f"{module.room} is pure but asks the time: take it as an argument")
             if called == "default_rng" or getattr(node.func, "attr", "") == "default_rng":
                 yield module.says(node, f"{module.room} is pure but makes its own random numbers: take a Generator")
 

@@ -27,7 +27,7 @@ ELSEWHERE = {
         "cli/sample cli/starting cli/stores"
     ),
     "cli/test_mistakes.py": "cli/output store/run_record",
-    "commands/test_builders.py": "commands/default_selection commands/preparation commands/writing",
+    "commands/test_builders.py": "records/instrument commands/default_selection commands/preparation commands/writing",
     "commands/test_names.py": "commands/pps_names",
     "commands/test_selected_energies.py": "records/energies",
     "commands/test_task_rows.py": "commands/command engines/made engines/native/engine",
@@ -96,8 +96,7 @@ ELSEWHERE = {
     "plot/test_view.py": "measure/smoothing plot/picture",
     "records/test_contract.py": "records/event",
     "records/test_field.py": "records/measurement",
-    "records/test_observation.py": "records/instrument",
-    "records/test_source_list.py": "records/source",
+        "records/test_source_list.py": "records/source",
     "records/test_target.py": "records/fields",
     "reports/test_flares.py": "reports/page_records",
     "reports/test_folder.py": "graph/result",
