@@ -96,7 +96,7 @@ ELSEWHERE = {
     "plot/test_view.py": "measure/smoothing plot/picture",
     "records/test_contract.py": "records/event",
     "records/test_field.py": "records/measurement",
-        "records/test_source_list.py": "records/source",
+    "records/test_source_list.py": "records/source",
     "records/test_target.py": "records/fields",
     "reports/test_flares.py": "reports/page_records",
     "reports/test_folder.py": "graph/result",
