@@ -140,8 +140,8 @@ def column_density_cm2(value: ColumnDensityLike, what: str = "nh") -> float:
     >>> column_density_cm2(0.03 * u.Unit("1e22 / cm2")), column_density_cm2("3e20 / cm2")
     (3e+20, 3e+20)
     """
-    inner = getattr(value, "value", None)
-    given = quantity(value if isinstance(value, Quantity | str) else inner or value, what, "3e20/u.cm**2")
+    inner = value if isinstance(value, Quantity | str) else getattr(value, "value", value)
+    given = quantity(inner, what, "3e20/u.cm**2")
     try:
         result = float(given.to_value(u.cm**-2))
     except (u.UnitConversionError, TypeError) as error:

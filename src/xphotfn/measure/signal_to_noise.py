@@ -85,6 +85,7 @@ def snr(
 
     Examples
     --------
+    >>> import astropy.units as u
     >>> from xphotfn.testing.examples import example_field, example_rate_map
     >>> measured = snr(example_rate_map(), example_field(), 60 * u.arcsec)
     >>> measured.method, float(measured) > 3
@@ -176,6 +177,7 @@ def snr_ranking(
 
     Examples
     --------
+    >>> import astropy.units as u
     >>> from xphotfn.testing.examples import example_field, example_rate_map
     >>> snr_ranking([example_rate_map()], example_field(), 60 * u.arcsec).colnames[:4]
     ['obs_id', 'exposure_id', 'instrument', 'snr']

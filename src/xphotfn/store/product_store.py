@@ -286,7 +286,8 @@ def open_store(path: StoreLike, *, durable: bool = False) -> Store:
     store = path if isinstance(path, Store) else Store(path, durable)
     root = Path(store.path)
     try:
-        if root.is_dir() and not (root / MARKER).exists() and any(_is_foreign(item.name) for item in root.iterdir()):
+        foreign = root.is_dir() and any(_is_foreign(item.name) for item in root.iterdir())
+        if foreign and not (root / MARKER).exists():  # asked last: another driver may be making the store now
             raise InvalidFile(store.path, "is a folder of other things, not a store: give a new or an empty folder")
         root.mkdir(parents=True, exist_ok=True)
         if not (root / MARKER).exists():
