@@ -169,3 +169,47 @@ def test_a_field_takes_the_list_in_place_of_its_regions():
         xp.with_regions(field, {"0000000001": sources})
     with pytest.raises(InvalidRecord, match="expected Region, as read_regions"):
         xp.with_regions(field, "sources.reg")
+
+
+TABLES = ["list.csv", "list.ecsv", "list.vot", "list.xml", "list.parquet", "list.fits.gz"]
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_our_own_tables_come_back_with_their_extents(tmp_path, name):
+    if name.endswith("parquet"):
+        pytest.importorskip("pyarrow")
+    example = example_source_list()
+    found = xp.read_source_list(xp.write_source_list(example, tmp_path / name))
+    for ours, read in zip(example, found, strict=True):
+        for what in ("number", "ra_deg", "dec_deg", "extent_arcsec", "extent_error_arcsec", "det_ml", "flags", "x"):
+            assert getattr(read, what) == pytest.approx(getattr(ours, what)), what
+    assert found.origin in ("xphotfn", "table")
+    empty = xp.write_source_list(attrs.evolve(example, sources=[], objects=[]), tmp_path / f"empty_{name}")
+    assert len(xp.read_source_list(empty)) == 0
+    # a list that was read, without maps, keeps its extents too
+    again = xp.write_source_list(found, tmp_path / f"again_{name}")
+    assert xp.read_source_list(again)[0].extent_arcsec == pytest.approx(example[0].extent_arcsec)
+
+
+def test_an_extent_without_a_unit_must_be_of_somebody_known(tmp_path):
+    row = {"RA": [1.0], "DEC": [1.0], "DET_ML": [20.0], "EXT": [5.0]}
+    with pytest.raises(InvalidFile, match="column EXT has no unit"):
+        xp.read_source_list(write(tmp_path / "a.csv", row))
+    assert xp.read_source_list(write(tmp_path / "b.ecsv", row, {"EXT": "arcmin"}))[0].extent_arcsec == 300
+    assert xp.read_source_list(write(tmp_path / "c.csv", {**row, "ML_ID_SRC": [1]}))[0].extent_arcsec == 20
+    with pytest.raises(InvalidFile, match="column RA must hold numbers"):
+        xp.read_source_list(write(tmp_path / "d.csv", {**row, "RA": ["09:58:24"], "ML_ID_SRC": [1]}))
+    with pytest.raises(InvalidFile, match="use read_regions"):
+        xp.read_source_list(tmp_path / "x.reg")
+
+
+@pytest.mark.parametrize("wrong", [{"RA": 400.0}, {"DEC": 100.0}, {"DET_ML": -10.0}, {"EXTENT": -5.0}])
+def test_rows_that_cannot_be_are_left_out_with_a_warning(tmp_path, wrong):
+    row = {"RA": 1.0, "DEC": 1.0, "DET_ML": 20.0, "EXTENT": 5.0}
+    path = write(tmp_path / "a.csv", {name: [value, wrong.get(name, value)] for name, value in row.items()})
+    with pytest.warns(UserWarning, match="1 rows are left out.*row 2"):
+        assert len(xp.read_source_list(path)) == 1
+    fields = {"RA": "ra_deg", "DEC": "dec_deg", "DET_ML": "det_ml", "EXTENT": "extent_arcsec"}
+    ((name, value),) = wrong.items()
+    with pytest.raises(InvalidRecord, match=fields[name]):
+        attrs.evolve(example_source_list()[0], **{fields[name]: value})

@@ -38,8 +38,9 @@ def write_source_list(sources: SourceList, path: str | Path, *, overwrite: bool 
     sources
         The list.
     path
-        ``.fits``: the tables SRCLIST, MAPS and OBJECTS, of which :func:`read_source_list` makes the same list again;
-        ``.ecsv``, ``.csv``, ``.vot``: :meth:`SourceList.table`; ``.reg``: :func:`source_regions` for DS9.
+        ``.fits``, ``.fits.gz``: the tables SRCLIST, MAPS and OBJECTS, of which :func:`read_source_list` makes the same
+        list again; ``.ecsv``, ``.csv``, ``.vot``, ``.xml`` (VOTable) and, with the extra ``parquet``, ``.parquet``:
+        :meth:`SourceList.table`; ``.reg``: :func:`source_regions` for DS9.
     overwrite
         Whether an existing file may be replaced.
 

@@ -1,10 +1,12 @@
 """Lists of sources in files: of the pipeline (OBSMLI), of emldetect, rows of 4XMM, and our own."""
 
 import math
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,7 +14,7 @@ from xphotfn.errors import InvalidFile
 from xphotfn.io.fits import open_checked
 from xphotfn.io.table_files import TABLE_FORMATS, read_table
 from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedSource, SourceFlag
+from xphotfn.records.source import ORIGINS, DetectedSource, SourceFlag
 from xphotfn.records.source_list import SourceList
 from xphotfn.science.source_regions import USUAL_CORE_RADII, USUAL_RADIUS_ARCSEC
 
@@ -35,6 +37,9 @@ _COLUMNS = {  # what a source has, and the columns that say it: the first that i
     "y": ("Y_IMA",),
 }
 _OF_CATALOGUE = ("EP_8_DET_ML", "SC_DET_ML")  # which tell rows of 4XMM from a list of emldetect
+_OWN = {"ID_SRC", "EXT", "DET_ML", "BG_MAP", "ID_CLUSTER", "FLAG", "FLAGS"}  # by which our own tables are known
+_OF_EMLDETECT = ("ML_ID_SRC", "ID_BAND", "ID_INST")
+_ANGLES = ("position_error_arcsec", "extent_error_arcsec", "nearest_arcsec")
 _LETTERS = (SourceFlag.LOW_COVERAGE, SourceFlag.NEAR_BRIGHT, SourceFlag.INSIDE_EXTENDED)  # of EP_FLAG, from the left
 
 
@@ -61,11 +66,22 @@ class _Row(NamedTuple):
 
 
 class _Columns:
-    """The columns of a table by their names in capitals."""
+    """The columns of a table by their names in capitals, and who made it: empty where nothing says so."""
 
-    def __init__(self, names: Iterable[str], data: Any, units: dict[str, str]) -> None:
+    def __init__(
+        self, path: str, data: Any, names: Iterable[str], units: dict[str, str], meta: Mapping[str, Any]
+    ) -> None:
+        self.path, self.data, self.units, self.meta = path, data, units, meta
         self.names = {name.upper(): name for name in names}
-        self.data, self.units = data, units
+        self.is_own = set(self.names) >= _OWN and not self.first(_OF_EMLDETECT)
+
+    @property
+    def origin(self) -> str:
+        """Who made the list: what our own tables say (CSV and VOTable do not), else by the columns."""
+        if self.is_own:
+            said = str(self.meta.get("CREATOR", "")).strip()
+            return said if said in ORIGINS else "table"
+        return "4XMM" if self.first(_OF_CATALOGUE) and not self.first(("DET_ML",)) else "emldetect"
 
     def first(self, names: Iterable[str]) -> str:
         return next((name for name in names if name in self.names), "")
@@ -73,15 +89,37 @@ class _Columns:
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return a column as numbers, NaN where a cell is empty."""
         values = np.ma.asarray(self.data[self.names[name]])
-        return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+        try:
+            return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
+        except (TypeError, ValueError) as error:
+            raise InvalidFile(
+                self.path, f"column {name} must hold numbers, RA and Dec in degrees ({error}): give it so"
+            ) from error
 
     def texts(self, name: str) -> list[str]:
         return [str(value).strip() for value in np.ma.asarray(self.data[self.names[name]])]
 
     def scale(self, name: str) -> float:
-        """Return what an extent or its error is multiplied with to be in arcsec."""
-        in_pixels = name in ("EXT", "EXT_ERR") and not self.units.get(name, "").lower().startswith("arcs")
-        return _PIXEL_ARCSEC if in_pixels else 1.0
+        """Return what an angle is multiplied with to be in arcsec.
+
+        Without a unit it is in arcsec, but for EXT: it is in pixels of emldetect's lists, in arcsec of our own, and not
+        known of others.
+        """
+        said = self.units.get(name, "").strip().lower()
+        if said.startswith("arcs"):
+            return 1.0
+        if said and "pix" not in said:
+            unit = u.Unit(said, parse_strict="silent")
+            return float(unit.to(u.arcsec)) if unit.is_equivalent(u.arcsec) else 1.0
+        if name not in ("EXT", "EXT_ERR") or (self.is_own and not said):
+            return 1.0
+        if not (said or self.first(_OF_EMLDETECT)):
+            raise InvalidFile(
+                self.path,
+                f"column {name} has no unit, and nothing says whose list it is: emldetect's is in pixels of an image, "
+                "others in arcsec; give the column a unit (FITS, ECSV, VOTable) or name it EXTENT if it is in arcsec",
+            )
+        return _PIXEL_ARCSEC
 
 
 def read_sources(path: str | Path) -> tuple[Region, ...]:
@@ -150,26 +188,34 @@ def read_source_list(path: str | Path) -> SourceList:
     ----------
     path
         A list of the pipeline (``P*OBSMLI*``) or of emldetect, or rows of the 4XMM catalogue or of its slim form, as
-        FITS, ECSV, VOTable or CSV; or what :func:`write_source_list` wrote.
+        FITS, ECSV, VOTable, Parquet or CSV (``.fits``, ``.fits.gz``, ``.ftz``, ``.ecsv``, ``.vot``, ``.xml``,
+        ``.parquet``, ``.csv``); or what :func:`write_source_list` wrote.
 
     Returns
     -------
     SourceList
         A list that :func:`write_source_list` wrote as FITS comes back whole. Others have positions, likelihoods,
         extents, and counts and rates of all cameras where they say them, but no rates for each map; their ``origin``
-        is ``emldetect`` or ``4XMM``.
+        is ``emldetect`` or ``4XMM``, of our own tables what they say (CREATOR), and ``table`` where the format holds no
+        such word (CSV, VOTable).
 
     Raises
     ------
     InvalidFile
-        If it cannot be read, or has no columns of positions and likelihoods.
+        If it cannot be read, has no columns of positions and likelihoods, or does not tell the unit of EXT.
+
+    Warns
+    -----
+    UserWarning
+        If rows are left out as their position, DET_ML or extent cannot be one.
 
     Notes
     -----
     Of emldetect's rows those of the summary count (ID_INST and ID_BAND 0), of the pipeline's and the catalogue's
-    columns those of band 8 (0.2-12 keV). EXT of emldetect is in pixels of its image, taken for the pipeline's 4 arcsec
-    unless the column says arcsec; other extents are in arcsec. Of the flags of 4XMM (EP_FLAG) the first three are kept:
-    low coverage, near another source, inside extended light. Rows without a position are left out.
+    columns those of band 8 (0.2-12 keV). EXT of emldetect (known by ML_ID_SRC, ID_BAND or ID_INST) is in pixels of its
+    image, taken for the pipeline's 4 arcsec unless the column says otherwise; other extents are in arcsec. Of the flags
+    of 4XMM (EP_FLAG) the first three are kept: low coverage, near another source, inside extended light.
+    Rows without a position are left out.
 
     References
     ----------
@@ -189,6 +235,8 @@ def read_source_list(path: str | Path) -> SourceList:
     from xphotfn.io.source_files import read_own
 
     file = Path(path)
+    if file.name.lower().endswith(".reg"):
+        raise InvalidFile(str(path), "holds regions, no list of sources: use read_regions")
     own = read_own(file)
     if own is not None:
         return own
@@ -200,8 +248,8 @@ def read_source_list(path: str | Path) -> SourceList:
             "is no list of sources: it needs columns RA and DEC (SC_RA, SC_DEC) and a likelihood, one of "
             f"{', '.join(_COLUMNS['det_ml'])}; for positions alone use read_regions",
         )
-    origin = "4XMM" if columns.first(_OF_CATALOGUE) and not columns.first(("DET_ML",)) else "emldetect"
-    return SourceList(sources=list(_sources(columns, ra, dec)), psf=origin, origin=origin)
+    psf = str(columns.meta.get("PSF", columns.origin)) if columns.is_own else columns.origin
+    return SourceList(sources=list(_sources(columns, ra, dec)), psf=psf, origin=columns.origin)
 
 
 def _is_fits(path: Path) -> bool:
@@ -210,9 +258,9 @@ def _is_fits(path: Path) -> bool:
 
 
 def _of_table(path: Path) -> _Columns:
-    table = read_table(path)
+    table = read_table(path, empty=True)
     units = {name.upper(): str(table[name].unit or "") for name in table.colnames}
-    return _Columns(table.colnames, table, units)
+    return _Columns(str(path), table, table.colnames, units, table.meta)
 
 
 def _of_fits(path: str | Path, *, sky: bool = True) -> _Columns | None:
@@ -226,12 +274,13 @@ def _of_fits(path: str | Path, *, sky: bool = True) -> _Columns | None:
             if is_source_list(names) if sky else names & set(_COLUMNS["det_ml"]):
                 units = {column.name.upper(): str(column.unit or "") for column in columns}
                 data = {name: np.array(hdu.data[name]) for name in columns.names if _is_read(name.upper())}
-                return _Columns(data, data, units)
+                said = {name: hdu.header[name] for name in ("CREATOR", "PSF") if name in hdu.header}
+                return _Columns(str(path), data, columns.names, units, said)
     return None
 
 
 def _is_read(name: str) -> bool:
-    known = {"RA", "DEC", "SC_RA", "SC_DEC", "ID_INST", "ID_BAND", "EP_FLAG", *_IDENTITY, *_EXTENT}
+    known = {"RA", "DEC", "SC_RA", "SC_DEC", "ID_INST", "ID_BAND", "EP_FLAG", "FLAG", *_IDENTITY, *_EXTENT}
     return name in known or any(name in names for names in _COLUMNS.values())
 
 
@@ -243,10 +292,28 @@ def _rows(columns: _Columns, ra_name: str, dec_name: str) -> Iterator[_Row]:
     for name in ("ID_INST", "ID_BAND"):
         if name in columns.names:
             whole &= columns.numbers(name) == 0
+    wrong = whole & _is_wrong(columns, ra, dec, core)
+    if wrong.any():
+        rows = ", ".join(str(row + 1) for row in np.flatnonzero(wrong)[:5])
+        warnings.warn(
+            f"{columns.path}: {np.count_nonzero(wrong)} rows are left out, as RA, Dec, DET_ML or extent cannot be "
+            f"those of a source (first: row {rows})",
+            stacklevel=2,
+        )
+    whole &= ~wrong
     identity = columns.first(_IDENTITY)
     names = columns.texts(identity) if identity else [""] * ra.size
     for row in np.flatnonzero(whole).tolist():
         yield _Row(row, names[row], float(ra[row] % 360), float(dec[row]), max(0.0, float(core[row])))
+
+
+def _is_wrong(
+    columns: _Columns, ra: NDArray[np.float64], dec: NDArray[np.float64], core: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return which rows hold numbers that are none of a source; RA may count from -180 or from 0."""
+    likelihood = columns.first(_COLUMNS["det_ml"])
+    ml = columns.numbers(likelihood) if likelihood else np.zeros(ra.shape)
+    return np.asarray((ra < -180) | (ra > 360) | (np.abs(dec) > 90) | (ml < 0) | (core < 0) | np.isinf(core))
 
 
 def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
@@ -255,9 +322,10 @@ def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
     for what in ("x", "y"):
         if what in values:
             values[what] = values[what] - 1
-    if "extent_error_arcsec" in values:
-        values["extent_error_arcsec"] = values["extent_error_arcsec"] * columns.scale(found["extent_error_arcsec"])
-    letters = columns.texts("EP_FLAG") if "EP_FLAG" in columns.names else None
+    for what in _ANGLES:
+        if what in values:
+            values[what] = values[what] * columns.scale(found[what])
+    flags = _flags_of(columns)
     rows = list(_rows(columns, ra, dec))
     numbers = _numbers(columns, rows)
     for number, row in zip(numbers, rows, strict=True):
@@ -272,7 +340,7 @@ def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
         yield DetectedSource(
             number=number, name=row.name if "IAUNAME" in columns.names else "", ra_deg=row.ra_deg,
             dec_deg=row.dec_deg, extent_arcsec=row.extent_arcsec,
-            flags=0 if letters is None else _flags(letters[row.row]), **known,
+            flags=0 if flags is None else flags[row.row], **known,
         )  # fmt: skip
 
 
@@ -284,6 +352,13 @@ def _numbers(columns: _Columns, rows: list[_Row]) -> list[int]:
             if np.all(values >= 1) and np.unique(values).size == len(rows) and np.all(values == np.round(values)):
                 return [int(value) for value in values]
     return [row.row + 1 for row in rows]
+
+
+def _flags_of(columns: _Columns) -> list[int] | None:
+    """Return the flags of each row: ours as they are, the first three of 4XMM; None where there are none."""
+    if columns.is_own:
+        return [int(flag) & int(sum(SourceFlag)) for flag in np.nan_to_num(columns.numbers("FLAG"))]
+    return [_flags(letters) for letters in columns.texts("EP_FLAG")] if "EP_FLAG" in columns.names else None
 
 
 def _flags(letters: str) -> int:

@@ -67,7 +67,7 @@ def table_format(path: Path, *also: str) -> str:
     raise InvalidFile(str(path), f"a table ends with {', '.join((*TABLE_FORMATS, *also))}: give it such a name")
 
 
-def read_table(path: Path) -> Any:
+def read_table(path: Path, *, empty: bool = False) -> Any:
     """Return the table of a file as an astropy Table.
 
     Parameters
@@ -75,6 +75,8 @@ def read_table(path: Path) -> Any:
     path
         FITS, ECSV, VOTable or Parquet by the ending of its name, or a text (``.csv``, ``.txt``, ``.tsv``, ``.dat``)
         whose first line names the columns.
+    empty
+        Whether it may have no row.
 
     Raises
     ------
@@ -106,7 +108,7 @@ def read_table(path: Path) -> Any:
     except Exception as error:  # each reader of astropy has its own errors
         reason = str(error).strip().splitlines() or [type(error).__name__]
         raise InvalidFile(str(path), f"cannot be read as {kind} ({reason[0]})") from error
-    if not len(table):
+    if not (empty or len(table)):
         raise InvalidFile(str(path), "holds no row: give a table of at least one")
     return table
 

@@ -90,6 +90,18 @@ def _from_one(record: object, attribute: Any, value: int) -> None:
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be a number from 1, got {value}")
 
 
+def _within(low: float, high: float) -> Any:
+    """Return a validator that accepts numbers within two bounds."""
+
+    def check(record: object, attribute: Any, value: float) -> None:
+        if not low <= value <= high:
+            raise InvalidRecord(
+                f"{type(record).__name__}.{attribute.name} must lie within {low:g} and {high:g}, got {value!r}"
+            )
+
+    return check
+
+
 @final
 @frozen(kw_only=True)
 class SearchedMap:
@@ -210,10 +222,10 @@ class DetectedSource:
     """
 
     number: int = field(converter=whole, validator=_from_one)
-    ra_deg: float = field(converter=float, validator=finite)
-    dec_deg: float = field(converter=float, validator=finite)
+    ra_deg: float = field(converter=float, validator=_within(0, 360))
+    dec_deg: float = field(converter=float, validator=_within(-90, 90))
     position_error_arcsec: float = field(converter=float, validator=finite_size)
-    det_ml: float = field(converter=float, validator=finite)
+    det_ml: float = field(converter=float, validator=finite_size)
     counts: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
     counts_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     rate: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
@@ -281,8 +293,8 @@ class DetectedObject:
     """
 
     number: int = field(converter=whole, validator=_from_one)
-    ra_deg: float = field(converter=float, validator=finite)
-    dec_deg: float = field(converter=float, validator=finite)
+    ra_deg: float = field(converter=float, validator=_within(0, 360))
+    dec_deg: float = field(converter=float, validator=_within(-90, 90))
     semi_major_arcsec: float = field(converter=float, validator=positive)
     semi_minor_arcsec: float = field(converter=float, validator=positive)
     position_angle_deg: float = field(default=0.0, converter=float, validator=finite)
