@@ -136,6 +136,18 @@ def test_prune_keeps_what_runs_name(made, plan, tmp_path):
     assert len(prune(store, min_age_s=0).products) == 2
 
 
+def test_prune_keeps_what_was_finished_as_its_run_was_stopped(made, tmp_path):
+    record = next((tmp_path / "s" / "runs").glob("*.json"))
+    content = json.loads(record.read_text())
+    step = content["outcomes"][1]["step"]
+    content["outcomes"][1] = {"#": "xphotfn.records.outcome:Failed", "step": step, "reason": "interrupted"}
+    record.write_text(json.dumps(content))
+    assert (len(xp.load_run(tmp_path / "s").done), prune(tmp_path / "s", min_age_s=0).products) == (1, ())
+    content["outcomes"][1]["step"] = "another"
+    record.write_text(json.dumps(content))
+    assert prune(tmp_path / "s", min_age_s=0).products == (made.done[1].key,)
+
+
 def test_prune_touches_nothing_where_a_run_cannot_be_read(made, tmp_path):
     (tmp_path / "s" / "runs" / "odd.json").write_text("{")
     with pytest.raises(xp.InvalidFile, match="is no record of a run.*Nothing was removed"):

@@ -11,6 +11,7 @@ from attrs import evolve
 from hypothesis import HealthCheck, given, settings, strategies as st
 
 import xphotfn as xp
+from xphotfn.cli import given_maps
 from xphotfn.errors import XphotfnError
 from xphotfn.store.digests import DigestCache
 from xphotfn.store.inspect import prune, verify
@@ -179,7 +180,7 @@ def test_a_killed_run_keeps_its_products(first, store):
     assert xp.load_run(store).done == ()
     record.with_name(f"{record.stem}.outcomes.jsonl").write_text("\n".join([lines[0], lines[1][:20]]))
     assert [d.step for d in xp.load_run(store).done] == [first.done[0].step]
-    assert prune(store, min_age_s=0).products == (first.done[1].key,)
+    assert prune(store, min_age_s=0).products == (), "what its run did not come to say is done stays"
 
 
 def test_the_record_is_there_while_the_run_goes_on(tmp_path):
@@ -241,6 +242,29 @@ def test_an_edited_record_is_refused(store, path, value):
     record.write_text(json.dumps(content))
     with pytest.raises(xp.InvalidFile, match="is no record of a run"):
         xp.load_run(store)
+
+
+def test_a_damaged_record_leaves_the_other_runs(store):
+    record = next((store / "runs").glob("*.json"))
+    whole = xp.load_run(store)
+    record.with_name("ffff-cut.json").write_bytes(record.read_bytes()[:100])
+    with pytest.warns(UserWarning, match="left out: .*ffff-cut.json.*is no record of a run"):
+        assert xp.runs(store) == (whole,)
+    with pytest.warns(UserWarning, match="left out"):
+        assert given_maps.run_of(store, whole.plan.id[:8]) == whole
+    with pytest.warns(UserWarning, match="left out"), pytest.raises(xp.InvalidFile, match="ffff-cut"):
+        given_maps.run_of(store, "ffff")
+
+
+def test_a_lost_mosaic_says_what_makes_it_again(first, tmp_path):
+    store = tmp_path / "lost"
+    shutil.copytree(first.store, store)
+    made = xp.load_run(store)
+    path = Path(next(path for product, path, digest in made.products() if product.is_mosaic and digest))
+    shutil.rmtree(path.parent)
+    with pytest.raises(xp.ProductMissing, match="is no longer in the store") as caught:
+        xp.combined_rate_map(made)
+    assert "`xphotfn run` makes it again" in caught.value.told("shell")
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -27,6 +27,8 @@ def run_of(store: Path, which: str | None = None) -> Any:
     runs = xp.runs(store)
     fitting = [run for run in runs if which is None or run.plan.id.startswith(which)]
     if which is not None and len(fitting) != 1:
+        if not fitting:
+            _read_as_named(store, which)
         there = ", ".join(run.plan.id[:8] for run in fitting or runs)
         raise ProductMissing(
             f"{len(fitting) or 'no'} runs of {store} begin with {which!r}: choose one of {there or '-'}"
@@ -35,6 +37,18 @@ def run_of(store: Path, which: str | None = None) -> Any:
     for note in run.notes:
         say(f"note: {note}")
     return run
+
+
+def _read_as_named(store: Path, which: str) -> None:
+    """Raise what is wrong with the record of a run that is asked for by its name."""
+    from xphotfn.graph.run import read_record
+    from xphotfn.store.product_store import there
+    from xphotfn.store.run_record import run_files
+
+    folder = there(store)
+    for path in run_files(folder.path):
+        if path.name.startswith(which):
+            read_record(path, folder)
 
 
 def maps_of(

@@ -1,10 +1,11 @@
 """From a run to its rate maps."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 from xphotfn.epic.joined import joined, joined_mosaic
-from xphotfn.errors import ProductMissing, Remedy
+from xphotfn.errors import InvalidFile, ProductMissing, Remedy
 from xphotfn.graph.plan import MAP_KINDS, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.io.fits import read_header
@@ -22,6 +23,7 @@ __all__ = ("combined_rate_map", "maps_by_field", "rate_maps", "select")
 What = tuple[str, str, str, str, Band]
 Pair = tuple[tuple[PlannedProduct, str, str], tuple[PlannedProduct, str, str]]
 _NAME_ONE = Remedy("name one with target= and band=", "name one with --target and --band")
+_RUN_AGAIN = Remedy("run(run.plan, ...) makes it again", "`xphotfn run` makes it again")
 _SEE_TABLE = Remedy("see run.table()", "see the table of `xphotfn run`")
 
 
@@ -202,8 +204,14 @@ def pairs_of(run: Run, name: str | None = None, band: Band | None = None) -> dic
 def rate_map_of(run: Run, pair: Pair, members: Sequence[RateMap] = ()) -> RateMap:
     """Return the map of an image and an exposure map, by their two headers; of a mosaic with what its members say."""
     shown = run.fields[pair[0][0].field_name].target
-    image, exposure = _product(Image, shown, *pair[0]), _product(ExposureMap, shown, *pair[1])
-    return joined_mosaic(image, exposure, members) if image.is_mosaic else joined(image, exposure)
+    try:
+        image, exposure = _product(Image, shown, *pair[0]), _product(ExposureMap, shown, *pair[1])
+        return joined_mosaic(image, exposure, members) if image.is_mosaic else joined(image, exposure)
+    except InvalidFile as error:
+        lost = [path for _, path, digest in pair if digest and not Path(path).exists()]
+        if not lost:
+            raise
+        raise ProductMissing(f"{lost[0]} is no longer in the store", remedy=_RUN_AGAIN) from error
 
 
 def _product(kind: Any, target: Target | None, product: PlannedProduct, path: str, digest: str) -> Any:

@@ -1,6 +1,7 @@
 """Running a plan, and reading a run again."""
 
 import os
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from xphotfn.store.record_json import from_plain
 from xphotfn.store.run_record import RunRecord, read_run, run_files
 from xphotfn.typing import SchedulerLike
 
-__all__ = ("default_workers", "load_run", "retry_failed", "run", "runs")
+__all__ = ("default_workers", "load_run", "read_record", "retry_failed", "run", "runs")
 
 _ENVIRONMENT = ("SAS_CCF", "SAS_ODF")
 _INTERRUPTED = "not done when the run was interrupted: run it again"
@@ -263,7 +264,7 @@ def load_run(store: StoreLike, *, plan: Plan | None = None) -> Run:
     path = next(iter(run_files(folder.path, plan.id if plan else "")), None)
     if path is None:
         raise ProductMissing(f"the store {store} holds no run" + (" of that plan" if plan else ""))
-    return _read(path, folder)
+    return read_record(path, folder)
 
 
 def runs(store: StoreLike) -> tuple[Run, ...]:
@@ -279,7 +280,7 @@ def runs(store: StoreLike) -> tuple[Run, ...]:
     ProductMissing
         If the folder is no store.
     InvalidFile
-        If the record of a run is damaged.
+        If the record of every run is damaged; where others are whole, a damaged one is left out with a warning.
 
     Examples
     --------
@@ -292,10 +293,20 @@ def runs(store: StoreLike) -> tuple[Run, ...]:
     True
     """
     folder = there(store)
-    return Several(_read(path, folder) for path in run_files(folder.path))
+    found, damaged = [], []
+    for path in run_files(folder.path):
+        try:
+            found.append(read_record(path, folder))
+        except InvalidFile as error:
+            damaged.append(error)
+    if damaged and not found:
+        raise damaged[0]
+    for problem in damaged:
+        warnings.warn(f"left out: {problem}", UserWarning, stacklevel=2)
+    return Several(found)
 
 
-def _read(path: Path, store: Store) -> Run:
+def read_record(path: Path, store: Store) -> Run:
     """Return a run from its record; its products are where the store lies now."""
     content = read_run(path)
     try:

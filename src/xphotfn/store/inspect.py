@@ -180,7 +180,9 @@ def prune(store: StoreLike, *, min_age_s: float = _DAY_S, dry_run: bool = False)
 
     Notes
     -----
-    Not while a run over the store goes on: what that run only finds, and no finished run names, would go.
+    Not while a run over the store goes on: what that run only finds, and no finished run names, would go. What a step
+    of a kept run may have made just as the run was stopped stays too: its
+    product, where the record does not say that it is done.
 
     Examples
     --------
@@ -190,10 +192,11 @@ def prune(store: StoreLike, *, min_age_s: float = _DAY_S, dry_run: bool = False)
     ()
     """
     opened = existing_store(store)
-    needed = _needed(opened)
+    needed, unended = _needed(opened)
     before = time.time() - min_age_s
     folders = list(_folders(opened))
-    going = [f for f in folders if f.name not in needed and _changed(f) <= before]
+    old = [f for f in folders if f.name not in needed and _changed(f) <= before]
+    going = [f for f in old if _step_of(f) not in unended]
     scratch = [f for f in Path(opened.path, "scratch").iterdir() if _is_left(f, before)]
     size = sum(_size(folder) for folder in (*going, *scratch))
     if not dry_run:
@@ -287,15 +290,28 @@ def _products_read(folder: Path) -> tuple[str, ...]:
         return ()
 
 
-def _needed(store: Store) -> set[str]:
-    """Return the keys that the kept runs name."""
+def _needed(store: Store) -> tuple[set[str], set[str]]:
+    """Return the keys that the kept runs name, and the ids of their steps of which no key is known."""
     keys: set[str] = set()
+    unended: set[str] = set()
     for path in run_files(store.path):
         try:
-            keys |= {str(outcome["key"]) for outcome in read_run(path)["outcomes"] if "key" in outcome}
+            for outcome in read_run(path)["outcomes"]:
+                if "key" in outcome:
+                    keys.add(str(outcome["key"]))
+                else:
+                    unended.add(str(outcome["step"]))
         except InvalidFile as error:
             raise InvalidFile(str(path), f"{error.problem}. Nothing was removed") from error
-    return keys
+    return keys, unended
+
+
+def _step_of(folder: Path) -> str:
+    """Return the id of the step that made a product; empty where its manifest does not say."""
+    try:
+        return str(read_manifest(folder).get("step", ""))
+    except InvalidFile:
+        return ""
 
 
 def _changed(folder: Path) -> float:
