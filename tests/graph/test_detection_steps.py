@@ -1,5 +1,7 @@
 """Sources in a plan: one step for all cameras of an observation, whose products are those of any other step."""
 
+import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +47,19 @@ def test_the_list_is_that_of_the_maps_themselves(done):
     assert tuple(found) == tuple(direct)  # to the last digit, through a file
     assert repr(tuple(found)) == repr(tuple(direct))
     assert found.target == "example"
+
+
+def test_a_damaged_list_masks_nothing(done, tmp_path):
+    copied = Path(shutil.copytree(done.store, tmp_path / "copy"))
+    loaded = xp.load_run(copied)
+    path = Path(product(loaded, "source_list"))
+    content, stat = bytearray(path.read_bytes()), path.stat()
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    for ask in (xp.source_lists, xp.detected_field):
+        with pytest.raises(xp.InvalidFile, match="is not what was published"):
+            ask(loaded)
 
 
 def test_regions_and_backgrounds_are_products_of_the_same_step(done):

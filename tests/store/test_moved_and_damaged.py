@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import time
 from contextlib import suppress
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from hypothesis import HealthCheck, given, settings, strategies as st
 import xphotfn as xp
 from xphotfn.cli import given_maps
 from xphotfn.errors import XphotfnError
+from xphotfn.reports.from_run import Asked, target_report
 from xphotfn.store.digests import DigestCache
 from xphotfn.store.inspect import prune, verify
 from xphotfn.store.product_store import digest_file, open_store
@@ -101,6 +103,42 @@ def test_a_damaged_product_is_not_used_and_is_made_again(first, store, tmp_path,
     assert path.read_bytes() == whole
     assert not path.is_symlink()
     assert verify(store).is_good
+
+
+@pytest.mark.parametrize("damage", ["byte", "link", "manifest"])
+def test_a_damaged_product_is_not_measured(store, tmp_path, damage):
+    """Each way to its pixels says so; verify and a new run mend it."""
+    loaded = xp.load_run(store)
+    path = next(Path(p) for item, p, digest in loaded.products() if digest and item.kind == "image")
+    if damage == "byte":
+        spoil(path)
+    elif damage == "manifest":
+        path.with_name("manifest.json").write_bytes(b"\xff{")
+    else:
+        other = tmp_path / "other.fits"
+        path.rename(other)
+        path.symlink_to(other)
+    assert len(xp.rate_maps(loaded)) == 1  # a damaged mosaic costs no other map
+    for ask in (xp.combined_rate_map, xp.maps_by_field):
+        with pytest.raises(xp.InvalidFile, match=r"is not what was published: .*verify\(.*remove=True\)") as caught:
+            ask(loaded)
+        assert caught.value.path == str(path)
+        assert f"xphotfn verify --remove {store}" in caught.value.told("shell")
+    shown = target_report(loaded, "example", Asked())
+    assert [f"{path}: is not what was published" in b.combined.problem for b in shown.bands] == [True]
+    verify(store, remove=True)
+    assert xp.combined_rate_map(run_of(example_field(), store)).counts.any()
+
+
+def test_an_unchanged_copy_is_read_once(store, monkeypatch):
+    """What a copied store holds is digested for the first question, and remembered for the next."""
+    age = 10_000_000_000
+    monkeypatch.setattr("xphotfn.store.digests.time.time_ns", lambda now=time.time_ns: now() + age)
+    read = []
+    monkeypatch.setattr("xphotfn.store.product_store.digest_file", lambda path: read.append(path) or digest_file(path))
+    for _ in range(3):
+        xp.combined_rate_map(xp.load_run(store))
+    assert len(read) == 2
 
 
 class Meddling:

@@ -17,6 +17,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument as camera_of
 from xphotfn.records.several import Several
 from xphotfn.records.target import Target
+from xphotfn.store.product_store import Store
 
 __all__ = ("combined_rate_map", "maps_by_field", "rate_maps", "select")
 
@@ -49,6 +50,8 @@ def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None
     ------
     ProductMissing
         If the run's plan knows no such target or band.
+    InvalidFile
+        If a product of the run is not what was published.
 
     Examples
     --------
@@ -56,7 +59,7 @@ def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None
     >>> [str(m) for m in rate_maps(example_run())]
     ['RateMap 0999990101 pn 0.5-2 keV']
     """
-    return Several(m for _, m in _maps(run, target, band) if not m.is_mosaic)
+    return Several(m for _, m in _maps(run, target, band, mosaics=False))
 
 
 def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:
@@ -173,7 +176,9 @@ def select(
     )
 
 
-def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[tuple[What, RateMap]]:
+def _maps(
+    run: Run, target: Target | str | None, band: Band | None, *, mosaics: bool = True
+) -> Iterator[tuple[What, RateMap]]:
     """Yield the maps of a run with what they show, as a planned product says it."""
     of_kind(run, Run, "run(plan, ...)")
     name = target.name if isinstance(target, Target) else target
@@ -183,6 +188,8 @@ def _maps(run: Run, target: Target | str | None, band: Band | None) -> Iterator[
         raise ProductMissing(f"the run has no band {band}; it has {', '.join(str(b) for b in run.bands)}")
     members: dict[tuple[str, Band], list[RateMap]] = {}
     for what, pair in pairs_of(run, name, band).items():
+        if pair[0][0].is_mosaic and not mosaics:
+            return  # mosaics are last
         group = members.setdefault((what[0], what[-1]), [])
         rate_map = rate_map_of(run, pair, group)
         if not rate_map.is_mosaic:
@@ -202,7 +209,14 @@ def pairs_of(run: Run, name: str | None = None, band: Band | None = None) -> dic
 
 
 def rate_map_of(run: Run, pair: Pair, members: Sequence[RateMap] = ()) -> RateMap:
-    """Return the map of an image and an exposure map, by their two headers; of a mosaic with what its members say."""
+    """Return the map of an image and an exposure map, by their two headers; of a mosaic with what its members say.
+
+    Products of the store are handed out only while they are what was published; files that were found are the user's.
+    """
+    store = Store(run.store)
+    for _, path, digest in pair:
+        if digest:
+            store.require_published(path)
     shown = run.fields[pair[0][0].field_name].target
     try:
         image, exposure = _product(Image, shown, *pair[0]), _product(ExposureMap, shown, *pair[1])

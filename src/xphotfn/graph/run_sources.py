@@ -12,6 +12,7 @@ from xphotfn.records.fields import of_kind
 from xphotfn.records.left_out import FieldNote
 from xphotfn.records.source_list import SourceList
 from xphotfn.records.target import Target
+from xphotfn.store.product_store import Store
 
 __all__ = ("detected_field", "source_lists")
 
@@ -40,6 +41,8 @@ def source_lists(run: Run, *, target: Target | str | None = None, band: Band | N
     ------
     ProductMissing
         If the run has several fields, or lists of several bands, and none is named; or it has no list.
+    InvalidFile
+        If a list is not what was published.
 
     Examples
     --------
@@ -62,6 +65,8 @@ def source_lists(run: Run, *, target: Target | str | None = None, band: Band | N
         listed = ", ".join(map(str, bands))
         raise ProductMissing(f"the run has lists of sources of {listed}", remedy=_NAME_BAND)
     names = {p.obs_id: path for p, path in there if p.band == chosen[0]}
+    for path in names.values():  # a list is always made, never found
+        Store(run.store).require_published(path)
     return {obs_id: evolve(read_source_list(names[obs_id]), target=field.name) for obs_id in sorted(names)}
 
 

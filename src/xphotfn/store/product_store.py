@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import re
+import shlex
 import shutil
 import stat
 import uuid
@@ -139,6 +140,29 @@ class Store:
             return file in (self.find(folder.name) or ())
         return self.digest(file.path) == file.digest
 
+    def require_published(self, path: str) -> None:
+        """Refuse to hand out a product that is not what was published; an unchanged one costs a look at its state.
+
+        One that is gone is left to its reader, which cannot take anything else for it.
+
+        Raises
+        ------
+        InvalidFile
+            If it is a link, of another size or of another content than its manifest says, or cannot be read.
+        """
+        if not os.path.lexists(path):
+            return
+        folder, _, name = path.rpartition("/")
+        try:
+            outputs = json.loads(read_regular(f"{folder}/manifest.json"))["outputs"]
+            if any(output["name"] == name and self._is_published(path, output) for output in outputs):
+                return
+        except (FileNotFoundError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, RecursionError):
+            pass  # without its manifest nothing tells what was published
+        except OSError as error:
+            raise InvalidFile(path, f"cannot be read: {error.strerror or error}") from error
+        raise InvalidFile(path, "is not what was published", remedy=_make_again(self.path))
+
     @contextmanager
     def scratch(self, key: str) -> Iterator[Path]:
         """Give an empty folder on the store's file system; it is removed afterwards, unless it was published."""
@@ -208,6 +232,14 @@ class Store:
                 shutil.rmtree(folder, ignore_errors=True)
                 swept += 1
         return swept
+
+
+def _make_again(store: str) -> Remedy:
+    """Return what to do about a damaged product."""
+    return Remedy(
+        f"take it out with verify({store!r}, remove=True) and run the plan again",
+        f"take it out with `xphotfn verify --remove {shlex.quote(store)}`, then run again",
+    )
 
 
 def _published(folder: Path, name: str) -> dict[str, Any]:
