@@ -532,6 +532,28 @@ def test_view_of_an_event_list_says_how_to_make_an_image(events_only, tmp_path):
     assert "xphotfn image" in result.stderr
 
 
+def test_runs_tells_steps_that_did_not_end_from_those_that_failed(data, tmp_path):
+    store = tmp_path / "s"
+    assert call("run", data, *WHERE, "--store", store, "--quiet").exit_code == 0
+    record = next((store / "runs").glob("*.json"))
+    content = json.loads(record.read_text())
+    for outcome, stopped in zip(content["outcomes"], (True, False), strict=True):
+        kept = {"#": "xphotfn.records.outcome:Failed", "step": outcome["step"], "reason": "r", "interrupted": stopped}
+        outcome.clear()
+        outcome.update(kept)
+    record.write_text(json.dumps(content))
+    (row,) = json.loads(call("runs", store, "--json").stdout)
+    assert [row[name] for name in ("done", "failed", "skipped", "not ended")] == ["0", "1", "0", "1"]
+
+
+def test_control_characters_of_a_refused_name_are_written_out(data, tmp_path):
+    text = "name,ra,dec,radius\nA907,52.31,-33.72,60\nodd\x1b[2J\0,1,1,60\n"
+    table, made = sample_table(tmp_path / "t.csv", text), tmp_path / "o.csv"
+    call("snr", data, "--targets", table, "--store", tmp_path / "s", "--no-peak", "-o", made, "--band", "0.5-2keV")
+    assert "odd\\x1b[2J" in made.read_text()
+    assert not {"\x1b", "\0"} & set(made.read_text())
+
+
 def test_verify_explain_and_prune(data, tmp_path):
     store = tmp_path / "s"
     assert call("run", data, *WHERE, "--store", store, "--quiet").exit_code == 0

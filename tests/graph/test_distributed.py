@@ -254,6 +254,7 @@ def test_an_error_of_the_callback_ends_the_run_and_its_processes(scripted, tools
     assert "the same again makes only what is missing" in caught.value.__notes__[0]
     kept = xp.load_run(tmp_path / "s")
     assert len(kept.done) == 1
+    assert all(f.interrupted for f in kept.failed)
     assert {f.reason for f in kept.failed} <= {"not done when the run was interrupted: run it again"}
 
 

@@ -16,6 +16,8 @@ import xphotfn as xp
 def test_found_products_are_used_and_never_made_again(plan):
     assert [s.command.task for s in plan.steps] == ["emosaic", "emosaic"]
     assert len([p for p in plan.products if p.file is not None]) == 12
+    with pytest.raises(xp.InvalidRecord, match="expected Plan, as .* got 'a907'"):
+        xp.describe("a907")
     text = xp.describe(plan)
     assert "6 images, 6 exposure maps" in text
     assert "2 emosaic" in text

@@ -266,7 +266,19 @@ RECORDS = (
         ),
         None,
     ),
-    case(Failed, st.builds(Failed, step=WORDS, reason=TEXTS, log=TEXTS, host=TEXTS, of_machine=st.booleans()), None),
+    case(
+        Failed,
+        st.builds(
+            Failed,
+            step=WORDS,
+            reason=TEXTS,
+            log=TEXTS,
+            host=TEXTS,
+            of_machine=st.booleans(),
+            interrupted=st.booleans(),
+        ),
+        None,
+    ),
     case(Skipped, st.builds(Skipped, step=WORDS, because=WORDS), None),
     case(
         StepEvent,

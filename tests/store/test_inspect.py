@@ -228,6 +228,32 @@ def publish(store, key, inputs):
         return store.publish(key, folder, ["a.fits"], about)
 
 
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        *((("argv", 1), value) for value in (float("nan"), None, ["a"])),
+        (("argv",), "emosaic"),
+        (("versions",), "2.1"),
+        (("versions", "numpy"), None),
+        (("seconds",), "long"),
+        (("engine",), 7),
+        (("log",), None),
+        (("outputs", 0, "name"), float("nan")),
+        (("inputs", 0, "name"), None),
+        (("inputs", 0, "path"), []),
+    ],
+)
+def test_explain_of_an_edited_manifest(made, path, value):
+    manifest = Path(made.done[0].outputs[0].path).with_name("manifest.json")
+    content = place = json.loads(manifest.read_text())
+    for name in path[:-1]:
+        place = place[name]
+    place[path[-1]] = value
+    manifest.write_text(json.dumps(content))
+    with pytest.raises(xp.InvalidFile, match="is damaged"):
+        explain(manifest)
+
+
 def test_explain_of_nothing(made, tmp_path):
     with pytest.raises(xp.ProductMissing, match="holds no product ffff"):
         explain("ffff", store=tmp_path / "s")

@@ -265,6 +265,8 @@ def test_a_record_that_cannot_be_written_costs_no_outcome(tmp_path):
         (("outcomes", 0, "key"), "../../../etc"),
         (("outcomes", 0, "#"), "xphotfn.graph.run:run"),
         (("outcomes", 0, "#"), "os:system"),
+        (("outcomes", 0, "cached"), "../../etc/passwd"),
+        (("plan", "products", 0, "file"), float("inf")),
         (("outcomes",), 7),
         (("plan",), None),
         (("#",), "xphotfn.records.band:Band"),

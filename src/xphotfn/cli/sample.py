@@ -135,7 +135,7 @@ def _of_table(options: Mapping[str, Any]) -> tuple[tuple[Any, ...], tuple[tuple[
     if given:
         raise click.UsageError(f"{', '.join(given)} and --targets exclude each other: the table holds them.")
     rows = target_rows(read_table(options["targets"]))
-    wrong = tuple((name, found.told("shell")) for name, found in rows if isinstance(found, XphotfnError))
+    wrong = tuple((printable(name), found.told("shell")) for name, found in rows if isinstance(found, XphotfnError))
     return tuple(found for _, found in rows if isinstance(found, Target)), wrong
 
 

@@ -1,6 +1,7 @@
 """Commands that look after a store: ``runs``, ``explain``, ``verify`` and ``prune``."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -57,14 +58,14 @@ def runs(store: Path, as_json: bool) -> None:
     """List the runs that a store keeps, the last first; `report` shows all of them, or one with --run."""
     import xphotfn as xp
 
-    names = ("run", "engine", "targets", "bands", "done", "failed", "skipped")
+    names = ("run", "engine", "targets", "bands", "done", "failed", "skipped", "not ended")
     rows = [
         (
             run.plan.id[:8],
             run.engine,
             _several([field.name for field in run.plan.fields]),
             _several(list(dict.fromkeys(str(product.band) for product in run.plan.products))),
-            *(str(len(steps)) for steps in (run.done, run.failed, run.skipped)),
+            *_counts(run),
         )
         for run in xp.runs(store)
     ]
@@ -72,6 +73,12 @@ def runs(store: Path, as_json: bool) -> None:
         print_json([dict(zip(names, row, strict=True)) for row in rows])
     else:
         print_rows(names, rows)
+
+
+def _counts(run: Any) -> tuple[str, ...]:
+    """Return how many steps are done, failed, were skipped, and had not ended when the run was stopped."""
+    stopped = sum(step.interrupted for step in run.failed)
+    return tuple(map(str, (len(run.done), len(run.failed) - stopped, len(run.skipped), stopped)))
 
 
 def _several(names: list[str]) -> str:

@@ -15,7 +15,7 @@ from xphotfn.graph.drawing import plan_svg
 from xphotfn.html import Html, block, count, details, facts, record_html, table
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
-from xphotfn.records.fields import items, non_empty, one_of, strings
+from xphotfn.records.fields import items, non_empty, of_kind, one_of, strings
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import COMBINED
 from xphotfn.records.observation import FoundFile
@@ -174,6 +174,11 @@ def describe(plan: Plan) -> str:
     str
         Several lines for people.
 
+    Raises
+    ------
+    InvalidRecord
+        If it is no plan.
+
     Examples
     --------
     >>> from xphotfn.graph.recipes import plan_mosaics
@@ -185,6 +190,7 @@ def describe(plan: Plan) -> str:
       to make:                          2 emosaic
       about 4.0 MiB of products
     """
+    of_kind(plan, Plan, "plan_mosaics(...)")
     lines = [f"  {what + ':':<34}{said}" for what, said in _plan_facts(plan)]
     if plan.steps:
         lines.append(f"  {_products_size(plan)}")

@@ -18,6 +18,8 @@ from xphotfn.graph.plan import Plan
 from xphotfn.graph.progress import Progress, telling
 from xphotfn.graph.result import Run, placed, record_chunks
 from xphotfn.graph.shares import check_part, joint_plan, part_of
+from xphotfn.records.fields import of_kind
+from xphotfn.records.observation import FoundFile
 from xphotfn.records.outcome import Done, Failed, Outcome
 from xphotfn.records.several import Several
 from xphotfn.store.product_store import Store, StoreLike, digest_bytes, open_store, there
@@ -116,7 +118,7 @@ def run(
     ended: dict[str, Outcome] = {}
 
     def so_far() -> Run:
-        left = [ended.get(s.id) or Failed(step=s.id, reason=_INTERRUPTED) for s in plan.steps]
+        left = [ended.get(s.id) or Failed(step=s.id, reason=_INTERRUPTED, interrupted=True) for s in plan.steps]
         return Run(plan=plan, outcomes=left, store=opened.path, engine=engine.identity)
 
     def kept() -> Iterator[str]:
@@ -313,11 +315,30 @@ def read_record(path: Path, store: Store) -> Run:
         run: Run = from_plain(content)
         for step in run.plan.steps:
             _believed(step.command)
+        _check_kinds(run)
         return placed(run, store)
     except (XphotfnError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise InvalidFile(
             str(path), f"is no record of a run ({error}): delete it; the same run() finds all that was made"
         ) from error
+
+
+def _check_kinds(run: Run) -> None:
+    """Refuse values of another kind where a record would take them as they are.
+
+    Raises
+    ------
+    InvalidRecord
+        If a found file is none, or what is true or false is neither.
+    """
+    found = [product.file for product in run.plan.products]
+    for file in found + [item.file for step in run.plan.steps for item in step.inputs]:
+        if file is not None:
+            of_kind(file, FoundFile, "find_observations(folder)")
+    for outcome in run.outcomes:
+        flag = getattr(outcome, "cached", False)
+        if not isinstance(flag, bool):
+            raise InvalidRecord(f"Done.cached must be true or false, got {flag!r}")
 
 
 def _believed(command: Command) -> None:

@@ -86,6 +86,8 @@ class Failed:
     of_machine
         Whether the trouble is one of a machine, such as a full disk or a file system that is not there, so that another
         machine may do it.
+    interrupted
+        Whether nothing failed: the run was stopped before the step had ended.
     """
 
     step: str
@@ -93,6 +95,7 @@ class Failed:
     log: str = ""
     host: str = ""
     of_machine: bool = False
+    interrupted: bool = False
 
     def _repr_html_(self) -> str:
         return record_html(self)

@@ -8,7 +8,7 @@ from attrs import field, frozen
 
 from xphotfn.commands.command import Command
 from xphotfn.commands.shell import comment, link_line, shell_line
-from xphotfn.errors import InvalidFile, ProductMissing
+from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing
 from xphotfn.html import record_html
 from xphotfn.io.bounded import read_regular
 from xphotfn.io.tree import expanded
@@ -140,7 +140,7 @@ def explain(product: str | Path | HasPath, *, store: StoreLike | None = None) ->
     manifest = read_manifest(folder)
     try:
         return _explanation(folder, manifest)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InvalidFile(str(folder / "manifest.json"), f"is damaged ({error!r}): run verify(store)") from error
 
 
@@ -182,36 +182,56 @@ def _folder_of(product: Any, store: Any) -> Path:
 
 def _explanation(folder: Path, manifest: dict[str, Any]) -> Explanation:
     inputs = [_source(folder, item) for item in manifest["inputs"]]
-    outputs = [(item["name"], item["digest"]) for item in manifest["outputs"]]
-    task, *words = manifest["argv"]
+    outputs = [_texts((item["name"], item["digest"])) for item in manifest["outputs"]]
+    task, *words = _texts(manifest["argv"])
     command = Command(
         task=task,
         parameters=[tuple(word.partition("=")[::2]) for word in words],
         inputs=[source.name for source in inputs],
         outputs=[name for name, _ in outputs],
-        env=manifest.get("env", ()),
+        env=[_texts(pair) for pair in manifest.get("env", ())],
     )
-    about = {name: manifest[name] for name in ("engine", "host", "made", "seconds") if name in manifest}
+    about: dict[str, Any] = {name: _text(manifest[name]) for name in ("engine", "host", "made") if name in manifest}
     return Explanation(
         key=manifest["key"],
         folder=str(folder),
         command=command,
         inputs=inputs,
         outputs=outputs,
-        versions=manifest.get("versions", {}).items(),
-        log=str(folder / manifest.get("log", "log.txt")),
+        versions=[_texts(pair) for pair in manifest.get("versions", {}).items()],
+        seconds=_number(manifest.get("seconds", 0.0)),
+        log=str(folder / _text(manifest.get("log", "log.txt"))),
         **about,
     )
 
 
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise InvalidRecord(f"{value!r} is no text")
+    return value
+
+
+def _texts(values: Any) -> tuple[str, ...]:
+    if isinstance(values, str):
+        raise InvalidRecord(f"{values!r} is one text and not several")
+    return tuple(map(_text, values))
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidRecord(f"{value!r} is no number")
+    return value
+
+
 def _source(folder: Path, item: dict[str, Any]) -> InputState:
     """Return an input as it is now; a product of this store is looked for where the store lies now."""
+    name, digest = _texts((item["name"], item["digest"]))
     path, key = Path(item["path"]), ""
     made = folder.parent.parent / path.parent.parent.name / path.parent.name
     if path.parent.name[:2] == path.parent.parent.name and (made / "manifest.json").is_file():
         path, key = made / path.name, path.parent.name
     try:
-        state = "same" if digest_file(str(path)) == item["digest"] else "changed"
+        state = "same" if digest_file(str(path)) == digest else "changed"
     except InvalidFile:
         state = "missing"
-    return InputState(name=item["name"], path=str(path), digest=item["digest"], key=key, state=state)
+    return InputState(name=name, path=str(path), digest=digest, key=key, state=state)

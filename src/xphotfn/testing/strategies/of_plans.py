@@ -103,7 +103,10 @@ def outcomes(draw: st.DrawFn, *, step: Step | None = None, kind: str | None = No
     one = draw(steps()) if step is None else step
     chosen = one_of_kinds(draw, kind, ("done", "failed", "skipped"))
     if chosen == "failed":
-        return Failed(step=one.id, reason=draw(TEXT), log=draw(TEXT), host=draw(TEXT), of_machine=draw(st.booleans()))
+        return Failed(
+            step=one.id, reason=draw(TEXT), log=draw(TEXT), host=draw(TEXT), of_machine=draw(st.booleans()),
+            interrupted=draw(st.booleans()),
+        )  # fmt: skip
     if chosen == "skipped":
         return Skipped(step=one.id, because=f"evselect-{draw(NUMBERS)}")
     return draw(_done(one))
