@@ -18,6 +18,7 @@ SOURCE = HERE.parents[1] / "src" / "xphotfn"
 MADE = HERE.parent / "_made"
 
 PASSED_ON = {
+    "graph.run": "what is wrong with the record of a run, raised below in the same file",
     "cli.group": "the sentence of any error",
     "commands.selection.macros": "what is wrong with a macro, raised below in the same file",
     "epic.events": "the message of io.blocks",
