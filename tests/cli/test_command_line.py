@@ -746,3 +746,19 @@ def test_view_of_a_map_without_a_band(folders_root, tmp_path):
     assert drawn.exit_code == 0, drawn.output
     assert "image 0203930101 mos1 S001, band not named" in drawn.output
     assert (tmp_path / "all.png").stat().st_size > 10_000
+
+
+def test_no_event_list_is_replaced_by_something_else(events_only, tmp_path):
+    events = next(events_only.rglob("*mos1_clean_evts.fits"))
+    other = tmp_path / "other.fits"
+    shutil.copy(events, other)
+    for command in ("image", "lightcurve"):
+        result = call(command, events, "-o", other, "--overwrite")
+        told = "exists and is a FITS event list, not a FITS" in result.stderr
+        assert (result.exit_code, told) == (1, True), result.output
+        assert other.read_bytes() == events.read_bytes()
+    cleaned = tmp_path / f"{events.name[:10]}_mos1_{fits.getval(events, 'EXPIDSTR')}_clean_evts.fits"
+    shutil.copy(events, cleaned)
+    result = call("clean", cleaned, "-o", tmp_path, "--overwrite")
+    assert (result.exit_code, "is never replaced" in result.stderr) == (1, True), result.output
+    assert cleaned.read_bytes() == events.read_bytes()

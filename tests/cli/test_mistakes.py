@@ -48,6 +48,41 @@ def test_snr_refuses_before_it_makes_anything(data, tmp_path, monkeypatch, words
     assert (tmp_path / "there.csv").read_text() == "mine"
 
 
+INPUT = "IN"
+READS = {
+    "image": ["image", INPUT],
+    "lightcurve": ["lightcurve", INPUT],
+    "lightcurve, sources": ["lightcurve", "events.fits", "--sources", INPUT],
+    "photometry": ["photometry", "data", "--positions", INPUT],
+    "snr": ["snr", "data", "--targets", INPUT],
+    "weights": ["snr", "data", *WHERE, "--background-weights", INPUT],
+    "hardness": ["hardness", "data", "--positions", INPUT],
+    "limits": ["limits", "data", "--positions", INPUT],
+    "profile": ["profile", "data", "--step", "10arcsec", "--outer", "1arcmin", "--targets", INPUT],
+    "peak": ["peak", "data", "--targets", INPUT],
+    "detect": ["detect", INPUT],
+    "view": ["view", INPUT],
+    "exposure": ["view", "image.fits", "--exposure", INPUT],
+    "expression": ["image", "events.fits", "--selection", f"gti({INPUT},TIME)"],
+    "flares": ["image", "events.fits", "--flares", INPUT],
+}
+
+
+@pytest.mark.parametrize("words", READS.values(), ids=READS)
+@pytest.mark.parametrize("output", ["mine.fits", "./../{folder}/mine.fits", "link.fits"])
+def test_no_command_replaces_what_it_reads(tmp_path, monkeypatch, words, output):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.fits").write_bytes(b"mine")
+    (tmp_path / "link.fits").symlink_to("mine.fits")
+    words = [word.replace(INPUT, "mine.fits") for word in words]
+    result = call(*words, "-o", output.format(folder=tmp_path.name), "--overwrite")
+    assert (result.exit_code, "is read from (mine.fits) and so is never replaced" in result.stderr) == (1, True), (
+        result.output
+    )
+    assert (tmp_path / "mine.fits").read_bytes() == b"mine"
+    assert (tmp_path / "link.fits").is_symlink()
+
+
 def test_what_is_made_needs_no_radius_and_snr_does(data, tmp_path):
     planned = call("plan", data, *WHERE)
     assert planned.exit_code == 0, planned.output

@@ -2,20 +2,23 @@
 
 import csv
 import gzip
+import shutil
 
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.io import fits
 from astropy.table import QTable, Table
+from attrs import evolve
 
 from xphotfn.errors import InvalidFile
 from xphotfn.io.region_export import write_regions
+from xphotfn.io.source_files import write_source_list
 from xphotfn.io.table_files import LargeText, read_table, write_table
 from xphotfn.io.write import publish, write_fits
 from xphotfn.plot.view import save_view
 from xphotfn.records.region import Region
-from xphotfn.testing.examples import example_rate_map
+from xphotfn.testing.examples import example_rate_map, example_source_list
 
 REGION = Region(shape="circle", frame="image", x=1, y=1, size=(1,))
 TABLE = Table({"name": ["A", "B"], "ra": [1.0, 2.0]})
@@ -69,6 +72,75 @@ def test_the_files_of_one_kind_are_not_those_of_another(tmp_path):
                 (tmp_path / second).write_bytes(made[first])
                 with pytest.raises(InvalidFile, match="exists and is"):
                     WRITERS[second](tmp_path / second)
+
+
+def _fits(name, hdu):
+    hdu.name = name
+    return fits.HDUList([fits.PrimaryHDU(), hdu])
+
+
+COLUMN = [fits.Column("TIME", "D", array=np.arange(9.0))]
+FITS_FILES = {
+    "an event list": lambda: _fits("EVENTS", fits.BinTableHDU.from_columns(COLUMN)),
+    "an event list without events": lambda: _fits("EVENTS", fits.BinTableHDU.from_columns(COLUMN, nrows=0)),
+    "a light curve": lambda: _fits("RATE", fits.BinTableHDU.from_columns(COLUMN)),
+    "good times": lambda: _fits("STDGTI", fits.BinTableHDU.from_columns(COLUMN)),
+    "an image": lambda: fits.HDUList([fits.PrimaryHDU(np.ones((4, 5)))]),
+    "an image in an extension": lambda: _fits("IMAGE", fits.ImageHDU(np.ones((4, 5)))),
+    "a packed image": lambda: _fits("IMAGE", fits.CompImageHDU(np.ones((40, 50), dtype="i2"))),
+    "a table": lambda: _fits("", fits.BinTableHDU.from_columns(COLUMN)),
+    "sources": lambda: _fits("SRCLIST", fits.BinTableHDU.from_columns(COLUMN)),
+}
+FITS_WRITERS = {
+    "image": lambda path: write_fits(example_rate_map(), path, overwrite=True),
+    "table": lambda path: write_table(TABLE, path, overwrite=True),
+    "sources": lambda path: write_source_list(example_source_list(), path, overwrite=True),
+}
+
+
+@pytest.mark.parametrize("kind", FITS_WRITERS)
+@pytest.mark.parametrize("ending", ["fits", "fits.gz"])
+def test_of_fits_files_too_only_the_like_is_replaced(tmp_path, kind, ending):
+    path = tmp_path / "old.fits"
+    for name, made in FITS_FILES.items():
+        made().writeto(tmp_path / f"new.{ending}", overwrite=True)
+        (tmp_path / f"new.{ending}").rename(path)  # packed or not, whatever it is called
+        before = path.read_bytes()
+        if kind in name:
+            FITS_WRITERS[kind](path)
+            assert path.read_bytes() != before
+            continue
+        with pytest.raises(InvalidFile, match="exists and is a FITS .*, not a FITS .*, and so is not replaced"):
+            FITS_WRITERS[kind](path)
+        assert path.read_bytes() == before
+
+
+def test_an_event_list_that_is_cut_short_is_one(tmp_path):
+    path = tmp_path / "events.fits"
+    FITS_FILES["an event list"]().writeto(path)
+    path.write_bytes(path.read_bytes()[:-2880])
+    with pytest.raises(InvalidFile, match="is a FITS event list, not a FITS image"):
+        FITS_WRITERS["image"](path)
+
+
+@pytest.mark.parametrize("plane", ["image", "exposure"])
+def test_a_map_never_replaces_the_files_that_it_was_read_from(tmp_path, plane):
+    made = example_rate_map()
+    path = tmp_path / "map.fits"
+    shutil.copy(getattr(made, plane).path, path)
+    read = evolve(made, **{plane: evolve(getattr(made, plane), path=str(path))})
+    (tmp_path / "link.fits").symlink_to(path)
+    (tmp_path / "hard.fits").hardlink_to(path)
+    before = path.read_bytes()
+    for spelled in (path, tmp_path / "." / ".." / tmp_path.name / "map.fits", tmp_path / "link.fits",
+                    tmp_path / "hard.fits"):  # fmt: skip
+        for write in (
+            lambda to: write_fits(read, to, overwrite=True),
+            lambda to: write_fits(read.data > 0, to, like=read, overwrite=True),
+        ):
+            with pytest.raises(InvalidFile, match="is read from .* and so is never replaced: give another name"):
+                write(spelled)
+    assert path.read_bytes() == before
 
 
 def test_a_packed_image_is_fits(tmp_path):

@@ -125,12 +125,13 @@ def _paths(output: Path, names: Sequence[str]) -> dict[str, Path]:
 
 def _refuse_early(path: Path, overwrite: bool) -> None:
     """Refuse a name that cannot be written before anything is searched."""
+    from xphotfn.io.file_kinds import kind_of_name
     from xphotfn.io.table_files import table_format
     from xphotfn.io.write import check_free
 
     if path.suffix.lower() != ".reg":
         table_format(path, ".reg")
-    check_free(path, overwrite=overwrite)
+    check_free(path, overwrite=overwrite, kind="a FITS list of sources" if kind_of_name(path) == "FITS" else "")
 
 
 def _rows(name: str, found: Any) -> list[dict[str, Any]]:

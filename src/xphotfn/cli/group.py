@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from xphotfn.cli.output import printable, say
+from xphotfn.cli.output import check_inputs, printable, say
 from xphotfn.errors import XphotfnError
 
 __all__ = ("CONTEXT", "DONE_IN_PART", "MISTAKE", "CliCommand", "Group")
@@ -48,6 +48,11 @@ class CliCommand(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command, unless what it would write is a file that it is given to read."""
+        check_inputs(ctx.params)
+        return super().invoke(ctx)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples as they are: they must work when they are copied."""

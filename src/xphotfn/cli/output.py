@@ -2,18 +2,19 @@
 
 import json
 import math
+import re
 import shutil
 import sys
 import textwrap
 import unicodedata
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-__all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_output", "print_json", "print_rows", "printable", "say",
-           "show", "tell", "wants_progress", "write_table")  # fmt: skip
+__all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_inputs", "check_output", "print_json", "print_rows", "printable",
+           "say", "show", "tell", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
 _SAID = "xphotfn.said"
@@ -141,12 +142,33 @@ def _column(values: list[Any]) -> list[Any]:
 
 def check_output(path: Path | None, *, overwrite: bool) -> None:
     """Refuse a table that could not be written, before the work is done."""
+    from xphotfn.io.file_kinds import FITS_TABLE, kind_of_name
     from xphotfn.io.table_files import table_format
     from xphotfn.io.write import check_free
 
     if path is not None:
         table_format(path)
-        check_free(path, overwrite=overwrite)
+        check_free(path, overwrite=overwrite, kind=FITS_TABLE if kind_of_name(path) == "FITS" else "")
+
+
+def check_inputs(given: Mapping[str, Any]) -> None:
+    """Refuse an output that is a file which the other options and arguments of the command name, however spelled."""
+    output = given.get("output")
+    if not isinstance(output, Path) or not output.is_file():
+        return
+    from xphotfn.io.write import refuse_inputs
+
+    refuse_inputs(output, _files_named([value for name, value in given.items() if name != "output"]))
+
+
+def _files_named(value: Any) -> Iterator[str]:
+    """Yield what may be a file in values of options: a path, KEY=PATH, or one in an expression such as gti(a,TIME)."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _files_named(item)
+    elif isinstance(value, str | Path):
+        yield str(value)
+        yield from (part.strip() for part in re.split(r"[=,:()'\"\s]", str(value)) if part)
 
 
 def write_table(table: Any, path: Path, *, overwrite: bool = False) -> None:

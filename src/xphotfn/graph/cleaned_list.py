@@ -95,8 +95,9 @@ def clean_events(
     root.mkdir(parents=True, exist_ok=True)
     stem = f"{found.obs_id or '0000000000'}_{found.instrument}_{found.exposure_id or 'S000'}"
     made, table = root / f"{stem}_clean_evts.fits", root / f"{stem}_{goal}_gti.fits"
+    read = (events, *together_with, *(() if sources is None else (sources,)))
     for path in (made, table):
-        check_free(path, overwrite=overwrite)
+        check_free(path, overwrite=overwrite, inputs=read)
     with tempfile.TemporaryDirectory(dir=root) as scratch:
         good = _good_time(found, others, goal, sources)
         warnings = _make(found, good, Path(scratch), engine)

@@ -16,7 +16,7 @@ from xphotfn.graph.held_energies import part_of_band
 from xphotfn.graph.selection_inputs import selection_inputs
 from xphotfn.io.beside import beside_list, event_list
 from xphotfn.io.recognise import is_filtered
-from xphotfn.io.write import publish
+from xphotfn.io.write import check_free, publish
 from xphotfn.records.band import Band
 from xphotfn.records.facts import FileFacts
 from xphotfn.records.observation import Exposure, FoundFile, Observation
@@ -84,10 +84,16 @@ def image_of_events(
     extra = together(chosen.text if selection else "", good.selection)
     filtered = is_filtered(found.instrument, found.subspace)
     expression = selection_expression(band.lo_ev, band.hi_ev, found.instrument, filtered=filtered, extra=extra)
-    with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
+    others = {i.name: i for i in (*chosen.inputs, *inputs_of(good))}.values()
+    read = (events, *(item.file.path for item in others if item.file is not None))
+    check_free(path, overwrite=overwrite, kind="a FITS image", inputs=read)
+    with (
+        publish(path, overwrite=overwrite) as temporary,
+        tempfile.TemporaryDirectory(dir=temporary.parent) as scratch,
+    ):
         folder = Path(scratch)
         (folder / table).symlink_to(found.file.path)
-        for item in {i.name: i for i in (*chosen.inputs, *inputs_of(good))}.values():
+        for item in others:
             if item.file is not None and item.name != table:
                 (folder / item.name).symlink_to(item.file.path)
         commands = [step.command for step in good.steps]

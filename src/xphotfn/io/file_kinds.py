@@ -6,8 +6,10 @@ from contextlib import suppress
 from pathlib import Path
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.blocks import open_stream, walk_units
+from xphotfn.io.cards import Cards
 
-__all__ = ("kind_of_content", "kind_of_name", "refuse_other_kind")
+__all__ = ("FITS_TABLE", "kind_of_content", "kind_of_name", "refuse_other_kind")
 
 _START = 8192
 _MAGIC = (
@@ -32,6 +34,14 @@ _NAMES = {
     ".csv": "a table of text", ".ecsv": "ECSV", ".vot": "VOTable", ".votable": "VOTable", ".xml": "VOTable",
     ".reg": "a region file", ".parquet": "Parquet",
 }  # fmt: skip
+
+FITS_TABLE = "a FITS table"
+_FITS_KINDS = {
+    "EVENTS": "a FITS event list", "RATE": "a FITS light curve", "SRCLIST": "a FITS list of sources",
+    "SPECTRUM": "a FITS spectrum", "SPECRESP": "a FITS response", "MATRIX": "a FITS response",
+    "EBOUNDS": "a FITS response", "STDGTI": "a FITS table of good times", "GTI": "a FITS table of good times",
+}  # fmt: skip
+"""What a FITS file is that has an extension of this name, and none of those before it."""
 
 
 def kind_of_name(path: Path) -> str:
@@ -65,13 +75,14 @@ def kind_of_content(path: Path) -> str:
         start = stream.read(_START)
     if start.startswith(b"\x1f\x8b"):
         with suppress(zlib.error):
-            return "FITS" if zlib.decompressobj(31).decompress(start, 9) == b"SIMPLE  =" else "other packed data"
+            packed_fits = zlib.decompressobj(31).decompress(start, 9) == b"SIMPLE  ="
+            return _kind_of_fits(path) if packed_fits else "other packed data"
         return "other packed data"
     if not start.strip():
         return ""
     for magic, kind in _MAGIC:
         if start.startswith(magic):
-            return kind
+            return _kind_of_fits(path) if kind == "FITS" else kind
     if start.lstrip().startswith(b"<"):
         return next((kind for tag, kind in _MARKUP if tag in start.lower()), "markup")
     if b"\0" in start:
@@ -79,6 +90,30 @@ def kind_of_content(path: Path) -> str:
     if _REGION.search(start):
         return "a region file"
     return "a table of text" if _is_table(start) else "text"
+
+
+def _kind_of_fits(path: Path) -> str:
+    """Return what a FITS file holds, as far as it can be read; only "FITS" of one that holds nothing."""
+    headers: list[Cards] = []
+    with suppress(InvalidFile), open_stream(path) as (stream, _):
+        headers.extend(unit.cards for unit in walk_units(stream, str(path), check=False))
+    names = {str(header.get("EXTNAME", "")).strip().upper() for header in headers}
+    if {"EVENTS", "RATE"} & names or not any(_is_image(header) for header in headers):
+        tables = FITS_TABLE if len(headers) > 1 else "FITS"
+        return next((kind for name, kind in _FITS_KINDS.items() if name in names), tables)
+    return "a FITS image"
+
+
+def _is_image(header: Cards) -> bool:
+    is_table = str(header.get("XTENSION", "IMAGE")).strip() != "IMAGE" and not header.get("ZIMAGE", False)
+    return not is_table and header.whole("NAXIS") > 1
+
+
+def _are_alike(one: str, other: str) -> bool:
+    """Whether two kinds are the same; of what is only known to be FITS nothing more is asked."""
+    if "FITS" in (one, other):
+        return all(kind == "FITS" or kind.startswith("a FITS ") for kind in (one, other))
+    return one == other
 
 
 def _is_table(start: bytes) -> bool:
@@ -96,7 +131,7 @@ def refuse_other_kind(path: Path, kind: str) -> None:
     if not kind or path.is_symlink() or not path.is_file():
         return
     found = kind_of_content(path)
-    if found not in ("", kind):
+    if found and not _are_alike(found, kind):
         raise InvalidFile(
             str(path), f"exists and is {found}, not {kind}, and so is not replaced: give another name, or remove it"
         )

@@ -18,7 +18,8 @@ from xphotfn.io.on_grid import on_grid
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("GridLike", "HasPlanes", "check_free", "fitting_card", "publish", "write_fits", "write_image")
+__all__ = ("GridLike", "HasPlanes", "check_free", "fitting_card", "publish", "refuse_inputs", "write_fits",
+           "write_image")  # fmt: skip
 
 _OTHER_NAME = Remedy("give another name or overwrite=True", "give another name or --overwrite")
 Card = tuple[str, Any, str]
@@ -27,26 +28,42 @@ Plane = tuple[str, NDArray[Any], str]
 _SOME_MORE = 64  # pieces of 64 KiB
 
 
-def check_free(path: str | Path, *, overwrite: bool = False) -> None:
+def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
+    """Raise InvalidFile where a file that shall be written is one of those that are read, by whatever name."""
+    if not path.is_file():
+        return
+    for item in map(Path, inputs):
+        with suppress(OSError):  # no file, or no name of one
+            if item.samefile(path):
+                why = f"is read from ({item}) and so is never replaced: give another name for what is written"
+                raise InvalidFile(str(path), why)
+
+
+def check_free(path: str | Path, *, overwrite: bool = False, kind: str = "", inputs: Iterable[str | Path] = ()) -> None:
     """Raise InvalidFile where a file is there already and may not be replaced, or its folder is missing.
 
-    What is of another kind than the name says (a note where a table goes) is never replaced.
+    What is one of the ``inputs``, or of another kind than ``kind`` or its name says (a note where a table goes), is
+    never replaced.
     """
     final = Path(path)
+    refuse_inputs(final, inputs)
     if not overwrite and (final.exists() or final.is_symlink()):
         what = "exists already and is left as it was"
         raise InvalidFile(str(path), what, remedy=_OTHER_NAME)
-    refuse_other_kind(final, kind_of_name(final))
+    refuse_other_kind(final, kind or kind_of_name(final))
     if not final.parent.exists():
         raise InvalidFile(str(path), f"cannot be written: there is no folder {final.parent}: make it first")
 
 
 @contextmanager
-def publish(path: str | Path, *, overwrite: bool = False, own: bool = False) -> Iterator[Path]:
+def publish(
+    path: str | Path, *, overwrite: bool = False, own: bool = False, inputs: Iterable[str | Path] = ()
+) -> Iterator[Path]:
     """Give a temporary path beside ``path`` that becomes it, by one rename, if the block ends well.
 
-    ``overwrite`` replaces a file of the same kind (:func:`~xphotfn.io.file_kinds.kind_of_content`); ``own`` says that
-    the folder is ours, where nothing else can lie: whatever is there is replaced.
+    ``overwrite`` replaces a file of the same kind (:func:`~xphotfn.io.file_kinds.kind_of_content`), but none of the
+    ``inputs``, which were read to make it; ``own`` says that the folder is ours, where nothing else can lie: whatever
+    is there is replaced.
 
     Raises
     ------
@@ -56,7 +73,7 @@ def publish(path: str | Path, *, overwrite: bool = False, own: bool = False) -> 
     """
     final = Path(path)
     if not own:
-        check_free(path, overwrite=overwrite)
+        check_free(path, overwrite=overwrite, inputs=inputs)
     try:
         temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:12]}{final.suffix}")
         os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the system takes the umask off
@@ -65,7 +82,7 @@ def publish(path: str | Path, *, overwrite: bool = False, own: bool = False) -> 
         raise InvalidFile(str(path), why) from error
     try:
         yield temporary
-        if overwrite and not own:
+        if overwrite and not own and final.is_file():
             refuse_other_kind(final, kind_of_content(temporary))
         temporary.replace(final)
     except OSError as error:
@@ -225,9 +242,15 @@ def write_fits(
         hdu = fits.ImageHDU(np.asarray(data), name=name) if name else fits.PrimaryHDU(np.asarray(data))
         hdu.header.extend([*cards, ("BUNIT", unit, "unit of the pixels"), *grid_cards(shown.grid)])
         hdus.append(hdu)
-    with publish(path, overwrite=overwrite) as temporary:
+    with publish(path, overwrite=overwrite, inputs=(*_paths_of(result), *_paths_of(like))) as temporary:
         fits.HDUList(hdus).writeto(temporary, overwrite=True)
     return Path(path)
+
+
+def _paths_of(product: Any) -> tuple[str, ...]:
+    """Return the files that a map was read from."""
+    parts = (product.image, product.exposure) if isinstance(product, RateMap) else (product,)
+    return tuple(str(part.path) for part in parts if isinstance(part, Image | ExposureMap) and part.path)
 
 
 def _content(result: Any) -> tuple[tuple[Plane, ...], tuple[Card, ...]]:
