@@ -84,18 +84,12 @@ def image_of_events(
     extra = together(chosen.text if selection else "", good.selection)
     filtered = is_filtered(found.instrument, found.subspace)
     expression = selection_expression(band.lo_ev, band.hi_ev, found.instrument, filtered=filtered, extra=extra)
-    others = {i.name: i for i in (*chosen.inputs, *inputs_of(good))}.values()
-    read = (events, *(item.file.path for item in others if item.file is not None))
-    check_free(path, overwrite=overwrite, kind="a FITS image", inputs=read)
-    with (
-        publish(path, overwrite=overwrite) as temporary,
-        tempfile.TemporaryDirectory(dir=temporary.parent) as scratch,
-    ):
+    read = {i.name: i.file.path for i in (*chosen.inputs, *inputs_of(good)) if i.file} | {table: found.file.path}
+    check_free(path, overwrite=overwrite, kind="a FITS image", inputs=read.values())
+    with publish(path, overwrite=overwrite) as temporary, tempfile.TemporaryDirectory(dir=temporary.parent) as scratch:
         folder = Path(scratch)
-        (folder / table).symlink_to(found.file.path)
-        for item in others:
-            if item.file is not None and item.name != table:
-                (folder / item.name).symlink_to(item.file.path)
+        for name, target in read.items():
+            (folder / name).symlink_to(target)
         commands = [step.command for step in good.steps]
         commands.append(evselect_image(table, "image.fits", expression=expression, grid=grid))
         try:
