@@ -39,3 +39,11 @@ def test_what_it_does_not_know_is_refused():
         xp.significance_map(example_rate_map(), radius=RADIUS, background=1.5)
     with pytest.raises(InvalidRecord, match="above 0"):
         xp.significance_map(example_rate_map(), radius=0 * u.arcsec)
+    with pytest.raises(InvalidRecord, match="expected RateMap"):
+        xp.significance_map([example_rate_map()], radius=RADIUS)
+    with pytest.raises(InvalidRecord, match="expected Field"):
+        xp.significance_map(example_rate_map(), "field", radius=RADIUS)
+    with pytest.raises(InvalidRecord, match="wider than the map"):
+        xp.significance_map(example_rate_map(), radius=RADIUS, background=(1.5, 1e9))
+    with pytest.raises(InvalidRecord, match="wider than the map"):
+        xp.significance_map(example_rate_map(), radius=100 * u.deg)

@@ -6,11 +6,13 @@ import pytest
 from attrs import evolve
 
 import xphotfn as xp
+from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.io.write import write_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.source import SourceFlag
+from xphotfn.science.king import EPIC_KING
 from xphotfn.simulate.psf import blurred_beta_model, point_spread
-from xphotfn.testing.examples import example_rate_map
+from xphotfn.testing.examples import example_field, example_rate_map, example_source_list
 
 SIDE, MIDDLE = 140, 69.5
 POINTS = ((90.3, 100.8, 150.0), (40.0, 52.2, 90.0), (60.5, 110.0, 50.0))  # column, row, counts
@@ -173,7 +175,7 @@ def test_wrong_options_are_refused(rate_map):
     with pytest.raises(xp.NoData, match="within holds no live pixel"):
         xp.detect_sources(rate_map, within=region)
     for scale in (0, -4, np.nan):
-        with pytest.raises(xp.InvalidRecord, match="scale must be an angle above 0"):
+        with pytest.raises(xp.InvalidRecord, match="scale must be above 0"):
             xp.background_map(rate_map, scale=scale * u.arcmin)
     with pytest.raises(xp.InvalidRecord, match="expected SourceList"):
         xp.background_map(rate_map, sources=3)
@@ -265,3 +267,49 @@ def test_light_that_fills_the_field_is_said(tmp_path):
     with pytest.warns(UserWarning, match="extended sources cover .* % of the field"):
         found = xp.detect_sources(full, extent=True)
     assert found.is_diffuse
+
+
+@pytest.mark.parametrize("scale", [0.01, None, "4"])
+def test_a_size_has_its_unit(scale):
+    for make in (xp.detection_map, xp.background_map):
+        with pytest.raises(UnitMismatch, match="scale"):
+            make(example_rate_map(), scale=scale)
+    with pytest.raises(UnitMismatch, match="cut needs a unit"):
+        xp.source_regions(example_source_list(), cut=15)
+
+
+def test_what_no_field_holds_is_refused():
+    rng = np.random.default_rng(1)
+    with pytest.raises(InvalidRecord, match="at most 600 arcmin"):
+        xp.background_map(example_rate_map(), scale=1e9 * u.arcmin)
+    with pytest.raises(InvalidRecord, match="at most 1e\\+07 counts"):
+        xp.completeness(example_rate_map(), fluxes=1e12 * u.ct / u.s, rng=rng)
+    with pytest.raises(InvalidRecord, match="trials must be a whole number"):
+        xp.completeness(example_rate_map(), fluxes=1 * u.ct / u.s, trials=None, rng=rng)
+    with pytest.raises(InvalidRecord, match="level must be above 0"):
+        xp.source_regions(example_source_list(), level="a")
+
+
+@pytest.mark.parametrize("ratios", [1.7, None, [1, 2]])
+def test_an_elliptical_spread_needs_pairs(ratios):
+    with pytest.raises(InvalidRecord, match="must be pairs"):
+        xp.EllipticalSpread(profile=EPIC_KING["pn"], axis_ratios=ratios)
+
+
+@pytest.mark.parametrize("wrong", [{"joint": "no"}, {"extent": "no"}, {"threshold": 1}, {"threshold": "10"}])
+def test_a_plan_checks_what_a_search_checks(wrong):
+    with pytest.raises(InvalidRecord, match=next(iter(wrong))):
+        xp.plan_detection(example_field(), xp.energy_band("0.5 keV", "2 keV"), **wrong)
+
+
+def test_several_sources_at_the_largest_extent_may_be_light_that_fills_the_field():
+    example = example_source_list()
+    wide = [evolve(example[0], number=n, extent_arcsec=120.0) for n in (1, 2, 3)]
+    assert evolve(example, sources=wide, objects=[]).is_diffuse
+    assert not evolve(example, sources=wide[:2], objects=[]).is_diffuse
+
+
+def test_a_significance_map_without_a_live_pixel_has_no_data(tmp_path):
+    dead = changed(tmp_path, exposure=np.zeros_like)
+    with pytest.raises(xp.NoData, match="no place with exposure"):
+        xp.significance_map(dead, radius=15 * u.arcsec)

@@ -1,9 +1,8 @@
 """Sources of rate maps: from the maps to what a search takes, and from what it finds to a list."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple, SupportsFloat
+from typing import Any, NamedTuple
 
-import astropy.units as u
 import numpy as np
 from attrs import evolve
 from numpy.typing import NDArray
@@ -20,7 +19,7 @@ from xphotfn.records.region import Region
 from xphotfn.records.source import SearchedMap
 from xphotfn.records.source_list import SourceList
 from xphotfn.science.coords import deg_to_pix, separation_deg
-from xphotfn.science.detection.likelihood import expected_false
+from xphotfn.science.detection.likelihood import expected_false, threshold_of
 from xphotfn.science.detection.listing import listed
 from xphotfn.science.detection.search import Found, search
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap
@@ -41,7 +40,6 @@ __all__ = ("Detection", "check_options", "find_sources", "in_order", "search_map
 Floats = NDArray[np.float64]
 _OFF_MAP_COUNTS, _OFF_MAP_PART = 10, 0.01  # counts without exposure above which image and map do not belong together
 _SIZES = 1e-3  # relative difference of pixel sizes that is rounding
-_LEAST_THRESHOLD, _MOST_THRESHOLD = 4.0, 1e8
 
 
 class Detection(NamedTuple):
@@ -105,11 +103,7 @@ def check_options(threshold: Any, extent: Any, within: Any, maps: Sequence[RateM
     NoData
         For a region that holds no live pixel.
     """
-    number = threshold if isinstance(threshold, SupportsFloat) and not isinstance(threshold, u.Quantity) else np.nan
-    if not _LEAST_THRESHOLD <= float(number) <= _MOST_THRESHOLD:
-        raise InvalidRecord(
-            f"threshold must be a DET_ML from {_LEAST_THRESHOLD:g} to {_MOST_THRESHOLD:g}, as 10 is, got {threshold!r}"
-        )
+    threshold_of(threshold)
     if not isinstance(extent, bool):
         raise InvalidRecord(f"extent must be True or False, got {extent!r}")
     if within is None:

@@ -17,7 +17,8 @@ from xphotfn.graph.plan import PlannedProduct
 from xphotfn.graph.product_steps import Part, join
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
-from xphotfn.records.fields import positive
+from xphotfn.records.fields import switch
+from xphotfn.science.detection.likelihood import threshold_of
 from xphotfn.science.detection.tiles import MARGIN_ARCMIN, REACH_ARCMIN, Tile, needs_tiles, tiles_around
 
 __all__ = ("DETECTION", "Search", "detection_part")
@@ -33,16 +34,16 @@ class Search:
     Parameters
     ----------
     threshold
-        Least DET_ML.
+        Least DET_ML, from 4 as :func:`detect_sources` takes it.
     extent
         Whether extended sources are looked for.
     joint
         Whether all observations of a field are searched together.
     """
 
-    threshold: float = field(default=10.0, converter=float, validator=positive)
-    extent: bool = field(default=True, converter=bool)
-    joint: bool = field(default=False, converter=bool)
+    threshold: float = field(default=10.0, converter=threshold_of)
+    extent: bool = field(default=True, validator=switch)
+    joint: bool = field(default=False, validator=switch)
 
 
 _Pair = tuple[PlannedProduct, PlannedProduct]

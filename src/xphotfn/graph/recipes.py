@@ -233,6 +233,8 @@ def plan_detection(
     ------
     PlanError
         If no exposure of a field has both an image and an exposure map.
+    InvalidRecord
+        If ``threshold`` is no DET_ML of 4 or above, or ``extent`` or ``joint`` is not True or False.
 
     Notes
     -----

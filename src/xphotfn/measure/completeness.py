@@ -12,11 +12,12 @@ from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
 from xphotfn.io.products import RateMap
 from xphotfn.measure.factors import factors_of_maps
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
+from xphotfn.records.source_list import LARGEST_EXTENT
 from xphotfn.science.detection.fit import FittedSource, light_of_source
 from xphotfn.science.detection.search import Found, search
 from xphotfn.science.detection.search_map import MARGIN, SearchMap, corners_of, shape_at
 from xphotfn.science.detection.sky import Sky
-from xphotfn.science.detection.templates import LARGEST_EXTENT, extent_at, step_of
+from xphotfn.science.detection.templates import extent_at, step_of
 from xphotfn.science.king import OUTER_ARCSEC
 from xphotfn.science.spreads import PsfLike
 from xphotfn.typing import RadiiLike
@@ -30,6 +31,7 @@ _LEVEL = 0.6827
 _APART_ARCSEC, _MATCH_ARCSEC = 60.0, 12.0
 _MOST_PER_IMAGE, _SHARE_OF_FIELD = 20, 0.05
 _TRIES = 200
+_MOST_COUNTS = 1e7  # of a source in a map: a camera piles up long before
 
 
 class _Cell(NamedTuple):
@@ -92,8 +94,9 @@ def completeness(
     Raises
     ------
     InvalidRecord
-        If a flux is not above 0, an extent negative or above 120 arcsec, trials below 1, or fluxes in erg/cm2/s come
-        without ``ecf``, or with a factor of other events or another vignetting, as in :func:`fluxes`.
+        If a flux is not above 0 or makes more than 1e7 counts in a map, an extent is negative or above 120 arcsec,
+        trials are below 1, or fluxes in erg/cm2/s come without ``ecf``, or with a factor of other events or another
+        vignetting, as in :func:`fluxes`.
     ProductMissing
         If no factor is of a map's camera, filter and band.
     UnitMismatch
@@ -123,12 +126,9 @@ def completeness(
     """
     maps = in_order(rate_maps)
     cells = _cells(maps, fluxes, extents, ecf)
-    if int(trials) != trials or trials < 1:
-        raise InvalidRecord(f"trials must be a whole number from 1, got {trials!r}")
-    if not isinstance(rng, np.random.Generator):
-        raise InvalidRecord(f"rng must be numpy's generator, such as np.random.default_rng(1), got {rng!r}")
+    _check_draws(trials, rng)
     check_options(threshold, True, None, maps)
-    arrays = search_maps(maps, psf)
+    arrays = _arrays(maps, psf, cells)
     wide = any(cell.extent_arcsec > 0 for cell in cells)
     before = search(arrays, threshold=threshold, extent=True)
     free = _free(before)
@@ -145,6 +145,24 @@ def completeness(
         order, searches = order[len(placed) :], searches + 1
     left_out = 1 - float(free.sum()) / float(np.count_nonzero(before.sky.extended_ratio()[1]))
     return _table(cells, results, _unit(fluxes), {"threshold": threshold, "searches": searches, "left_out": left_out})
+
+
+def _check_draws(trials: Any, rng: Any) -> None:
+    if not isinstance(trials, int | np.integer) or isinstance(trials, bool) or trials < 1:
+        raise InvalidRecord(f"trials must be a whole number from 1, got {trials!r}")
+    if not isinstance(rng, np.random.Generator):
+        raise InvalidRecord(f"rng must be numpy's generator, such as np.random.default_rng(1), got {rng!r}")
+
+
+def _arrays(maps: Sequence[RateMap], psf: Any, cells: Sequence[_Cell]) -> tuple[SearchMap, ...]:
+    """Return the arrays of the maps; a source of more counts than any image holds is refused."""
+    arrays = search_maps(maps, psf)
+    most = max(float(np.max(cell.rates * [m.exposure.max() for m in arrays])) for cell in cells)
+    if most > _MOST_COUNTS:
+        raise InvalidRecord(
+            f"fluxes must make at most {_MOST_COUNTS:g} counts in a map, got {most:.3g}: give them in ct/s, or less"
+        )
+    return arrays
 
 
 def _unit(fluxes: Any) -> Any:

@@ -3,10 +3,11 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from xphotfn.errors import InvalidRecord
+from xphotfn.errors import InvalidRecord, NoData
 from xphotfn.io.products import RateMap
 from xphotfn.measure.photometry.every_pixel import aperture_maps
 from xphotfn.records.field import Field
+from xphotfn.records.fields import of_kind
 from xphotfn.science.significance import SIGNIFICANCES
 from xphotfn.science.snr_methods import DEFAULT_METHOD, CountsMethod, Method, method_of
 from xphotfn.typing import RadiusLike, WeightsLike
@@ -49,7 +50,10 @@ def significance_map(
     Raises
     ------
     InvalidRecord
-        If the image does not hold whole counts, the method is XGA's, or radius or background break their rules.
+        If it is no rate map, the image does not hold whole counts, the method is XGA's, or radius or background break
+        their rules, as circles wider than the map do.
+    NoData
+        If no place has exposure in aperture and ring.
     UnitMismatch
         If the radius has a wrong unit.
 
@@ -71,6 +75,9 @@ def significance_map(
     >>> bool(sigma[255, 256] > 10), bool(abs(np.nanmedian(sigma)) < 0.5)
     (True, True)
     """
+    of_kind(rate_map, RateMap, "one of rate_maps(run), or combined_rate_map(...),")
+    if field is not None:
+        of_kind(field, Field, "match_observations(...)")
     definition = method_of(method)
     if not isinstance(definition, CountsMethod):
         raise InvalidRecord(f"a significance map is made by {', '.join(SIGNIFICANCES)}, not by {definition.name}")
@@ -79,4 +86,6 @@ def significance_map(
     if found is None or found.ring_counts is None:
         raise InvalidRecord(f"background must be two factors such as (1.5, 3), got {background!r}")
     alpha = np.where(found.alpha > 0, found.alpha, np.nan)
+    if np.all(np.isnan(alpha)):
+        raise NoData(f"{rate_map} has no place with exposure in aperture and ring: give another map, radius or ring")
     return np.asarray(SIGNIFICANCES[definition.name].significance(found.counts, found.ring_counts, alpha))

@@ -14,20 +14,21 @@ from xphotfn.io.products import RateMap
 from xphotfn.records.fields import of_kind
 from xphotfn.records.region import Region
 from xphotfn.records.source import DetectedSource
-from xphotfn.records.source_list import SourceList
+from xphotfn.records.source_list import LARGEST_EXTENT, SourceList, diffuse_text
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.detection.fit import FittedSource
 from xphotfn.science.detection.search import BRIGHT, first_backgrounds, under_sources
 from xphotfn.science.detection.search_map import shape_at
 from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
-from xphotfn.science.detection.templates import LARGEST_EXTENT, step_of
+from xphotfn.science.detection.templates import step_of
+from xphotfn.science.distances import size_deg
 from xphotfn.science.spreads import PsfLike
 from xphotfn.typing import AngleLike
-from xphotfn.units import angle_deg
 
 __all__ = ("background_map", "detect_sources", "detection_map")
 
 Floats = NDArray[np.float64]
+_WIDEST_ARCMIN = 600.0  # wider than any field: more is the same background
 
 
 def detect_sources(
@@ -73,7 +74,8 @@ def detect_sources(
     Warns
     -----
     UserWarning
-        If extended sources cover more than 30 % of the field: light that fills it is no source among others.
+        If extended sources cover more than 30 % of the field, or three or more stand at the largest core radius that is
+        fitted, 120 arcsec: light that fills the field is no source among others.
 
     Notes
     -----
@@ -100,8 +102,8 @@ def detect_sources(
     found = find_sources(rate_maps, threshold=threshold, extent=extent, psf=psf, within=within).sources
     if found.is_diffuse:
         warnings.warn(
-            f"extended sources cover {100 * found.extended_fraction:.0f} % of the field: where light fills it the "
-            "background is not known, and pieces of it are no sources; give extent=False, or a smaller field",
+            f"{diffuse_text(found)}: where light fills the field the background is not known, and pieces of it are no "
+            "sources; give extent=False, or a smaller field",
             stacklevel=2,
         )
     return found
@@ -147,7 +149,7 @@ def detection_map(
     >>> bool(detection_map(example_rate_map())[300, 330] > 10)
     True
     """
-    arcsec = 3600 * angle_deg(scale, "scale")
+    arcsec = 3600 * size_deg(scale, "scale")
     if not 0 <= arcsec <= LARGEST_EXTENT:
         raise InvalidRecord(f"scale must lie within 0 and {LARGEST_EXTENT:g} arcsec, got {arcsec:g}")
     given = (rate_maps,) if isinstance(rate_maps, RateMap) else tuple(rate_maps)
@@ -184,7 +186,7 @@ def background_map(
     unvignetted
         Exposure without vignetting, of the map's shape; default the exposure over the packaged vignetting.
     scale
-        Sigma of the Gaussian with which the fit is corrected.
+        Sigma of the Gaussian with which the fit is corrected, above 0 and at most 600 arcmin.
     psf
         As in :func:`detect_sources`.
 
@@ -195,8 +197,9 @@ def background_map(
 
     Raises
     ------
-    InvalidRecord, NoData, ShapeMismatch
-        As :func:`detect_sources`; if ``unvignetted`` does not fit, or the map is not among those of ``sources``.
+    InvalidRecord, NoData, ShapeMismatch, UnitMismatch
+        As :func:`detect_sources`; if ``scale`` has no unit or lies outside its range, ``unvignetted`` does not fit, or
+        the map is not among those of ``sources``.
 
     Notes
     -----
@@ -219,9 +222,11 @@ def background_map(
         if not np.all(np.isfinite(flat) & ((flat > 0) | (arrays.exposure <= 0))):
             raise InvalidRecord("unvignetted must be finite, and above 0 where the map has exposure")
         arrays = arrays._replace(flat=flat)
-    arcmin = 60 * angle_deg(scale, "scale")
-    if not 0 < arcmin < np.inf:
-        raise InvalidRecord(f"scale must be an angle above 0, such as 4 * u.arcmin, got {arcmin:g} arcmin")
+    arcmin = 60 * size_deg(scale, "scale", "4*u.arcmin")
+    if not 0 < arcmin <= _WIDEST_ARCMIN:
+        raise InvalidRecord(
+            f"scale must be above 0 and at most {_WIDEST_ARCMIN:g} arcmin, such as 4 * u.arcmin, got {arcmin:g} arcmin"
+        )
     if sources is not None:
         of_kind(sources, SourceList, "detect_sources(...)")
     sky = Sky((arrays,), arcmin)

@@ -29,6 +29,7 @@ __all__ = (
     "safe_name",
     "size_or_none",
     "strings",
+    "switch",
     "valid_obs_id",
     "whole",
 )
@@ -80,6 +81,12 @@ def strings(values: Iterable[Any]) -> tuple[str, ...]:
         raise InvalidRecord(f"expected several names, got the single string {values!r}: put it in a tuple")
     given = tuple(values)
     return given if all(type(v) is str for v in given) else tuple(map(str, given))
+
+
+def switch(record: object, attribute: "Attribute[Any]", value: object) -> None:
+    """Refuse what is neither True nor False: a text such as ``"no"`` would be true."""
+    if not isinstance(value, bool):
+        raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be True or False, got {value!r}")
 
 
 def finite(record: object, attribute: "Attribute[Any]", value: float) -> None:

@@ -17,16 +17,21 @@ from xphotfn.records.source import FLAG_TEXTS, ORIGINS, DetectedObject, Detected
 
 __all__ = (
     "CAMERA_PREFIXES",
+    "LARGEST_EXTENT",
     "MAP_FIELDS",
     "SOURCE_FIELDS",
     "SourceColumn",
     "SourceList",
+    "diffuse_text",
     "map_prefixes",
     "source_columns",
     "source_table",
 )
 
 MOST_EXTENDED = 0.3  # part of the field above which extended objects may be one that fills it
+LARGEST_EXTENT = 120.0  # arcsec, the largest core radius that is fitted
+_MOST_AT_LARGEST = 2  # sources that wide; more may be pieces of light that fills the field
+_AT_LARGEST = 0.99  # of the largest, from which a source stands at it
 
 
 @final
@@ -125,8 +130,11 @@ class SourceList:
 
     @property
     def is_diffuse(self) -> bool:
-        """Whether extended objects cover so much of the field that they may be one that fills it."""
-        return self.extended_fraction > MOST_EXTENDED
+        """Whether extended sources may be pieces of light that fills the field: they cover much of it, or are too wide.
+
+        That is more than 30 % of it, or three or more stand at the largest core radius of a search, 120 arcsec.
+        """
+        return self.extended_fraction > MOST_EXTENDED or _widest(self) > _MOST_AT_LARGEST
 
     def table(self) -> Any:
         """Return the list as an astropy Table, with the columns of emldetect and 4XMM.
@@ -272,6 +280,27 @@ def source_table(sources: SourceList) -> Any:
         for name, column in source_columns(sources).items()
     ]
     return Table(columns, meta=_meta(sources))
+
+
+def _widest(sources: SourceList) -> int:
+    """Return how many sources stand at the largest extent."""
+    return sum(source.extent_arcsec >= _AT_LARGEST * LARGEST_EXTENT for source in sources.sources)
+
+
+def diffuse_text(sources: SourceList) -> str:
+    """Return why the extended sources of a list may be pieces of light that fills the field.
+
+    Examples
+    --------
+    >>> diffuse_text(SourceList(sources=(), extended_fraction=0.5))
+    'extended sources cover 50 % of the field'
+    """
+    covered = f"extended sources cover {100 * sources.extended_fraction:.0f} % of the field"
+    if _widest(sources) <= _MOST_AT_LARGEST:
+        return covered
+    return (
+        f"{covered} and {_widest(sources)} of them stand at the largest extent of a search, {LARGEST_EXTENT:g} arcsec"
+    )
 
 
 def _meta(sources: SourceList) -> dict[str, Any]:

@@ -9,10 +9,17 @@ import astropy.units as u
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records.target import CosmologyParameters, Target
 from xphotfn.science.flat_cosmology import NAMED, FlatLambdaCDM, comoving_distance_kpc
-from xphotfn.typing import RadiusLike
-from xphotfn.units import quantity
+from xphotfn.typing import AngleLike, RadiusLike
+from xphotfn.units import angle_deg, quantity
 
-__all__ = ("angular_diameter_distance_kpc", "kpc_to_deg", "luminosity_distance_cm", "radius_deg", "radius_of")
+__all__ = (
+    "angular_diameter_distance_kpc",
+    "kpc_to_deg",
+    "luminosity_distance_cm",
+    "radius_deg",
+    "radius_of",
+    "size_deg",
+)
 
 _WHOLE_SKY = 180.0
 
@@ -52,6 +59,22 @@ def radius_deg(radius: RadiusLike, target: Target | None) -> float:
     if degrees > _WHOLE_SKY:
         raise InvalidRecord(f"a radius must not be wider than the sky (180 deg), got {radius}: give less")
     return degrees
+
+
+def size_deg(value: AngleLike, what: str, example: str = "15*u.arcsec") -> float:
+    """Return a size on the sky in degrees; unlike a coordinate it has to have its unit.
+
+    Raises
+    ------
+    UnitMismatch
+        If it has no unit, or the unit is no angle.
+
+    Examples
+    --------
+    >>> size_deg(36 * u.arcsec, "scale")
+    0.01
+    """
+    return angle_deg(quantity(value, what, example), what)
 
 
 def radius_of(radius: Any) -> u.Quantity:

@@ -11,13 +11,13 @@ from xphotfn.science._numeric import Floats
 __all__ = ("disc_kernel", "ring_kernel", "sums_around")
 
 
-def disc_kernel(radius: float) -> NDArray[np.bool_]:
+def disc_kernel(radius: float, most: float = np.inf) -> NDArray[np.bool_]:
     """Return the pixels whose centre is less than ``radius`` pixels from the middle one.
 
     Raises
     ------
     InvalidRecord
-        If the radius is not above 0.
+        If the radius is not above 0, or above ``most``.
 
     Examples
     --------
@@ -26,18 +26,20 @@ def disc_kernel(radius: float) -> NDArray[np.bool_]:
     """
     if not 0 < radius < np.inf:
         raise InvalidRecord(f"the radius of an aperture must be above 0, got {radius} pixels")
+    if radius > most:
+        raise InvalidRecord(f"a circle of {radius:g} pixels is wider than the map ({most:.0f} pixels): give less")
     reach = int(np.ceil(radius)) - 1
     steps = np.arange(-reach, reach + 1.0) ** 2
     return np.asarray(steps + steps[:, None] < radius**2)
 
 
-def ring_kernel(radius: float, inner: float, outer: float) -> NDArray[np.bool_]:
+def ring_kernel(radius: float, inner: float, outer: float, most: float = np.inf) -> NDArray[np.bool_]:
     """Return the pixels between two circles, whose radii are ``inner`` and ``outer`` times ``radius``.
 
     Raises
     ------
     InvalidRecord
-        If the factors do not grow from 1, or the ring holds no pixel.
+        If the factors do not grow from 1, the outer circle is above ``most`` pixels, or the ring holds no pixel.
 
     Examples
     --------
@@ -50,7 +52,7 @@ def ring_kernel(radius: float, inner: float, outer: float) -> NDArray[np.bool_]:
         raise InvalidRecord(f"background needs two factors of the radius, got {inner!r} and {outer!r}") from error
     if not 1 <= low < high < np.inf:
         raise InvalidRecord(f"background needs 1 <= inner < outer, in units of the radius, got {low:g} and {high:g}")
-    disc, hole = disc_kernel(high * radius), disc_kernel(low * radius)
+    disc, hole = disc_kernel(high * radius, most), disc_kernel(low * radius)
     ring = disc & ~np.pad(hole, (len(disc) - len(hole)) // 2)
     if not ring.any():
         raise InvalidRecord(f"the background ring from {low * radius:g} to {high * radius:g} pixels holds no pixel")

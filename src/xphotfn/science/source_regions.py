@@ -1,6 +1,7 @@
 """Lists of sources as regions: circles around points, ellipses around extended objects."""
 
 from collections.abc import Callable, Iterator
+from numbers import Real
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,9 @@ from xphotfn.records.several import Several
 from xphotfn.records.source import DetectedObject, DetectedSource, SearchedMap
 from xphotfn.records.source_list import SourceList
 from xphotfn.science._numeric import Floats
+from xphotfn.science.distances import size_deg
 from xphotfn.science.encircled_energy import radius_of_fraction
 from xphotfn.science.king import EPIC_KING, king_parameters
-from xphotfn.units import angle_deg
 
 __all__ = ("CUTS", "USUAL_CORE_RADII", "USUAL_RADIUS_ARCSEC", "source_regions")
 
@@ -56,7 +57,7 @@ def source_regions(
     InvalidRecord
         If ``cut`` is none of these, or ``level`` is no positive number (below 1 of ``"encircled"``).
     UnitMismatch
-        If a Quantity is no angle.
+        If what is no word is no angle with its unit.
 
     Notes
     -----
@@ -78,11 +79,14 @@ def source_regions(
 
 def _rule(sources: SourceList, cut: Any, level: float | None) -> Radius:
     if not isinstance(cut, str):
-        fixed = 3600 * angle_deg(cut, "cut")
+        fixed = 3600 * size_deg(cut, "cut", "20*u.arcsec")
+        if not 0 < fixed < np.inf:
+            raise InvalidRecord(f"cut must be an angle above 0, got {cut}: give one such as 20*u.arcsec")
         return lambda source: max(fixed, USUAL_CORE_RADII * source.extent_arcsec)
     if cut not in CUTS:
         raise InvalidRecord(f"cut must be {', '.join(CUTS)} or an angle such as 20*u.arcsec, got {cut!r}")
-    chosen = _LEVELS[cut] if level is None else float(level)
+    given = _LEVELS[cut] if level is None else level
+    chosen = float(given) if isinstance(given, Real | np.number) else np.nan
     if not (0 < chosen < np.inf) or (cut == "encircled" and chosen >= 1):
         raise InvalidRecord(f"level must be above 0, and below 1 of the light inside; got {level!r}")
     of_cut = _surface_brightness if cut == "surface-brightness" else _encircled

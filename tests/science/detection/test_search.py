@@ -7,6 +7,7 @@ import pytest
 from scipy import ndimage, optimize, stats
 
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.source_list import LARGEST_EXTENT
 from xphotfn.science.detection.background import fit_background
 from xphotfn.science.detection.fit import FittedSource, Shape, Window, errors_of, fit_sources, light_of_source
 from xphotfn.science.detection.likelihood import detection_likelihood, expected_false, extent_likelihood
@@ -15,7 +16,7 @@ from xphotfn.science.detection.score import Score, kernel_of, score_maps, signif
 from xphotfn.science.detection.search import search
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap, shape_at
 from xphotfn.science.detection.sky import Sky
-from xphotfn.science.detection.templates import LARGEST_EXTENT, at, extent_at, king_profiles, place_of, step_of
+from xphotfn.science.detection.templates import at, extent_at, king_profiles, place_of, step_of
 from xphotfn.science.king import EPIC_KING
 from xphotfn.simulate.psf import blurred_beta_model, point_spread
 

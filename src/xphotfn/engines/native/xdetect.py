@@ -30,7 +30,7 @@ from xphotfn.records.band import Band
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument
 from xphotfn.records.source import SearchedMap
-from xphotfn.records.source_list import SourceList
+from xphotfn.records.source_list import SourceList, diffuse_text
 from xphotfn.science.detection.tile_lists import joined_lists
 from xphotfn.science.detection.tiles import tile_named
 
@@ -130,10 +130,7 @@ def xdetectadd(command: Command, folder: Path) -> None:
 def _write_list(found: SourceList, full: Command, folder: Path) -> None:
     """Write a list and its regions, as a command names them, and warn of light that fills the field."""
     if found.is_diffuse:
-        part = 100 * found.extended_fraction
-        warn(
-            "diffuse", f"extended sources cover {part:.0f} % of the field: pieces of light that fills it are no sources"
-        )
+        warn("diffuse", f"{diffuse_text(found)}: pieces of light that fills the field are no sources")
     write_source_list(found, folder / full.parameter("sourceset"))
     if full.parameter("withregions") == "yes":
         write_source_list(found, folder / full.parameter("regionset"))

@@ -58,13 +58,14 @@ def aperture_maps(
     counts, exposure, live = _images(rate_map, field)
     pixels = radius_deg(quantity(radius, "a radius", "15*u.arcsec"), None if field is None else field.target)
     pixels /= rate_map.grid.pixel_deg
-    kernel, factors = disc_kernel(pixels), isinstance(background, tuple | list) and len(background) == 2
+    most = float(np.hypot(*rate_map.grid.shape))  # beyond it, a circle around any pixel holds the whole map
+    kernel, factors = disc_kernel(pixels, most), isinstance(background, tuple | list) and len(background) == 2
     n, number = (np.rint(sums_around(image, kernel)) for image in (counts, live.astype(np.float64)))
     seconds = np.where(number > 0, sums_around(exposure, kernel), 0.0)
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = np.where(live, seconds / number, np.nan)
     fraction = np.where(live, number / np.count_nonzero(kernel), 0.0)
-    around = ring_kernel(pixels, *background) if factors else None
+    around = ring_kernel(pixels, background[0], background[1], most) if factors else None
     light = _light(rate_map, exposure, (kernel, around), psf)
     lit = (fraction, 0 * fraction, fraction) if light is None else tuple(v / mean for v in light)
     of: Literal["source", "aperture"] = "aperture" if light is None else "source"

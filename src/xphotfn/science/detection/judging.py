@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from xphotfn.records.source_list import LARGEST_EXTENT
 from xphotfn.science._numeric import Floats
 from xphotfn.science.detection.fit import FittedSource, Window, errors_of, fit_sources, light_of_source, own_rates
 from xphotfn.science.detection.likelihood import detection_likelihood, extent_likelihood
 from xphotfn.science.detection.score import Score, significance_of
 from xphotfn.science.detection.sky import Sky, cut_of
-from xphotfn.science.detection.templates import LARGEST_EXTENT, step_of
+from xphotfn.science.detection.templates import step_of
 
 __all__ = ("EXTENT_LEAST", "EXTENT_ML_LEAST", "LAST_U", "Fitted", "judged")
 

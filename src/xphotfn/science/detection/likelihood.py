@@ -1,16 +1,42 @@
 """Likelihoods of detection and of extent, as emldetect defines them, and what chance makes of them."""
 
+from typing import SupportsFloat
+
 import numpy as np
+from astropy.units import Quantity
 from numpy.typing import ArrayLike
 from scipy import special
 
+from xphotfn.errors import InvalidRecord
 from xphotfn.science._numeric import Floats, require_above_zero, require_not_negative
 
-__all__ = ("INDEPENDENT_PLACES", "cash", "detection_likelihood", "expected_false", "extent_likelihood")
+__all__ = ("INDEPENDENT_PLACES", "cash", "detection_likelihood", "expected_false", "extent_likelihood", "threshold_of")
 
 INDEPENDENT_PLACES = 2400.0  # of a field of view in one observation, measured on blank fields; see docs/detection.md
 FIELD_ARCMIN2 = 700.0  # its area
+_LEAST_THRESHOLD, _MOST_THRESHOLD = 4.0, 1e8
 _FAR = 600.0  # from here the incomplete gamma function is taken from its series
+
+
+def threshold_of(value: object) -> float:
+    """Return the least DET_ML of a search as a number.
+
+    Raises
+    ------
+    InvalidRecord
+        If it is no number from 4 to 1e8.
+
+    Examples
+    --------
+    >>> threshold_of(10)
+    10.0
+    """
+    number = float(value) if isinstance(value, SupportsFloat) and not isinstance(value, Quantity) else np.nan
+    if not _LEAST_THRESHOLD <= number <= _MOST_THRESHOLD:
+        raise InvalidRecord(
+            f"threshold must be a DET_ML from {_LEAST_THRESHOLD:g} to {_MOST_THRESHOLD:g}, as 10 is, got {value!r}"
+        )
+    return number
 
 
 def cash(counts: Floats, model: Floats) -> Floats:

@@ -33,7 +33,12 @@ MARGIN = 150  # pixels around each map, so that windows lie within it
 
 
 def _ratios(values: Sequence[Sequence[float]]) -> tuple[tuple[float, float], ...]:
-    return tuple((float(angle), float(ratio)) for angle, ratio in values)
+    try:
+        return tuple((float(angle), float(ratio)) for angle, ratio in values)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(
+            f"EllipticalSpread.axis_ratios must be pairs such as [(0, 1), (12, 1.8)], got {values!r}"
+        ) from error
 
 
 @final

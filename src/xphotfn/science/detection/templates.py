@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
+from xphotfn.records.source_list import LARGEST_EXTENT
 from xphotfn.science._numeric import Floats
 from xphotfn.science.encircled_energy import EncircledEnergyTable, table_density
 from xphotfn.science.king import OUTER_ARCSEC
 from xphotfn.science.pixel_masks import read_only
 
-__all__ = ("EXTENTS", "LARGEST_EXTENT", "Profiles", "extent_at", "king_profiles", "step_of", "table_profiles")
+__all__ = ("EXTENTS", "Profiles", "extent_at", "king_profiles", "step_of", "table_profiles")
 
 EXTENTS = 29
-LARGEST_EXTENT = 120.0  # arcsec
 _BEND = 4.0  # arcsec; extents are spaced evenly below it, by factors above
 _U_LAST = float(np.arcsinh(LARGEST_EXTENT / _BEND))
 _RADII = 448
