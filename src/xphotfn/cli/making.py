@@ -201,11 +201,15 @@ def image(events: Path, band: str, output: Path, bin_size: int, engine: str, ove
 @click.argument("words", nargs=-1, type=click.UNPROCESSED, metavar="TASK NAME=VALUE...")
 @click.pass_context
 def task(ctx: click.Context, words: tuple[str, ...]) -> None:
-    """Run a SAS task without SAS, with SAS's own parameters. The tasks that there are stand below."""
-    from xphotfn.engines.shims.task import NAMES, run_task
+    """Run a SAS task without SAS, with SAS's own parameters.
+
+    There are cifbuild, eexpmap, emosaic, evselect, flarecut, gtibuild, gtiwrite, sasversion, tabgtigen, xdetect,
+    xdetectadd and xdetectjoin.
+    """
+    from xphotfn.engines.shims.task import run_task
 
     if not words or words[0] in ("-h", "--help"):
-        click.echo(f"{ctx.get_help()}\n\nTasks: {', '.join(sorted(NAMES))}")
+        click.echo(ctx.get_help())
         return
     ctx.exit(run_task(words))
 

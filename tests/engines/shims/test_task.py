@@ -2,15 +2,18 @@
 
 import io
 import os
+import re
 import subprocess
 
 import numpy as np
 import pytest
 from astropy.io import fits
 from attrs import evolve
+from click.testing import CliRunner
 from hypothesis import given, strategies as st
 
 import xphotfn as xp
+from xphotfn.cli import main
 from xphotfn.commands.builders import evselect_image
 from xphotfn.commands.messages import parse_messages, sas_version
 from xphotfn.engines.shims.command_line import TaskError, parse_line, split_list
@@ -395,3 +398,8 @@ def test_an_output_that_is_the_input_is_refused(call, data, tmp_path, name, outp
     assert status == 1
     assert "is read by this command and would be lost: name another output" in err
     assert (tmp_path / "events.fits").read_bytes() == before
+
+
+def test_the_help_names_every_task():
+    told = CliRunner().invoke(main, ["task", "--help"]).output.split("There are ")[1].split(".")[0]
+    assert sorted(re.findall(r"[a-z]{2,}", told.replace(" and ", " "))) == sorted(NAMES)
