@@ -357,7 +357,7 @@ def test_a_run_that_ended_early_and_a_product_that_is_gone(sample_plan, sample_r
             if isinstance(o, xp.Done) else o for o in sample_run.outcomes]  # fmt: skip
     made = xp.report(evolve(sample_run, outcomes=gone), tmp_path / "gone", progress=False)
     assert all("not-measured" in row["flags"] for row in rows(made.parent).values())
-    assert "there is no such file" in made.read_text()
+    assert "is no longer in the store" in made.read_text()
 
 
 def test_a_bulk_field_and_an_empty_run(sample_plan, tmp_path):
