@@ -137,7 +137,10 @@ def test_the_page_runs_with_a_job_cancelled_and_others_at_their_time_limit(
     run = page["main"](
         plan, tmp_path / "s", engine, cores=1, processes=1, memory="600MB", walltime="00:01:00", queue="main",
         python=sys.executable, local_directory=str(tmp_path / "dask"), log_directory=str(tmp_path / "logs"),
-        interface="lo", job_script_prologue=[f"export PYTHONPATH={os.environ.get('PYTHONPATH', '')}"],
+        interface="lo", job_script_prologue=[
+                f"export PYTHONPATH={os.environ.get('PYTHONPATH', '')}",
+                "export MALLOC_TRIM_THRESHOLD_=134217728 MALLOC_MMAP_THRESHOLD_=33554432",
+            ],
     )  # fmt: skip
     assert len(run.done) == 16, run.failed[:3]
     ended = [
