@@ -305,6 +305,7 @@ def test_a_lost_mosaic_says_what_makes_it_again(first, tmp_path):
     with pytest.raises(xp.ProductMissing, match="is no longer in the store") as caught:
         xp.combined_rate_map(made)
     assert "`xphotfn run` makes it again" in caught.value.told("shell")
+    assert len(xp.rate_maps(made)) == len(given_maps.maps_of(store, (), combined=False)) > 0  # no mosaic is asked for
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

@@ -1,12 +1,14 @@
 """The store: whole products or none."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 import xphotfn as xp
+from xphotfn.errors import InvalidFile
 from xphotfn.io.cache import BoundedCache
-from xphotfn.store.product_store import digest_bytes, digest_file, open_store
+from xphotfn.store.product_store import MARKER, digest_bytes, digest_file, open_store
 
 
 def publish(store, key, content=b"x"):
@@ -89,3 +91,21 @@ def test_the_cache_is_bounded_by_bytes():
     cache.clear()
     cache.get("a", load("a", 40))
     assert loads[-1] == "a"
+
+
+def test_a_store_that_another_driver_makes_right_now_is_one(tmp_path, monkeypatch):
+    folder = tmp_path / "s"
+    folder.mkdir()
+    listed = Path.iterdir
+
+    def made_meanwhile(path):
+        if path == folder and not (folder / MARKER).exists():
+            (folder / MARKER).write_text("{}")
+        return listed(path)
+
+    monkeypatch.setattr(Path, "iterdir", made_meanwhile)
+    assert open_store(folder).path == str(folder)
+    (tmp_path / "notes").mkdir()
+    (tmp_path / "notes" / "a.txt").write_text("mine")
+    with pytest.raises(InvalidFile, match="folder of other things"):
+        open_store(tmp_path / "notes")

@@ -78,15 +78,14 @@ def unique(maps: Iterable[Any]) -> tuple[Any, ...]:
 
 def _of_store(run: Any, combined: bool) -> Iterator[Any]:
     from xphotfn.cli.output import say
-    from xphotfn.graph.maps import maps_by_field
+    from xphotfn.graph.maps import named_maps
 
     flat = {p.what for p in run.plan.products if p.is_unvignetted}
-    for field_name, maps in maps_by_field(run).items():
-        for item in maps:
-            if (field_name, item.obs_id, item.exposure_id, item.instrument, item.band) in flat:
-                say(f"note: {item} has an exposure map without vignetting only, by which no rate is made: left out")
-            elif combined or not item.is_mosaic:
-                yield item
+    for what, item in named_maps(run, mosaics=combined):
+        if what in flat:
+            say(f"note: {item} has an exposure map without vignetting only, by which no rate is made: left out")
+        else:
+            yield item
 
 
 def _of_folder(folder: Path) -> Iterator[Any]:

@@ -59,7 +59,7 @@ def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None
     >>> [str(m) for m in rate_maps(example_run())]
     ['RateMap 0999990101 pn 0.5-2 keV']
     """
-    return Several(m for _, m in _maps(run, target, band, mosaics=False))
+    return Several(m for _, m in named_maps(run, target, band, mosaics=False))
 
 
 def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:
@@ -88,7 +88,7 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
     >>> combined_rate_map(example_run()).obs_id
     'combined'
     """
-    found = [m for _, m in _maps(run, target, band) if m.is_mosaic]
+    found = [m for _, m in named_maps(run, target, band) if m.is_mosaic]
     if len(found) == 1:
         return found[0]
     if found:
@@ -123,7 +123,7 @@ def maps_by_field(run: Run) -> dict[str, tuple[RateMap, ...]]:
     {'example': ['0999990101', 'combined']}
     """
     found: dict[str, list[RateMap]] = {field.name: [] for field in run.plan.fields}
-    for what, item in _maps(run, None, None):
+    for what, item in named_maps(run):
         found[what[0]].append(item)
     return {name: Several(maps) for name, maps in found.items()}
 
@@ -176,8 +176,8 @@ def select(
     )
 
 
-def _maps(
-    run: Run, target: Target | str | None, band: Band | None, *, mosaics: bool = True
+def named_maps(
+    run: Run, target: Target | str | None = None, band: Band | None = None, *, mosaics: bool = True
 ) -> Iterator[tuple[What, RateMap]]:
     """Yield the maps of a run with what they show, as a planned product says it."""
     of_kind(run, Run, "run(plan, ...)")
@@ -189,7 +189,7 @@ def _maps(
     members: dict[tuple[str, Band], list[RateMap]] = {}
     for what, pair in pairs_of(run, name, band).items():
         if pair[0][0].is_mosaic and not mosaics:
-            return  # mosaics are last
+            continue
         group = members.setdefault((what[0], what[-1]), [])
         rate_map = rate_map_of(run, pair, group)
         if not rate_map.is_mosaic:
