@@ -148,6 +148,8 @@ def test_what_needs_nothing_is_not_curried():
 def test_an_argument_that_was_forgotten_is_told():
     with pytest.raises(TypeError, match=r"snr\(\) missing 1 required positional argument: 'region'"):
         pipe("a map", xc.snr(field="a field"))
+    with pytest.raises(TypeError, match=r"snr\(\) missing 2 required positional arguments: 'field' and 'region'"):
+        pipe("a map", pickle.loads(pickle.dumps(xc.snr())))
     with pytest.raises(TypeError, match="missing 1 required keyword-only argument: 'redshift'"):
         pipe("a name", xc.galaxy_cluster(ra=1.0))
     with pytest.raises(TypeError, match=r"snr\(\) got an unexpected keyword argument 'regoin'"):

@@ -1,7 +1,7 @@
 """The public functions in curried form, for ``toolz.pipe``: what is not given yet is waited for.
 
 Keywords may be given bit by bit. A value given by position to what waits, as ``pipe`` gives it, must complete the call:
-an argument that was forgotten is told there, as by the function itself.
+an argument that was forgotten is told there, as by the function itself; also where none was given before.
 
 Examples
 --------
@@ -17,6 +17,10 @@ Examples
 Traceback (most recent call last):
 ...
 TypeError: snr() missing 1 required positional argument: 'region'
+>>> pipe(example_rate_map(), xc.snr())
+Traceback (most recent call last):
+...
+TypeError: snr() missing 2 required positional arguments: 'field' and 'region'
 """
 
 from collections.abc import Callable
@@ -32,13 +36,16 @@ __all__ = tuple(sorted(n for n in xphotfn.__all__ if n[0].islower() and n not in
 class Curried(partial[Any]):
     """A function that has some of its arguments and waits for the others."""
 
+    was_called = False  # after that a value given by position is what it has waited for
+
     def __call__(self, /, *args: Any, **keywords: Any) -> Any:
         """Return what the function returns, or where arguments are missing a function that waits for them."""
         together = self.keywords | keywords
-        completes = bool(args) and bool(self.args or self.keywords)
-        if completes or not self._waits_for(*args, **keywords):
+        if (self.was_called and args) or not self._waits_for(*args, **keywords):
             return self.func(*self.args, *args, **together)
-        return curried(self.func, *self.args, *args, **together)
+        waiting = curried(self.func, *self.args, *args, **together)
+        waiting.was_called = True
+        return waiting
 
     def _waits_for(self, *args: Any, **keywords: Any) -> list[str]:
         """Return the names that are missing; none where the function itself will refuse what is given."""

@@ -171,6 +171,12 @@ def test_left_out_observations_are_named(tree):
     assert field.obs_ids == ("0000000101",)
     assert field.left_out[0].obs_id == "0000000202"
     assert (field.left_out[0].reason, "arcmin from the pointing" in field.left_out[0].why) == ("far", True)
+    for within, error in (
+        (0.01, xp.UnitMismatch), ("20", xp.UnitMismatch), (3 * u.s, xp.UnitMismatch), (-1 * u.arcmin, xp.InvalidRecord),
+        ("nan deg", xp.InvalidRecord), (181 * u.deg, xp.InvalidRecord),
+    ):  # fmt: skip
+        with pytest.raises(error, match="within"):
+            xp.match_observations(target, xp.find_observations(tree), within=within)
     both = xp.match_observations([target, target], xp.find_observations(tree))
     assert isinstance(both, tuple)
     assert both[0] == both[1]

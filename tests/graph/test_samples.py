@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import astropy.units as u
 import dask
 import pytest
 
@@ -98,4 +99,4 @@ def test_a_field_names_the_nearest_of_what_it_leaves_out():
     assert [m.separation_arcmin for m in found.members] == pytest.approx(away[: len(near)])
     assert [note.obs_id for note in found.left_out] == [o.obs_id for o in pool[len(near) : len(near) + 50]]
     with pytest.raises(xp.PlanError, match="the nearest of 200 is 0000000001 at 2.8 arcmin"):
-        xp.match_observations(target, pool, within=2 / 60)
+        xp.match_observations(target, pool, within=2 * u.arcmin)

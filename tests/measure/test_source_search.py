@@ -6,10 +6,12 @@ import pytest
 from attrs import evolve
 
 import xphotfn as xp
+from xphotfn.epic.map_search import find_sources
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.io.write import write_image
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.source import SourceFlag
+from xphotfn.science.detection.tiles import tiles_of
 from xphotfn.science.king import EPIC_KING
 from xphotfn.simulate.psf import blurred_beta_model, point_spread
 from xphotfn.testing.examples import example_field, example_rate_map, example_source_list
@@ -126,6 +128,14 @@ def test_the_map_of_significance_and_the_background(rate_map, found):
     assert np.all(background[~rate_map.sensor_mask] == 0)
     assert np.all(background[rate_map.sensor_mask] > 0)
     assert np.allclose(xp.detection_map(rate_map, backgrounds=[xp.background_map(rate_map)]), point)
+
+
+def test_one_image_under_two_names_is_refused_in_a_tile_too(tmp_path):
+    """Tiles take a part of each map, one after the other: a step of a plan has one of them."""
+    maps = [changed(tmp_path, exposure_id=name) for name in ("S001", "S004")]
+    tile = next(iter(tiles_of(np.array([10.0]), np.array([20.0]))))
+    with pytest.raises(InvalidRecord, match=r"image_S001.fits and .*image_S004.fits hold the same counts"):
+        find_sources(maps, tile=tile)
 
 
 def refused(tmp_path):

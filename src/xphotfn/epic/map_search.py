@@ -1,6 +1,7 @@
 """Sources of rate maps: from the maps to what a search takes, and from what it finds to a list."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -137,7 +138,8 @@ def _searched_whole(maps: Sequence[RateMap], how: _How) -> Detection:
 
 def _in_tile(maps: Sequence[RateMap], how: _How, tile: Tile) -> Detection:
     """Search the part of some maps that holds a tile; a map without live pixel or count there is left out."""
-    parts = [part_of_map(_search_map(item, how.psf), tile, str(item)) for item in maps]
+    whole = zip(maps, _arrays_of_each(maps, how.psf), strict=True)  # one at a time is in memory
+    parts = [part_of_map(arrays, tile, str(item)) for item, arrays in whole]
     there = [(item, part) for item, part in zip(maps, parts, strict=True) if part is not None]
     empty = tuple(np.zeros(item.grid.shape) for item in maps)
     if not any(np.any((part.map.exposure > 0) & part.core) for _, part in there):
@@ -241,14 +243,21 @@ def search_maps(maps: Sequence[RateMap], psf: Any) -> tuple[SearchMap, ...]:
         If counts are no whole numbers, lie where there is no exposure, are the same on two maps, or there is no point
         spread function.
     """
-    arrays = tuple(_search_map(item, psf) for item in maps)
-    for number, item in enumerate(arrays):
-        twin = next((n for n in range(number) if np.array_equal(arrays[n].counts, item.counts)), None)
-        if twin is not None:
+    return tuple(_arrays_of_each(maps, psf))
+
+
+def _arrays_of_each(maps: Sequence[RateMap], psf: Any) -> Iterator[SearchMap]:
+    """Yield the arrays of maps one after the other, and refuse an image that comes a second time under another name."""
+    seen: dict[str, RateMap] = {}
+    for item in maps:
+        arrays = _search_map(item, psf)
+        twin = seen.setdefault(sha256(arrays.counts.tobytes()).hexdigest(), item)
+        if twin is not item:
             raise InvalidRecord(
-                f"{maps[twin]} and {maps[number]} hold the same counts: one image under two names would count twice"
+                f"{item}: {twin.path} and {item.path} hold the same counts, one image under two names would count "
+                "twice: leave one out"
             )
-    return arrays
+        yield arrays
 
 
 def _search_map(item: RateMap, psf: Any) -> SearchMap:

@@ -24,12 +24,11 @@ from xphotfn.records.several import Several
 from xphotfn.records.source_list import SourceList
 from xphotfn.records.target import Target
 from xphotfn.science.coords import separation_deg, unit_vectors
-from xphotfn.science.distances import radius_deg
+from xphotfn.science.distances import radius_deg, size_deg
 from xphotfn.science.matching import overlapping, sort_regions
 from xphotfn.science.shapes import pixel_shapes
 from xphotfn.science.source_regions import source_regions
-from xphotfn.typing import AngleLike
-from xphotfn.units import angle_deg
+from xphotfn.typing import QuantityLike
 
 __all__ = ("RegionsLike", "bulk_field", "field_of_maps", "match_observations", "with_regions")
 
@@ -47,7 +46,7 @@ def match_observations(
     target_or_targets: Target,
     observations: Iterable[Observation],
     *,
-    within: AngleLike = ...,
+    within: QuantityLike = ...,
     region_image: str | ImageGrid | None = ...,
     regions: RegionsLike | None = ...,
 ) -> Field: ...
@@ -58,7 +57,7 @@ def match_observations(
     target_or_targets: Iterable[Target],
     observations: Iterable[Observation],
     *,
-    within: AngleLike = ...,
+    within: QuantityLike = ...,
     region_image: str | ImageGrid | None = ...,
     regions: RegionsLike | None = ...,
 ) -> tuple[Field, ...]: ...
@@ -68,7 +67,7 @@ def match_observations(
     target_or_targets: Target | Iterable[Target],
     observations: Iterable[Observation],
     *,
-    within: AngleLike = 30 * u.arcmin,
+    within: QuantityLike = 30 * u.arcmin,
     region_image: str | ImageGrid | None = None,
     regions: RegionsLike | None = None,
 ) -> Field | tuple[Field, ...]:
@@ -81,7 +80,7 @@ def match_observations(
     observations
         As :func:`find_observations` gives them, in any order.
     within
-        Largest distance of the target from the pointing.
+        Largest distance of the target from the pointing, such as ``20 * u.arcmin``; a number needs its unit.
     region_image
         Which image the pixels of region files in the frame ``image`` mean: the name of its file (``*`` stands for
         anything), or the :class:`ImageGrid` on which it was made, also as a text ``low:high:bin`` in units of X and Y
@@ -104,6 +103,10 @@ def match_observations(
     PlanError
         If one target has no observation within that distance, or none whose regions can be used; the message names the
         nearest, or what is wrong with the regions.
+    UnitMismatch
+        If ``within`` has no unit, or one of no angle: a bare number could be in degrees or in arcmin.
+    InvalidRecord
+        If ``within`` is negative, wider than the sky, or not finite.
 
     Notes
     -----
@@ -129,7 +132,7 @@ def match_observations(
     """
     targets = one_or_several(target_or_targets, Target, "galaxy_cluster(...) or another of the targets")
     pool = _pool(one_or_several(observations, Observation, "find_observations(root)"), len(targets))
-    limit = angle_deg(within, "within")
+    limit = _limit_deg(within)
     files: dict[str, RegionFile | str] = {}
     given = None if regions is None else _given(regions)
 
@@ -144,6 +147,13 @@ def match_observations(
     if matches and not pool.observations:
         raise _nobody_near(targets[0], pool, limit)
     return Several(matches)
+
+
+def _limit_deg(within: QuantityLike) -> float:
+    degrees = size_deg(within, "within", "30*u.arcmin")
+    if not 0 <= degrees <= 180:
+        raise InvalidRecord(f"within must be 0 or more and no wider than the sky (180 deg), got {within}")
+    return degrees
 
 
 class _Pool(NamedTuple):

@@ -7,13 +7,13 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.io.products import Image, Product, RateMap
 from xphotfn.science.distances import radius_deg
 from xphotfn.science.pixel_masks import read_only
-from xphotfn.typing import AngleLike
+from xphotfn.typing import QuantityLike
 from xphotfn.units import quantity
 
 __all__ = ("smoothed",)
 
 
-def smoothed(product: Product, sigma: AngleLike) -> NDArray[np.float64]:
+def smoothed(product: Product, sigma: QuantityLike) -> NDArray[np.float64]:
     """Return a rate map smoothed with a Gaussian, corrected for exposure. For looking: never measure on it.
 
     Parameters

@@ -23,7 +23,7 @@ from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
 from xphotfn.science.detection.templates import step_of
 from xphotfn.science.distances import size_deg
 from xphotfn.science.spreads import PsfLike
-from xphotfn.typing import AngleLike
+from xphotfn.typing import QuantityLike
 
 __all__ = ("background_map", "detect_sources", "detection_map")
 
@@ -112,7 +112,7 @@ def detect_sources(
 def detection_map(
     rate_maps: Iterable[RateMap],
     *,
-    scale: AngleLike = 0 * u.arcsec,
+    scale: QuantityLike = 0 * u.arcsec,
     psf: PsfLike = "epic",
     backgrounds: Sequence[NDArray[Any]] | None = None,
 ) -> Floats:
@@ -171,7 +171,7 @@ def background_map(
     *,
     sources: SourceList | None = None,
     unvignetted: NDArray[Any] | None = None,
-    scale: AngleLike = SLOW_ARCMIN * u.arcmin,
+    scale: QuantityLike = SLOW_ARCMIN * u.arcmin,
     psf: PsfLike = "epic",
 ) -> Floats:
     """Return the background of a map, in counts.

@@ -19,7 +19,7 @@ from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.region import Region
 from xphotfn.records.source_list import SourceList
-from xphotfn.typing import AngleLike, PositionsLike, RadiiLike
+from xphotfn.typing import PositionsLike, QuantityLike, RadiiLike
 
 if TYPE_CHECKING:
     from astropy.visualization import BaseStretch
@@ -52,7 +52,7 @@ class Look(NamedTuple):
     mask: MasksLike | None = None
     field: Field | None = None
     circles: RadiiLike = ()
-    smooth: AngleLike | None = None
+    smooth: QuantityLike | None = None
     stretch: StretchLike = "log"
     zoom_in: bool = False
     sources: SourcesLike | None = None

@@ -23,7 +23,7 @@ from xphotfn.plot.picture import (
     sky_wcs,
 )
 from xphotfn.records.field import Field
-from xphotfn.typing import AngleLike, PositionsLike, RadiiLike
+from xphotfn.typing import PositionsLike, QuantityLike, RadiiLike
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,7 +42,7 @@ class MatplotlibMissing(XphotfnError, ImportError):
 def view(
     product: Pictured, *, like: GridLike | None = None, cross_hair: PositionsLike | None = None,
     mask: MasksLike | None = None, field: Field | None = None, circles: RadiiLike = (),
-    smooth: AngleLike | None = None, stretch: StretchLike = "log", zoom_in: bool = False,
+    smooth: QuantityLike | None = None, stretch: StretchLike = "log", zoom_in: bool = False,
     figsize: tuple[float, float] | None = None, ax: "Axes | None" = None, sources: SourcesLike | None = None,
 ) -> Any:  # fmt: skip
     r"""Draw a product on the sky, or several side by side.
@@ -152,7 +152,7 @@ def view(
 def save_view(
     product: Pictured, path: str | Path, *, like: GridLike | None = None, cross_hair: PositionsLike | None = None,
     mask: MasksLike | None = None, field: Field | None = None, circles: RadiiLike = (),
-    smooth: AngleLike | None = None, stretch: StretchLike = "log", zoom_in: bool = False,
+    smooth: QuantityLike | None = None, stretch: StretchLike = "log", zoom_in: bool = False,
     figsize: tuple[float, float] | None = None, dpi: float = 150.0, overwrite: bool = False,
     sources: SourcesLike | None = None,
 ) -> Path:  # fmt: skip

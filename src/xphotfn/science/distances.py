@@ -9,7 +9,7 @@ import astropy.units as u
 from xphotfn.errors import InvalidRecord, UnitMismatch
 from xphotfn.records.target import CosmologyParameters, Target
 from xphotfn.science.flat_cosmology import NAMED, FlatLambdaCDM, comoving_distance_kpc
-from xphotfn.typing import AngleLike, RadiusLike
+from xphotfn.typing import QuantityLike, RadiusLike
 from xphotfn.units import angle_deg, quantity
 
 __all__ = (
@@ -61,7 +61,7 @@ def radius_deg(radius: RadiusLike, target: Target | None) -> float:
     return degrees
 
 
-def size_deg(value: AngleLike, what: str, example: str = "15*u.arcsec") -> float:
+def size_deg(value: QuantityLike, what: str, example: str = "15*u.arcsec") -> float:
     """Return a size on the sky in degrees; unlike a coordinate it has to have its unit.
 
     Raises
