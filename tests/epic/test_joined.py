@@ -12,6 +12,7 @@ from attrs import evolve
 import xphotfn as xp
 from xphotfn.epic.joined import joined, joined_mosaic
 from xphotfn.errors import NoData
+from xphotfn.reports.from_run import Asked, target_report
 from xphotfn.science.coords import pix_to_deg
 
 BAND = xp.energy_band(0.5 * u.keV, 10 * u.keV)
@@ -74,6 +75,8 @@ def test_the_mosaic_agrees(folder):
     assert np.count_nonzero(combined.exposure.data) == pytest.approx(np.count_nonzero(single.exposure.data), abs=8)
     with pytest.raises(NoData):
         xp.snr(combined, xp.with_centre(field, [266.8477, -28.4222] * u.deg), 10 * u.arcsec)
+    (band,) = target_report(run, "SgrB2", Asked()).bands
+    assert np.array_equal(band.combined.rate_map.exposure.data, combined.exposure.data)  # the report's is the same
 
 
 def test_an_image_whose_cut_is_not_known_measures_nothing(pair, tmp_path):

@@ -1,5 +1,7 @@
 """Several runs of one store as one."""
 
+from pathlib import Path
+
 import astropy.units as u
 import pytest
 from attrs import evolve
@@ -115,3 +117,32 @@ def test_the_command_line_lists_shows_and_chooses_runs(field_named, tmp_path):
     unknown = call("report", store, "-o", tmp_path / "none", "--run", "zz")
     assert unknown.exit_code == 1
     assert f"choose one of {runs[1].plan.id[:8]}, {runs[0].plan.id[:8]}" in unknown.stderr
+
+
+def test_only_the_maps_that_are_asked_for_must_be_whole(simulated_list, tmp_path):
+    """A damaged map of another band costs nothing; of its own band it is told, as a mosaic's member too."""
+    store, hard = tmp_path / "s", xp.energy_band("2 keV", "4.5 keV")
+    at = ("--ra", "52.31", "--dec", "-33.72", "--radius", "1arcmin")
+    target = xp.galaxy_cluster("toy", 52.31, -33.72, redshift=0.1, r500=200 * u.kpc)
+    field = xp.match_observations(target, [member.observation for member in simulated_list.members])
+    plan = xp.plan_mosaics(field, (*BANDS, hard), flares="keep")
+    run = xp.raise_for_failures(xp.run(plan, engine=xp.native_engine(), store=store, progress=False))
+    path = Path(next(p for i, p, _ in run.products() if i.kind == "image" and i.band == hard and not i.is_mosaic))
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    picture = ("view", store, "-o", tmp_path / "a.png", "--band")
+    for words, whole in (
+        (("photometry", store, *at, "--band", "0.5-2keV"), True),
+        (("photometry", store, *at, "--band", "2-4.5keV"), False),
+        ((*picture, "0.5-2keV"), True),
+        ((*picture, "2-4.5keV"), False),  # the mosaic asks its members where they were cut
+        ((*picture, "2-4.5keV", "--instrument", "mos1"), False),
+    ):
+        result = call(*words)
+        assert result.exit_code == (0 if whole else 1), result.stderr
+        assert (f"{path}: is not what was published" in result.stderr) != whole
+    both = call("view", store, "-o", tmp_path / "x.png")
+    assert "choose with --band (0.5-2 keV, 2-4.5 keV)" in both.stderr
+    strange = call("view", store, "-o", tmp_path / "x.png", "--band", "2-4.5keV", "--target", "elsewhere")
+    assert "--target (toy)" in strange.stderr

@@ -1,15 +1,18 @@
 """Maps in a place that the user names: the store of a run, a folder with images and exposure maps, or one file."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from attrs import frozen
 
 from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnError
 
 if TYPE_CHECKING:
     from xphotfn.typing import Header
 
-__all__ = ("exposure_map_of", "is_store", "maps_of", "product_of", "run_of", "unique")
+__all__ = ("MapThere", "Place", "exposure_map_of", "is_store", "maps_in", "maps_of", "place_of", "product_of", "run_of",
+           "unique")  # fmt: skip
 
 
 def is_store(path: Path) -> bool:
@@ -51,41 +54,97 @@ def _read_as_named(store: Path, which: str) -> None:
             read_record(path, folder)
 
 
+@frozen
+class MapThere:
+    """A map that a store or a folder has, as people choose it, and its two files."""
+
+    target: str
+    obs_id: str
+    instrument: str
+    band: Any
+    is_mosaic: bool
+    files: tuple[str, str]
+    key: Any
+
+
+class Place(NamedTuple):
+    """The maps that a place has, and how some of them are opened: what nobody asks for may be damaged."""
+
+    maps: tuple[MapThere, ...]
+    opened: Callable[[Collection[MapThere]], tuple[Any, ...]]
+
+
+def place_of(place: Path, run: str | None = None) -> Place:
+    """Return what the runs of a store have, or one of them, or a folder."""
+    if run is not None and not is_store(place):
+        raise InvalidRecord(f"--run chooses a run of a store, and {place} is a folder: leave it out")
+    return _store_place(run_of(place, run)) if is_store(place) else _folder_place(place)
+
+
 def maps_of(
     place: Path, bands: Sequence[Any] = (), *, combined: bool = False, run: str | None = None
 ) -> tuple[Any, ...]:
     """Return the rate maps of all runs of a store, of one of them, or of a folder, in bands or in all."""
-    if run is not None and not is_store(place):
-        raise InvalidRecord(f"--run chooses a run of a store, and {place} is a folder: leave it out")
+    there = place_of(place, run)
+    return there.opened(maps_in(place, there, bands, combined=combined))
+
+
+def maps_in(place: Path, there: Place, bands: Sequence[Any], *, combined: bool) -> list[MapThere]:
+    """Return the maps of a place in bands or in all; ProductMissing if there is none."""
     from xphotfn.cli.output import say
 
-    found = list(_of_store(run_of(place, run), combined) if is_store(place) else _of_folder(place))
+    found = [m for m in there.maps if combined or not m.is_mosaic]
     maps = [m for m in found if not bands or m.band in bands]
     if not maps:
-        there = ", ".join(dict.fromkeys(str(m.band) for m in found))
-        what = f"maps of {there} only" if found else "no image with an exposure map of its band"
+        others = ", ".join(dict.fromkeys(str(m.band) for m in found))
+        what = f"maps of {others} only" if found else "no image with an exposure map of its band"
         raise ProductMissing(f"{place} holds {what}: make what is missing with `xphotfn run`")
     for band in bands:
         if all(m.band != band for m in maps):
             say(f"note: {place} has no map of {band}, so the table has none: make it with `xphotfn run`")
-    return tuple(maps)
+    return maps
 
 
 def unique(maps: Iterable[Any]) -> tuple[Any, ...]:
-    """Return each map once: targets that share an observation share its maps."""
+    """Return each rate map once: targets that share an observation share its maps."""
     return tuple({(m.path, m.exposure.path): m for m in maps}.values())
 
 
-def _of_store(run: Any, combined: bool) -> Iterator[Any]:
-    from xphotfn.cli.output import say
-    from xphotfn.graph.maps import named_maps
+def _store_place(run: Any) -> Place:
+    from xphotfn.graph.maps import named_maps, pairs_of
 
     flat = {p.what for p in run.plan.products if p.is_unvignetted}
-    for what, item in named_maps(run, mosaics=combined):
+    maps = []
+    for what, ((image, path, _), (_, exposure, _)) in pairs_of(run).items():
+        target = run.fields[what[0]].target
+        who = (target.name if target else "", image.obs_id, image.instrument, image.band, image.is_mosaic)
         if what in flat:
-            say(f"note: {item} has an exposure map without vignetting only, by which no rate is made: left out")
+            _say_flat(image)
         else:
-            yield item
+            maps.append(MapThere(*who, (path, exposure), what))
+
+    def opened(asked: Collection[MapThere]) -> tuple[Any, ...]:
+        keys = {m.key for m in asked}
+        return tuple(m for _, m in named_maps(run, wanted=lambda product: product.what in keys))
+
+    return Place(tuple(maps), opened)
+
+
+def _say_flat(image: Any) -> None:
+    from xphotfn.cli.output import say
+
+    who = " ".join(dict.fromkeys((image.obs_id, image.instrument)))
+    why = "has an exposure map without vignetting only, by which no rate is made: left out"
+    say(f"note: the map {who} {image.band} {why}")
+
+
+def _folder_place(folder: Path) -> Place:
+    found = tuple(_of_folder(folder))
+    maps = [
+        MapThere("", m.obs_id, m.instrument, m.band, m.is_mosaic, (m.path, m.exposure.path), n)
+        for n, m in enumerate(found)
+    ]
+    return Place(tuple(maps), lambda asked: tuple(found[m.key] for m in asked))
 
 
 def _of_folder(folder: Path) -> Iterator[Any]:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.given_maps import maps_of, product_of, run_of, unique
+from xphotfn.cli.given_maps import maps_in, place_of, product_of, run_of
 from xphotfn.cli.group import CliCommand
 from xphotfn.cli.output import tell, wants_progress
 from xphotfn.cli.positions import pair_of
@@ -101,17 +101,20 @@ def _chosen(folder: Path, which: dict[str, str | None], run: str | None) -> Any:
     from xphotfn.records.instrument import instrument
 
     bands = [values.band(which["band"])] if which["band"] else []
-    maps = maps_of(folder, bands, combined=True, run=run)
+    place = place_of(folder, run)
+    maps = maps_in(folder, place, bands, combined=True)
     asked: dict[str, Any] = {n: v for n, v in which.items() if v and n != "band"}
     if "instrument" in asked:
         asked["instrument"] = instrument(asked["instrument"]).name
     if "obs_id" not in asked and "instrument" not in asked and any(m.is_mosaic for m in maps):
         asked["obs_id"] = "combined"
-    fitting = unique(m for m in maps if all(getattr(m, name) == value for name, value in asked.items()))
+    fitting = {m.files: m for m in maps if all(getattr(m, name) == value for name, value in asked.items())}
     if len(fitting) == 1:
-        return fitting[0]
-    there = {name: dict.fromkeys(str(getattr(m, name)) for m in fitting or maps) for name in _WHICH}
-    choices = [f"--{name.replace('_', '-')} ({', '.join(found)})" for name, found in there.items() if len(found) > 1]
+        return place.opened(tuple(fitting.values()))[0]
+    shown = tuple(fitting.values()) or maps
+    there = {name: dict.fromkeys(str(getattr(m, name)) for m in shown) for name in _WHICH}
+    open_ = [name for name, found in there.items() if len(found) > 1 or (not fitting and name in asked)]
+    choices = [f"--{name.replace('_', '-')} ({', '.join(there[name])})" for name in open_]
     raise ProductMissing(f"{len(fitting) or 'none'} of the maps of {folder} fit: choose with {', '.join(choices)}")
 
 

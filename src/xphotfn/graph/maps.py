@@ -1,6 +1,6 @@
 """From a run to its rate maps."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ def rate_maps(run: Run, *, target: Target | str | None = None, band: Band | None
     >>> [str(m) for m in rate_maps(example_run())]
     ['RateMap 0999990101 pn 0.5-2 keV']
     """
-    return Several(m for _, m in named_maps(run, target, band, mosaics=False))
+    return Several(m for _, m in named_maps(run, target, band, wanted=lambda product: not product.is_mosaic))
 
 
 def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Band | None = None) -> RateMap:
@@ -88,7 +88,7 @@ def combined_rate_map(run: Run, *, target: Target | str | None = None, band: Ban
     >>> combined_rate_map(example_run()).obs_id
     'combined'
     """
-    found = [m for _, m in named_maps(run, target, band) if m.is_mosaic]
+    found = [m for _, m in named_maps(run, target, band, wanted=lambda product: product.is_mosaic)]
     if len(found) == 1:
         return found[0]
     if found:
@@ -177,24 +177,35 @@ def select(
 
 
 def named_maps(
-    run: Run, target: Target | str | None = None, band: Band | None = None, *, mosaics: bool = True
+    run: Run,
+    target: Target | str | None = None,
+    band: Band | None = None,
+    *,
+    wanted: Callable[[PlannedProduct], bool] = lambda _: True,
 ) -> Iterator[tuple[What, RateMap]]:
-    """Yield the maps of a run with what they show, as a planned product says it."""
+    """Yield the maps of a run whose image is wanted, with what they show, as a planned product says it.
+
+    No other map is opened, whole or damaged, but for the members of a mosaic: they say where they were cut.
+    """
     of_kind(run, Run, "run(plan, ...)")
     name = target.name if isinstance(target, Target) else target
     if name is not None and name not in run.fields:
         raise ProductMissing(f"the run has no field {name!r}; it has {', '.join(run.fields)}")
     if band is not None and band not in run.bands:
         raise ProductMissing(f"the run has no band {band}; it has {', '.join(str(b) for b in run.bands)}")
-    members: dict[tuple[str, Band], list[RateMap]] = {}
-    for what, pair in pairs_of(run, name, band).items():
-        if pair[0][0].is_mosaic and not mosaics:
-            continue
-        group = members.setdefault((what[0], what[-1]), [])
-        rate_map = rate_map_of(run, pair, group)
-        if not rate_map.is_mosaic:
-            group.append(rate_map)
-        yield what, rate_map
+    pairs = pairs_of(run, name, band)
+    asked = {what for what, ((image, *_), _) in pairs.items() if wanted(image)}
+    members: dict[tuple[str, Band], list[RateMap]] = {
+        (what[0], what[-1]): [] for what in asked if pairs[what][0][0].is_mosaic
+    }
+    for what, pair in pairs.items():
+        group = members.get((what[0], what[-1]))
+        if what in asked or (group is not None and not pair[0][0].is_mosaic):
+            rate_map = rate_map_of(run, pair, group or ())
+            if group is not None and not rate_map.is_mosaic:
+                group.append(rate_map)
+            if what in asked:
+                yield what, rate_map
 
 
 def pairs_of(run: Run, name: str | None = None, band: Band | None = None) -> dict[What, Pair]:

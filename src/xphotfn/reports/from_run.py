@@ -9,7 +9,7 @@ import numpy as np
 from attrs import evolve, frozen
 
 from xphotfn.errors import InvalidFile, XphotfnError
-from xphotfn.graph.maps import Pair, What, no_mosaic, pairs_of, rate_map_of
+from xphotfn.graph.maps import Pair, What, named_maps, no_mosaic, pairs_of, rate_map_of
 from xphotfn.graph.plan import MAP_KINDS, Plan, PlannedProduct
 from xphotfn.graph.result import Run
 from xphotfn.graph.run_sources import detected_field, source_lists
@@ -197,13 +197,13 @@ def _pairs(plan: Plan, band: Band) -> list[tuple[PlannedProduct, ...]]:
 
 def _combined(part: Run, there: Mapping[What, Pair], band: Band) -> MapReport:
     empty = MapReport(obs_id="combined", instrument="combined", band=band)
-    own = [pair for what, pair in there.items() if what[1] == "combined" and what[-1] == band]
-    if not own:
+    if not any(what[1] == "combined" and what[-1] == band for what in there):
         return evolve(empty, problem=str(no_mosaic(part, band)))
     try:
-        return evolve(empty, rate_map=rate_map_of(part, own[0]))
+        (_, rate_map), *_ = named_maps(part, band=band, wanted=lambda product: product.is_mosaic)
     except (XphotfnError, OSError) as error:
         return evolve(empty, problem=str(error))
+    return evolve(empty, rate_map=rate_map)
 
 
 def _single(
