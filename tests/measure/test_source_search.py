@@ -323,3 +323,23 @@ def test_a_significance_map_without_a_live_pixel_has_no_data(tmp_path):
     dead = changed(tmp_path, exposure=np.zeros_like)
     with pytest.raises(xp.NoData, match="no place with exposure"):
         xp.significance_map(dead, radius=15 * u.arcsec)
+
+
+HOT = {(85, 30): [[40]], (112, 70): [[1000]], (60, 30): [[10]], (25, 80): [[16, 12], [8, 4]]}
+
+
+def test_counts_in_one_pixel_are_a_hot_pixel_and_no_source_is(tmp_path):
+    """Ten to a thousand counts in one pixel, and forty of a pixel of the detector that falls on four: all flagged."""
+
+    def image(n):
+        n = n.copy()
+        for (x, y), cells in HOT.items():
+            n[y : y + len(cells), x : x + len(cells)] += np.array(cells, dtype=n.dtype)
+        return n
+
+    sources = xp.detect_sources(changed(tmp_path, image=image))
+    for x, y in HOT:
+        (hot,) = [s for s in sources if np.hypot(s.x - x, s.y - y) < 1.5]
+        assert hot.flags & SourceFlag.HOT_PIXEL
+    others = [s for s in sources if not s.flags & SourceFlag.HOT_PIXEL]
+    assert len(others) == len(sources) - len(HOT) == 4

@@ -48,17 +48,19 @@ class SourceFlag(enum.IntFlag):
     AT_EDGE = 16
     HOT_COLUMN = 32
     POSITION_HELD = 64
+    HOT_PIXEL = 128
 
 
 FLAG_TEXTS: Mapping[SourceFlag, str] = MappingProxyType(
     {
         SourceFlag.LOW_COVERAGE: "less than half of its light falls on live pixels",
-        SourceFlag.NEAR_BRIGHT: "lies in the wings of a bright source",
+        SourceFlag.NEAR_BRIGHT: "lies in the light of a bright source, and may be a part of it that its model lacks",
         SourceFlag.INSIDE_EXTENDED: "lies inside an extended source",
         SourceFlag.ON_STREAK: "lies on the streak of out-of-time events of a bright source in pn",
         SourceFlag.AT_EDGE: "lies at the edge of what was searched",
         SourceFlag.HOT_COLUMN: "lies on a column or row that is bright along its length",
         SourceFlag.POSITION_HELD: "its position was held in the fit",
+        SourceFlag.HOT_PIXEL: "its counts lie in fewer pixels than the light of any source: a hot pixel, no source",
     }
 )
 """Each flag of a source and its text."""

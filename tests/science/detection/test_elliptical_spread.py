@@ -7,6 +7,8 @@ import numpy as np
 import pytest
 
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.source import SourceFlag
+from xphotfn.science.detection.listing import listed
 from xphotfn.science.detection.search import search
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap
 from xphotfn.science.king import EPIC_KING
@@ -32,9 +34,13 @@ def drawn(points, seed):
     return np.random.default_rng(seed).poisson(mean).astype(float)
 
 
-def found_in(counts, spread):
+def searched(counts, spread, threshold=6):
     exposure = np.full((SIDE, SIDE), 1e4)
-    return search([SearchMap(counts, exposure, exposure, None, GRID, spread, 1000.0, AXIS)], threshold=6).sources
+    return search([SearchMap(counts, exposure, exposure, None, GRID, spread, 1000.0, AXIS)], threshold=threshold)
+
+
+def found_in(counts, spread):
+    return searched(counts, spread).sources
 
 
 ROUND = EPIC_KING["pn"]
@@ -42,7 +48,7 @@ STRETCHED = EllipticalSpread(profile=ROUND, axis_ratios=[(0, 1), (5, 1.35), (10,
 
 
 def test_a_bright_stretched_source_is_one_point_with_its_rate():
-    """With the round profile 6000 counts come out as two points, 7 arcsec apart, whose rates add up."""
+    """With the round profile 6000 counts come out as several points, whose rates add up."""
     counts = drawn([(35.3, 34.6, 6000)], 1)
     (one,) = found_in(counts, STRETCHED)
     assert one.source.u == 0
@@ -64,3 +70,15 @@ def test_stretched_points_of_up_to_600_counts_are_points_of_their_rate_to_the_ro
         assert np.hypot(one.x - x, one.y - y) < 0.4
         assert one.u == 0
         assert one.rates[0] * 1e4 == pytest.approx(counts, abs=3 * counts**0.5)
+
+
+@pytest.mark.parametrize("true_counts", [2000, 20000])
+def test_pieces_of_a_bright_stretched_source_say_so(true_counts):
+    """To the round profile it is several points, along the stretch: each near a bright one, none a hot column."""
+    found = searched(drawn([(35.3, 34.6, true_counts)], 2), ROUND, 10)
+    pieces = listed(found.sky, found.sources).sources
+    assert len(pieces) > 1
+    assert all(s.flags & SourceFlag.NEAR_BRIGHT for s in pieces)
+    assert not any(s.flags & (SourceFlag.HOT_COLUMN | SourceFlag.HOT_PIXEL) for s in pieces)
+    near = [s for s in pieces if np.hypot(s.x - 35.3, s.y - 34.6) < 12]
+    assert sum(s.counts for s in near) == pytest.approx(true_counts, rel=0.07)

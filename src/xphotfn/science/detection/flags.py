@@ -3,19 +3,22 @@
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import xlogy
 
 from xphotfn.records.source import SourceFlag
 from xphotfn.science._numeric import Floats
 
-__all__ = ("EDGE", "LEAST_COVERAGE", "along_a_line", "flags_of")
+__all__ = ("EDGE", "LEAST_COVERAGE", "along_a_line", "flags_of", "in_one_pixel")
 
 LEAST_COVERAGE, EDGE = 0.5, 0.8  # part of the light on live pixels
 _OUTSHINES = 0.5  # light of others over the background
 _STREAK = 0.3
 _LINE_SIGMA = 5.0
+_WINGS = 3.0  # times the light of others beside a line, for what of it may lie on the line
+_ONE_PIXEL = 7.0  # by how much the likelihood of a few pixels must exceed that of a source
 
 
-def flags_of(coverage: Floats, points: float, extended: float, streak: float, line: float) -> int:
+def flags_of(coverage: Floats, points: float, extended: float, streak: float, line: float, pixel: float) -> int:
     """Return the flags of a source as a sum of :class:`SourceFlag`.
 
     Parameters
@@ -26,6 +29,8 @@ def flags_of(coverage: Floats, points: float, extended: float, streak: float, li
         Light of other point sources, of other extended ones, and of streaks at its place, over the background.
     line
         Significance of the column or row that runs through it.
+    pixel
+        By how much the likelihood of counts in one pixel of the detector exceeds that of the source.
     """
     best = float(np.max(coverage, initial=0.0))
     raised = {
@@ -35,17 +40,21 @@ def flags_of(coverage: Floats, points: float, extended: float, streak: float, li
         SourceFlag.INSIDE_EXTENDED: extended > _OUTSHINES,
         SourceFlag.ON_STREAK: streak > _STREAK,
         SourceFlag.HOT_COLUMN: line > _LINE_SIGMA,
+        SourceFlag.HOT_PIXEL: pixel > _ONE_PIXEL,
     }
     return int(sum(flag for flag, true in raised.items() if true))
 
 
-def along_a_line(counts: Floats, model: Floats, near: int = 4) -> float:
+def along_a_line(counts: Floats, model: Floats, points: Floats, near: int = 4) -> float:
     """Return the significance of what a model leaves in the row and the column through the middle of a window.
 
     Parameters
     ----------
     counts, model
         Square arrays of odd side, in counts.
+    points
+        Light of other points, which is not in the model: a hot column is full of points. Their wings are told from it
+        by what lies ``near`` pixels beside the line.
     near
         Pixels from the middle that do not count.
 
@@ -58,11 +67,35 @@ def along_a_line(counts: Floats, model: Floats, near: int = 4) -> float:
     if middle <= near + 2:
         return 0.0
     found: list[float] = []
-    for image, expected in ((counts, model), (counts.T, model.T)):
+    for image, expected, others in ((counts, model, points), (counts.T, model.T, points.T)):
         for line in range(middle - 1, middle + 2):
+            mean = expected[line] + _WINGS * (others[line - near] + others[line + near]) / 2
             halves = (np.s_[: middle - near], np.s_[middle + near + 1 :])
-            sums: Sequence[tuple[float, float]] = [
-                (float(image[line, h].sum()), float(expected[line, h].sum())) for h in halves
-            ]
+            sums: Sequence[tuple[float, float]] = [(float(image[line, h].sum()), float(mean[h].sum())) for h in halves]
             found.append(min((n - m) / (m + 1) ** 0.5 for n, m in sums))
     return max(found)
+
+
+def in_one_pixel(counts: Floats, level: Floats, others: Floats, own: Floats) -> float:
+    """Return by how much the log likelihood of counts in a few pixels of one map exceeds that of a source in all.
+
+    Parameters
+    ----------
+    counts, level, others, own
+        Counts, background (above 0), light of other sources and of the source, in counts: arrays of shape
+        (maps, side, side) whose middle is the source.
+
+    Notes
+    -----
+    A pixel of the detector (4.1 arcsec of pn, 1.1 of MOS) falls on 2 x 2 pixels of an image at most: of their excess
+    ``sum(n ln(n/b) - n + b)``, without any light around, the highest near the source; of the source that of
+    its fit, ``sum(n ln(1 + s/b) - s)``. Light of a telescope falls outside them too, so that the source has the higher.
+    The light of others counts twice in the first: off the axis it is stretched by as much.
+    """
+    rest = level + others
+    most = rest + others
+    excess = counts - most
+    cells = np.where(excess > 0, xlogy(counts, counts / most) - excess, 0.0)
+    blocks = cells[:, :-1, :-1] + cells[:, 1:, :-1] + cells[:, :-1, 1:] + cells[:, 1:, 1:]
+    near = np.s_[counts.shape[1] // 2 - 2 : counts.shape[1] // 2 + 2]
+    return float(blocks[:, near, near].max() - np.sum(counts * np.log1p(own / rest) - own))

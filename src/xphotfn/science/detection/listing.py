@@ -110,7 +110,7 @@ def _extent_error(source: FittedSource, places: Floats) -> float:
 
 def _rates(
     sky: Sky, fitted: Fitted, position: tuple[float, float]
-) -> tuple[tuple[MapRate, ...], Floats, tuple[float, float, float, float]]:
+) -> tuple[tuple[MapRate, ...], Floats, tuple[float, float, float, float, float]]:
     """Return what each map says, the part of the light on live pixels, and what shines there over the background."""
     source, errors = fitted.source, fitted.errors[1]
     sky.draw(source, -1.0)
@@ -123,7 +123,7 @@ def _rates(
     exposure = (light * window.exposure).sum(axis=1) / np.where(seen > 0, seen, 1.0)
     coverage = seen / np.where(whole > 0, whole, 1.0)
     single = detection_likelihood(np.maximum(fitted.differences, 0.0), 3)
-    levels, others, wide, late, line = sky.around(window, source)
+    levels, others, wide, late, line, pixel = sky.around(window, source)
     core = light * live
     own = window.exposure * light * source.rates[:, None]
     mean = (core * levels).sum(axis=1) / np.where(seen > 0, seen, 1.0)
@@ -144,7 +144,7 @@ def _rates(
         )
         for m, item in enumerate(sky.maps)
     )
-    return rates, coverage, (ratios[0], ratios[1], streak, line)
+    return rates, coverage, (ratios[0], ratios[1], streak, line, pixel)
 
 
 def _objects(

@@ -141,7 +141,7 @@ def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) ->
 def _on_extended(sky: Sky, source: FittedSource) -> bool:
     """Whether a source that is drawn lies in the light of another extended one."""
     window = sky.window_of([source])
-    levels, _, wide, _, _ = sky.around(window, source)
+    levels, _, wide, *_ = sky.around(window, source)
     light = light_of_source(window, source).value
     return float((light * wide).sum()) > _ON_ANOTHER * float((light * levels).sum())
 

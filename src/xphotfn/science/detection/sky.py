@@ -13,7 +13,7 @@ from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import deg_to_pix, pix_to_deg
 from xphotfn.science.detection.background import Background, fit_together
 from xphotfn.science.detection.fit import FittedSource, Window, light_of_source
-from xphotfn.science.detection.flags import along_a_line
+from xphotfn.science.detection.flags import along_a_line, in_one_pixel
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
 from xphotfn.science.detection.search_map import MARGIN, SearchMap, corners_of, padded, profiles_at, shares_of
 from xphotfn.science.detection.templates import at, extent_at, place_of, step_of
@@ -182,22 +182,22 @@ class Sky:
         rates = np.nan_to_num(self.typical / seconds)
         return np.asarray(rates / max(float(rates.max()), 1e-300))
 
-    def around(self, window: Window, source: FittedSource) -> tuple[Floats, Floats, Floats, Floats, float]:
+    def around(self, window: Window, source: FittedSource) -> tuple[Floats, Floats, Floats, Floats, float, float]:
         """Return what lies around a source that is drawn: background, light of others, extended light, streaks.
 
-        All in counts and of the shape of the window; last the significance of the brightest row or column through it.
+        All in counts and of the shape of the window; last the significance of the brightest row or column through it,
+        and by how much the likelihood of counts in one pixel of the detector exceeds its own.
         """
         side = round(window.x.shape[1] ** 0.5)
         own = window.exposure * light_of_source(window, source).value * source.rates[:, None]
         both = np.maximum(cut_of(window, self.light) - own, 0.0)
         wide = np.maximum(cut_of(window, self.wide) - (own if source.u > 0 else 0.0), 0.0)
         late = cut_of(window, self.streaks)
-        model = cut_of(window, self.levels) + wide + own  # without other points: a hot column is full of them
-        lines = [
-            along_a_line(n.reshape(side, side), m.reshape(side, side))
-            for n, m in zip(window.counts, model, strict=True)
-        ]
-        return cut_of(window, self.levels), both, wide, late, max(lines)
+        levels = cut_of(window, self.levels)
+        planes = (window.counts, levels + wide + own, np.maximum(both - wide, 0.0), levels, both, own)
+        counts, model, points, *three = (p.reshape(-1, side, side) for p in planes)
+        line = max(along_a_line(*planes) for planes in zip(counts, model, points, strict=True))
+        return levels, both, wide, late, line, in_one_pixel(counts, *three)
 
     @property
     def streaks(self) -> list[Floats]:
