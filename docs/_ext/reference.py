@@ -59,6 +59,7 @@ THEMES = (
             "measure.source_search",
             "measure.completeness",
             "science.detection.search_map",
+            "science.detection.settings",
         ),
     ),
     Theme(

@@ -105,6 +105,7 @@ _WHERE = {
     "science.hardness_ratio": "hardness_ratio",
     "science.encircled_energy": "EncircledEnergyTable encircled_energy radius_of_fraction",
     "science.detection.search_map": "EllipticalSpread",
+    "science.detection.settings": "SourceSearch",
     "science.rings": "background_ring",
     "science.flare_cut": "in_out_ratio",
     "measure.out_of_time_weights": "out_of_time_image out_of_time_weights",

@@ -163,6 +163,7 @@ from xphotfn.reports.summary import info as info
 from xphotfn.science.background_ratio import background_weights as background_weights
 from xphotfn.science.crowded import crowded_rates as crowded_rates
 from xphotfn.science.detection.search_map import EllipticalSpread as EllipticalSpread
+from xphotfn.science.detection.settings import SourceSearch as SourceSearch
 from xphotfn.science.encircled_energy import (
     EncircledEnergyTable as EncircledEnergyTable,
     encircled_energy as encircled_energy,

@@ -83,6 +83,12 @@ def test_a_measurement_masks_what_is_found(folder, tmp_path):
     assert "0000000202, 0.5-2 keV: " in told
     assert "expected to be false" in told
     assert "exclude each other" in call("snr", folder, *where, "--regions", "detect", "--region-image", "a").output
+    told = call("plan", folder, *where[:6], "--threshold", 6, "--no-extent")
+    assert (told.exit_code, "--threshold and --extent/--no-extent need --regions detect" in told.output) == (1, True)
+    deep = call("plan", folder, *where[:6], "--regions", "detect", "--threshold", 6, "--json", "--quiet").output
+    settings = [dict(step["command"]["parameters"]) for step in json.loads(deep)["steps"]]
+    assert {s["threshold"] for s in settings if "sourceset" in s} == {"6"}
+    assert "threshold" not in plan
 
 
 def test_a_picture_shows_a_list_or_regions(folder, tmp_path):

@@ -18,6 +18,7 @@ from xphotfn.graph.plan import Plan
 from xphotfn.io.fits import read_header
 from xphotfn.io.headers import grid_of
 from xphotfn.records.observation import FoundFile
+from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.store.kernel import Work, _key
 from xphotfn.testing.examples import example_detection, example_field, example_rate_map
 
@@ -113,6 +114,28 @@ def test_the_version_of_a_task_is_part_of_its_keys_and_of_no_others(done, monkey
     assert keys()[0] != search
     assert keys()[1] == image
     assert engine.identity_of("evselect") == engine.identity
+
+
+def test_settings_are_those_of_both_plans_and_part_of_the_key(tmp_path):
+    """A point spread function of one's own goes through the text of a command and gives the list of the maps."""
+    own = {"pn": EncircledEnergyTable(radii_arcsec=[4, 12, 30, 120], fractions=[0.25, 0.62, 0.85, 1.0])}
+    search = xp.SourceSearch(threshold=30, extent=False, psf=own)
+    of_photometry = xp.plan_photometry(example_field(), BAND, regions=search)
+    plan = xp.plan_detection(example_field(), BAND, threshold=30, extent=False, psf=own)
+    assert of_photometry.steps[-1] == plan.steps[-1]
+    assert len({xp.plan_photometry(example_field(), BAND, regions=r).steps[-1].id
+                for r in ("detect", xp.SourceSearch(), search, xp.SourceSearch(psf=own))}) == 3  # fmt: skip
+    found = xp.source_lists(run(plan, tmp_path))["0999990101"]
+    direct = xp.detect_sources(example_rate_map(), threshold=30, extent=False, psf=own)
+    assert [s.number for s in found] == [s.number for s in direct]
+    assert [s.det_ml for s in found] == pytest.approx([s.det_ml for s in direct], rel=1e-9)
+    assert found[0].det_ml != pytest.approx(xp.detect_sources(example_rate_map(), extent=False)[0].det_ml, rel=1e-3)
+    assert found.psf == direct.psf == "own: pn"
+    with pytest.raises(InvalidRecord, match="psf has no entry for pn"):
+        xp.plan_detection(example_field(), BAND, psf={"mos1": "epic"})
+    for wrong in ("Detect", [], direct):
+        with pytest.raises(PlanError, match='regions must be "detect", a SourceSearch'):
+            xp.plan_photometry(example_field(), BAND, regions=wrong)
 
 
 def test_one_step_for_each_observation_or_one_for_all(field):

@@ -34,7 +34,6 @@ from xphotfn.commands.step import Step, StepInput
 from xphotfn.commands.task_rows import Parameter, Task
 from xphotfn.errors import XphotfnError
 from xphotfn.graph.compare import PlanDiff, StepChange
-from xphotfn.graph.detection_steps import Search
 from xphotfn.graph.event_mosaics import BinnedList, EventMosaic
 from xphotfn.graph.flare_steps import FlareChoice, GoodTimePart
 from xphotfn.graph.plan import Plan, PlannedProduct
@@ -64,6 +63,7 @@ from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import CosmologyParameters, Radius, Target
 from xphotfn.science.detection.search_map import EllipticalSpread
+from xphotfn.science.detection.settings import SourceSearch
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import EPIC_KING, KingModel
 from xphotfn.science.live_fraction import LiveFraction
@@ -551,8 +551,8 @@ PLANS = (
     case(BinnedList, BINNED, None),
     case(EventMosaic, NOTED_MOSAICS, None, holds_arrays=True),
     case(
-        Search,
-        st.builds(Search, threshold=st.floats(4, 20), extent=FLAGS, joint=FLAGS),
+        SourceSearch,
+        xst.source_searches(),
         {"threshold": 0.0},
     ),
     case(

@@ -29,15 +29,8 @@ _SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_
 @click.argument("place", type=shared.PATH)
 @click.option("--band", default="0.5-2.0keV", show_default=True, metavar="LO-HI", help="Energy band of the maps.")
 @click.option("--joint", is_flag=True, help="One list of all observations, searched together; else one of each.")
-@click.option(
-    "--threshold",
-    type=click.FloatRange(min=4),
-    default=10.0,
-    show_default=True,
-    metavar="ML",
-    help="Least likelihood of detection: by chance about 0.1 source a field reach 10, and some 6 reach 6.",
-)
-@click.option("--extent/--no-extent", default=True, show_default=True, help="Whether extended sources are looked for.")
+@shared.threshold
+@shared.extent
 @click.option("--obs-id", "obs_ids", multiple=True, metavar="OBSID", help="Only this observation; may be repeated.")
 @click.option(
     "-o",
@@ -53,8 +46,8 @@ _SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_
 @shared.which_files
 @shared.quiet
 def detect(
-    place: Path, band: str, joint: bool, threshold: float, extent: bool, obs_ids: tuple[str, ...], output: Path | None,
-    as_json: bool, run: str | None, overwrite: bool,
+    place: Path, band: str, joint: bool, threshold: float | None, extent: bool | None, obs_ids: tuple[str, ...],
+    output: Path | None, as_json: bool, run: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
     """Find the sources of the images and exposure maps in a store or a folder, over all cameras together.
 
@@ -65,7 +58,8 @@ def detect(
     paths = {} if output is None else _paths(output, tuple(groups))
     for path in paths.values():
         _refuse_early(path, overwrite)
-    lists = _searched(groups, paths, {"threshold": threshold, "extent": extent}, overwrite)
+    asked = {"threshold": threshold, "extent": extent}
+    lists = _searched(groups, paths, {name: value for name, value in asked.items() if value is not None}, overwrite)
     if as_json:
         print_json([row for name, found in lists.items() for row in _rows(name, found)])
     elif not paths:

@@ -10,10 +10,10 @@ import click
 
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
-__all__ = ("LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "flares", "json_option",
+__all__ = ("LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "extent", "flares", "json_option",
            "method", "output", "overwrite", "part", "peak", "place_options", "position_options", "progress",
-           "quiet", "root", "run", "run_options", "selection", "store", "table_options", "target_options", "together",
-           "which_files", "workers")  # fmt: skip
+           "quiet", "root", "run", "run_options", "selection", "store", "table_options", "target_options", "threshold",
+           "together", "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -169,6 +169,17 @@ def method(*, few_counts: bool = False) -> Decorator:
     return click.option("--method", default="mid-p", show_default=True, type=choice, help="Definition of significance.")
 
 
+threshold = click.option(
+    "--threshold",
+    type=click.FloatRange(min=4),
+    show_default="10",
+    metavar="ML",
+    help="Least likelihood of detection: by chance about 0.1 source a field reach 10, and some 6 reach 6.",
+)
+extent = click.option(
+    "--extent/--no-extent", default=None, show_default="extent", help="Whether extended sources are looked for."
+)
+
 position_options = together(
     click.option("--ra", help="RA: degrees, with a unit such as 9h58m22s, or 09:58:22, which is hours."),
     click.option("--dec", help="Dec: degrees, with a unit such as -11d03m35s, or -11:03:35."),
@@ -228,8 +239,10 @@ target_options = together(
         default="files",
         show_default=True,
         help="Whose regions mask other sources: those of files beside the data, or of the sources that are found in "
-        "each observation (in the softest band, where there are several).",
+        "each observation (in the softest band, where there are several); how, say --threshold and --extent.",
     ),
+    threshold,
+    extent,
     bands,
     selection,
     flares,

@@ -34,14 +34,12 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
     """Return the plan of the target or targets that the options name."""
     import xphotfn as xp
 
+    search = _search(options)
     targets, unusable = _targets(options, needs_radius)
     within = values.radius(options["within"], "--within")
     bands = [values.band(text) for text in options["bands"]]
     observations = observations_of(root)
-    detect = options["regions"] == "detect"
-    if detect and options["region_image"] is not None:
-        raise click.UsageError("--region-image and --regions detect exclude each other: no region file is read.")
-    where: dict[str, Any] = {"regions": ()} if detect else {"region_image": options["region_image"]}
+    where: dict[str, Any] = {"region_image": options["region_image"]} if search is None else {"regions": ()}
 
     def match(some: Any) -> Any:
         found = xp.match_observations(some, observations, within=within, **where)
@@ -50,8 +48,7 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
 
     def plan(some: Any) -> Any:
         given = {name: options[name] for name in ("reference", "selection")}
-        given |= {"regions": "detect"} if detect else {}
-        return xp.plan_photometry(some, bands, flares=values.flares(options["flares"]), **given)
+        return xp.plan_photometry(some, bands, flares=values.flares(options["flares"]), regions=search, **given)
 
     if options["targets"] is None:
         planned = plan(match(targets[0]))
@@ -64,6 +61,23 @@ def sample_of(root: Path, options: Mapping[str, Any], *, needs_radius: bool = Fa
     if not good:
         raise PlanError(f"none of the {len(failures)} targets can be measured:\n{_listed(failures)}")
     return Sample(plan(tuple(good)), failures, True)
+
+
+def _search(options: Mapping[str, Any]) -> Any:
+    """Return how sources are searched for, None where regions are those of files."""
+    asked = {name: options[name] for name in ("threshold", "extent") if options[name] is not None}
+    if options["regions"] == "detect":
+        if options["region_image"] is not None:
+            raise click.UsageError("--region-image and --regions detect exclude each other: no region file is read.")
+        import xphotfn as xp
+
+        return xp.SourceSearch(**asked)
+    if asked:
+        raise click.UsageError(f"{' and '.join(_SEARCHED[name] for name in asked)} need --regions detect.")
+    return None
+
+
+_SEARCHED = {"threshold": "--threshold", "extent": "--extent/--no-extent"}
 
 
 def _covered(match: Callable[[Any], Any], targets: Sequence[Any]) -> tuple[tuple[Any, ...], list[tuple[str, str]]]:

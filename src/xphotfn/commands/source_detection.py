@@ -23,6 +23,7 @@ _XDETECT = Task(
         row("threshold", "real", "10"),
         row("extent", "bool", "yes"),
         row("tile", "str", ""),
+        row("psf", "str", "epic"),
     ),
     builders=["source_detection:xdetect"],
     owner="native",
@@ -60,6 +61,7 @@ def xdetect(
     threshold: SupportsFloat = 10,
     extent: bool = True,
     tile: str = "",
+    psf: str = "epic",
 ) -> Command:
     """Return the command that finds the sources of images, jointly.
 
@@ -79,6 +81,9 @@ def xdetect(
         Whether extended sources are looked for.
     tile
         Name of the tile of the sky in which to search, with a margin around it; none to search all.
+    psf
+        The point spread function as text: ``epic``, or as
+        :func:`xphotfn.science.detection.settings.spread_to_text` writes it.
 
     Raises
     ------
@@ -113,6 +118,7 @@ def xdetect(
         *changed("threshold", least, "10"),
         *changed("extent", yes(extent), "yes"),
         *changed("tile", tile),
+        *changed("psf", psf, "epic"),
     )
     written = (output_file("xdetect", "sourceset", sourceset), *((regions,) if regions else ()), *backgrounds)
     return build(_XDETECT, pairs, (*images, *maps), written)

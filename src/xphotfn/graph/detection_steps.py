@@ -5,9 +5,9 @@ what the tiles have.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, final
+from typing import NamedTuple
 
-from attrs import evolve, field, frozen
+from attrs import evolve
 
 from xphotfn.commands.names import product_name, source_list_name
 from xphotfn.commands.source_detection import xdetect, xdetectadd, xdetectjoin
@@ -17,39 +17,19 @@ from xphotfn.graph.plan import PlannedProduct
 from xphotfn.graph.product_steps import Part, join
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
-from xphotfn.records.fields import switch
-from xphotfn.science.detection.likelihood import threshold_of
+from xphotfn.science.detection.settings import SourceSearch, spread_of_text
 from xphotfn.science.detection.tiles import MARGIN_ARCMIN, REACH_ARCMIN, Tile, needs_tiles, tiles_around
+from xphotfn.science.spreads import chosen_spread
 
-__all__ = ("DETECTION", "Search", "detection_part")
+__all__ = ("DETECTION", "detection_part")
 
 DETECTION = "epic"  # the instrument of a list: all cameras together
-
-
-@final
-@frozen(kw_only=True)
-class Search:
-    """How sources are searched for.
-
-    Parameters
-    ----------
-    threshold
-        Least DET_ML, from 4 as :func:`detect_sources` takes it.
-    extent
-        Whether extended sources are looked for.
-    joint
-        Whether all observations of a field are searched together.
-    """
-
-    threshold: float = field(default=10.0, converter=threshold_of)
-    extent: bool = field(default=True, validator=switch)
-    joint: bool = field(default=False, validator=switch)
 
 
 _Pair = tuple[PlannedProduct, PlannedProduct]
 
 
-def detection_part(target: Field, maps: Part, bands: Iterable[Band], search: Search) -> Part:
+def detection_part(target: Field, maps: Part, bands: Iterable[Band], search: SourceSearch) -> Part:
     """Return the lists of sources of a field in some bands, with regions and background maps.
 
     Parameters
@@ -67,6 +47,8 @@ def detection_part(target: Field, maps: Part, bands: Iterable[Band], search: Sea
     ------
     PlanError
         If no exposure has both an image and an exposure map.
+    InvalidRecord
+        If there is no point spread function of a camera.
     """
     parts = []
     for band in bands:
@@ -74,6 +56,8 @@ def detection_part(target: Field, maps: Part, bands: Iterable[Band], search: Sea
         if not pairs:
             why = "; ".join(dict.fromkeys(maps.notes)) or "an image alone has no background"
             raise PlanError(f"{target.name}, {band}: no exposure has both an image and an exposure map; {why}")
+        for camera in sorted({image.instrument for image, _ in pairs}):
+            chosen_spread(spread_of_text(search.psf), camera, f"{target.name} {camera}")  # else a step would fail
         by_observation = {obs_id: [p for p in pairs if p[0].obs_id == obs_id] for obs_id in target.obs_ids}
         if search.joint:
             parts.append(_joint(target, band, pairs, search))
@@ -95,7 +79,7 @@ def _pairs(maps: Part, band: Band) -> list[_Pair]:
     ]
 
 
-def _joint(target: Field, band: Band, pairs: Sequence[_Pair], search: Search) -> Part:
+def _joint(target: Field, band: Band, pairs: Sequence[_Pair], search: SourceSearch) -> Part:
     """Return the search of all observations together, in tiles where they point far from each other."""
     pointings = {o.obs_id: (o.ra_deg, o.dec_deg) for o in target.observations}
     there = {image.obs_id for image, _ in pairs}
@@ -145,7 +129,7 @@ def _names(obs_id: str, band: Band, pairs: Sequence[_Pair], tile: str = "") -> _
     return _Names(f"{start}_srclist.fits", regions, tuple(f"{start}_{b}" if joint else b for b in backgrounds))
 
 
-def _step(names: _Names, obs_id: str, pairs: Sequence[_Pair], search: Search, tile: str = "") -> Step:
+def _step(names: _Names, obs_id: str, pairs: Sequence[_Pair], search: SourceSearch, tile: str = "") -> Step:
     command = xdetect(
         {image.name: exposure.name for image, exposure in pairs},
         names.sources,
@@ -154,12 +138,13 @@ def _step(names: _Names, obs_id: str, pairs: Sequence[_Pair], search: Search, ti
         threshold=search.threshold,
         extent=search.extent,
         tile=tile,
+        psf=search.psf,
     )
     inputs = [StepInput(name=p.name, file=p.file, step=p.step) for pair in pairs for p in pair]
     return Step(command=command, inputs=inputs, obs_id=obs_id)
 
 
-def _searched(target: Field, obs_id: str, band: Band, pairs: Sequence[_Pair], search: Search) -> Part:
+def _searched(target: Field, obs_id: str, band: Band, pairs: Sequence[_Pair], search: SourceSearch) -> Part:
     names = _names(obs_id, band, pairs)
     step = _step(names, obs_id, pairs, search)
     return Part(steps=(step,), products=_products(target, obs_id, names, pairs, [step] * (1 + len(pairs))))

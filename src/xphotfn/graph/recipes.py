@@ -12,13 +12,15 @@ from attrs import evolve
 
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import PlanError
-from xphotfn.graph.detection_steps import Search, detection_part
+from xphotfn.graph.detection_steps import detection_part
 from xphotfn.graph.flare_steps import Flares, flare_choice
 from xphotfn.graph.plan import Plan
 from xphotfn.graph.product_steps import Part, Wish, exposure_map_part, exposures_of, image_part, join, mosaic_part
 from xphotfn.records.band import Band
 from xphotfn.records.field import Field
 from xphotfn.records.fields import one_or_several
+from xphotfn.science.detection.settings import SourceSearch, spread_to_text
+from xphotfn.science.spreads import PsfLike
 
 __all__ = ("plan_detection", "plan_exposure_maps", "plan_images", "plan_mosaics", "plan_photometry")
 
@@ -175,7 +177,7 @@ def plan_photometry(
     selection: str | None = None,
     reference: str | None = None,
     flares: Flares = "auto",
-    regions: Literal["detect"] | None = None,
+    regions: Literal["detect"] | SourceSearch | None = None,
 ) -> Plan:
     """Return the plan of everything that photometry needs: images, exposure maps and their mosaics.
 
@@ -184,8 +186,9 @@ def plan_photometry(
     field_or_fields, band_or_bands, grid, selection, reference, flares
         As :func:`plan_mosaics`, with its errors; a field without a target gets no mosaic here.
     regions
-        ``"detect"``: also the sources of each observation, as :func:`plan_detection` finds them by default;
-        :func:`detected_field` gives the field with their regions in place of those of files.
+        ``"detect"``: also the sources of each observation, as :func:`plan_detection` finds them by default, or a
+        :class:`SourceSearch`, such as ``SourceSearch(threshold=6)``, that says how. :func:`detected_field` gives the
+        field with their regions in place of those of files.
 
     Examples
     --------
@@ -195,10 +198,16 @@ def plan_photometry(
     >>> len(plan.products)
     4
     """
-    if regions not in (None, "detect"):
-        raise PlanError(f'regions must be "detect", or None for those of files, got {regions!r}')
+    search = SourceSearch() if isinstance(regions, str) and regions == "detect" else regions
+    if not isinstance(search, SourceSearch | None):
+        raise PlanError(
+            f'regions must be "detect", a SourceSearch, or None for those of files, got {str(regions)[:60]!r}: '
+            "give lists and regions that are there already to match_observations or with_regions"
+        )
     wish = _wish(band_or_bands, grid, selection, reference, flares)
-    return _plan(field_or_fields, wish, _photometry if regions is None else _photometry_with_sources)
+    return _plan(
+        field_or_fields, wish, _photometry if search is None else partial(_photometry_with_sources, search=search)
+    )
 
 
 def plan_detection(
@@ -211,6 +220,7 @@ def plan_detection(
     threshold: float = 10.0,
     extent: bool = True,
     joint: bool = False,
+    psf: PsfLike = "epic",
 ) -> Plan:
     """Return the plan of a list of sources per observation and band, with what it is made of.
 
@@ -222,6 +232,9 @@ def plan_detection(
         As :func:`detect_sources`: least DET_ML, and whether extended sources are looked for.
     joint
         One list of all observations of a field, searched together, instead of one of each.
+    psf
+        The point spread function, as :func:`detect_sources` takes it. Its numbers are part of the command, so that
+        other ones make other products.
 
     Returns
     -------
@@ -234,7 +247,7 @@ def plan_detection(
     PlanError
         If no exposure of a field has both an image and an exposure map.
     InvalidRecord
-        If ``threshold`` is no DET_ML of 4 or above, or ``extent`` or ``joint`` is not True or False.
+        If ``threshold`` is no DET_ML of 4 or above, ``extent`` or ``joint`` is not True or False, or ``psf`` is none.
 
     Notes
     -----
@@ -251,7 +264,7 @@ def plan_detection(
     ['image', 'exposure_map', 'source_list', 'regions', 'background_map']
     """
     wish = _wish(band_or_bands, grid, selection, None, flares)
-    search = Search(threshold=threshold, extent=extent, joint=joint)
+    search = SourceSearch(threshold=threshold, extent=extent, joint=joint, psf=spread_to_text(psf))
     return _plan(field_or_fields, wish, partial(_detection, search=search))
 
 
@@ -323,14 +336,14 @@ def _mosaics(target: Field, wish: Wish) -> Part:
     return join([maps, *(mosaic_part(target, maps, band, wish.reference) for band in wish.bands)])
 
 
-def _detection(target: Field, wish: Wish, *, search: Search) -> Part:
+def _detection(target: Field, wish: Wish, *, search: SourceSearch) -> Part:
     maps = _exposure_maps(target, wish)
     return join([maps, detection_part(target, maps, wish.bands, search)])
 
 
-def _photometry_with_sources(target: Field, wish: Wish) -> Part:
+def _photometry_with_sources(target: Field, wish: Wish, *, search: SourceSearch) -> Part:
     maps = _photometry(target, wish)
-    return join([maps, detection_part(target, maps, wish.bands, Search())])
+    return join([maps, detection_part(target, maps, wish.bands, search)])
 
 
 def _photometry(target: Field, wish: Wish) -> Part:

@@ -31,6 +31,7 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.instrument import instrument
 from xphotfn.records.source import SearchedMap
 from xphotfn.records.source_list import SourceList, diffuse_text
+from xphotfn.science.detection.settings import spread_of_text
 from xphotfn.science.detection.tile_lists import joined_lists
 from xphotfn.science.detection.tiles import tile_named
 
@@ -85,6 +86,7 @@ def xdetect(command: Command, folder: Path) -> None:
         pairs.values(),
         threshold=float(full.parameter("threshold")),
         extent=full.parameter("extent") == "yes",
+        psf=spread_of_text(full.parameter("psf")),
         tile=tile_named(tile) if tile else None,
     )
     _write_list(found.sources, full, folder)

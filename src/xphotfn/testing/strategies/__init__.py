@@ -13,6 +13,7 @@ from xphotfn.testing.strategies.of_arrays import (
     event_mosaics,
     exposure_maps,
     masks,
+    source_searches,
 )
 from xphotfn.testing.strategies.of_commands import commands
 from xphotfn.testing.strategies.of_expressions import expressions, selections
@@ -73,6 +74,7 @@ __all__ = (
     "selections",
     "source_lists",
     "source_parts",
+    "source_searches",
     "spectra",
     "step_events",
     "steps",

@@ -12,6 +12,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from xphotfn.graph.event_mosaics import BinnedList, EventMosaic
 from xphotfn.science.detection.search_map import EllipticalSpread
+from xphotfn.science.detection.settings import SourceSearch
 from xphotfn.science.encircled_energy import EncircledEnergyTable
 from xphotfn.science.king import EPIC_KING
 from xphotfn.science.pixel_masks import read_only
@@ -25,6 +26,7 @@ __all__ = (
     "event_mosaics",
     "exposure_maps",
     "masks",
+    "source_searches",
 )
 
 Shape2D = tuple[int, int]
@@ -157,6 +159,25 @@ def elliptical_spreads(draw: st.DrawFn) -> EllipticalSpread:
     ratios = draw(st.lists(st.floats(1.0, 3.0), min_size=len(angles), max_size=len(angles)))
     profile = draw(st.one_of(st.sampled_from(tuple(EPIC_KING.values())), encircled_energy_tables()))
     return EllipticalSpread(profile=profile, axis_ratios=list(zip(angles, ratios, strict=True)))
+
+
+@st.composite
+def source_searches(draw: st.DrawFn) -> SourceSearch:
+    """Return a strategy for ways in which a plan searches for sources.
+
+    Examples
+    --------
+    >>> from hypothesis import find
+    >>> find(source_searches(), lambda search: search.threshold == 4).psf
+    'epic'
+    """
+    own = st.one_of(elliptical_spreads(), encircled_energy_tables(), st.sampled_from(tuple(EPIC_KING.values())))
+    return SourceSearch(
+        threshold=draw(st.floats(4, 20)),
+        extent=draw(st.booleans()),
+        joint=draw(st.booleans()),
+        psf=draw(st.just("epic") | own | st.dictionaries(st.sampled_from(["pn", "mos1"]), own, min_size=1)),
+    )
 
 
 @st.composite

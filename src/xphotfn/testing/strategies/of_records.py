@@ -35,8 +35,14 @@ from xphotfn.records.spectrum import Bremsstrahlung, PowerLaw, SpectrumTable
 from xphotfn.records.subspace import Subspace
 from xphotfn.records.target import Target
 from xphotfn.science.detection.search_map import EllipticalSpread
+from xphotfn.science.detection.settings import SourceSearch
 from xphotfn.science.encircled_energy import EncircledEnergyTable
-from xphotfn.testing.strategies.of_arrays import elliptical_spreads, encircled_energy_tables, event_mosaics
+from xphotfn.testing.strategies.of_arrays import (
+    elliptical_spreads,
+    encircled_energy_tables,
+    event_mosaics,
+    source_searches,
+)
 from xphotfn.testing.strategies.of_commands import commands
 from xphotfn.testing.strategies.of_files import field_notes, left_outs, subspaces
 from xphotfn.testing.strategies.of_fluxes import column_densities, ecfs, spectra
@@ -62,6 +68,7 @@ _STRATEGIES: dict[type, Callable[[], Strategy]] = {
     Done: lambda: outcomes(kind="done"),
     Ecf: ecfs,
     EllipticalSpread: elliptical_spreads,
+    SourceSearch: source_searches,
     EncircledEnergyTable: encircled_energy_tables,
     EventMosaic: event_mosaics,
     Exposure: exposures,
