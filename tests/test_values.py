@@ -21,6 +21,7 @@ from astropy.table import QTable, Table
 
 import xphotfn as xp
 from xphotfn.io.table_files import read_table, write_table
+from xphotfn.measure.sensitivity import LimitMap
 from xphotfn.testing import simulate_observations
 from xphotfn.testing.examples import (
     example_detection,
@@ -216,6 +217,7 @@ CASES = {
     "rate_maps": lambda m: xp.rate_maps(m.run),
     "read_flare_cut": lambda m: xp.read_flare_cut(m.cleaned().good_times),
     "read_good_times": lambda m: xp.read_good_times(m.gti()),
+    "read_limit_map": lambda m: xp.read_limit_map(xp.write_fits(m.limits(), m.new("limits.fits"))),
     "read_rate_map": lambda m: xp.read_rate_map(xp.write_fits(m.map, m.new("rate.fits"))),
     "read_regions": lambda m: xp.read_regions(m.regions()),
     "read_source_list": lambda m: xp.read_source_list(xp.write_source_list(m.sources, m.new("s.fits"))),
@@ -270,7 +272,7 @@ ELSEWHERE = {
 SLOW = {
     "background_map", "clean_events", "completeness", "detect_sources", "detection_map", "flare_cut",
     "light_curve", "mosaic_events", "read_flare_cut", "report", "save_light_curve",
-    "sensitivity_map", "view_light_curve",
+    "read_limit_map", "sensitivity_map", "view_light_curve",
 }
 # fmt: on
 PLAIN = (str, bool, int, float, Path, np.ndarray, np.generic, u.Quantity)
@@ -382,6 +384,11 @@ def is_drawn_and_written_as_a_map(part, made):
         assert np.array_equal(again.exposure.data, part.exposure.data)
         assert (again.band, again.obs_id, again.target) == (part.band, part.obs_id, part.target)
         assert not again.grid.difference(part.grid)
+    if isinstance(part, LimitMap):
+        again = xp.read_limit_map(path)
+        assert not again.grid.difference(part.grid)
+        assert repr(again) == repr(attrs.evolve(part, grid=again.grid))
+        assert np.array_equal(again.data, part.data, equal_nan=True)
 
 
 def is_drawn_and_written_with_a_place(array, made):

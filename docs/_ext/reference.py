@@ -84,6 +84,7 @@ THEMES = (
             "graph.maps",
             "epic.joined",
             "measure.map_files",
+            "measure.limit_files",
             "measure.mosaics",
             "graph.event_mosaics",
             "graph.one_image",

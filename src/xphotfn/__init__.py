@@ -80,6 +80,7 @@ _WHERE = {
     "measure.source_search": "background_map detect_sources detection_map",
     "reports.summary": "info",
     "measure.hardness": "hardness_ratios",
+    "measure.limit_files": "read_limit_map",
     "measure.map_files": "rate_map read_rate_map",
     "measure.luminosities": "luminosity",
     "graph.maps": "combined_rate_map maps_by_field rate_maps select",

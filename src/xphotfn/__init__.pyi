@@ -76,6 +76,7 @@ from xphotfn.measure.flare_cuts import flare_cut as flare_cut
 from xphotfn.measure.fluxes import fluxes as fluxes
 from xphotfn.measure.hardness import hardness_ratios as hardness_ratios
 from xphotfn.measure.hydrogen import column_density as column_density
+from xphotfn.measure.limit_files import read_limit_map as read_limit_map
 from xphotfn.measure.luminosities import luminosity as luminosity
 from xphotfn.measure.map_files import rate_map as rate_map, read_rate_map as read_rate_map
 from xphotfn.measure.masks import (

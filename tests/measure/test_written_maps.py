@@ -6,8 +6,10 @@ import pytest
 from astropy.io import fits
 from astropy.wcs import WCS
 from attrs import evolve
+from click.testing import CliRunner
 
 import xphotfn as xp
+from xphotfn.cli import main
 from xphotfn.graph.event_mosaics import BinnedList, EventMosaic
 from xphotfn.io.write import write_image
 from xphotfn.measure.sensitivity import LimitMap
@@ -53,6 +55,47 @@ def test_a_detection_limit_says_both_probabilities(tmp_path):
     assert "CONFLEV" not in header
     unknown = fits.getheader(xp.write_fits(evolve(item, false_alarm=None), tmp_path / "unknown.fits"))
     assert unknown["FALSEAL"] is None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"exposure_unit": "cm2 s", "name": "Größe"},
+        {"kind": "detection limit", "of": "aperture", "false_alarm": 4e-6, "enclosed": 0.8 * ONES},
+        {"kind": "detection limit"},
+    ],
+)
+def test_limits_are_read_as_they_were_written(tmp_path, changes):
+    item = limits(**{"enclosed": 0.8 * ONES} | changes)
+    path = xp.write_fits(item, tmp_path / "limit.fits")
+    again = xp.read_limit_map(path)
+    assert not again.grid.difference(item.grid)
+    assert evolve(again, grid=GRID) == item
+    with fits.open(path, mode="update") as hdus:
+        hdus[0].header["LIMITOF"] = "nothing"
+    with pytest.raises(xp.InvalidFile, match="is a damaged map of limits"):
+        xp.read_limit_map(path)
+
+
+def test_files_of_another_kind_are_named_with_what_reads_them(tmp_path):
+    """Each as what it is: write_fits wrote it, or something else did."""
+    pair, own = example_rate_map(), {"like": example_rate_map()}
+    listed = BinnedList(obs_id="0999990101", exposure_id="S003", instrument="pn", file="a.fits", inside=1, outside=1)
+    mosaic = EventMosaic(data=np.ones((3, 4), np.int32), grid=GRID, band=pair.band, lists=[listed])
+    write_image(tmp_path / "plain.fits", np.ones((3, 4)), GRID)
+    for path, kind, reader in (
+        (xp.write_fits(pair, tmp_path / "rate.fits"), "a rate map", "read_rate_map reads it"),
+        (xp.write_fits(limits(), tmp_path / "limit.fits"), "a map of limits", "read_limit_map reads it"),
+        (xp.write_fits(mosaic, tmp_path / "mosaic.fits"), "a mosaic of events", "with the mosaic of the exposure maps"),
+        (xp.write_fits(pair.sensor_mask, tmp_path / "mask.fits", **own), "an array", "getdata"),
+        (tmp_path / "plain.fits", "not written by write_fits", "use rate_map"),
+    ):
+        refused = [read for read in (xp.read_rate_map, xp.read_limit_map) if f"{read.__name__} reads" not in reader]
+        for read in refused:
+            with pytest.raises(xp.InvalidFile, match=f"{kind}.*{reader}"):
+                read(path)
+        drawn = CliRunner().invoke(main, ["view", str(path), "-o", f"{path}.svg"])
+        assert drawn.exit_code == 0, drawn.output
 
 
 def test_a_map_that_the_library_made_is_written(tmp_path):

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from attrs import frozen
 
@@ -180,24 +180,24 @@ def _found(kind: Any, observation: Any, exposure: Any, product: Any) -> Any:
     )
 
 
-def product_of(path: Path, exposure: Path | None, scratch: Path) -> Any:
-    """Return the image, exposure map or rate map of a file; an image with an exposure map is a rate map.
-
-    A file that xphotfn's write_fits made is split again into counts and exposure, in ``scratch``.
-    """
+def product_of(path: Path, exposure: Path | None) -> Any:
+    """Return what a file holds: an image, an exposure map, a rate map (also of an image with --exposure), or limits."""
     import xphotfn as xp
     from xphotfn.epic.joined import joined
-    from xphotfn.io.cards import card
     from xphotfn.io.fits import read_header
+    from xphotfn.measure.map_files import written_kind
 
-    header = read_header(str(path))
-    if card(header, "CREATOR") == "xphotfn" and str(card(header, "BUNIT", "")).startswith("ct"):
-        image, other = (_extension(path, hdu, scratch) for hdu in (1, 2))
-        return xp.RateMap(image=_file(xp.Image, image, path), exposure=_file(xp.ExposureMap, other, path))
-    first = _file(None, path, path)
     if exposure is None:
-        return first
-    second = _file(None, exposure, exposure)
+        match written_kind(read_header(str(path))):
+            case "rate map":
+                return xp.read_rate_map(path)
+            case "limit map":
+                return xp.read_limit_map(path)
+            case "event mosaic" | "array" | "other":
+                return _file(None, path)
+            case kind:
+                assert_never(kind)
+    first, second = _file(None, path), _file(None, exposure)
     if not (isinstance(first, xp.Image) and isinstance(second, xp.ExposureMap)):
         raise InvalidRecord(f"a rate map is an image and its --exposure map, got {path} and {exposure}")
     return joined(first, second)
@@ -207,24 +207,10 @@ def exposure_map_of(path: Path) -> Any:
     """Return the exposure map of a file."""
     import xphotfn as xp
 
-    return _file(xp.ExposureMap, path, path)
+    return _file(xp.ExposureMap, path)
 
 
-def _extension(path: Path, hdu: int, scratch: Path) -> Path:
-    from xphotfn.io.fits import read_array
-    from xphotfn.io.headers import grid_of
-    from xphotfn.io.write import write_image
-
-    data, header = read_array(str(path), hdu)
-    cards = [
-        (name, header[name], "") for name in ("OBJECT", "OBS_ID", "INSTRUME", "EXPIDSTR", "E_MIN", "E_MAX", "BUNIT")
-    ]
-    target = scratch / f"{hdu}.fits"
-    write_image(target, data, grid_of(header, str(path)), cards)
-    return target
-
-
-def _file(kind: Any, path: Path, shown: Path) -> Any:
+def _file(kind: Any, path: Path) -> Any:
     import xphotfn as xp
     from xphotfn.io.cards import card, text_of_ascii
     from xphotfn.io.fits import read_header
@@ -232,7 +218,7 @@ def _file(kind: Any, path: Path, shown: Path) -> Any:
 
     header = read_header(str(path))
     try:
-        grid = grid_of(header, str(shown))
+        grid = grid_of(header, str(path))
     except InvalidFile as error:
         remedy = "; of an event list make an image first: xphotfn image" if card(header, "NAXIS", 0) == 0 else ""
         raise InvalidFile(error.path, error.problem + remedy) from error
@@ -241,10 +227,10 @@ def _file(kind: Any, path: Path, shown: Path) -> Any:
     return (kind or (xp.ExposureMap if is_map else xp.Image))(
         path=str(path),
         target=text_of_ascii(str(card(header, "OBJECT", ""))) or None,
-        obs_id="combined" if mosaic else str(card(header, "OBS_ID", "")) or shown.name,
+        obs_id="combined" if mosaic else str(card(header, "OBS_ID", "")) or path.name,
         exposure_id="" if mosaic else str(card(header, "EXPIDSTR", "")),
         instrument="combined" if mosaic else _camera(str(card(header, "INSTRUME", ""))),
-        band=_band_or_none(header, path, shown, "exposure_map" if is_map else "image"),
+        band=_band_or_none(header, path, "exposure_map" if is_map else "image"),
         grid=grid,
     )
 
@@ -258,17 +244,17 @@ def _camera(text: str) -> str:
         return text or "unknown camera"
 
 
-def _band_or_none(header: "Header", path: Path, shown: Path, kind: str) -> Any:
+def _band_or_none(header: "Header", path: Path, kind: str) -> Any:
     """Return the band of a file, or what stands for none: one can look at it all the same."""
     from xphotfn.records.band import NOT_NAMED
 
     try:
-        return _band(header, path, shown, kind)
+        return _band(header, path, kind)
     except InvalidFile:
         return NOT_NAMED
 
 
-def _band(header: "Header", path: Path, shown: Path, kind: str) -> Any:
+def _band(header: "Header", path: Path, kind: str) -> Any:
     """Return the band of a file: what its header says, else its name, where it is one of ours or the pipeline's."""
     from xphotfn.commands.names import parse_mosaic_name, parse_product_name
     from xphotfn.io.cards import card
@@ -279,7 +265,7 @@ def _band(header: "Header", path: Path, shown: Path, kind: str) -> Any:
     if isinstance(low, float) and isinstance(high, float):
         return Band(lo_ev=round(1000 * low), hi_ev=round(1000 * high))
     try:
-        return band_of_product(header, str(shown), kind=kind)
+        return band_of_product(header, str(path), kind=kind)
     except InvalidFile:
         if energies_of(header).kind != "all":
             raise

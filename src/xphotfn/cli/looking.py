@@ -1,6 +1,5 @@
 """Commands to look at things: ``view`` and ``report``."""
 
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -72,21 +71,26 @@ def view(
     sigma = None if smooth is None else values.radius(smooth)
     marks = [pair_of(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
     drawn = None if sources is None else _sources_of(sources)
-    with tempfile.TemporaryDirectory() as scratch:
-        if what.is_dir():
-            product = _chosen(what, which, run)
-        elif run or any(which.values()):
-            raise InvalidRecord(
-                f"{what} is one file: --obs-id, --instrument, --band, --target, --run choose from a folder"
-            )
-        else:
-            product = product_of(what, exposure, Path(scratch))
-        xp.save_view(
-            product, output, cross_hair=marks, stretch=stretch, smooth=sigma, zoom_in=zoom, overwrite=overwrite,
-            sources=drawn,
-        )  # fmt: skip
+    if what.is_dir():
+        product = _chosen(what, which, run)
+    elif run or any(which.values()):
+        raise InvalidRecord(f"{what} is one file: --obs-id, --instrument, --band, --target, --run choose from a folder")
+    else:
+        product = product_of(what, exposure)
+    xp.save_view(
+        product, output, cross_hair=marks, stretch=stretch, smooth=sigma, zoom_in=zoom, overwrite=overwrite,
+        sources=drawn,
+    )  # fmt: skip
+    tell(f"{output}: {_called(product)}")
+
+
+def _called(product: Any) -> str:
+    """Return what was drawn, in a few words."""
+    kind = _KINDS.get(type(product).__name__)
+    if kind is None:
+        return str(product)  # a map of limits says all of it
     who = " ".join(dict.fromkeys(filter(None, (product.obs_id, product.instrument, product.exposure_id))))
-    tell(f"{output}: {_KINDS[type(product).__name__]} {who}, {product.band}")
+    return f"{kind} {who}, {product.band}"
 
 
 def _sources_of(path: Path) -> Any:

@@ -1,7 +1,7 @@
-"""Rate maps of any telescope: from an image and an exposure map on disk, and from what write_fits wrote."""
+"""Maps of files: of an image and an exposure map of any telescope, and what write_fits wrote."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, assert_never
 
 import astropy.units as u
 from attrs import evolve
@@ -20,10 +20,13 @@ from xphotfn.records.grid import PROJECTIONS
 from xphotfn.records.instrument import COMBINED, is_epic, known_instrument
 from xphotfn.typing import Header
 
-__all__ = ("MapFile", "rate_map", "read_rate_map")
+__all__ = ("MapFile", "Written", "header_of_written", "rate_map", "read_rate_map", "written_kind")
 
 MapFile = str | Path | tuple[str | Path, int | str]
 """A FITS file, or a file with the number or EXTNAME of the HDU that holds the image."""
+
+Written = Literal["rate map", "limit map", "event mosaic", "array", "other"]
+"""What a file is of those that :func:`~xphotfn.io.write.write_fits` writes; ``other`` for what it did not."""
 
 _COUNTS = {"", "ct", "count", "counts", "ph", "photon", "photons"}
 
@@ -119,7 +122,7 @@ def read_rate_map(path: str | Path) -> RateMap:
     Raises
     ------
     InvalidFile
-        If it is damaged, or no rate map that :func:`write_fits` wrote.
+        If it is damaged, or no rate map that :func:`write_fits` wrote; then with what it is.
 
     Examples
     --------
@@ -130,12 +133,8 @@ def read_rate_map(path: str | Path) -> RateMap:
     >>> bool((read_rate_map(path).data == example_rate_map().data).all())
     True
     """
-    header = read_header(path)
-    ends = [card(header, keyword) for keyword in ("E_MIN", "E_MAX")]
-    if card(header, "CREATOR", "") != "xphotfn" or not all(isinstance(end, float) for end in ends):
-        raise InvalidFile(
-            str(path), "is no rate map that write_fits wrote: use rate_map(image, exposure_map, band=...)"
-        )
+    header = header_of_written(path, "rate map")
+    ends = [header["E_MIN"], header["E_MAX"]]
     names: dict[str, Any] = {
         "target": text_of_ascii(card(header, "OBJECT", "")) or None,
         "obs_id": str(card(header, "OBS_ID")),
@@ -144,6 +143,48 @@ def read_rate_map(path: str | Path) -> RateMap:
         "band": energy_band(*(end * u.keV for end in ends)),
     }
     return _pair(_placed((path, "COUNTS")), _placed((path, "EXPOSURE")), names)
+
+
+def written_kind(header: Header) -> Written:
+    """Return what a file is of those that :func:`write_fits` writes, by its primary header."""
+    creator = card(header, "CREATOR", "")
+    if creator == "xphotfn mosaic_events":
+        return "event mosaic"
+    if creator != "xphotfn":
+        return "other"
+    if "LIMIT" in header:
+        return "limit map"
+    ends = (card(header, keyword) for keyword in ("E_MIN", "E_MAX"))
+    return "rate map" if all(isinstance(end, float) for end in ends) else "array"
+
+
+def header_of_written(path: str | Path, wanted: Written) -> Header:
+    """Return the primary header of a file that write_fits wrote, of the kind that is wanted; InvalidFile else."""
+    header = read_header(path)
+    found = written_kind(header)
+    if found != wanted:
+        raise InvalidFile(str(path), _what_reads(found))
+    return header
+
+
+def _what_reads(kind: Written) -> str:
+    """Say what a file is, and what reads it."""
+    match kind:
+        case "rate map":
+            return "is a rate map that write_fits wrote: read_rate_map reads it"
+        case "limit map":
+            return "is a map of limits that write_fits wrote: read_limit_map reads it"
+        case "event mosaic":
+            return (
+                "is a mosaic of events that write_fits wrote: use rate_map(it, exposure_map, band=..., name=..., "
+                "obs_id=...) with the mosaic of the exposure maps"
+            )
+        case "array":
+            return "is an array that write_fits wrote, such as a mask: use astropy.io.fits.getdata(it)"
+        case "other":
+            return "was not written by write_fits: use rate_map(image, exposure_map, band=...)"
+        case _:
+            assert_never(kind)
 
 
 def _pair(image: "_Placed", exposure_map: "_Placed", names: dict[str, Any]) -> RateMap:

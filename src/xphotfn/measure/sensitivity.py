@@ -79,8 +79,8 @@ class LimitMap:
         Of ``exposure_s``: ``s``, or ``cm2 s`` of maps in that unit.
     """
 
-    kind: Literal["detection limit", "upper limit"]
-    of: Literal["source", "aperture"] = "aperture"
+    kind: Literal["detection limit", "upper limit"] = attrs.field(validator=one_of("detection limit", "upper limit"))
+    of: Literal["source", "aperture"] = attrs.field(default="aperture", validator=one_of("source", "aperture"))
     name: str = ""
     grid: PixelGrid
     counts: Floats = attrs.field(converter=_read_only, eq=_same, hash=False, repr=False)
