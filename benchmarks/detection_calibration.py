@@ -18,6 +18,8 @@ from pathlib import Path
 import numpy as np
 from scipy.signal import fftconvolve
 
+from xphotfn.epic.relative_sensitivity import relative_sensitivity
+from xphotfn.records.band import Band
 from xphotfn.science.detection.listing import listed
 from xphotfn.science.detection.search import search
 from xphotfn.science.detection.search_map import SearchMap
@@ -30,6 +32,7 @@ from xphotfn.simulate.scene import EFFICIENCY, SOFT, CameraExposure, Pointing, S
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "detection.md"
 CAMERAS = ("pn", "mos1", "mos2")
+SENSITIVITY = {camera: relative_sensitivity(camera, "Thin1", Band(lo_ev=500, hi_ev=2000)) for camera in CAMERAS}
 ENERGY_EV, RATE_OF_FLUX = 1000.0, 6.6e11  # pn counts per erg/cm2 in 0.5-2 keV
 REACH, MATCH_PIX, COVERED_PIX = 68, 4.0, 2.5
 SKY_FIELDS, DEEP_FIELDS, CLUSTER_FIELDS = 10, 1, 4
@@ -84,7 +87,8 @@ def drawn(kiloseconds, rng, points=(), light=None, core_factor=1.0):
             rate[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1] += pn_rate * spread
         counts = rng.poisson(background + exposure * rate * EFFICIENCY[camera]).astype(float)
         where = (place.ra_deg, place.dec_deg)
-        maps.append(SearchMap(counts, exposure, flat, None, place.grid, EPIC_KING[camera], ENERGY_EV, where))
+        known = EPIC_KING[camera], ENERGY_EV, where, camera, place.obs_id, SENSITIVITY[camera]
+        maps.append(SearchMap(counts, exposure, flat, None, place.grid, *known))
     return maps
 
 
@@ -131,13 +135,13 @@ def distance(fitted, x, y):
 
 
 def blank_field(kiloseconds, number):
-    """Return DET_ML of what is found in a blank field, how many are extended, and background over truth."""
+    """Return TIED_ML of what is found in a blank field, how many are extended, and background over truth."""
     maps = drawn(kiloseconds, np.random.default_rng([7, int(kiloseconds), number]))
     found = search(maps, threshold=6)
     truth = [b for _, b, _ in empty(kiloseconds)]
     pairs = zip(found.sky.backgrounds, truth, maps, strict=True)
     ratios = [float(b.image.sum() / t[m.exposure > 0].sum()) for b, t, m in pairs]
-    return [f.det_ml for f in found.sources], sum(f.source.u > 0 for f in found.sources), ratios
+    return [f.tied_ml for f in found.sources], sum(f.source.u > 0 for f in found.sources), ratios
 
 
 def blank(kiloseconds, fields):
@@ -201,7 +205,7 @@ def sky(kiloseconds, fields, threshold=6.0):
 
 
 def accuracy(fitted, x, y, rate, kiloseconds):
-    """Return DET_ML, distance in arcsec, pulls of x and y, ratio of the rates and their pull."""
+    """Return TIED_ML, distance in arcsec, pulls of x and y, ratio of the rates and their pull."""
     column, row = int(np.clip(np.rint(x), 0, 511)), int(np.clip(np.rint(y), 0, 511))
     seconds = np.array([e[row, column] for e, _, _ in empty(kiloseconds)])
     truth = rate * sum(EFFICIENCY[c] * s for c, s in zip(CAMERAS, seconds, strict=True))
@@ -209,7 +213,7 @@ def accuracy(fitted, x, y, rate, kiloseconds):
     error = np.sqrt(np.sum((np.where(np.isfinite(errors), errors, 0) * seconds) ** 2))
     total = float(np.sum(fitted.source.rates * seconds))
     pulls = (fitted.source.x - x) / places[0], (fitted.source.y - y) / places[1]
-    return fitted.det_ml, 4.35 * distance(fitted, x, y), *pulls, total / truth, (total - truth) / error
+    return fitted.tied_ml, 4.35 * distance(fitted, x, y), *pulls, total / truth, (total - truth) / error
 
 
 def cluster_field(number):
@@ -263,7 +267,7 @@ def bright(factor, seeds):
     for seed in range(seeds):
         maps = drawn(20.0, np.random.default_rng([19, seed]), [(300.3, 240.6, 2.0)], core_factor=factor)
         found = search(maps, threshold=6)
-        inside += [f.det_ml for f in found.sources if 5 < 4.35 * distance(f, 300.3, 240.6) < 300]
+        inside += [f.tied_ml for f in found.sources if 5 < 4.35 * distance(f, 300.3, 240.6) < 300]
     return [f"{factor:g}", seeds, f"{len(inside) / seeds:.1f}", f"{np.sum(np.array(inside) >= 10) / seeds:.1f}"]
 
 
@@ -278,7 +282,7 @@ def blank_table(quick):
     head = [
         "exposure",
         "fields",
-        "DET_ML >= 6",
+        "TIED_ML >= 6",
         ">= 7",
         ">= 8",
         ">= 10",
@@ -374,7 +378,7 @@ def object_table(_):
 
 def bright_table(_):
     """Return what a bright source makes around it."""
-    head = ["true core radius over that of the fit", "fields", "within 5 arcmin, DET_ML >= 6", ">= 10"]
+    head = ["true core radius over that of the fit", "fields", "within 5 arcmin, TIED_ML >= 6", ">= 10"]
     return table(head, [bright(f, 1) for f in (1.0, 1.08, 0.92)])
 
 

@@ -4,9 +4,10 @@
 
 PYTHON is an interpreter with gammapy, photutils and sep; arrays go to it through a file, and positions with ranks come
 back. A field is 10 ks of pn, MOS1 and MOS2 with sources of the log N - log S of Moretti et al. (2003). Each method's
-list is cut where 2 sources a field are left that are no true ones of 3 counts or more; what is compared is the part of
-the sources of 8 counts or more that is found. Peers see the sum of the cameras, once with the background that our
-search fitted to the same counts, as we have it, and once with the true one, which nobody has.
+list is cut where 2 detections a field are left that are no true source of 3 counts or more; each detection is one
+source at most, the brightest first, so that a second peak on the wings of a source is one too many. What is compared is
+the part of the sources of 8 counts or more that is found. Peers see the sum of the cameras, once with the background
+that our search fitted to the same counts, as we have it, and once with the true one, which nobody has.
 """
 
 import argparse
@@ -53,7 +54,7 @@ def made(folder, fields, extent):
             kernel=kernel / kernel.sum(),
             king=np.array(king),
             truth=np.array([x, y, rate * calibration.counts_per_rate(10, x, y)]),
-            ours=np.array([[f.source.x, f.source.y, f.det_ml] for f in found]).T,
+            ours=np.array([[f.source.x, f.source.y, f.tied_ml] for f in found]).T,
         )
     return float(np.mean(seconds))
 
@@ -161,25 +162,38 @@ def in_peers(folder, left_out):
     (folder / "peers.json").write_text(json.dumps(result))
 
 
-def part_found(lists, truths):
-    """Return the part of bright sources found where UNMATCHED a field are left unmatched, and that threshold."""
-    rows = []
-    for found, truth in zip(lists, truths, strict=True):
-        real = truth[:, truth[2] >= REAL]
-        for x, y, rank in found:
-            rows.append((rank, bool((np.hypot(real[0] - x, real[1] - y) < MATCH_PIX).any())))
-    rows.sort(reverse=True)
-    false = np.cumsum([not real for _, real in rows])
-    kept = int(np.searchsorted(false, UNMATCHED * len(lists), side="right"))
-    threshold = rows[kept - 1][0] if kept else np.inf
-    hits = total = 0
+def matched(places, truth):
+    """Return which sources have a detection, the brightest first, each one of its own, and how many are left over."""
+    free, found = places.copy(), np.zeros(truth.shape[1], dtype=bool)
+    for number in np.argsort(-truth[2]):
+        away = np.hypot(*(free - truth[:2, number]).T)
+        if truth[2, number] >= REAL and away.size and away.min() < MATCH_PIX:
+            free, found[number] = np.delete(free, away.argmin(), axis=0), True
+    return found, len(free)
+
+
+def cut(lists, truths, threshold):
+    """Return how many bright sources lists that are cut at a threshold hold, and how many detections too many."""
+    hits = left = 0
     for found, truth in zip(lists, truths, strict=True):
         places = np.array([f[:2] for f in found if f[2] >= threshold]).reshape(-1, 2)
-        for x, y, counts in truth.T:
-            if counts >= BRIGHT:
-                total += 1
-                hits += bool(places.size and (np.hypot(places[:, 0] - x, places[:, 1] - y) < MATCH_PIX).any())
-    return hits / total, threshold, total
+        has, over = matched(places, truth)
+        hits, left = hits + np.count_nonzero(has & (truth[2] >= BRIGHT)), left + over
+    return hits, left
+
+
+def part_found(lists, truths):
+    """Return the part of bright sources found where UNMATCHED a field are left unmatched, and that threshold."""
+    ranks = sorted({f[2] for found in lists for f in found}, reverse=True)
+    low, high = 0, len(ranks)  # so many ranks are kept: from low on it is known that not too many are left
+    while high - low > 1:
+        middle = (low + high) // 2
+        if cut(lists, truths, ranks[middle])[1] <= UNMATCHED * len(lists):
+            low = middle
+        else:
+            high = middle
+    total = sum(np.count_nonzero(truth[2] >= BRIGHT) for truth in truths)
+    return cut(lists, truths, ranks[low])[0] / total, ranks[low], total
 
 
 def compared(folder, seconds):

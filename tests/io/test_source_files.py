@@ -4,6 +4,7 @@ import astropy.units as u
 import attrs
 import numpy as np
 import pytest
+from astropy.io import fits
 from astropy.table import Table
 from hypothesis import given, settings
 
@@ -172,6 +173,20 @@ def test_a_field_takes_the_list_in_place_of_its_regions():
 
 
 TABLES = ["list.csv", "list.ecsv", "list.vot", "list.xml", "list.parquet", "list.fits.gz"]
+
+
+def test_both_likelihoods_are_kept_and_a_file_may_lack_the_second(tmp_path):
+    tied = attrs.evolve(example_source_list()[1], number=1, det_ml=9.0, tied_ml=10.5)
+    listed = attrs.evolve(example_source_list(), sources=[tied], objects=[])
+    path = xp.write_source_list(listed, tmp_path / "list.fits")
+    assert [(s.det_ml, s.tied_ml, s.likelihood) for s in xp.read_source_list(path)] == [(9.0, 10.5, 10.5)]
+    table = xp.write_source_list(listed, tmp_path / "list.ecsv")
+    assert [(s.det_ml, s.tied_ml) for s in xp.read_source_list(table)] == [(9.0, 10.5)]
+    with fits.open(path) as hdus:
+        hdus["SRCLIST"].columns.del_col("TIED_ML")
+        hdus.writeto(tmp_path / "older.fits")
+    assert [(s.tied_ml, s.likelihood) for s in xp.read_source_list(tmp_path / "older.fits")] == [(None, 9.0)]
+    assert np.isnan(xp.read_source_list(tmp_path / "older.fits").table()["TIED_ML"][0])
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -95,7 +95,7 @@ def test_cameras_share_a_rate_by_their_areas(small, tmp_path):
         ({"fluxes": [1.0] * u.ct / u.s, "extents": [1.0] * u.s}, UnitMismatch, "extents must be angles"),
         ({"fluxes": [1.0] * u.ct / u.s, "extents": [900] * u.arcsec}, InvalidRecord, "within 0 and 120"),
         ({"fluxes": [1.0] * u.ct / u.s, "trials": 0}, InvalidRecord, "trials must be a whole number from 1"),
-        ({"fluxes": [1.0] * u.ct / u.s, "threshold": np.nan}, InvalidRecord, "threshold must be a DET_ML"),
+        ({"fluxes": [1.0] * u.ct / u.s, "threshold": np.nan}, InvalidRecord, "threshold must be a likelihood"),
         ({"fluxes": [1.0] * u.ct / u.s, "rng": 3}, InvalidRecord, "rng must be numpy's generator"),
     ],
 )

@@ -72,7 +72,7 @@ def test_its_sources_are_found(rate_map, found):
     (cluster,) = found.extended
     assert cluster.object_number == found.objects[0].number
     assert cluster.counts == pytest.approx(600, rel=0.2)
-    assert found.expected_false == pytest.approx(2400 * np.exp(-10) * np.pi * 66**2 * (4.35 / 60) ** 2 / 700, rel=0.02)
+    assert found.expected_false == pytest.approx(2000 * np.exp(-10) * np.pi * 66**2 * (4.35 / 60) ** 2 / 700, rel=0.02)
     assert found.maps[0].instrument == "pn"
     assert not any(s.flags & SourceFlag.LOW_COVERAGE for s in found)
     x, y = xp.coord_conv(rate_map, found[0].position, "pix", rounded=False).value
@@ -180,7 +180,7 @@ def test_what_cannot_be_searched_is_refused(tmp_path, case):
 def test_wrong_options_are_refused(rate_map):
     region = xp.Region(shape="circle", frame="fk5", x=10, y=60, size=(0.01,), colour="red")
     for threshold in (np.nan, 0, -1, 1, 1e9, "ten", None, 10 * u.s):
-        with pytest.raises(xp.InvalidRecord, match="threshold must be a DET_ML"):
+        with pytest.raises(xp.InvalidRecord, match="threshold must be a likelihood"):
             xp.detect_sources(rate_map, threshold=threshold)
     with pytest.raises(xp.NoData, match="within holds no live pixel"):
         xp.detect_sources(rate_map, within=region)

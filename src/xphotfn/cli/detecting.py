@@ -14,8 +14,8 @@ from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("detect",)
 
-_SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_ERR", "DET_ML", "EXT", "EXT_ML",
-          "ID_CLUSTER", "FLAGS")  # fmt: skip
+_SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_ERR", "DET_ML", "TIED_ML",
+          "EXT", "EXT_ML", "ID_CLUSTER", "FLAGS")  # fmt: skip
 
 
 @click.command(

@@ -76,7 +76,7 @@ def xdetect(
     backgroundsets
         Background maps to write, one for each image, where names are given.
     threshold
-        Least DET_ML.
+        Least likelihood.
     extent
         Whether extended sources are looked for.
     tile

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from xphotfn.epic.camera.response import packaged_table
 from xphotfn.epic.out_of_time import out_of_time_of
+from xphotfn.epic.relative_sensitivity import relative_sensitivity
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.cards import card
 from xphotfn.io.products import RateMap
@@ -100,7 +101,7 @@ def check_options(threshold: Any, extent: Any, within: Any, maps: Sequence[RateM
     Raises
     ------
     InvalidRecord
-        For a threshold that is no DET_ML, or what is no switch or no region.
+        For a threshold that is no likelihood, or what is no switch or no region.
     NoData
         For a region that holds no live pixel.
     """
@@ -294,7 +295,13 @@ def _search_map(item: RateMap, psf: Any) -> SearchMap:
         pointing,
         item.instrument,
         item.obs_id,
+        _sensitivity(item),
     )
+
+
+def _sensitivity(item: RateMap) -> float | None:
+    in_seconds = str(item.exposure.unit) == "s"
+    return relative_sensitivity(item.instrument, item.filter, item.band) if in_seconds else None
 
 
 def _pointing(item: RateMap) -> tuple[float, float]:
@@ -337,6 +344,7 @@ def _searched(maps: Sequence[RateMap], sky: Sky) -> tuple[SearchedMap, ...]:
             flat_error=None if array.flat is None else _known(fit.flat_error),
             slow_arcmin=SLOW_ARCMIN,
             excised_pix=fit.excised,
+            sensitivity=array.sensitivity,
         )
         for item, array, fit in zip(maps, sky.maps, sky.backgrounds, strict=True)
     )

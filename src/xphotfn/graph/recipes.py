@@ -229,7 +229,7 @@ def plan_detection(
     field_or_fields, band_or_bands, grid, selection, flares
         As :func:`plan_images`, with its errors.
     threshold, extent
-        As :func:`detect_sources`: least DET_ML, and whether extended sources are looked for.
+        As :func:`detect_sources`: least likelihood, and whether extended sources are looked for.
     joint
         One list of all observations of a field, searched together, instead of one of each.
     psf
@@ -247,7 +247,7 @@ def plan_detection(
     PlanError
         If no exposure of a field has both an image and an exposure map.
     InvalidRecord
-        If ``threshold`` is no DET_ML of 4 or above, ``extent`` or ``joint`` is not True or False, or ``psf`` is none.
+        If ``threshold`` is no likelihood from 4, ``extent`` or ``joint`` is not True or False, or ``psf`` is none.
 
     Notes
     -----

@@ -178,6 +178,7 @@ def _object(row: dict[str, Any]) -> DetectedObject:
 
 
 def _source(row: dict[str, Any], maps: Sequence[SearchedMap]) -> DetectedSource:
+    row.setdefault("TIED_ML", None)  # lists of before have none
     values = {field: row[name] for name, field in SOURCE_FIELDS.items()}
     for field in ("x", "y"):
         values[field] = None if values[field] is None else values[field] - 1

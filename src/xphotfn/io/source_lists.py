@@ -26,6 +26,7 @@ _EXTENT = ("EP_EXTENT", "EXTENT", "EXT", "SC_EXTENT")
 _COLUMNS = {  # what a source has, and the columns that say it: the first that is there counts
     "position_error_arcsec": ("RADEC_ERR", "SC_POSERR", "POSERR"),
     "det_ml": ("DET_ML", "EP_8_DET_ML", "SC_DET_ML"),
+    "tied_ml": ("TIED_ML",),
     "counts": ("SCTS", "EP_8_CTS"),
     "counts_error": ("SCTS_ERR", "EP_8_CTS_ERR"),
     "rate": ("RATE", "EP_8_RATE", "SC_EP_8_RATE"),

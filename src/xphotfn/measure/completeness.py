@@ -270,7 +270,7 @@ def _light(sky: Sky, source: FittedSource) -> list[Floats]:
 def _trial(sky: Sky, source: FittedSource, cell: int, counts: float, found: Any) -> _Trial:
     reach = max(_MATCH_ARCSEC, extent_at(source.u)) / sky.pixel
     near = [f for f in found if np.hypot(f.source.x - source.x, f.source.y - source.y) < reach]
-    best = max(near, key=lambda f: f.det_ml, default=None)
+    best = max(near, key=lambda f: f.tied_ml, default=None)
     return _Trial(cell, counts, best is not None, best is not None and best.source.u > 0)
 
 

@@ -46,8 +46,8 @@ def detect_sources(
     rate_maps
         One or several, of one band and target and with pixels of one size, such as those of :func:`rate_maps`.
     threshold
-        Least DET_ML, 4 or above. At 10, the default, 0.1 sources of a field of view are expected to be chance; at 6,
-        which SAS uses, 6 of them.
+        Least TIED_ML, 4 or above: the likelihood of a source that the cameras of an observation see in the ratio of
+        their sensitivities. At 10, the default, 0.1 sources of a field of view are expected to be chance; at 6, 5.
     extent
         Whether extended sources (beta models of slope 2/3) are looked for; without it all are points.
     psf
@@ -59,7 +59,7 @@ def detect_sources(
     Returns
     -------
     SourceList
-        The highest DET_ML first. The same for any order of the maps.
+        The highest TIED_ML first. The same for any order of the maps.
 
     Raises
     ------
@@ -81,9 +81,13 @@ def detect_sources(
     -----
     Each source has one position and extent, and a rate of its own in each map. It is fitted on the pixels of each map
     as they are; only the search for candidates brings maps of other pointings onto one grid. DET_ML and EXT_ML are
-    those of emldetect; a rate that is held at 0, its bound, is no fitted parameter of DET_ML. A source that an error
-    of the models of its neighbours could make (10 % of the light of points, 20 % of that of extended sources) is left
-    out. Errors are those of the Fisher matrix. How calibrated all this is: docs/detection.md.
+    those of emldetect; a rate that is held at 0, its bound, is no fitted parameter. TIED_ML is that of a second fit
+    with one amplitude for each observation, which the cameras see in the ratio of the factors of :func:`power_law_ecf`
+    for a photon index of 1.7 and 3e20 cm-2. Having fewer parameters it is some 1 to 2 higher for faint sources: a list
+    holds sources whose DET_ML is below the threshold. A map whose camera, filter or band has no such factor, or whose
+    exposure is not in s, keeps a rate of its own; of a single camera TIED_ML is DET_ML. A source that an error of the
+    models of its neighbours could make (10 % of the light of points, 20 % of that of extended sources) is left out.
+    Errors are those of the Fisher matrix. How calibrated all this is: docs/detection.md.
 
     Maps that point more than 15 arcmin apart are searched in tiles of 30 arcmin with a margin of 6, one after another,
     and each source is that of the tile in which it lies; the backgrounds are those of the tiles.
@@ -181,7 +185,7 @@ def background_map(
     rate_map
         The map.
     sources
-        Sources whose light is part of the model, such as :func:`detect_sources` gives them; those of DET_ML above 8
+        Sources whose light is part of the model, such as :func:`detect_sources` gives them; those of likelihood above 8
         count. Without them the pixels above 3 sigma are left out.
     unvignetted
         Exposure without vignetting, of the map's shape; default the exposure over the packaged vignetting.
@@ -232,7 +236,7 @@ def background_map(
     sky = Sky((arrays,), arcmin)
     first_backgrounds(sky)
     if sources is not None:
-        under_sources(sky, (_drawn(sky, item, source, sources) for source in sources if source.det_ml > BRIGHT))
+        under_sources(sky, (_drawn(sky, item, source, sources) for source in sources if source.likelihood > BRIGHT))
     return np.asarray(sky.backgrounds[0].image)
 
 

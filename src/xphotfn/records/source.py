@@ -126,6 +126,9 @@ class SearchedMap:
         Scale of the slow correction of the background in arcmin; None without one.
     excised_pix
         Live pixels that were left out of the fit of the background.
+    sensitivity
+        Rate of a source of 1e-11 erg/cm2/s, by which cameras are tied; None where it is not known and the map has a
+        rate of its own.
     """
 
     obs_id: str = field(validator=non_empty)
@@ -141,6 +144,7 @@ class SearchedMap:
     flat_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     slow_arcmin: float | None = field(default=None, converter=float_or_none, validator=_if_known(positive))
     excised_pix: int = field(default=0, converter=whole, validator=not_negative)
+    sensitivity: float | None = field(default=None, converter=float_or_none, validator=_if_known(positive))
 
     def _repr_html_(self) -> str:
         return record_html(self)
@@ -196,6 +200,9 @@ class DetectedSource:
         Position, and its error: the root of the sum of the squares of the errors in RA and Dec (RADEC_ERR).
     det_ml
         Likelihood of detection, -ln of the probability that the background alone does as much (DET_ML of emldetect).
+    tied_ml
+        The same with one amplitude for all cameras of an observation, in the ratio of their sensitivities (TIED_ML): of
+        faint sources it is the higher one. Equal to ``det_ml`` of a single camera; None where it is not known.
     counts, counts_error, rate, rate_error
         Over all maps: the sum of counts, and the sum over cameras of rates in ct/s; None where they are not known.
     extent_arcsec, extent_error_arcsec, extent_ml
@@ -228,6 +235,7 @@ class DetectedSource:
     dec_deg: float = field(converter=float, validator=_within(-90, 90))
     position_error_arcsec: float = field(converter=float, validator=finite_size)
     det_ml: float = field(converter=float, validator=finite_size)
+    tied_ml: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     counts: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
     counts_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     rate: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
@@ -247,6 +255,11 @@ class DetectedSource:
     def is_extended(self) -> bool:
         """Whether it has an extent."""
         return self.extent_arcsec > 0
+
+    @property
+    def likelihood(self) -> float:
+        """What has to reach the threshold of a search: ``tied_ml``, or ``det_ml`` where that is not known."""
+        return self.det_ml if self.tied_ml is None else self.tied_ml
 
     @property
     def position(self) -> u.Quantity:

@@ -48,7 +48,7 @@ class SourceList:
     maps
         What was searched, in an order of their own (ObsID, exposure, instrument); empty of a list that was read.
     threshold
-        Least DET_ML of the list; None where it is not known.
+        Least likelihood of the list (:attr:`DetectedSource.likelihood`); None where it is not known.
     extent
         Whether extended sources were looked for.
     psf
@@ -69,7 +69,7 @@ class SourceList:
     >>> source = DetectedSource(number=1, ra_deg=149.6, dec_deg=-11.1, position_error_arcsec=1.2, det_ml=25)
     >>> found = SourceList(sources=[source], threshold=10)
     >>> len(found), found[0].det_ml, print(found)
-    1 source of DET_ML >= 10: 1 point, 0 extended
+    1 source of likelihood >= 10: 1 point, 0 extended
     (1, 25.0, None)
     """
 
@@ -148,7 +148,7 @@ class SourceList:
         return source_table(self)
 
     def __str__(self) -> str:
-        limit = "" if self.threshold is None else f" of DET_ML >= {self.threshold:g}"
+        limit = "" if self.threshold is None else f" of likelihood >= {self.threshold:g}"
         false = "" if self.expected_false is None else f"; about {self.expected_false:.2g} of them expected to be false"
         parts = f"{count(len(self.points), 'point')}, {len(self.extended)} extended"
         objects = f" in {count(len(self.objects), 'object')}" if self.objects else ""
@@ -197,7 +197,8 @@ _OF_SOURCES: dict[str, _Kind] = {
     "SCTS_ERR": _Kind("counts_error", "ct", "their error"),
     "RATE": _Kind("rate", "ct / s", "sum of the rates of the cameras"),
     "RATE_ERR": _Kind("rate_error", "ct / s", "its error"),
-    "DET_ML": _Kind("det_ml", "", "likelihood of detection"),
+    "DET_ML": _Kind("det_ml", "", "likelihood of detection, with a rate for each camera"),
+    "TIED_ML": _Kind("tied_ml", "", "likelihood of detection, with the cameras of an observation tied"),
     "EXT": _Kind("extent_arcsec", "arcsec", "core radius of the beta model; 0 of a point source"),
     "EXT_ERR": _Kind("extent_error_arcsec", "arcsec", "its error"),
     "EXT_ML": _Kind("extent_ml", "", "likelihood of extent"),
@@ -241,10 +242,10 @@ def source_columns(sources: SourceList) -> dict[str, SourceColumn]:
     -------
     dict of str to SourceColumn
         Values of shape (number of sources,); NaN where something is not known. ID_SRC, RA, DEC, RADEC_ERR, X_IMA,
-        Y_IMA, SCTS, RATE, DET_ML, EXT, EXT_ML, BG_MAP, EXP_MAP, OFFAX, MASKFRAC, DIST_NN, ID_CLUSTER with errors where
-        they have them, then CTS, RATE, DET_ML, BG, EXP, OFFAX and MASKFRAC for each map with the prefix of its camera
-        (``PN_``, ``M1_``, ``M2_``; with the ObsID, and the exposure, where the camera alone does not tell), then FLAG
-        and FLAGS, and IAUNAME where the sources have names.
+        Y_IMA, SCTS, RATE, DET_ML, TIED_ML, EXT, EXT_ML, BG_MAP, EXP_MAP, OFFAX, MASKFRAC, DIST_NN, ID_CLUSTER, errors
+        of those that have them, then CTS, RATE, DET_ML, BG, EXP, OFFAX and MASKFRAC for each map with the prefix of its
+        camera (``PN_``, ``M1_``, ``M2_``; with the ObsID, and the exposure, where the camera alone does not tell), then
+        FLAG and FLAGS, and IAUNAME where the sources have names.
 
     References
     ----------

@@ -132,8 +132,8 @@ def draw_residual(figure: Any, run: Run, obs_id: str) -> None:
 
 _COLUMNS = (("name", "Source", ""), ("ra", "RA", "deg"), ("dec", "Dec", "deg"), ("error", "Error", "arcsec"),
             ("counts", "Counts", "ct"), ("rate", "Rate", "ct/s"), ("detml", "DET_ML", ""),
-            ("extent", "Extent", "arcsec"), ("extml", "EXT_ML", ""), ("object", "Object", ""),
-            ("flags", "Flags", ""))  # fmt: skip
+            ("tiedml", "TIED_ML", ""), ("extent", "Extent", "arcsec"), ("extml", "EXT_ML", ""),
+            ("object", "Object", ""), ("flags", "Flags", ""))  # fmt: skip
 
 
 def sources_section(lists: Sequence[tuple[str, SourceList]], pictures: Sequence[Residual]) -> Html | None:
@@ -181,6 +181,7 @@ def _row(source: DetectedSource) -> Html:
     rate, error = (_NAN if v is None else v for v in (source.rate, source.rate_error))
     counts, wide = (_NAN if v is None else v for v in (source.counts, source.counts_error))
     extent, extent_ml = (source.extent_arcsec, source.extent_ml) if source.is_extended else (0.0, _NAN)
+    tied = _NAN if source.tied_ml is None else source.tied_ml
     flags = source.flag_names
     values = (
         (source.ra_deg, number(source.ra_deg, 5)),
@@ -189,6 +190,7 @@ def _row(source: DetectedSource) -> Html:
         (counts, with_error(counts, wide)),
         (rate, with_error(rate, error)),
         (source.det_ml, number(source.det_ml, 1)),
+        (tied, "" if source.tied_ml is None else number(tied, 1)),
         (extent, with_error(extent, source.extent_error_arcsec) if source.is_extended else "point"),
         (extent_ml, number(extent_ml, 1) if source.is_extended else ""),
         (source.object_number or _NAN, source.object_number or ""),

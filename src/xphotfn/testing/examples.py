@@ -104,7 +104,7 @@ def example_source_list() -> SourceList:
     Examples
     --------
     >>> print(example_source_list())
-    3 sources of DET_ML >= 10: 2 points, 1 extended in 1 object; about 0.1 of them expected to be false
+    3 sources of likelihood >= 10: 2 points, 1 extended in 1 object; about 0.1 of them expected to be false
     """
     ra, dec = _GRID.ra_deg, _GRID.dec_deg
     rows = (
@@ -120,7 +120,8 @@ def example_source_list() -> SourceList:
         ],
         maps=[
             SearchedMap(obs_id=_POINTING.obs_id, exposure_id=_CAMERA.exposure_id, instrument=_CAMERA.instrument,
-                        band=SOFT, pixel_arcsec=3600 * _GRID.pixel_deg, vignetted=5e-5, flat=0.0)
+                        band=SOFT, pixel_arcsec=3600 * _GRID.pixel_deg, vignetted=5e-5, flat=0.0,
+                        sensitivity=6.85)
         ],
         threshold=10.0, expected_false=0.1, target="example",
     )  # fmt: skip
@@ -133,7 +134,8 @@ def _example_source(number: int, row: tuple[float, ...]) -> DetectedSource:
     extent = {"extent_arcsec": 26.0, "extent_error_arcsec": 0.6, "extent_ml": 900.0, "object_number": 1}
     values: dict[str, Any] = {**total, **(extent if number == 1 else {})}
     return DetectedSource(
-        number=number, ra_deg=ra, dec_deg=dec, position_error_arcsec=position_error, det_ml=det_ml, **values,
+        number=number, ra_deg=ra, dec_deg=dec, position_error_arcsec=position_error, det_ml=det_ml,
+        tied_ml=det_ml, **values,
         rates=[MapRate(**total, exposure_s=live, background=_BACKGROUND, mask_fraction=1.0)],
     )  # fmt: skip
 

@@ -196,5 +196,5 @@ def _cards(item: RateMap, fit: SearchedMap | None, found: Detection) -> list[Car
         ("E_MAX", item.band.hi_ev / 1000, "[keV]"),
         *((name, value, text) for name, value, text in known if value is not None),
         *(() if fit is None else (("BGEXCL", fit.excised_pix, "pixels left out of the fit"),)),
-        ("MLMIN", found.sources.threshold, "least DET_ML of the sources"),
+        ("MLMIN", found.sources.threshold, "least likelihood of the sources"),
     ]

@@ -19,7 +19,7 @@ from xphotfn.science.detection.templates import extent_at, step_of
 __all__ = ("Options", "Places", "with_candidates")
 
 _SCALES = (0.0, 10.0, 25.0, 60.0)  # arcsec
-_SLACK, _LEAST_Z = 3.5, 2.5  # by how much a fit with free rates may exceed Z^2, and the least Z
+_SLACK, _TIED_SLACK, _LEAST_Z = 3.5, 1.0, 2.5  # by how much a fit (and one with tied cameras) may exceed Z^2; least Z
 _WIDER = 1.5  # by how much Z^2 must be higher for an extent to be tried
 _SAME_PIX, _NEAREST_PIX = 1.5, 2.0
 Place = tuple[float, float, float | None]
@@ -27,7 +27,7 @@ Places = tuple[Place, ...]
 
 
 class Options(NamedTuple):
-    """Least DET_ML of what is kept on the way, and whether extents are looked for."""
+    """Least TIED_ML of what is kept on the way, and whether extents are looked for."""
 
     keep: float
     extent: bool
@@ -47,7 +47,7 @@ def with_candidates(
         if any(np.hypot(x - a, y - b) < _SAME_PIX and scale == start for a, b, scale in failed):
             continue
         fitted = _tried(sky, x, y, start, options.keep)
-        if fitted is None or fitted.det_ml < options.keep or _taken(new, *_place(fitted.source)):
+        if fitted is None or fitted.tied_ml < options.keep or _taken(new, *_place(fitted.source)):
             gone.append((x, y, start))
         else:
             sky.draw(fitted.source)
@@ -59,9 +59,9 @@ def _candidates(sky: Sky, options: Options) -> list[tuple[float, float | None, f
     """Return significance, extent at which it is highest (None: that of a point), column and row of maxima."""
     scales = _SCALES if options.extent else _SCALES[:1]
     maps = sky.significances(scales)
-    rates = len(set(sky.shares)) if sky.shares else len(sky.maps)
-    needed = 2 * special.gammainccinv((2 + rates) / 2, np.exp(-options.keep))
-    least = np.sqrt(max(needed - _SLACK, _LEAST_Z**2))
+    shares = sky.tied_shares or sky.shares or range(len(sky.maps))
+    needed = 2 * special.gammainccinv((2 + len(set(shares))) / 2, np.exp(-options.keep))
+    least = np.sqrt(max(needed - (_TIED_SLACK if sky.tied_shares else _SLACK), _LEAST_Z**2))
     whole = np.maximum(np.array(maps), 0.0) ** 2
     point = ndimage.maximum_filter(whole[0], 3)
     rows: list[tuple[float, float | None, float, float]] = []

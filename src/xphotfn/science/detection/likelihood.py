@@ -12,14 +12,14 @@ from xphotfn.science._numeric import Floats, require_above_zero, require_not_neg
 
 __all__ = ("INDEPENDENT_PLACES", "cash", "detection_likelihood", "expected_false", "extent_likelihood", "threshold_of")
 
-INDEPENDENT_PLACES = 2400.0  # of a field of view in one observation, measured on blank fields; see docs/detection.md
+INDEPENDENT_PLACES = 2000.0  # of a field of view in one observation, measured on blank fields; see docs/detection.md
 FIELD_ARCMIN2 = 700.0  # its area
 _LEAST_THRESHOLD, _MOST_THRESHOLD = 4.0, 1e8
 _FAR = 600.0  # from here the incomplete gamma function is taken from its series
 
 
 def threshold_of(value: object) -> float:
-    """Return the least DET_ML of a search as a number.
+    """Return the least likelihood of a search as a number.
 
     Raises
     ------
@@ -34,7 +34,7 @@ def threshold_of(value: object) -> float:
     number = float(value) if isinstance(value, SupportsFloat) and not isinstance(value, Quantity) else np.nan
     if not _LEAST_THRESHOLD <= number <= _MOST_THRESHOLD:
         raise InvalidRecord(
-            f"threshold must be a DET_ML from {_LEAST_THRESHOLD:g} to {_MOST_THRESHOLD:g}, as 10 is, got {value!r}"
+            f"threshold must be a likelihood from {_LEAST_THRESHOLD:g} to {_MOST_THRESHOLD:g}, as 10 is, got {value!r}"
         )
     return number
 
@@ -114,12 +114,12 @@ def extent_likelihood(difference: ArrayLike) -> Floats:
 
 
 def expected_false(threshold: float, area_arcmin2: float, per_field: float = INDEPENDENT_PLACES) -> float:
-    """Return the number of sources that chance is expected to make above a DET_ML in an area.
+    """Return the number of sources that chance is expected to make above a likelihood in an area.
 
     Parameters
     ----------
     threshold
-        DET_ML.
+        TIED_ML, which is DET_ML where no cameras are tied.
     area_arcmin2
         Area searched.
     per_field
@@ -128,6 +128,6 @@ def expected_false(threshold: float, area_arcmin2: float, per_field: float = IND
     Examples
     --------
     >>> round(expected_false(6, 700), 1), round(expected_false(10, 700), 2)
-    (5.9, 0.11)
+    (5.0, 0.09)
     """
     return float(per_field * area_arcmin2 / FIELD_ARCMIN2 * np.exp(-threshold))

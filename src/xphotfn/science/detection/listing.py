@@ -71,6 +71,7 @@ def _source(
         dec_deg=position[1],
         position_error_arcsec=float(np.hypot(places[0], places[1])) * sky.pixel,
         det_ml=fitted.det_ml,
+        tied_ml=fitted.tied_ml,
         counts=sum(r.counts for r in exposed),
         counts_error=_together(sky, [r.counts_error for r in rates]),
         rate=total[0],

@@ -19,7 +19,7 @@ _SAME_PIX, _MIDDLE_PIX, _NEAR_PIX, _TOGETHER = 1.5, 4.0, 8.0, 8
 
 def refined(sky: Sky, found: tuple[Fitted, ...], least: float) -> tuple[Fitted, ...]:
     """Return all sources fitted again, neighbours together, the brightest first; those below ``least`` go."""
-    ordered = sorted(found, key=lambda f: (-f.det_ml, f.source.x, f.source.y))
+    ordered = sorted(found, key=lambda f: (-f.tied_ml, f.source.x, f.source.y))
     kept: list[Fitted] = []
     for group in _groups([f.source for f in ordered]):
         sources = tuple(ordered[n].source for n in group)
@@ -65,7 +65,7 @@ def _group(sky: Sky, sources: tuple[FittedSource, ...], least: float) -> list[Fi
         sources, best = fit_sources(window, sources, last_u=LAST_U)
         sources, best, gains = _as_points(window, sources, best)
         verdicts = [judged(sky, window, sources, n, gains[n]) for n in range(len(sources))]
-        scores = [-1.0 if j is None or _doubled(sources, n) else j.det_ml for n, j in enumerate(verdicts)]
+        scores = [-1.0 if j is None or _doubled(sources, n) else j.tied_ml for n, j in enumerate(verdicts)]
         worst = int(np.argmin(scores))
         if scores[worst] >= least:
             return [j for j in verdicts if j is not None]

@@ -10,9 +10,8 @@ from scipy import ndimage
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg
 from xphotfn.science.detection.candidates import Options, Places, with_candidates
-from xphotfn.science.detection.fit import FittedSource, fit_sources, light_of_source, own_rates, statistic
-from xphotfn.science.detection.judging import LAST_U, Fitted
-from xphotfn.science.detection.likelihood import detection_likelihood
+from xphotfn.science.detection.fit import FittedSource, fit_sources, light_of_source, statistic
+from xphotfn.science.detection.judging import LAST_U, Fitted, tied_likelihood
 from xphotfn.science.detection.refinement import refined
 from xphotfn.science.detection.score import kernel_of, score_maps, significance_of
 from xphotfn.science.detection.search_map import SearchMap, profiles_at
@@ -21,7 +20,7 @@ from xphotfn.science.detection.templates import extent_at, step_of
 
 __all__ = ("BRIGHT", "Found", "first_backgrounds", "search", "under_sources")
 
-BRIGHT, BRIGHT_EXTENDED = 8.0, 20.0  # DET_ML from which a source counts in the fit of the background
+BRIGHT, BRIGHT_EXTENDED = 8.0, 20.0  # TIED_ML from which a source counts in the fit of the background
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
 _SLOW_EXTENT, _SURE, _ON_ANOTHER = 25.0, 300.0, 0.5  # arcsec, DET_ML, light over background
 _FINER = 0.5  # of the scale of the slow correction, for the background that a wide source must stand against
@@ -43,7 +42,7 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     maps
         All of one pixel size; their order decides which grid is the reference.
     threshold
-        Least DET_ML.
+        Least TIED_ML, that of cameras which share one amplitude; without several it is DET_ML.
     extent
         Whether extended sources are looked for.
     inside
@@ -52,7 +51,7 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     Notes
     -----
     First the background, without pixels above 3 sigma. Then candidates from the significance maps, the highest first,
-    each fitted with what was found before it; the background again, under the sources of DET_ML above 8; candidates
+    each fitted with what was found before it; the background again, under the sources of TIED_ML above 8; candidates
     in what is left; and twice all sources again, neighbours within 35 arcsec together. Between the two an extended
     source of 25 arcsec or more that lies on no other must stand beside a background that is fitted without it with a
     slow correction of half the usual scale.
@@ -72,7 +71,7 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
             found = _beside_the_background(sky, found, least)
             _backgrounds(sky, found)
     wanted = (f for f in found if _wanted(sky, f.source.x, f.source.y, inside))
-    ordered = tuple(sorted(wanted, key=lambda f: (-f.det_ml, f.source.x, f.source.y)))
+    ordered = tuple(sorted(wanted, key=lambda f: (-f.tied_ml, f.source.x, f.source.y)))
     return Found(ordered, sky)
 
 
@@ -105,7 +104,7 @@ def _quiet(sky: Sky, group: Sequence[int]) -> dict[int, NDArray[np.bool_]]:
 
 def _backgrounds(sky: Sky, found: Sequence[Fitted], part: float = 1.0) -> None:
     """Fit the backgrounds under the bright sources alone, with a part of the usual scale of the slow correction."""
-    faint = [f.source for f in found if f.det_ml <= (BRIGHT_EXTENDED if f.source.u > 0 else BRIGHT)]
+    faint = [f.source for f in found if f.tied_ml <= (BRIGHT_EXTENDED if f.source.u > 0 else BRIGHT)]
     for source in faint:
         sky.draw(source, -1.0)
     _fit_under(sky, part)
@@ -129,10 +128,9 @@ def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) ->
         kept.remove(fitted)
         _backgrounds(sky, kept, _FINER)
         window = sky.window_of([source])
-        _, best = fit_sources(window, (source,), last_u=LAST_U)
-        size = 3 + int(np.count_nonzero(own_rates(window, source.rates) > 0))
-        gain = max(statistic(window, window.background) - best, 0.0)
-        if source.u < LAST_U and float(detection_likelihood(gain, size)) >= least:
+        (beside,), _ = fit_sources(window, (source,), last_u=LAST_U)
+        likelihood = tied_likelihood(sky, window, beside, statistic(window, window.background))
+        if source.u < LAST_U and likelihood >= least:
             sky.draw(source)
             kept.append(fitted)
     return tuple(kept)

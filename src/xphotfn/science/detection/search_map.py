@@ -1,6 +1,6 @@
 """What is searched: the arrays of each map, where each pixel lies, and how a point source looks there."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from functools import lru_cache
 from typing import NamedTuple, final
 
@@ -27,6 +27,7 @@ __all__ = (
     "profiles_at",
     "shape_at",
     "shares_of",
+    "tied_shares_of",
 )
 
 MARGIN = 150  # pixels around each map, so that windows lie within it
@@ -86,6 +87,8 @@ class SearchMap(NamedTuple):
 
     ``streak`` holds the out-of-time events of pn that are expected, in counts; how many are there is fitted. Maps of
     one ``camera`` and ``observation`` share the rates of their sources; without names each has its own.
+    ``sensitivity`` is the rate of a source of one unit of flux, in a unit that all maps have in common; None where it
+    is not known.
     """
 
     counts: Floats
@@ -98,6 +101,7 @@ class SearchMap(NamedTuple):
     pointing: tuple[float, float]
     camera: str = ""
     observation: str = ""
+    sensitivity: float | None = None
 
     @property
     def pixel_arcsec(self) -> float:
@@ -168,9 +172,27 @@ def padded(image: Floats, fill: float = 0.0) -> Floats:
 
 def shares_of(maps: Sequence[SearchMap]) -> tuple[int, ...]:
     """Return which maps share their rates, as :class:`~xphotfn.science.detection.fit.Window` has it."""
-    names = [(m.observation, m.camera) if m.camera else number for number, m in enumerate(maps)]
+    names = _own_names(maps)
+    return _numbered(names) if len(set(names)) < len(names) else ()
+
+
+def tied_shares_of(maps: Sequence[SearchMap]) -> tuple[int, ...]:
+    """Return which maps share one amplitude of a source, by observation; empty where that ties no more than cameras.
+
+    A map whose sensitivity is not known has its own rate, as always. Sources vary, so observations are never tied.
+    """
+    own = _own_names(maps)
+    names = [name if m.sensitivity is None else (m.observation,) for name, m in zip(own, maps, strict=True)]
+    return _numbered(names) if len(set(names)) < len(set(own)) else ()
+
+
+def _own_names(maps: Sequence[SearchMap]) -> list[tuple[Hashable, ...]]:
+    return [(m.observation, m.camera) if m.camera else (number, "") for number, m in enumerate(maps)]
+
+
+def _numbered(names: Sequence[Hashable]) -> tuple[int, ...]:
     known = list(dict.fromkeys(names))
-    return tuple(known.index(name) for name in names) if len(known) < len(names) else ()
+    return tuple(known.index(name) for name in names)
 
 
 def corners_of(

@@ -77,7 +77,7 @@ class SourceSearch:
     Parameters
     ----------
     threshold
-        Least DET_ML, 4 or above, as :func:`detect_sources` takes it.
+        Least likelihood, 4 or above, as :func:`detect_sources` takes it.
     extent
         Whether extended sources are looked for.
     joint

@@ -15,7 +15,15 @@ from xphotfn.science.detection.background import Background, fit_together
 from xphotfn.science.detection.fit import FittedSource, Window, light_of_source
 from xphotfn.science.detection.flags import along_a_line, in_one_pixel
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
-from xphotfn.science.detection.search_map import MARGIN, SearchMap, corners_of, padded, profiles_at, shares_of
+from xphotfn.science.detection.search_map import (
+    MARGIN,
+    SearchMap,
+    corners_of,
+    padded,
+    profiles_at,
+    shares_of,
+    tied_shares_of,
+)
 from xphotfn.science.detection.templates import at, extent_at, place_of, step_of
 from xphotfn.science.king import OUTER_ARCSEC
 
@@ -40,6 +48,7 @@ class Sky:
         self.maps = tuple(maps)
         self.pixel = self.maps[0].pixel_arcsec
         self.shares = shares_of(self.maps)
+        self.tied_shares = tied_shares_of(self.maps)
         self.slow_pix = None if slow_arcmin is None else slow_arcmin * 60 / self.pixel
         self.counts = [padded(np.where(m.exposure > 0, m.counts, 0.0)) for m in self.maps]
         self.exposures = [padded(m.exposure) for m in self.maps]
@@ -151,8 +160,8 @@ class Sky:
     def significances(self, extents: Iterable[float]) -> tuple[Floats, ...]:
         """Return significance maps for core radii in arcsec, joint over all maps, on the frame.
 
-        A source is taken to be as much brighter in one map than in another as the background is: the filter is nearly
-        as deep as with the true ratios, and needs to know nothing of cameras.
+        A source is taken to be as much brighter in one map than in another as their sensitivities say; where one of
+        them is not known, as the background is: the filter is then nearly as deep as with the true ratios.
         """
         wanted = tuple(extents)
         ratios = self._ratios()
@@ -176,7 +185,10 @@ class Sky:
         return tuple(significance_of(Score(*planes)) for planes in total)
 
     def _ratios(self) -> Floats:
-        """Return the background of each map per second over that of the brightest map."""
+        """Return the sensitivity of each map, or its background per second, over that of the highest map."""
+        known = np.array([np.nan if m.sensitivity is None else m.sensitivity for m in self.maps])
+        if np.all(np.isfinite(known)):
+            return np.asarray(known / known.max())
         live = [m.exposure > 0 for m in self.maps]
         seconds = np.array([m.exposure[w].mean() if w.any() else 1.0 for m, w in zip(self.maps, live, strict=True)])
         rates = np.nan_to_num(self.typical / seconds)

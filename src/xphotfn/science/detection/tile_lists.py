@@ -144,9 +144,9 @@ def _same(one: _Unit, other: _Unit, same_deg: float) -> bool:
 
 
 def _numbered(units: Sequence[_Unit]) -> tuple[list[DetectedSource], list[DetectedObject]]:
-    """Return the sources, the highest DET_ML first, and the objects in the order of their first piece."""
+    """Return the sources, the highest likelihood first, and the objects in the order of their first piece."""
     pairs = [(source, number) for number, unit in enumerate(units) for source in unit.members]
-    pairs.sort(key=lambda pair: (-pair[0].det_ml, pair[0].ra_deg, pair[0].dec_deg))
+    pairs.sort(key=lambda pair: (-pair[0].likelihood, pair[0].ra_deg, pair[0].dec_deg))
     wholes = [n for n in dict.fromkeys(number for _, number in pairs) if units[n].whole is not None]
     object_of = {number: position for position, number in enumerate(wholes, start=1)}
     nearest = _nearest_arcsec([source for source, _ in pairs])

@@ -13,7 +13,7 @@ from xphotfn.testing.strategies.of_sky import bands, positions
 __all__ = ("detected_sources", "source_lists", "source_parts")
 
 _SIZES = st.floats(0.0, 1e6, allow_subnormal=False)
-_MAYBE = ("counts", "counts_error", "rate", "rate_error", "nearest_arcsec", "x", "y")
+_MAYBE = ("tied_ml", "counts", "counts_error", "rate", "rate_error", "nearest_arcsec", "x", "y")
 _KNOWN = st.none() | _SIZES
 
 
@@ -36,6 +36,7 @@ def _maps(draw: st.DrawFn) -> SearchedMap:
     parts: dict[str, Any] = {
         name: draw(_KNOWN) for name in ("vignetted", "vignetted_error", "flat", "flat_error")
     }  # fmt: skip
+    parts["sensitivity"] = draw(st.none() | st.floats(0.1, 10))
     return SearchedMap(
         obs_id=draw(OBS_IDS), exposure_id=draw(EXPOSURE_IDS), instrument=draw(st.sampled_from(CAMERAS)),
         band=draw(bands()), pixel_arcsec=draw(st.floats(0.1, 10)), image=draw(DIGESTS), exposure=draw(DIGESTS),
