@@ -9,7 +9,7 @@ from click.testing import CliRunner
 
 import xphotfn as xp
 from xphotfn.cli import main, values
-from xphotfn.cli.output import print_rows
+from xphotfn.cli.output import print_rows, refuse_member
 from xphotfn.engines.sas import SasEngine
 from xphotfn.simulate.observing import simulate_observations
 from xphotfn.units import ra_deg
@@ -81,6 +81,27 @@ def test_no_command_replaces_what_it_reads(tmp_path, monkeypatch, words, output)
     )
     assert (tmp_path / "mine.fits").read_bytes() == b"mine"
     assert (tmp_path / "link.fits").is_symlink()
+
+
+@pytest.mark.parametrize(
+    ("words", "member", "kind"),
+    [
+        (["detect"], "0999990101*.reg", "regions"),
+        (["detect"], "0999990101*mos1*img.fits", "image"),
+        (["photometry", *WHERE, "--radius", "20arcsec"], "0999990101*mos1*expmap.fits", "exposure map"),
+    ],
+)
+def test_no_command_replaces_what_it_finds_in_a_folder(data, tmp_path, words, member, kind):
+    """A member of a folder is an input as one that is named; what find does not read may be replaced."""
+    path = next(data.rglob(member))
+    before = path.read_bytes()
+    result = call(words[0], data, *words[1:], "-o", path, "--overwrite")
+    assert result.exit_code == 1
+    assert f"{path}: is among what is found in {data} ({kind}) and so is never replaced" in result.stderr
+    assert path.read_bytes() == before
+    refuse_member(path, tmp_path)
+    (tmp_path / "mine.csv").write_text("a,b\n1,2\n")
+    refuse_member(tmp_path / "mine.csv", tmp_path)
 
 
 def test_what_is_made_needs_no_radius_and_snr_does(data, tmp_path):

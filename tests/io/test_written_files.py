@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import os
 import shutil
 
 import astropy.units as u
@@ -59,6 +60,19 @@ def test_only_its_like_is_replaced(tmp_path, name):
     assert path.stat().st_size > 0
 
 
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_what_is_no_file_is_never_replaced(tmp_path, overwrite):
+    """A pipe stands for a device: a rename would put a file in its place."""
+    os.mkfifo(tmp_path / "map.fits")
+    (tmp_path / "link.fits").symlink_to("map.fits")
+    (tmp_path / "folder.fits").mkdir()
+    for name in ("map.fits", "link.fits", "folder.fits"):
+        with pytest.raises(InvalidFile, match="is a folder, a device or a pipe"):
+            write_fits(example_rate_map(), tmp_path / name, overwrite=overwrite)
+    assert (tmp_path / "map.fits").is_fifo()
+    assert (tmp_path / "link.fits").is_symlink()
+
+
 def test_the_files_of_one_kind_are_not_those_of_another(tmp_path):
     made = {}
     for name, write in WRITERS.items():
@@ -79,12 +93,17 @@ def _fits(name, hdu):
     return fits.HDUList([fits.PrimaryHDU(), hdu])
 
 
+def _exposure_map():
+    return fits.PrimaryHDU(np.ones((4, 5)), fits.Header({"CONTENT": "EPIC EXPOSURE MAP"}))
+
+
 COLUMN = [fits.Column("TIME", "D", array=np.arange(9.0))]
 FITS_FILES = {
     "an event list": lambda: _fits("EVENTS", fits.BinTableHDU.from_columns(COLUMN)),
     "an event list without events": lambda: _fits("EVENTS", fits.BinTableHDU.from_columns(COLUMN, nrows=0)),
     "a light curve": lambda: _fits("RATE", fits.BinTableHDU.from_columns(COLUMN)),
     "good times": lambda: _fits("STDGTI", fits.BinTableHDU.from_columns(COLUMN)),
+    "an exposure map": lambda: fits.HDUList([_exposure_map()]),
     "an image": lambda: fits.HDUList([fits.PrimaryHDU(np.ones((4, 5)))]),
     "an image in an extension": lambda: _fits("IMAGE", fits.ImageHDU(np.ones((4, 5)))),
     "a packed image": lambda: _fits("IMAGE", fits.CompImageHDU(np.ones((40, 50), dtype="i2"))),

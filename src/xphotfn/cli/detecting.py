@@ -9,7 +9,7 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.given_maps import maps_of, unique
 from xphotfn.cli.group import CliCommand
-from xphotfn.cli.output import print_json, print_rows, say
+from xphotfn.cli.output import print_json, print_rows, refuse_member, say
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("detect",)
@@ -57,6 +57,7 @@ def detect(
     groups = _groups(maps, obs_ids, joint)
     paths = {} if output is None else _paths(output, tuple(groups))
     for path in paths.values():
+        refuse_member(path, place)
         _refuse_early(path, overwrite)
     asked = {"threshold": threshold, "extent": extent}
     lists = _searched(groups, paths, {name: value for name, value in asked.items() if value is not None}, overwrite)

@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 __all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_inputs", "check_output", "print_json", "print_rows", "printable",
-           "say", "show", "tell", "wants_progress", "write_table")  # fmt: skip
+           "refuse_member", "say", "show", "tell", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
 _SAID = "xphotfn.said"
@@ -158,7 +158,29 @@ def check_inputs(given: Mapping[str, Any]) -> None:
         return
     from xphotfn.io.write import refuse_inputs
 
-    refuse_inputs(output, _files_named([value for name, value in given.items() if name != "output"]))
+    named = list(_files_named([value for name, value in given.items() if name != "output"]))
+    refuse_inputs(output, named)
+    for folder in named:
+        refuse_member(output, Path(folder))
+
+
+def refuse_member(path: Path, folder: Path) -> None:
+    """Refuse an output that is an image, a region file or whatever else is found in a folder or store that is read."""
+    from xphotfn.errors import InvalidFile
+    from xphotfn.io.beside import found_file
+    from xphotfn.io.layout import Hint
+    from xphotfn.io.recognise import recognise
+    from xphotfn.io.tree import TreeFile
+
+    try:
+        if not (path.is_file() and folder.is_dir() and path.resolve().is_relative_to(folder.resolve())):
+            return
+    except (OSError, ValueError):  # no name of a file
+        return
+    kind = recognise(TreeFile(path.name, found_file(path)), Hint()).kind.replace("_", " ")
+    if kind:
+        why = f"is among what is found in {folder} ({kind}) and so is never replaced: give another name or folder"
+        raise InvalidFile(str(path), why)
 
 
 def _files_named(value: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from xphotfn.errors import InvalidFile
 from xphotfn.io.blocks import open_stream, walk_units
 from xphotfn.io.cards import Cards
+from xphotfn.io.headers import is_exposure_map
 
 __all__ = ("FITS_TABLE", "kind_of_content", "kind_of_name", "refuse_other_kind")
 
@@ -101,7 +102,7 @@ def _kind_of_fits(path: Path) -> str:
     if {"EVENTS", "RATE"} & names or not any(_is_image(header) for header in headers):
         tables = FITS_TABLE if len(headers) > 1 else "FITS"
         return next((kind for name, kind in _FITS_KINDS.items() if name in names), tables)
-    return "a FITS image"
+    return "a FITS exposure map" if is_exposure_map(headers[0]) else "a FITS image"
 
 
 def _is_image(header: Cards) -> bool:

@@ -42,11 +42,13 @@ def refuse_inputs(path: Path, inputs: Iterable[str | Path]) -> None:
 def check_free(path: str | Path, *, overwrite: bool = False, kind: str = "", inputs: Iterable[str | Path] = ()) -> None:
     """Raise InvalidFile where a file is there already and may not be replaced, or its folder is missing.
 
-    What is one of the ``inputs``, or of another kind than ``kind`` or its name says (a note where a table goes), is
-    never replaced.
+    What is one of the ``inputs``, no file (a device, which a rename would take away), or of another kind than ``kind``
+    or its name says (a note where a table goes), is never replaced.
     """
     final = Path(path)
     refuse_inputs(final, inputs)
+    if final.exists() and not final.is_file():
+        raise InvalidFile(str(path), "is a folder, a device or a pipe, which no file replaces: give the name of a file")
     if not overwrite and (final.exists() or final.is_symlink()):
         what = "exists already and is left as it was"
         raise InvalidFile(str(path), what, remedy=_OTHER_NAME)
