@@ -83,8 +83,8 @@ def detect_sources(
     as they are; only the search for candidates brings maps of other pointings onto one grid. DET_ML and EXT_ML are
     those of emldetect; a rate that is held at 0, its bound, is no fitted parameter. TIED_ML is that of a second fit
     with one amplitude for each observation, which the cameras see in the ratio of the factors of :func:`power_law_ecf`
-    for a photon index of 1.7 and 3e20 cm-2. Having fewer parameters it is some 1 to 2 higher for faint sources: a list
-    holds sources whose DET_ML is below the threshold. A map whose camera, filter or band has no such factor, or whose
+    for a photon index of 1.7 and 3e20 cm-2. Having fewer parameters it is some 1 higher for faint sources: a list holds
+    sources whose DET_ML is below the threshold. A map whose camera, filter or band has no such factor, or whose
     exposure is not in s, keeps a rate of its own; of a single camera TIED_ML is DET_ML. A source that an error of the
     models of its neighbours could make (10 % of the light of points, 20 % of that of extended sources) is left out.
     Errors are those of the Fisher matrix. How calibrated all this is: docs/detection.md.
