@@ -1,5 +1,7 @@
 """Mistakes on the command line are told before the work is done, and sink as little as can be."""
 
+import os
+import re
 import shutil
 
 import click
@@ -232,7 +234,7 @@ def test_a_store_at_an_address_is_refused(data, tmp_path, monkeypatch, address):
     monkeypatch.chdir(tmp_path)
     told = call("run", data, *WHERE, "--store", address)
     assert (told.exit_code, list(tmp_path.iterdir())) == (1, [])
-    assert "a store is a folder" in told.stderr
+    assert f"'--store': {address} is an address: give a path" in told.stderr
 
 
 def test_regions_that_are_not_used_are_said_and_the_image_of_a_region_file_can_be_told(data, tmp_path):
@@ -262,3 +264,74 @@ def test_values_say_what_is_wrong_and_take_energies_in_any_case():
             ra_deg(text)
     row = {"name": ["a"], "ra": [10.0], "dec": [5.0], "radius": [30.0], "kind": ["Point"]}
     assert xp.targets_from_table(Table(row))[0].kind == "point"
+
+
+def _options(kind):
+    """Return every option that takes a value of a kind, with its command."""
+    for name, command in main.commands.items():
+        for option in command.params:
+            if isinstance(option, click.Option) and not option.is_flag and kind(option.type):
+                yield name, max(option.opts, key=len)
+
+
+BAD = (
+    ("", lambda _: True),
+    ("nan", lambda t: isinstance(t, click.FloatRange | click.types.FloatParamType)),
+    ("inf", lambda t: isinstance(t, click.FloatRange | click.types.FloatParamType)),
+    ("-inf", lambda t: isinstance(t, click.FloatRange | click.types.FloatParamType)),
+    ("-1", lambda t: isinstance(t, click.IntRange | click.types.IntParamType)),
+    ("s3://bucket/x.fits", lambda t: isinstance(t, click.Path)),
+    ("s3:/bucket/x.fits", lambda t: isinstance(t, click.Path)),
+)
+
+
+def test_every_option_refuses_what_no_value_of_it_can_be(tmp_path, monkeypatch):
+    """Before a file is looked at; the message names the option as it was typed, and what was typed."""
+    monkeypatch.chdir(tmp_path)
+    tried = 0
+    for value, kind in BAD:
+        for command, option in _options(kind):
+            result = call(command, f"{option}={value}")
+            assert result.exit_code == 1, (command, option, value)
+            assert option in result.stderr, (command, option, value, result.stderr)
+            assert value in result.stderr, (command, option, value, result.stderr)
+            tried += 1
+    assert tried > 300
+    assert not list(tmp_path.iterdir())
+
+
+LENGTHS = {
+    "--within": ["plan", "DATA", *WHERE],
+    "--radius": ["snr", "DATA", *WHERE],
+    "--search": ["peak", "DATA", *WHERE, "--radius", "1arcmin"],
+    "--step": ["profile", "DATA", *WHERE, "--outer", "1arcmin"],
+    "--outer": ["profile", "DATA", *WHERE, "--step", "10arcsec"],
+    "--neighbours": ["photometry", "DATA", *WHERE, "--radius", "20arcsec"],
+    "--smooth": ["view", "DATA", "-o", "x.png"],
+    "--region": ["report", "DATA", "-o", "x"],
+}
+
+
+@pytest.mark.parametrize("option", LENGTHS)
+def test_a_bad_length_is_told_of_the_option_that_has_it(data, tmp_path, monkeypatch, option):
+    monkeypatch.chdir(tmp_path)
+    words = [data if word == "DATA" else word for word in LENGTHS[option]]
+    for value in ("nan", "inf", "20", "nan arcsec", "1e400arcsec", "-3arcmin", "5kg", "0deg"):
+        result = call(*words, f"{option}={value}")
+        assert (result.exit_code, value in result.stderr) == (1, True), (value, result.output)
+        assert set(re.findall(r"--[a-z-]+", result.stderr)) <= {option}, (value, result.stderr)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_table_that_is_no_file_is_called_so(data, tmp_path):
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "folder.csv").mkdir()
+    for name, said in (
+        ("pipe.csv", "a device or a pipe"),
+        ("folder.csv", "is a folder"),
+        ("none.csv", "there is no such file"),
+    ):
+        result = call("snr", data, "--targets", tmp_path / name)
+        assert result.exit_code == 1
+        assert f"{tmp_path / name}: " in result.stderr
+        assert said in result.stderr

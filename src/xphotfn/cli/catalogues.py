@@ -62,10 +62,12 @@ def _told(table: Any, names: Any, shown: Sequence[str], given: dict[str, Any]) -
 @shared.place_options
 @shared.background
 @_psf
-@click.option("--confidence", type=float, show_default="1 sigma", help="Of the interval, the same on both sides.")
+@click.option(
+    "--confidence", type=shared.NUMBER, show_default="1 sigma", help="Of the interval, the same on both sides."
+)
 @click.option(
     "--prior",
-    type=float,
+    type=shared.ABOVE_ZERO,
     default=1.0,
     show_default=True,
     help="Index of the prior of both rates: 1 flat, 0.5 Jeffreys'.",
@@ -100,7 +102,7 @@ def hardness(place: Path, positions: Path | None, confidence: float | None, prio
 @shared.place_options
 @shared.background
 @_psf
-@click.option("--confidence", type=float, default=0.95, show_default=True, help="Of the one-sided limit.")
+@click.option("--confidence", type=shared.NUMBER, default=0.95, show_default=True, help="Of the one-sided limit.")
 @click.option("--each", is_flag=True, help="One limit for each map; default: all observations of a camera together.")
 @flux_options
 @shared.table_options

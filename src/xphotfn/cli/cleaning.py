@@ -155,7 +155,7 @@ def _lists(path: Path) -> Iterator[tuple[str, tuple[str, ...]]]:
 )
 @click.argument("events", type=shared.PATH)
 @click.option("--band", metavar="LO-HI", help="Energy band; default 0.5-7.5keV, in which flares are looked for.")
-@click.option("--bin", "bin_s", type=float, metavar="S", help="Width of the bins in s; default 26, pn 10.")
+@click.option("--bin", "bin_s", type=shared.ABOVE_ZERO, metavar="S", help="Width of the bins in s; default 26, pn 10.")
 @shared.selection
 @click.option("--keep-sources", is_flag=True, help="Leave no source out.")
 @_sources

@@ -5,6 +5,7 @@ import errno
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from typing import Any
 
 import click
@@ -48,6 +49,14 @@ class CliCommand(click.Command):
     def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.examples = tuple(examples)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the words, none of which may be empty: a script whose variable is not set would get the default."""
+        for before, word in pairwise(["", *args]):
+            if not word or (word.startswith("--") and word.endswith("=")):
+                what = word[:-1] or (before if before.startswith("-") else "An argument")
+                raise click.UsageError(f"{what} is empty: give a value, or leave it out.", ctx)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, unless what it would write is a file that it is given to read."""

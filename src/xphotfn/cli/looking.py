@@ -68,7 +68,7 @@ def view(
 
     import xphotfn as xp
 
-    sigma = None if smooth is None else values.radius(smooth)
+    sigma = None if smooth is None else values.radius(smooth, "--smooth")
     marks = [pair_of(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
     drawn = None if sources is None else _sources_of(sources)
     if what.is_dir():
@@ -142,7 +142,7 @@ def report(
     """Write a report of the runs of a store, of one target or a sample, as web pages with pictures and tables."""
     import xphotfn as xp
 
-    chosen = None if region is None else values.region(region)
+    chosen = None if region is None else values.region(region, "--region")
     path = xp.report(
         run_of(store, run), output, region=chosen, method=method, title=title, peak=peak, progress=wants_progress()
     )

@@ -189,8 +189,8 @@ def _row(target: str, **given: Any) -> dict[str, Any]:
     help="Pixels whose centre is inside count whole, or each by its area inside.",
 )  # fmt: skip
 @shared.method(few_counts=True)
-@click.option("--confidence", type=float, show_default="1 sigma", help="Of the interval of the rate.")
-@click.option("--limit-confidence", type=float, default=0.95, show_default=True, help="Of the upper limit.")
+@click.option("--confidence", type=shared.NUMBER, show_default="1 sigma", help="Of the interval of the rate.")
+@click.option("--limit-confidence", type=shared.NUMBER, default=0.95, show_default=True, help="Of the upper limit.")
 @click.option(
     "--neighbours", metavar="WHAT",
     help="Mask the other positions: positions (each one's circle), or a radius around each such as 30arcsec; or "
@@ -226,7 +226,7 @@ def photometry(
     maps = unique(maps_of(place, [values.band(text) for text in bands], run=run))
     given = {name: value for name, value in how.items() if value is not None}
     if given.get("neighbours", "positions") not in ("positions", "together"):
-        given["neighbours"] = values.radius(given["neighbours"])
+        given["neighbours"] = values.radius(given["neighbours"], "--neighbours")
     given["background_weights"] = weights_of_files(weight_files, vignetted)
     if out_of_time:
         given["background_weights"] = xp.out_of_time_weights(maps, rest=given["background_weights"])

@@ -1,6 +1,8 @@
 """Options that several commands share."""
 
+import math
 import os
+import re
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -10,10 +12,10 @@ import click
 
 from xphotfn.cli.output import NO_PROGRESS, QUIET
 
-__all__ = ("LAYOUT", "PATH", "PREFER", "background", "bands", "engine", "extent", "flares", "json_option",
-           "method", "output", "overwrite", "part", "peak", "place_options", "position_options", "progress",
-           "quiet", "root", "run", "run_options", "selection", "store", "table_options", "target_options", "threshold",
-           "together", "which_files", "workers")  # fmt: skip
+__all__ = ("ABOVE_ZERO", "FRACTION", "LAYOUT", "NUMBER", "PATH", "PREFER", "background", "bands", "engine", "extent",
+           "flares", "json_option", "method", "output", "overwrite", "part", "peak", "place_options",
+           "position_options", "progress", "quiet", "root", "run", "run_options", "selection", "store", "table_options",
+           "target_options", "threshold", "together", "which_files", "workers")  # fmt: skip
 
 Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
 
@@ -26,13 +28,27 @@ class _FilePath(click.Path):
         text = os.fsdecode(value)
         if "\0" in text:
             self.fail("a path cannot hold the zero byte", param, ctx)
+        if re.match(r"[A-Za-z][A-Za-z0-9+.-]+:/", text):
+            self.fail(f"{text} is an address: give a path on a file system, such as a mount of it", param, ctx)
         if any(len(os.fsencode(part)) > _LONGEST_NAME for part in Path(text).parts) or len(text) > _LONGEST_PATH:
             self.fail(f"{text[:40]}... is longer than the name of a file can be", param, ctx)
         return super().convert(value, param, ctx)
 
 
+class _Number(click.FloatRange):
+    """A number that is one: neither nan nor infinite."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no finite number", param, ctx)
+        return found
+
+
 _LONGEST_NAME, _LONGEST_PATH = 255, 4096
 PATH = _FilePath(path_type=Path)
+NUMBER, ABOVE_ZERO, FRACTION = _Number(), _Number(min=0, min_open=True), _Number(0, 1)
 
 
 def together(*options: Decorator) -> Decorator:
@@ -171,7 +187,7 @@ def method(*, few_counts: bool = False) -> Decorator:
 
 threshold = click.option(
     "--threshold",
-    type=click.FloatRange(min=4),
+    type=_Number(min=4),
     show_default="10",
     metavar="ML",
     help="Least likelihood of detection: by chance about 0.1 source a field reach 10, and some 6 reach 6.",
@@ -209,7 +225,7 @@ target_options = together(
         help="Radius such as 1200kpc, 5arcmin or 30arcsec; r500 and so on with --targets. May be repeated. Needed to "
         "measure one target; what is made does not depend on it.",
     ),
-    click.option("--redshift", type=float, help="Redshift; needed for a radius in kpc."),
+    click.option("--redshift", type=ABOVE_ZERO, help="Redshift; needed for a radius in kpc."),
     click.option(
         "--kind",
         type=click.Choice(["point", "extended", "cluster"]),

@@ -1,5 +1,6 @@
 """Positions on the command line: as people write them, or by the name of an object where that is asked for."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,9 @@ def asked_position(ra: str | None, dec: str | None, name: str | None) -> tuple[f
     if ra is None or dec is None:
         raise click.UsageError(f"Missing {'--ra' if ra is None else '--dec'}: a position has both.")
     found = ra_deg(ra, "--ra"), dec_deg(dec, "--dec")
+    for option, value in zip(("--ra", "--dec"), found, strict=True):
+        if not math.isfinite(value):
+            raise InvalidRecord(f"{option} must be finite, got {value}: give degrees, such as 149.592")
     if is_sexagesimal(ra):
         say(f"note: --ra {ra} is hours, minutes and seconds: {found[0]:.6f} deg")
     return found

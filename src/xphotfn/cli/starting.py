@@ -31,7 +31,9 @@ _HOW = {
     show_default=True,
     help="Folder to write to; must be new or from an earlier demo.",
 )
-@click.option("--seed", type=int, default=42, show_default=True, help="Seed of the simulated photons.")
+@click.option(
+    "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Seed of the simulated photons."
+)
 @click.option("--detect", is_flag=True, help="Find the sources instead of reading region files; takes a minute more.")
 @shared.workers
 @shared.quiet

@@ -1,5 +1,6 @@
 """What options hold: radii, bands and pairs, from text to Quantity and records."""
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -19,16 +20,18 @@ def radius(text: str, option: str = "--radius") -> Any:
     if text in OVERDENSITIES:
         raise UnitMismatch(f"{option} {text} needs --targets, a table with that radius; here give one such as 1200kpc")
     found = quantity(text, option, "1200kpc or 30arcsec")
-    if not found.value > 0:
-        raise InvalidRecord(f"{option} must be above 0, got {text!r}: give one such as 1200kpc or 30arcsec")
+    if not any(found.unit.is_equivalent(unit) for unit in ("deg", "kpc")):
+        raise UnitMismatch(f"{option} must be an angle or a length such as 30arcsec or 1200kpc, got {text!r}")
+    if not 0 < found.value < math.inf:
+        raise InvalidRecord(f"{option} must be above 0, and finite, got {text!r}: give one such as 1200kpc or 30arcsec")
     return found
 
 
-def region(text: str) -> Any:
+def region(text: str, option: str = "--radius") -> Any:
     """Return a radius as Quantity, or the name of one that the target has, such as ``r500``."""
     from xphotfn.measure.aperture import REGIONS
 
-    return text if text in REGIONS else radius(text)
+    return text if text in REGIONS else radius(text, option)
 
 
 def band(text: str) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli.given_maps import exposure_map_of
-from xphotfn.cli.options import PATH
+from xphotfn.cli.options import FRACTION, PATH
 from xphotfn.cli.output import say
 from xphotfn.cli.running import run_plan
 
@@ -19,7 +19,7 @@ Function = Callable[..., Any]
 def weights_options(command: Function) -> Function:
     """Add the options that say how a background is spread."""
     part = click.option(
-        "--vignetted", type=click.FloatRange(0, 1), metavar="PHI",
+        "--vignetted", type=FRACTION, metavar="PHI",
         help="Part of the background on axis that is vignetted like the sky; the rest is particles. Default: all.",
     )  # fmt: skip
     files = click.option(

@@ -91,8 +91,10 @@ def read_table(path: Path, *, empty: bool = False) -> Any:
     """
     from astropy.table import Table
 
-    if not path.is_file():
+    if not path.exists():
         raise InvalidFile(str(path), "there is no such file: check the path")
+    if not path.is_file():
+        raise InvalidFile(str(path), "is a folder, a device or a pipe: give the path of a file")
     _require_reader(path)
     is_text = path.name.lower().endswith(_TEXTS)
     kind = "a table of text" if is_text else table_format(path, *_TEXTS[1:])
