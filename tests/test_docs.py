@@ -45,6 +45,11 @@ def reference(docs):
 
 
 @pytest.fixture(scope="module")
+def floor_plan(docs):
+    return extension(docs, "floor_plan")
+
+
+@pytest.fixture(scope="module")
 def error_messages(docs):
     return extension(docs, "error_messages")
 
@@ -165,8 +170,8 @@ def test_code_that_does_not_do_what_the_page_says_is_noticed(docs, tmp_path, mon
     assert "ended with status 1" in said[2]
 
 
-def test_the_page_for_developers_has_a_line_for_each_room(docs, pages):
-    rooms = extension(docs, "floor_plan").rooms()
+def test_the_page_for_developers_has_a_line_for_each_room(floor_plan, pages):
+    rooms = floor_plan.rooms()
     table = pages["developer.md"].partition("| room |")[2].partition("\n\n")[0]
     assert sorted(re.findall(r"^\| `(\w+)`", table, re.MULTILINE)) == sorted(rooms)
 
@@ -178,11 +183,11 @@ def test_every_file_that_the_page_for_developers_names_is_there(docs, pages, pro
         assert (project_root / file).is_file() or (project_root / "src" / "xphotfn" / file).is_file(), file
 
 
-def test_the_floor_plan_is_drawn_from_the_imports(docs, tmp_path):
+def test_the_floor_plan_is_drawn_from_the_imports(floor_plan, tmp_path):
     """The same picture each time; a room stands above all that it imports, and an arrow is drawn or said by others."""
     pytest.importorskip("matplotlib")
-    plan = extension(docs, "floor_plan")
-    found, level = plan.rooms(), plan.floors(plan.rooms())
+    plan, found = floor_plan, floor_plan.rooms()
+    level = plan.floors(found)
     assert found["graph"].uses >= {"store", "engines", "commands"}
     assert {plan.side(name, found) for name in ("measure", "plot")} == {-1}
     assert {plan.side(name, found) for name in ("engines", "store", "graph")} == {1}

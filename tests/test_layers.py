@@ -63,7 +63,9 @@ class Module:
         self.name = ".".join((PACKAGE, *(parts[:-1] if self.is_package else parts)))
         self.room = "" if self.name == PACKAGE else parts[0]
         self.tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-        self.uses = frozenset()  # names of the modules of ours that it imports, once all are known
+        self.nodes = tuple(ast.walk(self.tree))
+        self.imports = ()  # what ``imported`` finds, once all modules are known
+        self.uses = frozenset()  # the names of modules of ours among it
 
     def says(self, node, what):
         return f"{self.place}:{getattr(node, 'lineno', 1)}: {what}"
@@ -75,7 +77,7 @@ def imported(module, known):
     ``from xphotfn import engines`` is expanded to ``xphotfn.engines`` where that is a module. A string that names a
     module of ours (``"xphotfn.engines.sas:run"``) counts too: it is there to be imported.
     """
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Import):
             yield from ((node, alias.name) for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and not node.level:
@@ -95,7 +97,7 @@ def order_problems(module, known):
     if module.room not in ROOMS:
         yield module.says(module.tree, f"unknown room {module.room}: add it to the order of the rooms")
         return
-    for node, name in imported(module, known):
+    for node, name in module.imports:
         package, _, rest = name.partition(".")
         room = rest.partition(".")[0]
         if package != PACKAGE:
@@ -108,7 +110,7 @@ def order_problems(module, known):
 
 def relative_import_problems(module, known):
     del known
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.ImportFrom) and node.level:
             yield module.says(node, "relative import")
         if isinstance(node, ast.ImportFrom) and any(alias.name == "*" for alias in node.names):
@@ -118,10 +120,10 @@ def relative_import_problems(module, known):
 def purity_problems(module, known):
     if module.room not in PURE:
         return
-    for node, name in imported(module, known):
+    for node, name in module.imports:
         if name.partition(".")[0] in IMPURE_MODULES:
             yield module.says(node, f"{module.room} is pure but imports {name}")
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.Call):
             called = node.func.id if isinstance(node.func, ast.Name) else ""
             if called == "open":
@@ -133,7 +135,7 @@ def purity_problems(module, known):
 
 
 def exclusive_import_problems(module, known):
-    for node, name in imported(module, known):
+    for node, name in module.imports:
         home = ONLY_IN.get(name.partition(".")[0])
         if home is not None and not (module.place == home or (home.endswith("/") and module.place.startswith(home))):
             yield module.says(node, f"imports {name}, which only {home} may")
@@ -159,7 +161,7 @@ def form_problems(module, known):
 
 def shell_problems(module, known):
     del known
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         if isinstance(node, ast.keyword) and node.arg == "shell":
             if not (isinstance(node.value, ast.Constant) and node.value.value is False):
                 yield module.says(node.value, "runs a shell: pass the command line as a tuple")
@@ -175,7 +177,7 @@ def shell_problems(module, known):
 def shared_state_problems(module, known):
     """Find what changes the whole process, and so every other thread in it."""
     del known
-    for node in ast.walk(module.tree):
+    for node in module.nodes:
         name = getattr(node, "attr", "") or getattr(node, "id", "")
         if name in OF_THE_PROCESS and module.place != OF_THE_PROCESS[name]:
             yield module.says(node, f"{name} changes the whole process, which belongs to others too")
@@ -187,7 +189,8 @@ def shared_state_problems(module, known):
         for target in targets:
             if isinstance(target, ast.Subscript) and ast.unparse(target.value).endswith(("environ", "rcParams")):
                 yield module.says(node, f"changes {ast.unparse(target.value)}, which belongs to the whole process")
-        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith(("environ.update", "environ.setdefault")):
+        changes = isinstance(node, ast.Call) and getattr(node.func, "attr", "") in ("update", "setdefault")
+        if changes and ast.unparse(node.func.value).endswith("environ"):
             yield module.says(node, "changes os.environ, which belongs to the whole process")
 
 
@@ -229,7 +232,7 @@ def room_name_problems(module, known):
     """Find rooms that hide a public name: importing a room puts it under its name in the package."""
     if module.name != PACKAGE:
         return
-    values = [value for node in ast.walk(module.tree) if isinstance(node, ast.Dict) for value in node.values]
+    values = [value for node in module.nodes if isinstance(node, ast.Dict) for value in node.values]
     texts = [n.value for value in values for n in ast.walk(value) if isinstance(n, ast.Constant)]
     handed_on = {word for text in texts for word in str(text).split()}
     for room in sorted({other.room for other in known.values()} & handed_on):
@@ -270,7 +273,8 @@ def read(root):
     """Return the modules of the package whose folder is ``root``, by name, each with what it imports."""
     known = {module.name: module for module in (Module(path, root) for path in sorted(root.rglob("*.py")))}
     for module in known.values():
-        module.uses = frozenset(name for _, name in imported(module, known) if name in known) - {module.name}
+        module.imports = tuple(imported(module, known))
+        module.uses = frozenset(name for _, name in module.imports if name in known) - {module.name}
     return known
 
 

@@ -7,6 +7,7 @@ that another way of arrows says already is not drawn. Rooms that reach ``measure
 
 import ast
 from collections.abc import Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,6 +44,7 @@ def imported(tree: ast.Module) -> Iterator[str]:
             yield node.module
 
 
+@cache
 def rooms() -> dict[str, Room]:
     """Return the rooms of the package by name, in the order of the alphabet."""
     texts = {path: path.read_text(encoding="utf-8") for path in sorted(PACKAGE.rglob("*.py"))}

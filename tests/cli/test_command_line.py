@@ -24,6 +24,7 @@ import xphotfn as xp
 from xphotfn.cli import demo, main
 from xphotfn.cli.demo import _fresh
 from xphotfn.simulate.observing import simulate_observations
+from xphotfn.simulate.scene import default_scene
 
 WHERE = ["--ra", "52.31", "--dec", "-33.72", "--radius", "3arcmin"]
 
@@ -38,8 +39,13 @@ def data(tmp_path_factory):
 @pytest.fixture(scope="module")
 def events_only(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cli") / "events"
-    simulate_observations(folder, products=("events",))
+    simulate_observations(folder, scene=_one_pointing(), products=("events",))
     return folder
+
+
+def _one_pointing():
+    scene = default_scene()
+    return evolve(scene, pointings=scene.pointings[:1])
 
 
 def call(*words):
@@ -52,11 +58,12 @@ def _few_pictures(draw, folder, field, combined, maps):
 
 @pytest.fixture(scope="module")
 def after_demo(tmp_path_factory, request):
-    """A folder in which ``xphotfn demo`` was run, and what that printed; pictures of one camera, of six if slow."""
+    """A folder in which ``xphotfn demo`` was run, and what that printed; if not slow, of one pointing, one picture."""
     folder = tmp_path_factory.mktemp("demo")
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
-        if not request.config.getoption("--slow"):  # pictures take nearly half of the time of the demo
+        if not request.config.getoption("--slow"):
+            patch.setattr(demo, "default_scene", _one_pointing)
             patch.setattr(demo, "_pictures", partial(_few_pictures, demo._pictures))
         return folder, call("demo", "--quiet")
 

@@ -7,6 +7,7 @@ import shutil
 import click
 import pytest
 from astropy.table import Table
+from attrs import evolve
 from click.testing import CliRunner
 
 import xphotfn as xp
@@ -14,6 +15,7 @@ from xphotfn.cli import main, values
 from xphotfn.cli.output import print_rows, refuse_member
 from xphotfn.engines.sas import SasEngine
 from xphotfn.simulate.observing import simulate_observations
+from xphotfn.simulate.scene import default_scene
 from xphotfn.units import ra_deg
 
 WHERE = ["--ra", "52.31", "--dec", "-33.72"]
@@ -200,7 +202,10 @@ def test_a_table_too_wide_for_the_terminal_says_once_what_is_the_same_in_all_row
 
 
 def test_an_exposure_map_without_attitude_says_what_it_took(tmp_path):
-    simulate_observations(tmp_path / "data", products=("events",))
+    scene = default_scene()
+    first = scene.pointings[0]
+    scene = evolve(scene, pointings=[evolve(first, exposures=[first.exposure("mos1")])])
+    simulate_observations(tmp_path / "data", scene=scene, products=("events",))
     for path in (tmp_path / "data").rglob("*ATTTSR*"):
         path.unlink()
     found = call("find", tmp_path / "data")

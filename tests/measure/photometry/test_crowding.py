@@ -27,7 +27,7 @@ def sky_at(ra, dec, radius, inner, outer):
 
 
 @settings(max_examples=20)
-@given(st.integers(0, 10**6), st.sampled_from([2, 5, 40, 300, 3000]), st.sampled_from([-60.0, 0.0, 89.9]))
+@given(st.integers(0, 10**6), st.sampled_from([2, 5, 40, 300, 1000]), st.sampled_from([-60.0, 0.0, 89.9]))
 def test_sources_in_the_ring_are_those_of_all_pairs(seed, number, dec):
     """Oracle: every pair by the formula of the separation, sparse and crowded, also near a pole."""
     rng = np.random.default_rng(seed)
