@@ -51,13 +51,16 @@ def block(title: object, *parts: Html) -> str:
     return f'<div class="xphotfn" style="{style}">{head}{"".join(parts)}</div>'
 
 
-def table(rows: Iterable[Sequence[Any]], head: Sequence[Any] = (), *, most: int = _MAX_ROWS) -> Html:
-    """Return a table, of its first rows only where there are many."""
+def table(
+    rows: Iterable[Sequence[Any]], head: Sequence[Any] = (), *, most: int = _MAX_ROWS, total: int = 0
+) -> Html:  # fmt: skip
+    """Return a table, of its first rows only where there are many; or those of the first rows of ``total``."""
     given = list(rows)
     lines = [_row("td", row) for row in given[:most]]
-    if len(given) > most:
+    left = max(len(given), total) - len(lines)
+    if left:
         width = max(len(head), len(given[0]))
-        lines.append(f'<tr><td colspan="{width}" style="{_CELL}">and {len(given) - most} more</td></tr>')
+        lines.append(f'<tr><td colspan="{width}" style="{_CELL}">and {left} more</td></tr>')
     top = f"<thead>{_row('th', head, _RULE)}</thead>" if head else ""
     style = "border-collapse:collapse;border:0;margin:0.2em 0;color:inherit"
     return Html(f'<table style="{style}">{top}<tbody>{"".join(lines)}</tbody></table>')

@@ -1,5 +1,7 @@
 """Lists of sources in files, their regions, and fields with regions of one's own."""
 
+import warnings
+
 import astropy.units as u
 import attrs
 import numpy as np
@@ -218,13 +220,40 @@ def test_an_extent_without_a_unit_must_be_of_somebody_known(tmp_path):
         xp.read_source_list(tmp_path / "x.reg")
 
 
-@pytest.mark.parametrize("wrong", [{"RA": 400.0}, {"DEC": 100.0}, {"DET_ML": -10.0}, {"EXTENT": -5.0}])
+@pytest.mark.parametrize(
+    "wrong",
+    [{"RA": 400.0}, {"DEC": 100.0}, {"DET_ML": -10.0}, {"DET_ML": np.inf}, {"EXTENT": -5.0}, {"EXTENT": np.inf}],
+)
 def test_rows_that_cannot_be_are_left_out_with_a_warning(tmp_path, wrong):
     row = {"RA": 1.0, "DEC": 1.0, "DET_ML": 20.0, "EXTENT": 5.0}
     path = write(tmp_path / "a.csv", {name: [value, wrong.get(name, value)] for name, value in row.items()})
-    with pytest.warns(UserWarning, match="1 rows are left out.*row 2"):
+    with pytest.warns(UserWarning, match="left out 1 row whose.*row 2"):
         assert len(xp.read_source_list(path)) == 1
     fields = {"RA": "ra_deg", "DEC": "dec_deg", "DET_ML": "det_ml", "EXTENT": "extent_arcsec"}
     ((name, value),) = wrong.items()
     with pytest.raises(InvalidRecord, match=fields[name]):
         attrs.evolve(example_source_list()[0], **{fields[name]: value})
+
+
+def test_a_list_that_was_damaged_is_refused_or_read(tmp_path):
+    """Bytes changed at random in header or table: what comes of it is a list or the error of a damaged file."""
+    path = xp.write_source_list(example_source_list(), tmp_path / "own.fits")
+    content, rng, refused = path.read_bytes(), np.random.default_rng(3), 0
+    for _ in range(60):
+        changed = bytearray(content)
+        for place in rng.integers(len(content), size=4):
+            changed[place] = rng.integers(256)
+        path.write_bytes(bytes(changed))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of astropy, of cards that it mends
+            try:
+                xp.read_source_list(path)
+            except InvalidFile:
+                refused += 1
+    assert 0 < refused < 60
+
+
+def test_a_column_of_several_numbers_is_refused(tmp_path):
+    rows = {"RA": [[1.0, 2.0]], "DEC": [1.0], "DET_ML": [9.0]}
+    with pytest.raises(InvalidFile, match="column RA must hold one number in a row"):
+        xp.read_source_list(write(tmp_path / "a.fits", rows))

@@ -1,6 +1,7 @@
 """Our own lists of sources as files: a FITS file that gives the list back whole, tables for others, DS9 regions."""
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,7 @@ import attrs
 import numpy as np
 
 from xphotfn.errors import InvalidFile
+from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
 from xphotfn.io.region_export import write_regions
 from xphotfn.io.table_files import table_format, write_table
@@ -80,13 +82,13 @@ def read_own(path: Path) -> SourceList | None:
     if not path.name.lower().endswith((".fits", ".fit", ".fits.gz", ".ftz")):
         return None
     with open_checked(path) as hdus:
-        names = {hdu.name: hdu for hdu in hdus}
-        if not {_LIST, _MAPS, _OBJECTS} <= set(names) or _SETTINGS not in names[_LIST].header:
-            return None
         try:
+            names = {hdu.name: hdu for hdu in hdus}
+            if not {_LIST, _MAPS, _OBJECTS} <= set(names) or _SETTINGS not in names[_LIST].header:
+                return None
             return _list_of(names)
-        except (ValueError, KeyError, TypeError) as error:
-            raise InvalidFile(str(path), f"is a damaged list of sources ({error}): detect again") from error
+        except UNREADABLE as error:
+            raise InvalidFile(str(path), f"is a damaged list of sources ({error}): get it, or detect, again") from error
 
 
 def _hdus(sources: SourceList) -> Any:
@@ -155,16 +157,18 @@ def _list_of(hdus: dict[str, Any]) -> SourceList:
 
 
 def _rows(hdu: Any) -> Iterable[dict[str, Any]]:
-    for row in hdu.data if hdu.data is not None else ():
-        yield {name: _plain(row[name]) for name in hdu.columns.names}
+    """Yield the rows of a table by the names of its columns, which are turned into plain values as a whole."""
+    data, names = hdu.data, list(hdu.columns.names)
+    columns = [] if data is None else [[_plain(value) for value in np.asarray(data[name]).tolist()] for name in names]
+    for cells in zip(*columns, strict=True):
+        yield dict(zip(names, cells, strict=True))
 
 
 def _plain(value: Any) -> Any:
-    """Return a cell as a plain value; what is not known is NaN in a table and None in a record."""
+    """Return a cell as it is in a record: what is not known is NaN in a table and None there."""
     if isinstance(value, str):
         return value.rstrip()
-    number = value.item() if hasattr(value, "item") else value
-    return None if isinstance(number, float) and np.isnan(number) else number
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def _map(row: dict[str, Any]) -> SearchedMap:

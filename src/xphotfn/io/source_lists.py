@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from xphotfn.errors import InvalidFile
+from xphotfn.html import count
+from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
 from xphotfn.io.table_files import TABLE_FORMATS, read_table
 from xphotfn.records.region import Region
@@ -37,6 +39,7 @@ _COLUMNS = {  # what a source has, and the columns that say it: the first that i
     "x": ("X_IMA",),
     "y": ("Y_IMA",),
 }
+_WIDEST_ARCSEC = 7200.0  # no source that a telescope sees as one has so large a core
 _OF_CATALOGUE = ("EP_8_DET_ML", "SC_DET_ML")  # which tell rows of 4XMM from a list of emldetect
 _OWN = {"ID_SRC", "EXT", "DET_ML", "BG_MAP", "ID_CLUSTER", "FLAG", "FLAGS"}  # by which our own tables are known
 _OF_EMLDETECT = ("ML_ID_SRC", "ID_BAND", "ID_INST")
@@ -90,6 +93,10 @@ class _Columns:
     def numbers(self, name: str) -> NDArray[np.float64]:
         """Return a column as numbers, NaN where a cell is empty."""
         values = np.ma.asarray(self.data[self.names[name]])
+        if values.ndim != 1:
+            raise InvalidFile(
+                self.path, f"column {name} must hold one number in a row, got {values.shape[1:]}: give it so"
+            )
         try:
             return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
         except (TypeError, ValueError) as error:
@@ -267,17 +274,21 @@ def _of_table(path: Path) -> _Columns:
 def _of_fits(path: str | Path, *, sky: bool = True) -> _Columns | None:
     """Return the columns of the first table that is a list; with ``sky`` by the rule of :func:`is_source_list`."""
     with open_checked(path) as hdus:
-        for hdu in hdus[1:]:
-            columns = getattr(hdu, "columns", None)
-            if columns is None:
-                continue
-            names = {name.upper() for name in columns.names}
-            if is_source_list(names) if sky else names & set(_COLUMNS["det_ml"]):
-                units = {column.name.upper(): str(column.unit or "") for column in columns}
-                data = {name: np.array(hdu.data[name]) for name in columns.names if _is_read(name.upper())}
-                said = {name: hdu.header[name] for name in ("CREATOR", "PSF") if name in hdu.header}
-                return _Columns(str(path), data, columns.names, units, said)
-    return None
+        try:
+            found = (_of_table_hdu(str(path), hdu, sky=sky) for hdu in hdus[1:] if hasattr(hdu, "columns"))
+            return next((columns for columns in found if columns is not None), None)
+        except UNREADABLE as error:
+            raise InvalidFile(str(path), f"has a damaged header or table ({error}): get it again") from error
+
+
+def _of_table_hdu(path: str, hdu: Any, *, sky: bool) -> _Columns | None:
+    names = {name.upper() for name in hdu.columns.names}
+    if not (is_source_list(names) if sky else names & set(_COLUMNS["det_ml"])):
+        return None
+    units = {column.name.upper(): str(column.unit or "") for column in hdu.columns}
+    data = {name: np.array(hdu.data[name]) for name in hdu.columns.names if _is_read(name.upper())}
+    said = {name: hdu.header[name] for name in ("CREATOR", "PSF") if name in hdu.header}
+    return _Columns(path, data, hdu.columns.names, units, said)
 
 
 def _is_read(name: str) -> bool:
@@ -285,20 +296,21 @@ def _is_read(name: str) -> bool:
     return name in known or any(name in names for names in _COLUMNS.values())
 
 
-def _rows(columns: _Columns, ra_name: str, dec_name: str) -> Iterator[_Row]:
+def _rows(columns: _Columns, ra_name: str, dec_name: str, *, sure: bool = False) -> Iterator[_Row]:
+    """Yield what can be a source, and warn of the rest; with ``sure`` only what has a likelihood."""
     ra, dec = columns.numbers(ra_name), columns.numbers(dec_name)
     extent = columns.first(_EXTENT)
-    core = np.nan_to_num(columns.numbers(extent)) * columns.scale(extent) if extent else np.zeros(ra.shape)
+    core = columns.scale(extent) * np.nan_to_num(columns.numbers(extent), posinf=1e9) if extent else np.zeros(ra.shape)
     whole = np.isfinite(ra) & np.isfinite(dec)
     for name in ("ID_INST", "ID_BAND"):
         if name in columns.names:
             whole &= columns.numbers(name) == 0
-    wrong = whole & _is_wrong(columns, ra, dec, core)
+    wrong = whole & _is_wrong(columns, ra, dec, core, sure)
     if wrong.any():
         rows = ", ".join(str(row + 1) for row in np.flatnonzero(wrong)[:5])
         warnings.warn(
-            f"{columns.path}: {np.count_nonzero(wrong)} rows are left out, as RA, Dec, DET_ML or extent cannot be "
-            f"those of a source (first: row {rows})",
+            f"{columns.path}: left out {count(int(np.count_nonzero(wrong)), 'row')} whose RA, Dec, DET_ML or extent "
+            f"cannot be those of a source (first: row {rows})",
             stacklevel=2,
         )
     whole &= ~wrong
@@ -309,12 +321,13 @@ def _rows(columns: _Columns, ra_name: str, dec_name: str) -> Iterator[_Row]:
 
 
 def _is_wrong(
-    columns: _Columns, ra: NDArray[np.float64], dec: NDArray[np.float64], core: NDArray[np.float64]
+    columns: _Columns, ra: NDArray[np.float64], dec: NDArray[np.float64], core: NDArray[np.float64], sure: bool
 ) -> NDArray[np.bool_]:
     """Return which rows hold numbers that are none of a source; RA may count from -180 or from 0."""
     likelihood = columns.first(_COLUMNS["det_ml"])
     ml = columns.numbers(likelihood) if likelihood else np.zeros(ra.shape)
-    return np.asarray((ra < -180) | (ra > 360) | (np.abs(dec) > 90) | (ml < 0) | (core < 0) | np.isinf(core))
+    strange = (~np.isfinite(ml) & sure) | (ml < 0) | (core < 0) | (core > _WIDEST_ARCSEC)
+    return np.asarray((ra < -180) | (ra > 360) | (np.abs(dec) > 90) | strange)
 
 
 def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
@@ -327,7 +340,7 @@ def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
         if what in values:
             values[what] = values[what] * columns.scale(found[what])
     flags = _flags_of(columns)
-    rows = list(_rows(columns, ra, dec))
+    rows = list(_rows(columns, ra, dec, sure=True))
     numbers = _numbers(columns, rows)
     for number, row in zip(numbers, rows, strict=True):
         said: dict[str, Any] = {what: float(value[row.row]) for what, value in values.items()}
@@ -336,8 +349,6 @@ def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
             if known.get(what, 0.0) < 0:
                 del known[what]
         known.setdefault("position_error_arcsec", 0.0)
-        if "det_ml" not in known:
-            continue
         yield DetectedSource(
             number=number, name=row.name if "IAUNAME" in columns.names else "", ra_deg=row.ra_deg,
             dec_deg=row.dec_deg, extent_arcsec=row.extent_arcsec,

@@ -4,7 +4,7 @@ import math
 import re
 import unicodedata
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, SupportsFloat
 
 from attrs import Attribute
 from attrs.validators import optional as _if_known
@@ -12,6 +12,7 @@ from attrs.validators import optional as _if_known
 from xphotfn.errors import InvalidRecord
 
 __all__ = (
+    "each_of",
     "finite",
     "finite_or_none",
     "finite_size",
@@ -25,6 +26,7 @@ __all__ = (
     "one_of",
     "one_or_several",
     "pairs",
+    "plain_number",
     "positive",
     "safe_name",
     "size_or_none",
@@ -56,7 +58,10 @@ def one_or_several(value: Any, kind: type, remedy: str) -> tuple[Any, ...]:
 
 def items(values: Iterable[Any]) -> tuple[Any, ...]:
     """Return the values as a tuple."""
-    return tuple(values)
+    try:
+        return tuple(values)
+    except TypeError as error:
+        raise InvalidRecord(f"expected several values, got {str(values)[:60]!r}: put one in a tuple") from error
 
 
 def pairs(values: Iterable[Any]) -> tuple[tuple[Any, Any], ...]:
@@ -72,6 +77,31 @@ def whole(value: Any) -> int:
         raise InvalidRecord(f"expected a whole number, got {value!r}") from error
     if isinstance(value, str) or result != value:
         raise InvalidRecord(f"expected a whole number, got {value!r}")
+    return result
+
+
+def each_of(kind: type) -> Any:
+    """Return a validator that accepts a tuple of records of one kind and refuses all else."""
+
+    def check(record: object, attribute: Any, values: tuple[Any, ...]) -> None:
+        wrong = [value for value in values if not isinstance(value, kind)]
+        if wrong:
+            raise InvalidRecord(
+                f"{type(record).__name__}.{attribute.name} must be records {kind.__name__}, got "
+                f"{str(wrong[0])[:50]!r} ({type(wrong[0]).__name__})"
+            )
+
+    return check
+
+
+def plain_number(value: SupportsFloat) -> float:
+    """Return a number as float; a text, None or a quantity with a unit is refused."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InvalidRecord(f"expected a plain number, got {str(value)[:60]!r} ({type(value).__name__})") from error
+    if isinstance(value, str | bytes):
+        raise InvalidRecord(f"expected a plain number, got the text {value[:60]!r}")
     return result
 
 
@@ -159,7 +189,7 @@ def valid_obs_id(record: object, attribute: "Attribute[Any]", value: str) -> Non
 
 def float_or_none(value: float | None) -> float | None:
     """Return a number as float, None as it is."""
-    return None if value is None else float(value)
+    return None if value is None else plain_number(value)
 
 
 def finite_size(record: object, attribute: "Attribute[Any]", value: float) -> None:

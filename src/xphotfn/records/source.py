@@ -14,6 +14,7 @@ from xphotfn.errors import InvalidRecord
 from xphotfn.html import record_html
 from xphotfn.records.band import Band
 from xphotfn.records.fields import (
+    each_of,
     finite,
     finite_or_none,
     finite_size,
@@ -21,6 +22,7 @@ from xphotfn.records.fields import (
     items,
     non_empty,
     not_negative,
+    plain_number,
     positive,
     size_or_none,
     whole,
@@ -77,11 +79,11 @@ def _flags(value: Any) -> int:
 
 def _pixel(value: Any) -> float | None:
     """Return a position in pixels to a billionth: files count from 1, and the list has to come back the same."""
-    return None if value is None else round(float(value), 9)
+    return None if value is None else round(plain_number(value), 9)
 
 
-def _catalogue_name(record: object, attribute: Any, value: str) -> None:
-    if not (value.isascii() and value.isprintable() and value == value.strip()):
+def _catalogue_name(record: object, attribute: Any, value: object) -> None:
+    if not (isinstance(value, str) and value.isascii() and value.isprintable() and value == value.strip()):
         raise InvalidRecord(
             f"{type(record).__name__}.{attribute.name} must be printable ASCII without blanks around it, got {value!r}"
         )
@@ -90,6 +92,14 @@ def _catalogue_name(record: object, attribute: Any, value: str) -> None:
 def _from_one(record: object, attribute: Any, value: int) -> None:
     if value < 1:
         raise InvalidRecord(f"{type(record).__name__}.{attribute.name} must be a number from 1, got {value}")
+
+
+def _numbers(values: Any) -> tuple[int, ...]:
+    """Return the numbers of sources, each once and from 1."""
+    given = tuple(whole(value) for value in items(values))
+    if len(set(given)) < len(given) or any(value < 1 for value in given):
+        raise InvalidRecord(f"DetectedObject.sources must be numbers from 1, each once, got {given}")
+    return given
 
 
 def _within(low: float, high: float) -> Any:
@@ -134,7 +144,7 @@ class SearchedMap:
     obs_id: str = field(validator=non_empty)
     instrument: str = field(validator=non_empty)
     band: Band = field(validator=instance_of(Band))
-    pixel_arcsec: float = field(converter=float, validator=positive)
+    pixel_arcsec: float = field(converter=plain_number, validator=positive)
     exposure_id: str = ""
     image: str = ""
     exposure: str = ""
@@ -173,13 +183,13 @@ class MapRate:
         Likelihood of detection in this map alone; None where it is not known.
     """
 
-    counts: float = field(converter=float, validator=finite)
-    counts_error: float = field(converter=float, validator=finite_size)
-    rate: float = field(converter=float, validator=finite)
-    rate_error: float = field(converter=float, validator=finite_size)
-    exposure_s: float = field(converter=float, validator=finite_size)
-    background: float = field(converter=float, validator=finite_size)
-    mask_fraction: float = field(converter=float, validator=finite_size)
+    counts: float = field(converter=plain_number, validator=finite)
+    counts_error: float = field(converter=plain_number, validator=finite_size)
+    rate: float = field(converter=plain_number, validator=finite)
+    rate_error: float = field(converter=plain_number, validator=finite_size)
+    exposure_s: float = field(converter=plain_number, validator=finite_size)
+    background: float = field(converter=plain_number, validator=finite_size)
+    mask_fraction: float = field(converter=plain_number, validator=_within(0, 1))
     off_axis_arcmin: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     det_ml: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
 
@@ -231,19 +241,19 @@ class DetectedSource:
     """
 
     number: int = field(converter=whole, validator=_from_one)
-    ra_deg: float = field(converter=float, validator=_within(0, 360))
-    dec_deg: float = field(converter=float, validator=_within(-90, 90))
-    position_error_arcsec: float = field(converter=float, validator=finite_size)
-    det_ml: float = field(converter=float, validator=finite_size)
+    ra_deg: float = field(converter=plain_number, validator=_within(0, 360))
+    dec_deg: float = field(converter=plain_number, validator=_within(-90, 90))
+    position_error_arcsec: float = field(converter=plain_number, validator=finite_size)
+    det_ml: float = field(converter=plain_number, validator=finite_size)
     tied_ml: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     counts: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
     counts_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     rate: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
     rate_error: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
-    extent_arcsec: float = field(default=0.0, converter=float, validator=finite_size)
-    extent_error_arcsec: float = field(default=0.0, converter=float, validator=finite_size)
-    extent_ml: float = field(default=0.0, converter=float, validator=finite)
-    rates: tuple[MapRate, ...] = field(default=(), converter=items)
+    extent_arcsec: float = field(default=0.0, converter=plain_number, validator=finite_size)
+    extent_error_arcsec: float = field(default=0.0, converter=plain_number, validator=finite_size)
+    extent_ml: float = field(default=0.0, converter=plain_number, validator=finite)
+    rates: tuple[MapRate, ...] = field(default=(), converter=items, validator=each_of(MapRate))
     x: float | None = field(default=None, converter=_pixel, validator=finite_or_none)
     y: float | None = field(default=None, converter=_pixel, validator=finite_or_none)
     nearest_arcsec: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
@@ -308,12 +318,12 @@ class DetectedObject:
     """
 
     number: int = field(converter=whole, validator=_from_one)
-    ra_deg: float = field(converter=float, validator=_within(0, 360))
-    dec_deg: float = field(converter=float, validator=_within(-90, 90))
-    semi_major_arcsec: float = field(converter=float, validator=positive)
-    semi_minor_arcsec: float = field(converter=float, validator=positive)
-    position_angle_deg: float = field(default=0.0, converter=float, validator=finite)
-    sources: tuple[int, ...] = field(default=(), converter=items)
+    ra_deg: float = field(converter=plain_number, validator=_within(0, 360))
+    dec_deg: float = field(converter=plain_number, validator=_within(-90, 90))
+    semi_major_arcsec: float = field(converter=plain_number, validator=positive)
+    semi_minor_arcsec: float = field(converter=plain_number, validator=positive)
+    position_angle_deg: float = field(default=0.0, converter=plain_number, validator=finite)
+    sources: tuple[int, ...] = field(default=(), converter=_numbers)
 
     def __attrs_post_init__(self) -> None:
         if self.semi_minor_arcsec > self.semi_major_arcsec:

@@ -10,7 +10,18 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord
 from xphotfn.html import Html, block, count, details, facts, table
 from xphotfn.records.band import Band
-from xphotfn.records.fields import finite_or_none, finite_size, float_or_none, items, one_of, size_or_none
+from xphotfn.records.fields import (
+    each_of,
+    finite_or_none,
+    finite_size,
+    float_or_none,
+    items,
+    of_kind,
+    one_of,
+    plain_number,
+    size_or_none,
+    switch,
+)
 from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.records.region import Region
 from xphotfn.records.source import FLAG_TEXTS, ORIGINS, DetectedObject, DetectedSource, MapRate, SearchedMap, plus_minus
@@ -31,6 +42,8 @@ __all__ = (
 MOST_EXTENDED = 0.3  # part of the field above which extended objects may be one that fills it
 LARGEST_EXTENT = 120.0  # arcsec, the largest core radius that is fitted
 _MOST_AT_LARGEST = 2  # sources that wide; more may be pieces of light that fills the field
+_FEW = 0.001  # false ones: fewer is as good as none
+_ROWS = 15  # of sources in a notebook
 _AT_LARGEST = 0.99  # of the largest, from which a source stands at it
 
 
@@ -73,22 +86,31 @@ class SourceList:
     (1, 25.0, None)
     """
 
-    sources: tuple[DetectedSource, ...] = field(converter=items)
-    objects: tuple[DetectedObject, ...] = field(default=(), converter=items)
-    maps: tuple[SearchedMap, ...] = field(default=(), converter=items)
+    sources: tuple[DetectedSource, ...] = field(converter=items, validator=each_of(DetectedSource))
+    objects: tuple[DetectedObject, ...] = field(default=(), converter=items, validator=each_of(DetectedObject))
+    maps: tuple[SearchedMap, ...] = field(default=(), converter=items, validator=each_of(SearchedMap))
     threshold: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
-    extent: bool = field(default=True, converter=bool)
+    extent: bool = field(default=True, validator=switch)
     psf: str = "epic"
     within: Region | None = None
     expected_false: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
-    extended_fraction: float = field(default=0.0, converter=float, validator=finite_size)
+    extended_fraction: float = field(default=0.0, converter=plain_number, validator=finite_size)
     target: str | None = None
     origin: str = field(default="xphotfn", validator=one_of(*ORIGINS))
 
     def __attrs_post_init__(self) -> None:
-        numbers = [source.number for source in self.sources]
-        if len(set(numbers)) != len(numbers):
-            raise InvalidRecord("SourceList.sources must have numbers of their own, got one twice")
+        if self.within is not None:
+            of_kind(self.within, Region, "read_regions(path)")
+        for name, parts in (("sources", self.sources), ("objects", self.objects)):
+            if len({item.number for item in parts}) != len(parts):
+                raise InvalidRecord(f"SourceList.{name} must have numbers of their own, got one twice")
+        there = {source.number for source in self.sources}
+        lost = next((o for o in self.objects if not there.issuperset(o.sources)), None)
+        if lost is not None:
+            raise InvalidRecord(
+                f"SourceList.objects must name sources of the list, object {lost.number} names "
+                f"{', '.join(str(n) for n in lost.sources if n not in there)}: give the objects that are left, objects="
+            )
         wrong = next((s for s in self.sources if s.rates and len(s.rates) != len(self.maps)), None)
         if wrong is not None:
             raise InvalidRecord(
@@ -97,7 +119,8 @@ class SourceList:
             )
 
     def __repr__(self) -> str:
-        return f"SourceList({len(self.sources)} sources, {len(self.objects)} objects, threshold={self.threshold})"
+        objects = count(len(self.objects), "object")
+        return f"SourceList({count(len(self), 'source')}, {objects}, threshold={self.threshold})"
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -137,19 +160,14 @@ class SourceList:
         return self.extended_fraction > MOST_EXTENDED or _widest(self) > _MOST_AT_LARGEST
 
     def table(self) -> Any:
-        """Return the list as an astropy Table, with the columns of emldetect and 4XMM.
-
-        See Also
-        --------
-        xphotfn.records.source_list.source_columns : the columns
-        """
-        from xphotfn.records.source_list import source_table
-
+        """Return the list as an astropy Table, with the columns of emldetect and 4XMM: :func:`source_columns`."""
         return source_table(self)
 
     def __str__(self) -> str:
         limit = "" if self.threshold is None else f" of likelihood >= {self.threshold:g}"
-        false = "" if self.expected_false is None else f"; about {self.expected_false:.2g} of them expected to be false"
+        chance = self.expected_false
+        rounded = f"about {chance:.2g}" if (chance or 0) >= _FEW else f"fewer than {_FEW:g}"
+        false = "" if chance is None else f"; {rounded} of them expected to be false"
         parts = f"{count(len(self.points), 'point')}, {len(self.extended)} extended"
         objects = f" in {count(len(self.objects), 'object')}" if self.objects else ""
         return f"{count(len(self.sources), 'source')}{limit}: {parts}{objects}{false}"
@@ -164,7 +182,7 @@ class SourceList:
             ("Extended objects cover", f"{100 * self.extended_fraction:.0f} % of the field" if self.is_diffuse else ""),
         ]
         head = ("Source", "RA, Dec (deg)", "Error", "Counts", "Rate (ct/s)", "DET_ML", "Extent", "Flags")
-        shown = table([_row(source) for source in self.sources], head, most=15)
+        shown = table([_row(source) for source in self.sources[:_ROWS]], head, total=len(self.sources))
         return block(self.__str__(), facts(rows), *([details("Sources", Html(shown))] if self.sources else []))
 
 
