@@ -68,5 +68,5 @@ def _probabilities(header: Header) -> dict[str, Any]:
     """Return the probabilities of a limit, by the cards that each kind of limit has."""
     if header["LIMIT"] == "upper limit":
         return {"probability": float(header["CONFLEV"])}
-    alarm = header["FALSEAL"]
-    return {"probability": float(header["PROBDET"]), "false_alarm": None if alarm is None else float(alarm)}
+    false_alarm = header["FALSEAL"]
+    return {"probability": float(header["PROBDET"]), "false_alarm": None if false_alarm is None else float(false_alarm)}
