@@ -9,16 +9,24 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import astropy.units as u
 import numpy as np
 
 import xphotfn as xp
+
+try:
+    from benchmarks import detection_calibration as sky
+except ImportError:  # run as a file
+    import detection_calibration as sky
 from xphotfn.science.coords import separation_deg
+from xphotfn.science.detection.search import search
 from xphotfn.science.shapes import sky_centres
 
 FIRST, BAND = "0404910601", xp.energy_band(0.5 * u.keV, 2 * u.keV)
-MATCH_ARCSEC, FAR_ARCMIN = 17.0, 3.0
+MATCH_ARCSEC, FAR_ARCMIN, LEAST_SECONDS = 17.0, 3.0, 300.0
+MOST_ML, SKY_FIELDS = 16.0, 4
 
 
 def a907():
@@ -55,29 +63,78 @@ def cluster(member, sources):
     return apart, turn, (ours.semi_major_arcsec / pixel, ours.semi_minor_arcsec / pixel), theirs.size
 
 
-def replicated(run, sources, extras):
-    """Return the light of the extras in the other observations over that in the first, and its error."""
-    others = [m for m in xp.rate_maps(run) if m.obs_id != FIRST]
-    here = [m for m in xp.rate_maps(run) if m.obs_id == FIRST]
-    centre = a907()
-    far = [s for s in extras if 60 * separation_deg(s.ra_deg, s.dec_deg, centre.ra_deg, centre.dec_deg) > FAR_ARCMIN]
-    if not far:
-        return np.nan, np.nan, 0
+def extras(member, sources):
+    """Return the points beyond XAPA's that lie far from the cluster and not in its light."""
+    centre, (_, _, known) = a907(), recovered(member, sources)
+    own = [s for s in sources.points if s.number not in known and not s.flags & xp.SourceFlag.INSIDE_EXTENDED]
+    return [s for s in own if 60 * separation_deg(s.ra_deg, s.dec_deg, centre.ra_deg, centre.dec_deg) > FAR_ARCMIN]
+
+
+def replicated(run, obs_id, far):
+    """Return rates of sources in the observation that found them and in the others, with variances: shape (4, sources).
+
+    Rates of whole point sources within 20 arcsec of the position that was found, summed over the cameras that see a
+    source on both sides. Those of other observations are their counts over their exposures, not a mean weighted with
+    errors, which few counts make small.
+    """
     positions = np.array([[s.ra_deg, s.dec_deg] for s in far]) * u.deg
-    sums = []
-    for maps in (here, others):
-        rate = variance = 0.0
-        for instrument in ("pn", "mos1", "mos2"):
-            tables = [xp.photometry(m, positions, radius=20 * u.arcsec) for m in maps if m.instrument == instrument]
-            per = np.array([[_value(t["rate"]), (_value(t["rate_high"]) - _value(t["rate_low"])) / 2] for t in tables])
-            weight = np.where(np.isfinite(per[:, 0]) & (per[:, 1] > 0), per[:, 1] ** -2.0, 0.0)
-            total = weight.sum(axis=0)
-            ok = total > 0
-            rate += np.where(ok, np.nansum(weight * np.nan_to_num(per[:, 0]), axis=0) / np.where(ok, total, 1), 0).sum()
-            variance += np.where(ok, 1 / np.where(ok, total, 1), 0).sum()
-        sums.append((rate, variance**0.5))
-    ratio = sums[1][0] / sums[0][0]
-    return ratio, ratio * np.hypot(sums[0][1] / sums[0][0], sums[1][1] / sums[1][0]), len(far)
+    found = np.zeros((4, len(far)))
+    for instrument in ("pn", "mos1", "mos2"):
+        maps = [m for m in xp.rate_maps(run) if m.instrument == instrument]
+        sides = [[m for m in maps if (m.obs_id == obs_id) == here] for here in (True, False)]
+        rates = [_rate(side, positions) for side in sides]
+        seen = np.isfinite(rates[0][0]) & np.isfinite(rates[1][0])
+        found += np.where(seen, np.vstack(rates), 0.0)
+    return found[:, found[1] > 0]
+
+
+def _rate(maps, positions):
+    """Return the rates of some maps together and their variances, NaN where none sees half of a circle."""
+    sums = np.zeros((3, len(positions)))
+    for item in maps:
+        t = xp.photometry(item, positions, radius=20 * u.arcsec, psf="epic")
+        seconds, rate, low, high = (_value(t[n]) for n in ("effective_exposure", "rate", "rate_low", "rate_high"))
+        good = np.isfinite(rate) & (seconds > LEAST_SECONDS)
+        net, error = np.where(good, rate * seconds, 0.0), np.where(good, (high - low) / 2 * seconds, 0.0)
+        sums += np.array([net, error**2, np.where(good, seconds, 0.0)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.array([sums[0] / sums[2], sums[1] / sums[2] ** 2])
+
+
+def ratio_of(rates):
+    """Return the light elsewhere over that here, its error, and the number of sources."""
+    here, here_variance, there, there_variance = rates.sum(axis=1)
+    ratio = there / here
+    return ratio, ratio * np.hypot(here_variance**0.5 / here, there_variance**0.5 / there), rates.shape[1]
+
+
+def by_chance(fields, kiloseconds=7.0, deep=70.0):
+    """Return what the ratio is where all is known: log N - log S, DET_ML 10 to 16, a second look without noise.
+
+    Sources at the threshold are found where the noise is upward (Eddington's bias), so the second look sees less.
+    """
+    here = there = 0.0
+    size = 0
+    for number in range(fields):
+        rng = np.random.default_rng([29, number])
+        x, y, rate = sky.sources_of_sky(kiloseconds, rng)
+        points = list(zip(x, y, rate, strict=True))
+        first, second = (sky.drawn(k, rng, points) for k in (kiloseconds, deep))
+        found = search(first, threshold=10.0)
+        truth = [SimpleNamespace(image=b) for _, b, _ in sky.empty(deep)]
+        for source in (f.source for f in found.sources if f.det_ml < MOST_ML and f.source.u == 0):
+            size += 1
+            here += sum(_circle(m, b, source) for m, b in zip(first, found.sky.backgrounds, strict=True))
+            there += sum(_circle(m, b, source) for m, b in zip(second, truth, strict=True))
+    return there / here, size
+
+
+def _circle(item, background, source):
+    """Return the light within 20 arcsec of a source, per second."""
+    rows, columns = np.indices(item.counts.shape)
+    inside = np.hypot(columns - source.x, rows - source.y) * item.pixel_arcsec < 20
+    seconds = float(item.exposure[inside].mean())
+    return float((item.counts - background.image)[inside & (item.exposure > 0)].sum()) / seconds if seconds else 0.0
 
 
 def _value(column):
@@ -89,17 +146,28 @@ def main(root, store):
     lists = xp.source_lists(run)
     member, sources = field.member(FIRST), lists[FIRST]
     print(f"{FIRST}: {sources}")
-    count, total, known = recovered(member, sources)
+    count, total, _ = recovered(member, sources)
     print(f"XAPA's point regions with a point: {count} of {total}")
     apart, turn, ours, theirs = cluster(member, sources)
     sizes = f"{ours[0]:.0f} x {ours[1]:.0f} pixels, XAPA {theirs[0]:.0f} x {theirs[1]:.0f}"
     print(f"cluster: centre {apart:.1f} pixels, angle {turn:+.0f} deg; {sizes}")
     wide = [o for o in sources.objects if o.semi_major_arcsec >= 60]
     print(f"extended objects of 60 arcsec or more beside it: {len(wide) - 1}")
-    extras = [s for s in sources.points if s.number not in known]
-    ratio, error, number = replicated(run, sources, extras)
-    print(f"extras beyond {FAR_ARCMIN:g} arcmin: {number}, light elsewhere over light here {ratio:.2f} +- {error:.2f}")
+    again(field, run)
     compared(field, run)
+
+
+def again(field, run):
+    """Print the light of the extras of each observation in the other two."""
+    every = []
+    for obs_id, sources in xp.source_lists(run).items():
+        far = extras(field.member(obs_id), sources)
+        every.append(replicated(run, obs_id, far))
+        text = "{:.2f} +- {:.2f} of {}".format(*ratio_of(every[-1]))
+        print(f"{obs_id}: {len(far)} extras beyond {FAR_ARCMIN:g} arcmin, light elsewhere over light here {text}")
+    print("all: {:.2f} +- {:.2f} of {}".format(*ratio_of(np.hstack(every))))
+    ratio, size = by_chance(SKY_FIELDS)
+    print(f"simulated fields of known truth: {ratio:.2f} of {size}", flush=True)
 
 
 CUTS = (

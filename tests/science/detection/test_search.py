@@ -4,6 +4,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from attrs import evolve
 from scipy import ndimage, optimize, stats
 
 from xphotfn.records.grid import PixelGrid
@@ -290,3 +291,20 @@ def test_an_uneven_background_is_no_wide_source():
         wide = [f for f in search([item], threshold=8).sources if f.source.u > 0]
         assert len(wide) == number
     assert np.hypot(wide[0].source.x - 65, wide[0].source.y - 80) < 4
+
+
+@pytest.mark.parametrize(("counts", "core"), [(150, 20.0), (120, 12.0)])
+def test_an_extended_source_beside_a_point_is_found(counts, core):
+    """As expected, without noise: 3 pixels beside a point of 100 counts; one source in place of both has 5 arcsec."""
+    y, x = np.indices((100, 100))
+    grid, king = evolve(GRID, nx=100, ny=100, crpix1=50, crpix2=50), (4.035, 1.4286)
+    mean = 0.18 + counts * blurred_beta_model(grid, (50.3, 49.6), core, 2 / 3, king)
+    mean += 100 * point_spread(x - 52.0, y - 52.0, grid, king)
+    seconds = np.full(mean.shape, 1e4)
+    image = SearchMap(mean, seconds, None, None, grid, EPIC_KING["pn"], 1000.0, (10.0, 20.0))
+    wide, point = sorted((f.source for f in search([image], threshold=10).sources), key=lambda s: -s.u)
+    assert np.hypot(wide.x - 50.3, wide.y - 49.6) < 0.3
+    assert extent_at(wide.u) == pytest.approx(core, rel=0.1)
+    assert wide.rates[0] * 1e4 == pytest.approx(counts, rel=0.1)
+    assert np.hypot(point.x - 52.0, point.y - 52.0) < 0.3
+    assert point.u == 0

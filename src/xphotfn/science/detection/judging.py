@@ -26,6 +26,7 @@ __all__ = ("EXTENT_LEAST", "EXTENT_ML_LEAST", "LAST_U", "Fitted", "judged", "tie
 EXTENT_LEAST, EXTENT_ML_LEAST = 5.0, 5.0  # arcsec and likelihood from which a source is extended
 LAST_U = step_of(LARGEST_EXTENT)
 _NEAR_PIX = 8.0
+_CLOSE_TO_LEAST = 6.0  # arcsec: extents below it may be too small in the next fit
 _PSF_ERROR, _EXTENDED_ERROR = 0.10, 0.20  # by which the light of neighbours may be wrong
 
 
@@ -77,7 +78,7 @@ def judged(sky: Sky, window: Window, sources: tuple[FittedSource, ...], which: i
     own_rate = float(source.rates.sum())
     near = (s for s in others if np.hypot(s.x - source.x, s.y - source.y) < _NEAR_PIX)
     if any(float(s.rates.sum()) > own_rate for s in near):  # a brighter neighbour may take all its light
-        refitted, _ = fit_sources(window, others, last_u=LAST_U)
+        refitted = _without(window, others)
         without = window.background
         for other in refitted:
             without = without + window.exposure * light_of_source(window, other).value * other.rates[:, None]
@@ -132,6 +133,16 @@ def _as_tied(sky: Sky, window: Window, source: FittedSource) -> tuple[Window, Fi
     counts, units = (np.bincount(sky.tied_shares, weights=v) for v in (source.rates / ratios * unit, unit))
     amplitudes = counts / np.where(units > 0, units, 1.0)
     return tied, source._replace(rates=amplitudes[list(sky.tied_shares)])
+
+
+def _without(window: Window, others: tuple[FittedSource, ...]) -> tuple[FittedSource, ...]:
+    """Return the other sources of a group, fitted without one; those whose extent is then too small are points."""
+    refitted, _ = fit_sources(window, others, last_u=LAST_U)
+    least = step_of(_CLOSE_TO_LEAST)
+    if not any(0 < s.u < least for s in refitted):
+        return refitted
+    points = (s._replace(u=0.0, extended=False) if s.u < least else s for s in refitted)
+    return fit_sources(window, tuple(points), last_u=LAST_U)[0]
 
 
 def _stands(

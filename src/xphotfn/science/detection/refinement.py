@@ -96,12 +96,17 @@ def _with_a_point(wide: FittedSource, others: Sequence[FittedSource]) -> bool:
 
 
 def _as_two(window: Window, wide: FittedSource, pixel: float, least: float) -> tuple[FittedSource, ...]:
-    """Return an extended source, or the two that explain its light better."""
+    """Return an extended source, or the two that explain its light better.
+
+    One of too small an extent would be a point, so a point beside an extended source has to explain more than a point.
+    """
     (wide,), one = fit_sources(window, (wide,), last_u=LAST_U)
-    pair, two = point_in_extended(window, wide)
-    if float(detection_likelihood(max(one - two, 0.0), 2 + len(own_rates(window, wide.rates)))) >= least:
-        return pair
     _, point = fit_sources(window, (wide._replace(u=0.0, extended=False),), last_u=LAST_U)
+    small = extent_at(wide.u) < EXTENT_LEAST
+    pair, two = point_in_extended(window, wide)
+    size = (3 if small else 2) + len(own_rates(window, wide.rates))
+    if float(detection_likelihood(max((point if small else one) - two, 0.0), size)) >= least:
+        return pair
     pair, two = two_points(window, wide, pixel)
     return pair if two <= one + double_margin(max(point - one, 0.0)) else (wide,)
 
