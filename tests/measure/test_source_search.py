@@ -72,7 +72,7 @@ def test_its_sources_are_found(rate_map, found):
     (cluster,) = found.extended
     assert cluster.object_number == found.objects[0].number
     assert cluster.counts == pytest.approx(600, rel=0.2)
-    assert found.expected_false == pytest.approx(2000 * np.exp(-10) * np.pi * 66**2 * (4.35 / 60) ** 2 / 700, rel=0.02)
+    assert found.expected_false == pytest.approx(1900 * np.exp(-10) * np.pi * 66**2 * (4.35 / 60) ** 2 / 700, rel=0.02)
     assert found.maps[0].instrument == "pn"
     assert not any(s.flags & SourceFlag.LOW_COVERAGE for s in found)
     x, y = xp.coord_conv(rate_map, found[0].position, "pix", rounded=False).value

@@ -190,7 +190,7 @@ threshold = click.option(
     type=_Number(min=4),
     show_default="10",
     metavar="ML",
-    help="Least likelihood of detection: by chance about 0.1 source a field reach 10, and some 6 reach 6.",
+    help="Least likelihood (TIED_ML): by chance about 0.1 source a field reach 10, and some 5 reach 6.",
 )
 extent = click.option(
     "--extent/--no-extent", default=None, show_default="extent", help="Whether extended sources are looked for."

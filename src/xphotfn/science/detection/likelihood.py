@@ -12,7 +12,7 @@ from xphotfn.science._numeric import Floats, require_above_zero, require_not_neg
 
 __all__ = ("INDEPENDENT_PLACES", "cash", "detection_likelihood", "expected_false", "extent_likelihood", "threshold_of")
 
-INDEPENDENT_PLACES = 2000.0  # of a field of view in one observation, measured on blank fields; see docs/detection.md
+INDEPENDENT_PLACES = 1900.0  # of a field of view in one observation, measured on blank fields; see docs/detection.md
 FIELD_ARCMIN2 = 700.0  # its area
 _LEAST_THRESHOLD, _MOST_THRESHOLD = 4.0, 1e8
 _FAR = 600.0  # from here the incomplete gamma function is taken from its series
@@ -128,6 +128,6 @@ def expected_false(threshold: float, area_arcmin2: float, per_field: float = IND
     Examples
     --------
     >>> round(expected_false(6, 700), 1), round(expected_false(10, 700), 2)
-    (5.0, 0.09)
+    (4.7, 0.09)
     """
     return float(per_field * area_arcmin2 / FIELD_ARCMIN2 * np.exp(-threshold))
