@@ -1,6 +1,7 @@
 """Runs: failures are values, finished products are kept, every scheduler gives the same."""
 
 import threading
+import time
 from pathlib import Path
 
 import astropy.units as u
@@ -128,6 +129,39 @@ def test_a_failure_is_a_value_and_sinks_nothing_else(plan, tmp_path):
     with pytest.raises(xp.ProductMissing, match="the mosaic was not made: the disk melted"):
         xp.combined_rate_map(run)
     assert len(xp.rate_maps(run)) == 6
+    assert list((tmp_path / "s" / "scratch").iterdir()) == []
+
+
+@frozen(kw_only=True)
+class SlowMapEngine:
+    """The native engine; an exposure map goes on until some time after the run was stopped."""
+
+    stopped: threading.Event = attr_field(factory=threading.Event)
+
+    @property
+    def identity(self):
+        return "slow"
+
+    def execute(self, command, folder):
+        if "expmap" in command.outputs[0]:
+            assert self.stopped.wait(20)
+            time.sleep(0.2)
+        return xp.native_engine().execute(command, folder)
+
+
+def test_the_record_holds_what_was_under_way_when_a_run_was_stopped(plan, tmp_path):
+    engine = SlowMapEngine()
+
+    def stop(event):
+        if event.state == "done":
+            engine.stopped.set()
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt) as caught:
+        xp.run(plan, engine=engine, store=tmp_path / "s", workers=2, progress=stop)
+    assert "the same again makes only what is missing" in caught.value.__notes__[0]
+    products = list((tmp_path / "s" / "products").glob("*/*"))
+    assert len(xp.load_run(tmp_path / "s").done) == len(products) == 2
     assert list((tmp_path / "s" / "scratch").iterdir()) == []
 
 

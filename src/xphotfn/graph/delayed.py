@@ -1,6 +1,8 @@
 """The only module that knows dask: a plan as one graph layer, and the schedulers that run it."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from operator import getitem
 from typing import Any, NamedTuple
@@ -20,14 +22,15 @@ from toolz import groupby, partition_all
 
 from xphotfn.commands.parameters import TASKS
 from xphotfn.commands.step import Step
+from xphotfn.engines.processes import end
 from xphotfn.engines.protocol import Engine
 from xphotfn.errors import InvalidRecord
 from xphotfn.graph.plan import Plan
-from xphotfn.records.outcome import Outcome
+from xphotfn.records.outcome import Done, Outcome
 from xphotfn.store.kernel import Work, finished, labelled_call, make, make_together
 from xphotfn.store.product_store import Store, StoreLike, digest_bytes, open_store
 
-__all__ = ("compute", "products_there", "to_delayed")
+__all__ = ("compute", "found_after", "products_there", "to_delayed")
 
 Observe = Callable[[str, Outcome | None], None]
 
@@ -251,6 +254,27 @@ def products_there(plan: Plan, engine: Engine, store: Store) -> frozenset[str]:
     return frozenset(finished((_work(step, 1) for step in plan.steps), engine, store, reading=True))
 
 
+def found_after(
+    steps: Iterable[Step], ended: Mapping[str, Outcome], engine: Engine, store: Store
+) -> dict[str, Outcome]:
+    """Return the outcomes of steps that were under way when a run was stopped, and have their products all the same."""
+    done = {step: outcome for step, outcome in ended.items() if isinstance(outcome, Done)}
+    return finished((_work(step, 1) for step in steps), engine, store, known=done, reading=True)
+
+
+@contextmanager
+def _threads(workers: int, label: str) -> Iterator[ThreadPoolExecutor]:
+    """Give threads that have all ended when the block ends; if that is early, the processes that they wait for too."""
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield pool
+    except BaseException:
+        end(label)
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
 def _as_part_of(label: str, _key: str, function: Callable[..., Any], *arguments: Any) -> Any:
     """Return ``function(*arguments)``; its processes end with the run of that label."""
     return labelled_call(label, function, *arguments)
@@ -289,7 +313,8 @@ def _some_here(job: _Job, scheduler: str, workers: int) -> dict[str, Outcome]:
 
     with Callback(pretask=pretask, posttask=posttask):
         if scheduler == "threads":
-            results = get(layer, list(keys.values()), num_workers=workers)
+            with _threads(workers, job.label) as pool:
+                results = get(layer, list(keys.values()), pool=pool)
         else:
             results = get_sync(layer, list(keys.values()))
     return dict(zip(keys, results, strict=True))

@@ -84,9 +84,9 @@ def run(
 
     Notes
     -----
-    A run that ends early, by Ctrl-C, SIGTERM or an error in ``progress``, ends what it started. Its finished products
-    stay, and it is kept in the store as far as it came: the same call again, or :func:`retry_failed` of
-    :func:`load_run`, makes only what is missing.
+    A run that ends early, by Ctrl-C, SIGTERM or an error in ``progress``, ends what it started; native commands that
+    are under way in threads come to their end. Finished products stay, and it is kept in the store as far as it came:
+    the same call again, or :func:`retry_failed` of :func:`load_run`, makes only what is missing.
 
     On a Client, steps of an observation come before those of later ones, and commands of SAS take one unit of the
     resource ``sas`` each where a worker declares it. A worker that dies costs its own tasks only, which dask gives to
@@ -107,7 +107,7 @@ def run(
     if part is not None:
         options: dict[str, Any] = {"workers": workers, "scheduler": scheduler, "progress": progress, "tries": tries}
         return _run_part(plan, check_part(part), engine, store, options)
-    from xphotfn.graph.delayed import compute
+    from xphotfn.graph.delayed import compute, found_after
 
     if not hasattr(engine, "execute") or not hasattr(engine, "identity"):
         raise InvalidRecord(f"engine must be one such as native_engine() returns, got {engine!r}")
@@ -116,6 +116,7 @@ def run(
     opened = open_store(store)
     record = RunRecord(opened.path, f"{plan.id}-{digest_bytes(engine.identity.encode())[:8]}", len(plan.steps))
     ended: dict[str, Outcome] = {}
+    begun: set[str] = set()
 
     def so_far() -> Run:
         left = [ended.get(s.id) or Failed(step=s.id, reason=_INTERRUPTED, interrupted=True) for s in plan.steps]
@@ -129,6 +130,7 @@ def run(
         with stopping_at_the_end() as label, telling(plan, progress) as tell:
 
             def observe(step: str, outcome: Outcome | None) -> None:
+                begun.add(step)
                 if outcome is not None:
                     ended[step] = outcome
                     record.add(outcome)
@@ -146,6 +148,7 @@ def run(
                 label=label,
             )
     except BaseException as error:
+        ended |= found_after([s for s in plan.steps if s.id in begun and s.id not in ended], ended, engine, opened)
         if ended:
             record.end(kept())
         if ended or isinstance(error, KeyboardInterrupt):

@@ -5,7 +5,7 @@ import json
 import os
 import time
 import traceback
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
@@ -112,7 +112,14 @@ def _is_of_machine(error: BaseException) -> bool:
     return False
 
 
-def finished(works: Iterable[Work], engine: Engine, store: Store, *, reading: bool = False) -> dict[str, Outcome]:
+def finished(
+    works: Iterable[Work],
+    engine: Engine,
+    store: Store,
+    *,
+    reading: bool = False,
+    known: Mapping[str, Outcome] | None = None,
+) -> dict[str, Outcome]:
     """Return the outcomes, by step, of the works whose products are in the store already; no file is read for it.
 
     Parameters
@@ -122,22 +129,25 @@ def finished(works: Iterable[Work], engine: Engine, store: Store, *, reading: bo
         known yet is left out, and so is all that waits for one that is left out.
     reading
         Read files whose digests are not known yet.
+    known
+        Outcomes of steps that others of them need.
     """
     digest_of = store.digest if reading else store.known_digest
-    done: dict[str, Outcome] = {}
+    before = known or {}
+    done = dict(before)
     for work in works:
         try:
-            known = [(name, file.path, digest_of(file.path)) for name, file in work.found]
-            if any(step not in done for _, step in work.made) or any(digest is None for _, _, digest in known):
+            read = [(name, file.path, digest_of(file.path)) for name, file in work.found]
+            if any(step not in done for _, step in work.made) or any(digest is None for _, _, digest in read):
                 continue
-            found = [Output(name=name, path=path, digest=digest or "") for name, path, digest in known]
+            found = [Output(name=name, path=path, digest=digest or "") for name, path, digest in read]
             inputs = _inputs(work, found, tuple(done[step] for _, step in work.made))
             outcome = _cached(work, _key(work, engine, inputs), store)
         except (XphotfnError, OSError):  # making it will say what is wrong
             continue
         if outcome is not None:
             done[work.step] = outcome
-    return done
+    return {step: outcome for step, outcome in done.items() if step not in before}
 
 
 def _with_own_path(error: InvalidFile, work: Work) -> InvalidFile:
