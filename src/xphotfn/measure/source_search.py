@@ -17,7 +17,7 @@ from xphotfn.records.source import DetectedSource
 from xphotfn.records.source_list import LARGEST_EXTENT, SourceList, diffuse_text
 from xphotfn.science.coords import deg_to_pix
 from xphotfn.science.detection.fit import FittedSource
-from xphotfn.science.detection.search import BRIGHT, first_backgrounds, under_sources
+from xphotfn.science.detection.search import first_backgrounds, under_sources, weight_in_background
 from xphotfn.science.detection.search_map import shape_at
 from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
 from xphotfn.science.detection.templates import step_of
@@ -185,8 +185,8 @@ def background_map(
     rate_map
         The map.
     sources
-        Sources whose light is part of the model, such as :func:`detect_sources` gives them; those of likelihood above 8
-        count. Without them the pixels above 3 sigma are left out.
+        Sources whose light is part of the model, such as :func:`detect_sources` gives them; those of likelihood above 7
+        count, in full from 9 (of extended ones 18 and 22). Without them the pixels above 3 sigma are left out.
     unvignetted
         Exposure without vignetting, of the map's shape; default the exposure over the packaged vignetting.
     scale
@@ -236,7 +236,8 @@ def background_map(
     sky = Sky((arrays,), arcmin)
     first_backgrounds(sky)
     if sources is not None:
-        under_sources(sky, (_drawn(sky, item, source, sources) for source in sources if source.likelihood > BRIGHT))
+        weights = [(s, weight_in_background(s.likelihood, extended=s.extent_arcsec > 0)) for s in sources]
+        under_sources(sky, ((_drawn(sky, item, s, sources), weight) for s, weight in weights if weight > 0))
     return np.asarray(sky.backgrounds[0].image)
 
 

@@ -14,7 +14,7 @@ from xphotfn.science.detection.fit import FittedSource, Shape, Window, errors_of
 from xphotfn.science.detection.likelihood import detection_likelihood, expected_false, extent_likelihood
 from xphotfn.science.detection.objects import joined_pieces
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
-from xphotfn.science.detection.search import search
+from xphotfn.science.detection.search import search, weight_in_background
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap, shape_at
 from xphotfn.science.detection.sky import Sky
 from xphotfn.science.detection.templates import at, extent_at, king_profiles, place_of, step_of
@@ -237,6 +237,47 @@ def test_a_faint_map_takes_nothing_from_the_significance():
     assert alone[0] > 2.5 * alone[1] > 2.5
     assert significance(rates) == pytest.approx(np.hypot(*alone), rel=0.01)
     assert significance(rates[::-1]) == pytest.approx(np.hypot(*alone), rel=0.01)
+
+
+def test_a_wide_source_and_the_background_share_the_light_as_they_are():
+    """Counts as expected, without noise: a cluster as wide as the slow part of the background may follow."""
+    y, x = np.indices(GRID.shape)
+    live = np.hypot(x - 75, y - 75) < 73
+    light = live * 900 * blurred_beta_model(GRID, (65.0, 80.0), 80.0, 2 / 3, KING)
+    exposure = np.where(live, 1e4, 0.0)
+    item = SearchMap(0.1 * live + light, exposure, exposure, None, GRID, EPIC_KING["mos1"], 1000.0, (10.0, 20.0))
+    found = search([item], threshold=8)
+    (wide,) = [f.source for f in found.sources]
+    assert extent_at(wide.u) == pytest.approx(80.0, rel=0.02)
+    assert float(wide.rates[0]) == pytest.approx(0.09, rel=0.03)
+    assert found.sky.backgrounds[0].image[live] == pytest.approx(0.1, rel=0.015)
+
+
+def test_a_map_cut_in_two_is_as_significant_as_the_whole():
+    """Beside a source that is drawn, whose error is one of both halves."""
+    (item,) = _simulated(11, [(60, 60, 0.05), (65, 61, 0.001)])[:1]
+    item = item._replace(camera="pn", observation="1")
+    half = item._replace(counts=item.counts / 2, exposure=item.exposure / 2, flat=item.flat / 2)
+    drawn = FittedSource(60.0, 60.0, 0.0, np.array([0.05]), False, shape_at([item], 60.0, 60.0, 0.0))
+    maps = []
+    for parts in ([item], [half, half]):
+        sky = Sky(parts, slow_arcmin=None)
+        sky.fit_backgrounds([np.hypot(x - 60, y - 60) > 20 for y, x in [np.indices(GRID.shape)] * len(parts)])
+        shape = shape_at(parts, 60.0, 60.0, 0.0)
+        sky.draw(drawn._replace(rates=np.full(len(parts), 0.05), shape=shape))
+        maps.append(sky.significances((0.0,))[0])
+    assert maps[0].max() > 3
+    assert np.abs(maps[1] - maps[0]).max() < 0.003
+
+
+def test_sources_come_to_count_in_the_background_without_a_step():
+    likelihoods = np.arange(5.0, 25.0, 0.25)
+    for extended, middle in ((False, 8.0), (True, 20.0)):
+        weights = np.array([weight_in_background(v, extended=extended) for v in likelihoods])
+        assert weights[0] == 0
+        assert weights[-1] == 1
+        assert weight_in_background(middle, extended=extended) == 0.5
+        assert 0 <= np.diff(weights).min() <= np.diff(weights).max() < 0.2
 
 
 def test_without_extents_all_are_points_and_a_region_limits_the_search():

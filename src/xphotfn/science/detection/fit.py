@@ -14,7 +14,7 @@ from xphotfn.science.detection.templates import Profiles, place_of
 __all__ = ("FittedSource", "Shape", "Window", "errors_of", "fit_sources", "light_of_source", "own_rates", "statistic")
 
 _ROUNDS, _TRIES = 30, 7
-_CLOSE = 5e-3  # change of Cash's statistic that ends a fit
+_CLOSE = 5e-4  # change of Cash's statistic that ends a fit
 _LARGEST_STEP, _LARGEST_U_STEP = 1.0, 0.5
 _FIXED_ROWS = 1e-12
 

@@ -18,12 +18,13 @@ from xphotfn.science.detection.search_map import SearchMap, profiles_at
 from xphotfn.science.detection.sky import Sky
 from xphotfn.science.detection.templates import extent_at, step_of
 
-__all__ = ("BRIGHT", "Found", "first_backgrounds", "search", "under_sources")
+__all__ = ("Found", "first_backgrounds", "search", "under_sources", "weight_in_background")
 
-BRIGHT, BRIGHT_EXTENDED = 8.0, 20.0  # TIED_ML from which a source counts in the fit of the background
+_BRIGHT = {False: (7.0, 9.0), True: (18.0, 22.0)}  # TIED_ML between which points and extended sources come to count
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
 _SLOW_EXTENT, _SURE, _ON_ANOTHER = 25.0, 300.0, 0.5  # arcsec, DET_ML, light over background
 _FINER = 0.5  # of the scale of the slow correction, for the background that a wide source must stand against
+_SETTLING, _SETTLED = 6, 0.01  # rounds at most, and the change of the rates of extended sources that ends them
 Inside = Callable[[Floats, Floats], NDArray[np.bool_]]
 
 
@@ -51,10 +52,11 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     Notes
     -----
     First the background, without pixels above 3 sigma. Then candidates from the significance maps, the highest first,
-    each fitted with what was found before it; the background again, under the sources of TIED_ML above 8; candidates
-    in what is left; and twice all sources again, neighbours within 35 arcsec together. Between the two an extended
-    source of 25 arcsec or more that lies on no other must stand beside a background that is fitted without it with a
-    slow correction of half the usual scale.
+    each fitted with what was found before it; the background again, under the sources of TIED_ML above 7 to 9;
+    candidates in what is left; and twice all sources again, neighbours within 35 arcsec together. Between the two an
+    extended source of 25 arcsec or more that lies on no other must stand beside a background that is fitted without it
+    with a slow correction of half the usual scale, and extended sources and background are fitted in turn until both
+    agree.
     """
     sky = Sky(maps)
     first_backgrounds(sky)
@@ -68,8 +70,7 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     for least in (keep, threshold):
         found = refined(sky, found, least)
         if least != threshold:
-            found = _beside_the_background(sky, found, least)
-            _backgrounds(sky, found)
+            found = _settled(sky, _beside_the_background(sky, found, least))
     wanted = (f for f in found if _wanted(sky, f.source.x, f.source.y, inside))
     ordered = tuple(sorted(wanted, key=lambda f: (-f.tied_ml, f.source.x, f.source.y)))
     return Found(ordered, sky)
@@ -102,14 +103,30 @@ def _quiet(sky: Sky, group: Sequence[int]) -> dict[int, NDArray[np.bool_]]:
     return dict.fromkeys(group, quiet)
 
 
+def weight_in_background(likelihood: float, *, extended: bool) -> float:
+    """Return the part of the light of a source that the background is fitted under.
+
+    Faint ones are part of the background: in a model they take too much of it. From 0 to 1 without a step, so that a
+    likelihood that differs by a hair changes nothing else.
+
+    Parameters
+    ----------
+    likelihood, extended
+        Its TIED_ML, and whether it is extended.
+    """
+    least, sure = _BRIGHT[extended]
+    return min(max((likelihood - least) / (sure - least), 0.0), 1.0)
+
+
 def _backgrounds(sky: Sky, found: Sequence[Fitted], part: float = 1.0) -> None:
     """Fit the backgrounds under the bright sources alone, with a part of the usual scale of the slow correction."""
-    faint = [f.source for f in found if f.tied_ml <= (BRIGHT_EXTENDED if f.source.u > 0 else BRIGHT)]
-    for source in faint:
-        sky.draw(source, -1.0)
+    weights = [(f.source, weight_in_background(f.tied_ml, extended=f.source.u > 0)) for f in found]
+    faint = [(source, 1.0 - weight) for source, weight in weights if weight < 1]
+    for source, missing in faint:
+        sky.draw(source, -missing)
     _fit_under(sky, part)
-    for source in faint:
-        sky.draw(source)
+    for source, missing in faint:
+        sky.draw(source, missing)
 
 
 def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) -> tuple[Fitted, ...]:
@@ -127,13 +144,40 @@ def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) ->
         sky.draw(source, -1.0)
         kept.remove(fitted)
         _backgrounds(sky, kept, _FINER)
-        window = sky.window_of([source])
-        (beside,), _ = fit_sources(window, (source,), last_u=LAST_U)
-        likelihood = tied_likelihood(sky, window, beside, statistic(window, window.background))
-        if source.u < LAST_U and likelihood >= least:
+        if source.u < LAST_U and _fitted_again(sky, fitted).tied_ml >= least:
             sky.draw(source)
             kept.append(fitted)
     return tuple(kept)
+
+
+def _settled(sky: Sky, found: tuple[Fitted, ...]) -> tuple[Fitted, ...]:
+    """Return the sources with the extended ones and the backgrounds fitted in turn until both agree.
+
+    What a fit leaves of a wide source is part of the background that is fitted next, under which the source comes out
+    smaller and fainter than it is: each round makes half of that good.
+    """
+    kept = list(found)
+    _backgrounds(sky, kept)
+    wide = [n for n, f in enumerate(kept) if f.source.u > 0]
+    for _ in range(_SETTLING if wide else 0):
+        before = [float(kept[number].source.rates.sum()) for number in wide]
+        for number in wide:
+            sky.draw(kept[number].source, -1.0)
+            kept[number] = _fitted_again(sky, kept[number])
+            sky.draw(kept[number].source)
+        _backgrounds(sky, kept)
+        after = [float(kept[number].source.rates.sum()) for number in wide]
+        if np.allclose(after, before, rtol=_SETTLED, atol=0):
+            break
+    return tuple(kept)
+
+
+def _fitted_again(sky: Sky, fitted: Fitted) -> Fitted:
+    """Return an extended source that is not drawn as it is fitted beside all that is, with its TIED_ML."""
+    window = sky.window_of([fitted.source])
+    (source,), _ = fit_sources(window, (fitted.source,), last_u=LAST_U)
+    tied_ml = tied_likelihood(sky, window, source, statistic(window, window.background))
+    return fitted._replace(source=source, likelihoods=fitted.likelihoods._replace(tied_ml=tied_ml))
 
 
 def _on_extended(sky: Sky, source: FittedSource) -> bool:
@@ -144,10 +188,10 @@ def _on_extended(sky: Sky, source: FittedSource) -> bool:
     return float((light * wide).sum()) > _ON_ANOTHER * float((light * levels).sum())
 
 
-def under_sources(sky: Sky, sources: Iterable[FittedSource]) -> None:
-    """Draw sources and fit the backgrounds under them."""
-    for source in sources:
-        sky.draw(source)
+def under_sources(sky: Sky, sources: Iterable[tuple[FittedSource, float]]) -> None:
+    """Draw sources, of each the part that is given, and fit the backgrounds under them."""
+    for source, weight in sources:
+        sky.draw(source, weight)
     _fit_under(sky)
 
 

@@ -24,13 +24,13 @@ from xphotfn.science.detection.search_map import (
     shares_of,
     tied_shares_of,
 )
-from xphotfn.science.detection.templates import at, extent_at, place_of, step_of
+from xphotfn.science.detection.templates import LARGEST_RADIUS, at, extent_at, place_of, step_of
 from xphotfn.science.king import OUTER_ARCSEC
 
 __all__ = ("SLOW_ARCMIN", "Sky", "cut_of", "fit_radius")
 
 _POINT_ARCSEC, _LARGEST_RADIUS = 40.0, 60  # of a window; the second in pixels
-_FAINT = 0.02  # of the background: light that is not drawn
+_FAINT = {False: 0.02, True: 0.001}  # of the background: light that is not drawn, of points and of extended sources
 SLOW_ARCMIN = 4.0
 _MODEL_ERROR = {False: 0.05, True: 0.10}  # of the light of points and of extended sources, in the search
 
@@ -125,14 +125,17 @@ class Sky:
 
     def _reach(self, source: FittedSource) -> int:
         """Return the radius in pixels at which the light of a source is lost in the background."""
-        limit = MARGIN - 4 if source.u > 0 else min(int(OUTER_ARCSEC / self.pixel) + 2, MARGIN - 4)
+        if source.u > 0:
+            limit = min(LARGEST_RADIUS, (min(min(size) for size in self.sizes) - 1) // 2)
+        else:
+            limit = min(int(OUTER_ARCSEC / self.pixel) + 2, MARGIN - 4)
         steps = np.arange(1.0, limit)
         place = place_of(steps**2)[0]
         reach = 8.0
         for number, profiles in enumerate(source.shape.profiles):
             peak = source.rates[number] * float(self.maps[number].exposure.max(initial=0.0))
             (light,) = at(place, profiles.row(source.u)[0])
-            seen = steps[peak * light > _FAINT * self.typical[number]]
+            seen = steps[peak * light > _FAINT[source.u > 0] * self.typical[number]]
             reach = max(reach, float(seen[-1]) if seen.size else 0.0)
         return min(int(reach * 1.1) + 1, limit)
 
@@ -166,8 +169,9 @@ class Sky:
         wanted = tuple(extents)
         ratios = self._ratios()
         total: list[list[Floats]] = []
+        errors = self._errors()
         for number, item in enumerate(self.maps):
-            light, error = (np.maximum(self.inner(p)[number], 0.0) for p in (self.light, self.uncertain))
+            light, error = np.maximum(self.inner(self.light)[number], 0.0), errors[number]
             profiles = profiles_at(item, 5.0)
             kernels = [kernel_of(profiles, step_of(rc), int(min(9 + 2.5 * rc / self.pixel, 60))) for rc in wanted]
             level = self.backgrounds[number].image + light
@@ -183,6 +187,16 @@ class Sky:
                 else [[a + b for a, b in zip(*two, strict=True)] for two in zip(total, placed, strict=True)]
             )
         return tuple(significance_of(Score(*planes)) for planes in total)
+
+    def _errors(self) -> list[Floats]:
+        """Return the errors of the drawn light; those of exposures of one camera are one, each has its part."""
+        own = [np.maximum(plane, 0.0) for plane in self.inner(self.uncertain)]
+        for group in self.cameras():
+            if len(group) > 1:
+                total = np.sum([own[n] for n in group], axis=0)
+                for n in group:
+                    own[n] = np.sqrt(own[n] * total)
+        return own
 
     def _ratios(self) -> Floats:
         """Return the sensitivity of each map, or its background per second, over that of the highest map."""

@@ -17,14 +17,14 @@ from xphotfn.science.encircled_energy import EncircledEnergyTable, table_density
 from xphotfn.science.king import OUTER_ARCSEC
 from xphotfn.science.pixel_masks import read_only
 
-__all__ = ("EXTENTS", "Profiles", "extent_at", "king_profiles", "step_of", "table_profiles")
+__all__ = ("EXTENTS", "LARGEST_RADIUS", "Profiles", "extent_at", "king_profiles", "step_of", "table_profiles")
 
 EXTENTS = 29
 _BEND = 4.0  # arcsec; extents are spaced evenly below it, by factors above
 _U_LAST = float(np.arcsinh(LARGEST_EXTENT / _BEND))
 _RADII = 448
-_LARGEST_RADIUS, _RADIUS_BEND = 220.0, 4.0  # pixels, and pixels squared
-_V_LAST = float(np.log1p(_LARGEST_RADIUS**2 / _RADIUS_BEND))
+LARGEST_RADIUS, _RADIUS_BEND = 220, 4.0  # pixels, and pixels squared
+_V_LAST = float(np.log1p(LARGEST_RADIUS**2 / _RADIUS_BEND))
 _WAVES, _LARGEST_WAVE = 1100, 2.5  # per pixel
 
 
