@@ -154,11 +154,11 @@ def _settled(sky: Sky, found: tuple[Fitted, ...]) -> tuple[Fitted, ...]:
     """Return the sources with the extended ones and the backgrounds fitted in turn until both agree.
 
     What a fit leaves of a wide source is part of the background that is fitted next, under which the source comes out
-    smaller and fainter than it is: each round makes half of that good.
+    smaller and fainter than it is: each round makes half of that good. Pieces of one source stay as they are.
     """
     kept = list(found)
     _backgrounds(sky, kept)
-    wide = [n for n, f in enumerate(kept) if f.source.u > 0]
+    wide = [n for n, f in enumerate(kept) if f.source.u > 0 and not _on_extended(sky, f.source)]
     for _ in range(_SETTLING if wide else 0):
         before = [float(kept[number].source.rates.sum()) for number in wide]
         for number in wide:

@@ -126,7 +126,7 @@ class Sky:
     def _reach(self, source: FittedSource) -> int:
         """Return the radius in pixels at which the light of a source is lost in the background."""
         if source.u > 0:
-            limit = min(LARGEST_RADIUS, (min(min(size) for size in self.sizes) - 1) // 2)
+            limit = min(LARGEST_RADIUS, (min(int(side) for size in self.sizes for side in size) - 1) // 2)
         else:
             limit = min(int(OUTER_ARCSEC / self.pixel) + 2, MARGIN - 4)
         steps = np.arange(1.0, limit)
