@@ -238,7 +238,7 @@ def cluster_field(number):
         used |= set(near)
         got = (np.nan, np.nan)
         if near:
-            seconds = np.array([e[int(cy), int(cx)] for e, _, _ in empty(20.0)])
+            seconds = np.array([e[round(cy), round(cx)] for e, _, _ in empty(20.0)])
             best = wide[near[0]].source
             got = extent_at(best.u) / core, float(np.sum(best.rates * seconds)) / counts
         rows.append((core, counts, len(near), *got))
