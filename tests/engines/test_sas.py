@@ -601,8 +601,15 @@ with stopping_at_the_end():
 """
 
 
-@pytest.mark.parametrize("how", ["make", "threads", "synchronous"])
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+WAYS = ("threads", "make", "synchronous")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
+
+
+@pytest.mark.parametrize(
+    ("number", "how"),
+    [pytest.param(number, how, marks=() if how == "threads" or number == signal.SIGTERM else pytest.mark.slow)
+     for number in SIGNALS for how in WAYS],
+)  # fmt: skip
 def test_when_python_ends_its_commands_end(install, tmp_path, number, how):
     script = (
         'sleep 600 & echo $! >> "$NOTES/pids"; setsid sleep 601 & echo $! >> "$NOTES/pids"; echo $$ > "$NOTES/me"; wait'

