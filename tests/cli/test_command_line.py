@@ -12,6 +12,7 @@ import threading
 import warnings
 from functools import partial
 
+import astropy.units as u
 import click
 import numpy as np
 import pytest
@@ -516,7 +517,21 @@ def test_view_of_files_and_folders(data, tmp_path):
     smoothed = call("view", image, "-o", tmp_path / "s.png", "--smooth", "8arcsec")
     assert smoothed.exit_code == 0, smoothed.output
     assert (tmp_path / "s.png").read_bytes() != (tmp_path / "a.png").read_bytes()
+    drawn = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(xp, "save_view", lambda shown, *_, **how: drawn.append((shown, how["stretch"])))
+        sigma = call("view", image, "--exposure", expmap, "-o", tmp_path / "x.png", "--significance", "15arcsec")
+    [(shown, stretch)] = drawn
+    pair = xp.rate_map(image, expmap, band=xp.Band(lo_ev=500, hi_ev=2000))
+    assert np.array_equal(shown.data, xp.significance_map(pair, radius=15 * u.arcsec), equal_nan=True)
+    assert (shown.label, stretch) == (r"Significance in a circle of 15 arcsec ($\sigma$)", "linear")
+    assert "Significance of RateMap 0999990" in sigma.stdout
     for words, said in (
+        (
+            [image, "-o", tmp_path / "x.png", "--significance", "8arcsec"],
+            "give a rate map, or an image with --exposure",
+        ),
+        ([image, "-o", tmp_path / "x.png", "--significance", "8arcsec", "--smooth", "8arcsec"], "exclude each other"),
         ([image, "-o", tmp_path / "a.png"], "--overwrite"),
         ([data, "-o", tmp_path / "x.png"], "6 of the maps of"),
         ([data, "-o", tmp_path / "x.png", "--obs-id", "3"], "none of the maps of"),

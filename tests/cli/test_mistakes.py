@@ -312,6 +312,7 @@ LENGTHS = {
     "--step": ["profile", "DATA", *WHERE, "--outer", "1arcmin"],
     "--outer": ["profile", "DATA", *WHERE, "--step", "10arcsec"],
     "--neighbours": ["photometry", "DATA", *WHERE, "--radius", "20arcsec"],
+    "--significance": ["view", "DATA", "-o", "x.png"],
     "--smooth": ["view", "DATA", "-o", "x.png"],
     "--region": ["report", "DATA", "-o", "x"],
 }

@@ -45,7 +45,17 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
     metavar="LIST",
     help="Draw the sources of a list (FITS, as `xphotfn detect` writes it, or the pipeline's) or of a region file.",
 )
-@click.option("--stretch", type=click.Choice(_STRETCHES), default="log", show_default=True, help="Scale of colours.")
+@click.option(
+    "--significance",
+    metavar="R",
+    help="Draw the significance of a circle of this radius around each pixel, as `snr` has it, in place of the rate.",
+)
+@click.option(
+    "--stretch",
+    type=click.Choice(_STRETCHES),
+    show_default="log; linear with --significance",
+    help="Scale of colours.",
+)
 @click.option("--smooth", metavar="SIGMA", help="Smooth, for looking only: width of a Gaussian such as 8arcsec.")
 @click.option("--zoom", is_flag=True, help="Show the part with data only.")
 @click.option("--obs-id", help="Which map of a store or folder; default the combined one.")
@@ -57,8 +67,8 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
 @shared.which_files
 @shared.quiet
 def view(
-    what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str, smooth: str | None,
-    zoom: bool, overwrite: bool, run: str | None, sources: Path | None, **which: str | None,
+    what: Path, output: Path, exposure: Path | None, crosses: tuple[str, ...], stretch: str | None, smooth: str | None,
+    significance: str | None, zoom: bool, overwrite: bool, run: str | None, sources: Path | None, **which: str | None,
 ) -> None:  # fmt: skip
     """Draw an image, an exposure map or a rate map on the sky.
 
@@ -68,6 +78,11 @@ def view(
 
     import xphotfn as xp
 
+    if significance is not None and smooth is not None:
+        raise click.UsageError(
+            "--significance and --smooth exclude each other: circles overlap, and are smooth as it is."
+        )
+    radius = None if significance is None else values.radius(significance, "--significance")
     sigma = None if smooth is None else values.radius(smooth, "--smooth")
     marks = [pair_of(text, "--cross-hair") for text in crosses] * u.deg if crosses else None
     drawn = None if sources is None else _sources_of(sources)
@@ -77,11 +92,28 @@ def view(
         raise InvalidRecord(f"{what} is one file: --obs-id, --instrument, --band, --target, --run choose from a folder")
     else:
         product = product_of(what, exposure)
+    shown = product if radius is None else _significance(product, radius)
+    colours = stretch or ("log" if radius is None else "linear")
     xp.save_view(
-        product, output, cross_hair=marks, stretch=stretch, smooth=sigma, zoom_in=zoom, overwrite=overwrite,
+        shown, output, cross_hair=marks, stretch=colours, smooth=sigma, zoom_in=zoom, overwrite=overwrite,
         sources=drawn,
     )  # fmt: skip
-    tell(f"{output}: {_called(product)}")
+    tell(f"{output}: {_called(product) if radius is None else shown.title}")
+
+
+def _significance(product: Any, radius: Any) -> Any:
+    """Return the significance of a circle around each pixel, as something to be drawn."""
+    import xphotfn as xp
+    from xphotfn.io.on_grid import ArrayOnGrid
+
+    if not isinstance(product, xp.RateMap):
+        raise InvalidRecord("--significance needs counts and exposure: give a rate map, or an image with --exposure")
+    return ArrayOnGrid(
+        data=xp.significance_map(product, radius=radius),
+        grid=product.grid,
+        title=f"Significance of {product}",
+        meaning=f"Significance in a circle of {radius:g} ($\\sigma$)",
+    )
 
 
 def _called(product: Any) -> str:

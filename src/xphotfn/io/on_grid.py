@@ -30,15 +30,20 @@ class ArrayOnGrid:
         Pixel grid.
     title
         What it is called in pictures.
+    meaning
+        What the colours of a picture mean; default by the type of the data.
     """
 
     data: NDArray[Any] = field(converter=_array, eq=cmp_using(eq=np.array_equal), hash=False, repr=False)
     grid: PixelGrid
     title: str = ""
+    meaning: str = ""
 
     @property
     def label(self) -> str:
         """What the colours of a picture mean."""
+        if self.meaning:
+            return self.meaning
         return "True where a pixel is kept" if self.data.dtype == bool else "Value per pixel"
 
     @property
