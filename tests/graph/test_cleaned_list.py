@@ -85,6 +85,8 @@ def test_what_cannot_be_cleaned(raw, tmp_path):
     (tmp_path / "a.fits").write_text("no")
     with pytest.raises(xp.InvalidFile, match=r"a\.fits"):
         xp.clean_events(tmp_path / "a.fits", tmp_path, engine=NATIVE)
+    with pytest.raises(xp.InvalidFile, match=r"a\.fits: cannot be a folder"):
+        xp.clean_events(raw[0], tmp_path / "a.fits", engine=NATIVE)
     assert list(tmp_path.iterdir()) == [tmp_path / "a.fits"]
     for bad in (0, np.nan, np.inf, "soon", 1 * u.m):
         with pytest.raises(xp.InvalidRecord, match="bin_s must be above 0 s"):

@@ -92,7 +92,11 @@ def clean_events(
             "of that"
         )
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        why = f"cannot be a folder ({error.strerror or error}): give one that you may write to"
+        raise InvalidFile(str(root), why) from error
     stem = f"{found.obs_id or '0000000000'}_{found.instrument}_{found.exposure_id or 'S000'}"
     made, table = root / f"{stem}_clean_evts.fits", root / f"{stem}_{goal}_gti.fits"
     read = (events, *together_with, *(() if sources is None else (sources,)))

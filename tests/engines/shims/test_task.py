@@ -244,6 +244,7 @@ def test_an_output_that_is_a_link_is_replaced_and_never_written_through(call, tm
         ("sub", "image.fits", "FileNotFound", "sub is no file"),
         ("events.fits", "no/such/image.fits", "FileNotCreated", "there is no folder"),
         ("events.fits", "sub", "FileNotCreated", "it is a folder"),
+        ("events.fits", "pipe", "FileNotCreated", "a device or a pipe"),
         ("broken.fits", "image.fits", "InvalidFile", "broken.fits"),
         ("sub/e v.fits", "image.fits", "InvalidFile", "sub/e v.fits"),
         ("events.fits:NOTHING", "image.fits", "InvalidFile", "NOTHING"),
@@ -251,6 +252,7 @@ def test_an_output_that_is_a_link_is_replaced_and_never_written_through(call, tm
 )
 def test_bad_files_are_named_as_the_user_did(call, tmp_path, table, image, name, text):
     (tmp_path / "sub").mkdir()
+    os.mkfifo(tmp_path / "pipe")
     (tmp_path / "broken.fits").write_text("nothing like FITS")
     (tmp_path / "sub/e v.fits").write_text("nothing like FITS")
     status, _, err = call("evselect", f"table={table}", f"imageset={image}", *IMAGE)

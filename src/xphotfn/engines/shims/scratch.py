@@ -123,8 +123,8 @@ def _check_input(path: Path) -> None:
 def _check_output(path: Path, clobber: bool) -> None:
     if not path.absolute().parent.is_dir():
         raise TaskError("FileNotCreated", f"{path} cannot be made: there is no folder {path.absolute().parent}")
-    if path.is_dir():
-        raise TaskError("FileNotCreated", f"{path} cannot be made: it is a folder")
+    if path.exists() and not path.is_file():
+        raise TaskError("FileNotCreated", f"{path} cannot be made: it is a folder, a device or a pipe")
     if not clobber and (path.exists() or path.is_symlink()):
         raise TaskError("FileExists", f"{path} exists already and may not be replaced (-c, or SAS_CLOBBER=0)")
 
