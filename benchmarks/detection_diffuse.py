@@ -12,6 +12,7 @@ import argparse
 import itertools
 
 import numpy as np
+from attrs import evolve
 from scipy import ndimage
 
 try:
@@ -61,7 +62,10 @@ def row(kind, level, number):
     found = search(sky.drawn(SECONDS, rng, points, dict.fromkeys(sky.CAMERAS, light)), threshold=10.0)
     result = listed(found.sky, found.sources)
     sources = SourceList(
-        sources=result.sources, objects=result.objects, threshold=10.0, extended_fraction=result.extended_fraction
+        sources=[evolve(s, rates=()) for s in result.sources],
+        objects=result.objects,
+        threshold=10.0,
+        extended_fraction=result.extended_fraction,
     )
     true = [
         not s.is_extended and bool(np.any((np.hypot(x - s.x, y - s.y) < MATCH_PIX) & (counts > FAINTEST)))

@@ -74,7 +74,7 @@ def detect_sources(
     Warns
     -----
     UserWarning
-        If extended sources cover more than 30 % of the field, or three or more stand at the largest core radius that is
+        If extended sources cover more than 25 % of the field, or three or more stand at the largest core radius that is
         fitted, 120 arcsec: light that fills the field is no source among others.
 
     Notes

@@ -39,7 +39,7 @@ __all__ = (
     "source_table",
 )
 
-MOST_EXTENDED = 0.3  # part of the field above which extended objects may be one that fills it
+MOST_EXTENDED = 0.25  # part of the field above which extended objects may be one that fills it
 LARGEST_EXTENT = 120.0  # arcsec, the largest core radius that is fitted
 _MOST_AT_LARGEST = 2  # sources that wide; more may be pieces of light that fills the field
 _FEW = 0.001  # false ones: fewer is as good as none
@@ -155,7 +155,7 @@ class SourceList:
     def is_diffuse(self) -> bool:
         """Whether extended sources may be pieces of light that fills the field: they cover much of it, or are too wide.
 
-        That is more than 30 % of it, or three or more stand at the largest core radius of a search, 120 arcsec.
+        That is more than 25 % of it, or three or more stand at the largest core radius of a search, 120 arcsec.
         """
         return self.extended_fraction > MOST_EXTENDED or _widest(self) > _MOST_AT_LARGEST
 

@@ -80,7 +80,7 @@ def at(place: Floats, *rows: Floats) -> tuple[Floats, ...]:
 @lru_cache(maxsize=1)
 def _waves() -> tuple[Floats, Floats]:
     """Return wave numbers per pixel and their weights ``2 pi k dk``; dense near 0, where the profiles bend."""
-    place, weight = np.polynomial.legendre.leggauss(_WAVES)
+    place, weight = special.roots_legendre(_WAVES)
     s = (place + 1) / 2
     k = _LARGEST_WAVE * s**2
     return k, 2 * np.pi * k * _LARGEST_WAVE * 2 * s * weight / 2
@@ -111,7 +111,7 @@ def _profiles(density: Callable[[Floats], Floats], pixel_arcsec: float) -> Profi
     outer = OUTER_ARCSEC / pixel_arcsec
     k, _ = _waves()
     nodes = int(900 * max(1.0, outer / 80))
-    place, weight = np.polynomial.legendre.leggauss(nodes)
+    place, weight = special.roots_legendre(nodes)
     s = (place + 1) / 2
     r = outer * s**2
     light = density(r * pixel_arcsec) * 2 * np.pi * r * outer * s * weight
