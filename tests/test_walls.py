@@ -156,14 +156,15 @@ LONG_FUNCTIONS = {  # up to 50: one table or one sequence of steps each
 }  # fmt: skip
 MANY_PARAMETERS = {
     # public verbs: one thing, and keywords that each have a default; their names are a promise
-    "clean_events": 7, "completeness": 8, "curve_of_growth": 7, "custom_mask": 7, "ecf_from_response": 7,
+    "clean_events": 7, "completeness": 9, "curve_of_growth": 7, "custom_mask": 7, "ecf_from_response": 7,
     "extended_source": 7, "galaxy_cluster": 10, "mosaic_events": 7, "photometry": 13, "plan_detection": 9,
     "plan_exposure_maps": 7, "plan_photometry": 7, "power_law_ecf": 7, "report": 9, "run": 8, "save_view": 14,
     "sensitivity_map": 9, "surface_brightness_profile": 7, "upper_limit_map": 8, "view": 12,
     # builders of commands: the parameters are the task's own
     "eexpmap": 10, "evselect_rate": 7, "flarecut": 11, "tabgtigen": 7, "xdetect": 8,
     # inside
-    "_safe": 7, "compute": 9, "compute_on": 8, "image_of_events": 8, "run_plan": 7,
+    "_safe": 7, "compute": 9, "compute_on": 8, "find_sources": 7, "progress_bar": 7, "image_of_events": 8,
+    "run_plan": 7,
 }  # fmt: skip
 
 

@@ -282,6 +282,8 @@ def test_demo_without_region_files_of_one_camera(tmp_path, monkeypatch):
     said = demo.run_demo(tmp_path / "demo", detect=True, workers=1, say=lambda _: None)
     assert re.search(r"0999990101: [3-6] of 12 true point sources are among \d sources .* 1 object", said), said
     assert "every number is within 3 sigma" in said
+    regions = xp.read_regions(tmp_path / "demo" / "data" / "0999990101" / "0999990101_sources.reg")
+    assert regions[0].name == "object 1"  # those of the search: the simulated ones were taken away before
 
 
 @pytest.mark.slow

@@ -4,14 +4,18 @@ import json
 import shlex
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from astropy.io import fits
+from attrs import evolve
 from click.testing import CliRunner
 
 import xphotfn as xp
-from xphotfn.cli import main
+from xphotfn.cli import detecting, main
 from xphotfn.io.write import write_image
+from xphotfn.records.source import FLAG_TEXTS, SourceFlag
+from xphotfn.testing.examples import example_source_list
 
 SIDE, POSITION = 64, (40.0, 25.0)
 
@@ -49,6 +53,7 @@ def test_each_observation_has_a_list_and_a_joint_one_is_one(folder, tmp_path):
     assert apart.exit_code == 0, apart.output
     assert sorted(p.name for p in tmp_path.iterdir()) == ["sources_0000000101.reg", "sources_0000000202.reg"]
     assert "expected to be false" in apart.output
+    assert "0000000101: searching 1 map" in apart.stderr
     joint = call("detect", folder, "--joint", "-o", tmp_path / "joint.fits", "--no-extent")
     assert joint.exit_code == 0, joint.output
     found = xp.read_source_list(tmp_path / "joint.fits")
@@ -68,6 +73,9 @@ def test_a_list_is_printed_as_a_table_or_json(folder):
     table = call("detect", folder, "--obs-id", "0000000101", "--quiet", "--no-extent").output
     assert table.splitlines()[0].split() == list(rows[0])
     assert len(table.splitlines()) == len(rows) + 1
+    cells = dict(zip(list(rows[0]), table.splitlines()[1].split("\t"), strict=True))
+    for name in ("RA", "DEC"):  # to a fraction of their errors, also where a degree has three digits
+        assert float(cells[name]) == pytest.approx(rows[0][name], abs=6e-7)
 
 
 def test_a_measurement_masks_what_is_found(folder, tmp_path):
@@ -147,3 +155,13 @@ def test_mistakes_are_told(folder, tmp_path):
         "no map of 2-10 keV" in call("detect", folder, "--band", "2-10keV").output
         or "maps of 0.5-2 keV only" in call("detect", folder, "--band", "2-10keV").output
     )
+
+
+def test_the_flags_of_a_list_are_told_in_words(capsys):
+    """A table has the names of flags; below it stands what those mean that occur."""
+    sources = example_source_list()
+    flagged = evolve(sources, sources=[evolve(s, flags=SourceFlag.NEAR_BRIGHT) for s in sources])
+    with click.Context(main):
+        detecting._say_flags([flagged])
+    told = capsys.readouterr().err
+    assert told == f"NEAR_BRIGHT: {FLAG_TEXTS[SourceFlag.NEAR_BRIGHT]}\n"

@@ -22,3 +22,8 @@ def test_no_bar_in_a_pipe(capsys):
 def test_a_bar_in_a_notebook(capsys, notebook):
     assert list(progress_bar(range(3), desc="steps")) == [0, 1, 2]
     assert "steps" in capsys.readouterr().err
+
+
+def test_no_bar_where_none_is_wanted(capsys, notebook):
+    assert list(progress_bar(range(3), desc="steps", shown=False)) == [0, 1, 2]
+    assert capsys.readouterr().err == ""

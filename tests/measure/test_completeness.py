@@ -33,10 +33,13 @@ def small(tmp_path_factory):
     return xp.RateMap(**parts)
 
 
-def test_bright_sources_are_found_and_faint_ones_are_not(small):
+def test_bright_sources_are_found_and_faint_ones_are_not(small, monkeypatch, capsys):
+    monkeypatch.setattr("xphotfn.io.bars._in_notebook", lambda: True)  # where bars are shown
     table = xp.completeness(
         small, fluxes=[1e-4, 1e-2] * u.ct / u.s, extents=[0, 30] * u.arcsec, trials=2, rng=np.random.default_rng(2)
     )
+    monkeypatch.undo()
+    assert "7/8 [" in capsys.readouterr().err  # and it goes when it is done
     assert table["flux"].unit == u.ct / u.s
     assert table["extent"].to_value("arcsec").tolist() == [0, 0, 30, 30]
     assert table["trials"].tolist() == [2] * 4

@@ -4,7 +4,7 @@ Images of two bands are made from the event lists, which are read once for both;
 """
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from xphotfn.graph.run_sources import detected_field, source_lists
 from xphotfn.io.find import find_observations
 from xphotfn.io.match import match_observations
 from xphotfn.io.products import RateMap
+from xphotfn.io.source_files import write_source_list
 from xphotfn.io.write import publish, write_fits
 from xphotfn.measure.masks import mask
 from xphotfn.measure.peak import find_peak
@@ -58,7 +59,7 @@ def run_demo(
     workers
         Threads; default 90 % of the cores.
     detect
-        Whether the sources are found, and mask, in place of those of region files, which are not read.
+        Whether there are no region files: the sources are found, mask, and are written where the files would be.
     say
         Called with a line of text as the work goes on.
 
@@ -78,23 +79,38 @@ def run_demo(
     truth = simulate_observations(root / "data", seed=seed, scene=scene, products=("events",))
     if truth.cluster is None:
         raise InvalidRecord("the demo needs a scene with a cluster")
-    given: dict[str, Any] = {"regions": ()} if detect else {}
-    field = match_observations(truth.cluster.target, find_observations(root / "data"), **given)
+    region_files = _without_regions(root / "data") if detect else {}
+    field = match_observations(truth.cluster.target, find_observations(root / "data"))
     plan = plan_photometry(field, truth.scene.bands)
     say(describe(plan))
     how: dict[str, Any] = {"engine": native_engine(), "store": root / "store", "workers": workers}
     raise_for_failures(run(plan, **how))
     soft = plan_photometry(field, SOFT, regions="detect" if detect else None)
-    result = raise_for_failures(run(soft, progress=False, **how))  # images and maps are there already
-    field = detected_field(result) if detect else field
+    result = raise_for_failures(run(soft, progress=detect, **how))  # images and maps are there already
+    field = _with_found(result, region_files) if detect else field
     combined = combined_rate_map(result)
     field = with_centre(field, find_peak(combined, field))
     table = comparison_table(compare(truth, field, result))
     found = _found(truth, result) if detect else []
-    text = "\n".join(["", str(info(field, run=result)), "", *found, table, "", _written(root, field, result)])
+    text = "\n".join(["", str(info(field, run=result)), "", *found, table, "", _written(root, field, result, detect)])
     with publish(root / "recovered.txt", overwrite=True) as path:
         path.write_text(table + "\n", encoding="utf-8")
     return text
+
+
+def _without_regions(folder: Path) -> dict[str, Path]:
+    """Take the region files of simulated observations away, and return their names by ObsID."""
+    files = {path.parent.name: path for path in sorted(folder.glob("*/*.reg"))}
+    for path in files.values():
+        path.unlink()
+    return files
+
+
+def _with_found(result: Run, files: Mapping[str, Path]) -> Field:
+    """Write the regions that a run has found, and return its field with them."""
+    for obs_id, sources in source_lists(result).items():
+        write_source_list(sources, files[obs_id])
+    return detected_field(result)
 
 
 def _found(truth: Truth, result: Run) -> list[str]:
@@ -122,15 +138,16 @@ def _fresh(root: Path) -> Path:
     return root
 
 
-def _written(root: Path, field: Field, result: Run) -> str:
+def _written(root: Path, field: Field, result: Run, detect: bool) -> str:
     """Write the combined rate map, the ranking and the pictures, and say what is where."""
+    regions = "the regions that were found" if detect else "regions as a user has them"
     combined, maps = combined_rate_map(result), rate_maps(result)
     write_fits(combined, root / "combined_rate.fits")
     table = snr_ranking(maps, field, REGION)
     with publish(root / "snr_ranking.ecsv", overwrite=True) as path:
         table.write(path, format="ascii.ecsv", overwrite=True)
     lines = [
-        f"data       {root / 'data'}  (event lists, attitude and regions as a user has them)",
+        f"data       {root / 'data'}  (event lists, attitude, {regions})",
         f"products   {root / 'store'}  and {root / 'combined_rate.fits'}",
         f"tables     {root / 'recovered.txt'}, {root / 'snr_ranking.ecsv'}",
         f"pictures   {_pictures(root / 'pictures', field, combined, maps)}",

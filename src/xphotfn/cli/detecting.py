@@ -1,6 +1,6 @@
 """The command that finds sources: ``detect``."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,13 +9,14 @@ import click
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.given_maps import maps_of, unique
 from xphotfn.cli.group import CliCommand
-from xphotfn.cli.output import print_json, print_rows, refuse_member, say
+from xphotfn.cli.output import print_json, print_rows, refuse_member, say, wants_progress
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("detect",)
 
 _SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_ERR", "DET_ML", "TIED_ML",
           "EXT", "EXT_ML", "ID_CLUSTER", "FLAGS")  # fmt: skip
+_POSITIONS = ("RA", "DEC")
 
 
 @click.command(
@@ -45,6 +46,7 @@ _SHOWN = ("ID_SRC", "RA", "DEC", "RADEC_ERR", "SCTS", "SCTS_ERR", "RATE", "RATE_
 @shared.overwrite
 @shared.which_files
 @shared.quiet
+@shared.progress
 def detect(
     place: Path, band: str, joint: bool, threshold: float | None, extent: bool | None, obs_ids: tuple[str, ...],
     output: Path | None, as_json: bool, run: str | None, overwrite: bool,
@@ -65,7 +67,8 @@ def detect(
         print_json([row for name, found in lists.items() for row in _rows(name, found)])
     elif not paths:
         rows = [row for name, found in lists.items() for row in _rows(name, found)]
-        print_rows(("obs_id", *_SHOWN), [[_text(cell) for cell in row.values()] for row in rows])
+        print_rows(("obs_id", *_SHOWN), [[_text(name, cell) for name, cell in row.items()] for row in rows])
+        _say_flags(lists.values())
     if len(lists) < len(groups):
         raise NoData(f"no list of {_listed([n for n in groups if n not in lists])}, as said above; see --obs-id")
 
@@ -79,7 +82,9 @@ def _searched(
     lists = {}
     for name, members in groups.items():
         try:
-            found = lists[name] = xp.detect_sources(members, **how)
+            many = "1 map" if len(members) == 1 else f"{len(members)} maps"
+            say(f"{name}: searching {many}")
+            found = lists[name] = xp.detect_sources(members, progress=wants_progress(), **how)
         except XphotfnError as error:
             if len(groups) == 1:
                 raise
@@ -136,5 +141,17 @@ def _rows(name: str, found: Any) -> list[dict[str, Any]]:
     return [{"obs_id": name, **{c: columns[c].values[n] for c in _SHOWN}} for n in range(len(found))]
 
 
-def _text(cell: Any) -> str:
-    return f"{cell:.6g}" if hasattr(cell, "dtype") and cell.dtype.kind == "f" else str(cell)
+def _text(name: str, cell: Any) -> str:
+    """Return a cell as text: positions to 0.004 arcsec, all else to six digits."""
+    is_float = hasattr(cell, "dtype") and cell.dtype.kind == "f"
+    return f"{cell:{'.6f' if name in _POSITIONS else '.6g'}}" if is_float else str(cell)
+
+
+def _say_flags(lists: Iterable[Any]) -> None:
+    """Say what the flags mean that some sources have."""
+    from xphotfn.records.source import FLAG_TEXTS
+
+    there = {name for found in lists for source in found for name in source.flag_names}
+    for flag, text in FLAG_TEXTS.items():
+        if flag.name in there:
+            say(f"{flag.name}: {text}")

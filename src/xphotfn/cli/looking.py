@@ -43,7 +43,7 @@ _STRETCHES = ("log", "linear", "sqrt", "asinh")
     "--sources",
     type=shared.PATH,
     metavar="LIST",
-    help="Draw the sources of a list (FITS, as `xphotfn detect` writes it, or the pipeline's) or of a region file.",
+    help="Draw the sources of a list (as `xphotfn detect` writes it, or the pipeline's) or of a region file (.reg).",
 )
 @click.option(
     "--significance",

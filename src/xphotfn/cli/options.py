@@ -188,12 +188,11 @@ def method(*, few_counts: bool = False) -> Decorator:
 threshold = click.option(
     "--threshold",
     type=_Number(min=4),
-    show_default="10",
     metavar="ML",
-    help="Least likelihood (TIED_ML): by chance about 0.1 source a field reach 10, and some 5 reach 6.",
+    help="Least likelihood (TIED_ML); default 10: by chance about 0.1 source a field reach 10, and some 5 reach 6.",
 )
 extent = click.option(
-    "--extent/--no-extent", default=None, show_default="extent", help="Whether extended sources are looked for."
+    "--extent/--no-extent", default=None, help="Whether extended sources are looked for; default they are."
 )
 
 position_options = together(

@@ -34,7 +34,7 @@ _HOW = {
 @click.option(
     "--seed", type=click.IntRange(min=0), default=42, show_default=True, help="Seed of the simulated photons."
 )
-@click.option("--detect", is_flag=True, help="Find the sources instead of reading region files; takes a minute more.")
+@click.option("--detect", is_flag=True, help="Without region files: the sources are found; takes a minute more.")
 @shared.workers
 @shared.quiet
 def demo(output: Path, seed: int, detect: bool, workers: int | None) -> None:
@@ -47,7 +47,8 @@ def demo(output: Path, seed: int, detect: bool, workers: int | None) -> None:
     click.echo(run_demo(output, seed=seed, workers=workers, detect=detect, say=say))
     _write_tables(output)
     tell(f"samples    {output / 'targets.csv'}, {output / 'positions.csv'}")
-    say(f"\nnext       xphotfn find {output / 'data'}\n           xphotfn snr --help")
+    then = f"detect {output / 'store'} -o sources.reg" if detect else "snr --help"
+    say(f"\nnext       xphotfn find {output / 'data'}\n           xphotfn {then}")
 
 
 def _write_tables(folder: Path) -> None:

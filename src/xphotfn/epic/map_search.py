@@ -1,17 +1,18 @@
 """Sources of rate maps: from the maps to what a search takes, and from what it finds to a list."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, final
 
 import numpy as np
-from attrs import evolve
+from attrs import evolve, frozen
 from numpy.typing import NDArray
 
 from xphotfn.epic.camera.response import packaged_table
 from xphotfn.epic.out_of_time import out_of_time_of
 from xphotfn.epic.relative_sensitivity import relative_sensitivity
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, UnitMismatch
+from xphotfn.io.bars import progress_bar
 from xphotfn.io.cards import card
 from xphotfn.io.products import RateMap
 from xphotfn.records.fields import of_kind, one_or_several
@@ -23,7 +24,7 @@ from xphotfn.records.source_list import SourceList
 from xphotfn.science.coords import deg_to_pix, separation_deg
 from xphotfn.science.detection.likelihood import expected_false, threshold_of
 from xphotfn.science.detection.listing import listed
-from xphotfn.science.detection.search import Found, search
+from xphotfn.science.detection.search import STAGES, Found, search
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap
 from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
 from xphotfn.science.detection.tile_lists import joined_lists, order_of_map
@@ -53,7 +54,9 @@ class Detection(NamedTuple):
     light: tuple[Floats, ...]
 
 
-class _How(NamedTuple):
+@final
+@frozen(kw_only=True)
+class _How:
     """How a search is asked for."""
 
     threshold: float
@@ -61,6 +64,7 @@ class _How(NamedTuple):
     psf: Any
     within: Region | None
     first: RateMap
+    tell: Callable[[], object] = lambda: None
 
 
 def find_sources(
@@ -71,28 +75,37 @@ def find_sources(
     psf: Any = "epic",
     within: Region | None = None,
     tile: Tile | None = None,
+    progress: bool = False,
 ) -> Detection:
     """Find the sources of rate maps; :func:`~xphotfn.measure.source_search.detect_sources` says how.
 
     With a ``tile`` only the part of each map that holds it, with its margin, is searched: the list has what lies in the
-    margin too, and background and light are 0 outside the core, so that those of all tiles add up.
+    margin too, and background and light are 0 outside the core, so that those of all tiles add up. With ``progress`` a
+    bar goes on with the stages of the search, on a terminal and in a notebook.
     """
     maps = in_order(rate_maps)
     check_options(threshold, extent, within, maps)
-    how = _How(float(threshold), extent, psf, within, maps[0])
+    how = _How(threshold=float(threshold), extent=extent, psf=psf, within=within, first=maps[0])
     if tile is not None:
         return _in_tile(maps, how, tile)
-    if not needs_tiles([_pointing(item) for item in maps]):
-        return _searched_whole(maps, how)
+    apart = needs_tiles([_pointing(item) for item in maps])
+    tiles = tiles_of(*np.concatenate([_live_places(item) for item in maps], axis=1)) if apart else ()
+    with progress_bar(total=STAGES * max(len(tiles), 1), desc="search", unit="stage", shown=progress) as bar:
+        how = evolve(how, tell=bar.update)
+        return _in_tiles(maps, how, tiles) if apart else _searched_whole(maps, how)
+
+
+def _in_tiles(maps: Sequence[RateMap], how: _How, tiles: Sequence[Tile]) -> Detection:
+    """Search one tile after another, and join what they have."""
     lists: dict[Tile, SourceList] = {}
     planes = [[np.zeros(item.grid.shape) for item in maps] for _ in range(2)]
-    for part in tiles_of(*np.concatenate([_live_places(item) for item in maps], axis=1)):
+    for part in tiles:
         found = _in_tile(maps, how, part)
         lists[part] = found.sources
         for whole, parts in zip(planes, (found.backgrounds, found.light), strict=True):
             for total, plane in zip(whole, parts, strict=True):
                 total += plane
-    return Detection(joined_lists(lists), maps, tuple(planes[0]), tuple(planes[1]))
+    return Detection(joined_lists(lists), tuple(maps), tuple(planes[0]), tuple(planes[1]))
 
 
 def check_options(threshold: Any, extent: Any, within: Any, maps: Sequence[RateMap]) -> None:
@@ -130,7 +143,8 @@ def _live_places(item: RateMap) -> NDArray[np.float64]:
 
 def _searched_whole(maps: Sequence[RateMap], how: _How) -> Detection:
     arrays = search_maps(maps, how.psf)
-    found = search(arrays, threshold=how.threshold, extent=how.extent, inside=_inside(how.within, how.first))
+    found = search(arrays, threshold=how.threshold, extent=how.extent,
+                   inside=_inside(how.within, how.first), tell=how.tell)  # fmt: skip
     light = tuple(np.maximum(v, 0.0) for v in found.sky.inner(found.sky.light))
     return Detection(
         _list_of(maps, found, how, None), tuple(maps), tuple(b.image for b in found.sky.backgrounds), light
@@ -146,7 +160,7 @@ def _in_tile(maps: Sequence[RateMap], how: _How, tile: Tile) -> Detection:
     if not any(np.any((part.map.exposure > 0) & part.core) for _, part in there):
         return Detection(_empty_list(maps, how), tuple(maps), empty, empty)
     found = search([part.map for _, part in there], threshold=how.threshold, extent=how.extent,
-                   inside=_inside(how.within, how.first))  # fmt: skip
+                   inside=_inside(how.within, how.first), tell=how.tell)  # fmt: skip
     sources = _list_of([item for item, _ in there], found, how, tile)
     rows, columns = there[0][1].window
     shifted = [evolve(s, x=(s.x or 0.0) + columns.start, y=(s.y or 0.0) + rows.start) for s in sources]

@@ -15,10 +15,11 @@ def progress_bar(
     unit: str = "it",
     unit_scale: bool = False,
     delay: float = 0,
+    shown: bool = True,
 ) -> Any:
     """Return tqdm's bar, which shows itself on a terminal and in a Jupyter notebook, and goes when it is done.
 
-    It counts ``items``, or calls of ``update`` (None); the other arguments are tqdm's.
+    It counts ``items``, or calls of ``update`` (None), and is silent unless ``shown``; the other arguments are tqdm's.
 
     Examples
     --------
@@ -38,7 +39,7 @@ def progress_bar(
         unit_scale=unit_scale,
         delay=delay,
         leave=False,
-        disable=False if here else None,
+        disable=True if not shown else False if here else None,
     )
 
 

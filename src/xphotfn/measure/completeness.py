@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.epic.map_search import check_options, in_order, search_maps
 from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
+from xphotfn.io.bars import progress_bar
 from xphotfn.io.products import RateMap
 from xphotfn.measure.factors import factors_of_maps
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
@@ -61,6 +62,7 @@ def completeness(
     ecf: Ecf | Iterable[Ecf] | None = None,
     threshold: float = 10.0,
     psf: PsfLike = "epic",
+    progress: bool = True,
 ) -> Any:
     """Return which part of the sources that are put into real images is found: the selection function.
 
@@ -82,6 +84,9 @@ def completeness(
         Factors of the cameras, filters and bands, as :func:`fluxes` takes them, for fluxes in erg/cm2/s.
     threshold, psf
         As :func:`detect_sources`; sources have the same point spread function as is fitted.
+    progress
+        Whether a bar counts the sources that were put in, on a terminal and in a notebook: each image with at most
+        twenty of them takes as long as a search.
 
     Returns
     -------
@@ -137,12 +142,14 @@ def completeness(
     order = rng.permutation(np.repeat(np.arange(len(cells)), int(trials)))
     results: list[_Trial] = []
     searches = 0
-    while order.size:
-        placed = _placed(before.sky, free, [cells[n] for n in order[: _at_once(free, before.sky)]], rng)
-        if not placed:
-            raise NoData("sources of these extents find no place in the field: give smaller ones")
-        results += _searched(before.sky, placed, order[: len(placed)], rng, (threshold, wide))
-        order, searches = order[len(placed) :], searches + 1
+    with progress_bar(total=order.size, desc="completeness", unit="source", shown=progress) as bar:
+        while order.size:
+            placed = _placed(before.sky, free, [cells[n] for n in order[: _at_once(free, before.sky)]], rng)
+            if not placed:
+                raise NoData("sources of these extents find no place in the field: give smaller ones")
+            results += _searched(before.sky, placed, order[: len(placed)], rng, (threshold, wide))
+            order, searches = order[len(placed) :], searches + 1
+            bar.update(len(placed))
     left_out = 1 - float(free.sum()) / float(np.count_nonzero(before.sky.extended_ratio()[1]))
     return _table(cells, results, _unit(fluxes), {"threshold": threshold, "searches": searches, "left_out": left_out})
 

@@ -38,6 +38,7 @@ def detect_sources(
     extent: bool = True,
     psf: PsfLike = "epic",
     within: Region | None = None,
+    progress: bool = True,
 ) -> SourceList:
     """Find the sources of rate maps, jointly over cameras and observations.
 
@@ -55,6 +56,9 @@ def detect_sources(
         :class:`~xphotfn.science.detection.search_map.EllipticalSpread` or a dict of these by camera.
     within
         A region: only sources inside are looked for. The background is that of all of the maps.
+    progress
+        Whether a bar shows how far the search is, on a terminal and in a notebook: one observation takes some ten
+        seconds, many of them minutes.
 
     Returns
     -------
@@ -103,11 +107,12 @@ def detect_sources(
     >>> len(found.points), len(found.extended)
     (4, 1)
     """
-    found = find_sources(rate_maps, threshold=threshold, extent=extent, psf=psf, within=within).sources
+    how: dict[str, Any] = {"threshold": threshold, "extent": extent, "psf": psf, "within": within}
+    found = find_sources(rate_maps, progress=progress, **how).sources
     if found.is_diffuse:
         warnings.warn(
             f"{diffuse_text(found)}: where light fills the field the background is not known, and pieces of it are no "
-            "sources; give extent=False, or a smaller field",
+            "sources; search without extended ones (extent=False, --no-extent), or a smaller field",
             stacklevel=2,
         )
     return found

@@ -18,8 +18,9 @@ from xphotfn.science.detection.search_map import SearchMap, profiles_at
 from xphotfn.science.detection.sky import Sky
 from xphotfn.science.detection.templates import extent_at, step_of
 
-__all__ = ("Found", "first_backgrounds", "search", "under_sources", "weight_in_background")
+__all__ = ("STAGES", "Found", "first_backgrounds", "search", "under_sources", "weight_in_background")
 
+STAGES = 4  # of a search: twice candidates with the backgrounds under them, and twice all sources again
 _BRIGHT = {False: (7.0, 9.0), True: (18.0, 22.0)}  # TIED_ML between which points and extended sources come to count
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
 _SLOW_EXTENT, _SURE, _ON_ANOTHER = 25.0, 300.0, 0.5  # arcsec, DET_ML, light over background
@@ -35,7 +36,10 @@ class Found(NamedTuple):
     sky: Sky
 
 
-def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, inside: Inside | None = None) -> Found:
+def search(
+    maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, inside: Inside | None = None,
+    tell: Callable[[], object] = lambda: None,
+) -> Found:  # fmt: skip
     """Find the sources of some maps.
 
     Parameters
@@ -48,6 +52,8 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
         Whether extended sources are looked for.
     inside
         Says for RA and Dec in degrees whether a source there is wanted; all are searched, as neighbours count.
+    tell
+        Called after each of the STAGES of the search.
 
     Notes
     -----
@@ -67,10 +73,12 @@ def search(maps: Sequence[SearchMap], *, threshold: float, extent: bool = True, 
     for _ in range(2):
         found, failed = with_candidates(sky, found, failed, options)
         _backgrounds(sky, found)
+        tell()
     for least in (keep, threshold):
         found = refined(sky, found, least)
         if least != threshold:
             found = _settled(sky, _beside_the_background(sky, found, least))
+        tell()
     wanted = (f for f in found if _wanted(sky, f.source.x, f.source.y, inside))
     ordered = tuple(sorted(wanted, key=lambda f: (-f.tied_ml, f.source.x, f.source.y)))
     return Found(ordered, sky)
