@@ -76,6 +76,15 @@ def test_two_tied_maps_of_one_sky_are_one_map_of_twice_the_exposure():
     assert pair.det_ml < pair.tied_ml
 
 
+def test_an_observation_that_does_not_see_a_source_takes_nothing_from_it():
+    """Sources vary: each observation has its own amplitude, and one that is 0 is no parameter."""
+    seen = [_map(_drawn(7, 12)), _map(_drawn(8, 4), "mos1", sensitivity=MOS)]
+    dark = [_map(np.full(GRID.shape, 0.04), camera, "two", part) for camera, part in (("pn", PN), ("mos1", MOS))]
+    alone, both = _found(seen), _found([*seen, *dark])
+    assert both.tied_ml == pytest.approx(alone.tied_ml, abs=0.01)
+    assert alone.tied_ml > 5
+
+
 def test_the_ratio_of_amplitudes_is_that_of_sensitivities():
     """Noiseless: the tied fit loses nothing against free rates but the parameters. With another ratio it does."""
     light = 40 * _spread()
