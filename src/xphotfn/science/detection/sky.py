@@ -163,8 +163,8 @@ class Sky:
     def significances(self, extents: Iterable[float]) -> tuple[Floats, ...]:
         """Return significance maps for core radii in arcsec, joint over all maps, on the frame.
 
-        A source is taken to be as much brighter in one map than in another as their sensitivities say; where one of
-        them is not known, as the background is: the filter is then nearly as deep as with the true ratios.
+        A source is taken to be as much brighter in one map than in another as the background is: the filter is nearly
+        as deep as with the true ratios, and needs to know nothing of cameras.
         """
         wanted = tuple(extents)
         ratios = self._ratios()
@@ -199,10 +199,7 @@ class Sky:
         return own
 
     def _ratios(self) -> Floats:
-        """Return the sensitivity of each map, or its background per second, over that of the highest map."""
-        known = np.array([np.nan if m.sensitivity is None else m.sensitivity for m in self.maps])
-        if np.all(np.isfinite(known)):
-            return np.asarray(known / known.max())
+        """Return the background of each map per second over that of the brightest map."""
         live = [m.exposure > 0 for m in self.maps]
         seconds = np.array([m.exposure[w].mean() if w.any() else 1.0 for m, w in zip(self.maps, live, strict=True)])
         rates = np.nan_to_num(self.typical / seconds)
