@@ -704,7 +704,7 @@ def test_workers_and_scheduler_do_what_they_say(data, tmp_path, monkeypatch):
 
     workers, used = [], []
     make, get = emosaic.mosaic, dask.threaded.get
-    monkeypatch.setattr(dask.threaded, "get", lambda *a, **k: workers.append(k["num_workers"]) or get(*a, **k))
+    monkeypatch.setattr(dask.threaded, "get", lambda *a, **k: workers.append(k["pool"]._max_workers) or get(*a, **k))
     monkeypatch.setattr(emosaic, "mosaic", lambda *a, **k: used.append(threading.current_thread()) or make(*a, **k))
     assert call("run", data, *WHERE, "--store", tmp_path / "a", "--workers", "3").exit_code == 0
     assert workers == [3]
