@@ -172,6 +172,12 @@ def test_a_field_takes_the_list_in_place_of_its_regions():
         xp.with_regions(field, {"0000000001": sources})
     with pytest.raises(InvalidRecord, match="expected Region, as read_regions"):
         xp.with_regions(field, "sources.reg")
+    with pytest.warns(UserWarning, match="none of the regions that were given lies on the images of example"):
+        none = xp.with_regions(field, attrs.evolve(sources, sources=[far], objects=()))
+    assert "(1) lies on its images: nothing is masked" in none.left_out[0].why
+    missed = xp.match_observations(field.target, field.observations, regions=[
+        attrs.evolve(xp.source_regions(sources)[1], x=10.0)])  # fmt: skip
+    assert "nothing is masked" in missed.left_out[0].why
 
 
 TABLES = ["list.csv", "list.ecsv", "list.vot", "list.xml", "list.parquet", "list.fits.gz"]

@@ -1,5 +1,6 @@
 """Targets meet observations: a Field holds a target, what covers it and its regions."""
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias, overload
@@ -296,6 +297,12 @@ def with_regions(field: Field, sources_or_regions: RegionsLike) -> Field:
     InvalidRecord
         If it is neither, or the mapping names an ObsID that the field does not have.
 
+    Warns
+    -----
+    UserWarning
+        If none of the regions lies on the images of the field, as those of another field: nothing would be masked.
+        Where that is so of some observations only, ``left_out`` says it.
+
     Examples
     --------
     >>> from xphotfn.testing.examples import example_field, example_source_list
@@ -310,6 +317,9 @@ def with_regions(field: Field, sources_or_regions: RegionsLike) -> Field:
             f"regions of {', '.join(strange)} were given, but {field.name} has {', '.join(field.obs_ids)}"
         )
     used = [given_regions(m.observation, given.of(m.obs_id), m.region_grid) for m in field.members]
+    if any(given.of(m.obs_id) for m in field.members) and not any(u.regions for u in used):
+        warnings.warn(f"none of the regions that were given lies on the images of {field.name}, or masks anything: are "
+                      "they of another field?", stacklevel=2)  # fmt: skip
     if field.target is None:
         members = [FieldObservation(observation=m.observation, region_grid=u.grid, interlopers=u.regions)
                    for m, u in zip(field.members, used, strict=True)]  # fmt: skip

@@ -88,8 +88,8 @@ def used_regions(
 def given_regions(observation: Observation, regions: Sequence[Region], grid: PixelGrid | None = None) -> UsedRegions:
     """Return which of some regions that were given, not found, can mask something on the images of an observation.
 
-    Regions of the whole sky may be given: what lies off its images is left out without a word. Their pixels mean
-    ``grid``, by default that of the images that were found.
+    Regions of the whole sky may be given: what lies off its images is left out without a word, but a note says where
+    none lies on them. Their pixels mean ``grid``, by default that of the images that were found.
 
     Examples
     --------
@@ -103,6 +103,8 @@ def given_regions(observation: Observation, regions: Sequence[Region], grid: Pix
     masking = [region for region in regions if region.masks]
     on = _on(masking, meant, images)
     notes = tuple(f"of the regions that were given, {text}" for text in _left_out(RegionFile(regions=regions)))
+    if masking and not on:
+        notes = (*notes, f"none of the regions that were given ({len(masking)}) lies on its images: nothing is masked")
     return UsedRegions(tuple(region for number, region in enumerate(masking) if number in on), meant, notes)
 
 
