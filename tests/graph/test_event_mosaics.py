@@ -28,9 +28,10 @@ NATIVE = xp.native_engine()
 
 @pytest.fixture(scope="module")
 def observations(tmp_path_factory):
-    """Two simulated observations of one field, as event lists."""
-    folder = tmp_path_factory.mktemp("simulated")
-    simulate_observations(folder, scene=default_scene(), products=("events",))
+    """Two simulated observations of one field, as event lists of pn and MOS1."""
+    folder, scene = tmp_path_factory.mktemp("simulated"), default_scene()
+    pointings = [attrs.evolve(p, exposures=p.exposures[:2]) for p in scene.pointings]
+    simulate_observations(folder, scene=attrs.evolve(scene, pointings=pointings), products=("events",))
     return xp.find_observations(folder)
 
 

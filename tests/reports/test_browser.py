@@ -106,14 +106,14 @@ SOURCES = """
 const table = document.querySelector("table.sortable");
 const head = (name) => table.querySelector(`th[data-key=${name}]`);
 const press = (name) => head(name).querySelector("button").click();
-const values = (column) => [...table.tBodies[0].rows].map((r) => r.cells[column].dataset.v);
+const values = (name) => [...table.tBodies[0].rows].map((r) => r.cells[head(name).cellIndex].dataset.v);
 result.width = [innerWidth, document.scrollingElement.scrollWidth];
-result.listed = values(0);
-press("detml"); result.down = values(6); result.aria = head("detml").getAttribute("aria-sort");
-press("detml"); result.up = values(6);
-press("extml"); result.unknown = values(8); result.moved = head("detml").hasAttribute("aria-sort");
-press("name"); result.first = values(0);
-press("name"); press("name"); result.back = values(0); result.none = head("name").hasAttribute("aria-sort");
+result.listed = values("name");
+press("detml"); result.down = values("detml"); result.aria = head("detml").getAttribute("aria-sort");
+press("detml"); result.up = values("detml");
+press("extml"); result.unknown = values("extml"); result.moved = head("detml").hasAttribute("aria-sort");
+press("name"); result.first = values("name");
+press("name"); press("name"); result.back = values("name"); result.none = head("name").hasAttribute("aria-sort");
 done();
 """
 

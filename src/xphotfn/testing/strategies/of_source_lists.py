@@ -58,7 +58,7 @@ def _objects(draw: st.DrawFn, sources: tuple[int, ...] | None = None) -> Detecte
     (ra, dec), major = draw(positions()), draw(st.floats(1, 600))
     return DetectedObject(
         number=draw(st.integers(1, 9)), ra_deg=ra, dec_deg=dec, semi_major_arcsec=major,
-        sources=sources or draw(st.lists(st.integers(1, 99), min_size=1, max_size=2)),
+        sources=sources or draw(st.lists(st.integers(1, 99), min_size=1, max_size=2, unique=True)),
         semi_minor_arcsec=major * draw(st.floats(0.1, 1)), position_angle_deg=draw(st.floats(0, 180)),
     )  # fmt: skip
 
