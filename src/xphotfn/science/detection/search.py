@@ -25,7 +25,8 @@ _BRIGHT = {False: (7.0, 9.0), True: (18.0, 22.0)}  # TIED_ML between which point
 _MASKED = 1.0  # light over background from which a pixel does not count in the fit of the background
 _SLOW_EXTENT, _SURE, _ON_ANOTHER = 25.0, 300.0, 0.5  # arcsec, DET_ML, light over background
 _FINER = 0.5  # of the scale of the slow correction, for the background that a wide source must stand against
-_SETTLING, _SETTLED = 6, 0.01  # rounds at most, and the change of the rates of extended sources that ends them
+_SETTLING, _SETTLING_PIECES = 6, 2  # rounds at most of lone extended sources, and of pieces of one
+_SETTLED = 0.01  # change of the rates of extended sources that ends them
 Inside = Callable[[Floats, Floats], NDArray[np.bool_]]
 
 
@@ -77,7 +78,7 @@ def search(
     for least in (keep, threshold):
         found = refined(sky, found, least)
         if least != threshold:
-            found = _settled(sky, _beside_the_background(sky, found, least))
+            found = _settled(sky, _beside_the_background(sky, found, least), least)
         tell()
     wanted = (f for f in found if _wanted(sky, f.source.x, f.source.y, inside))
     ordered = tuple(sorted(wanted, key=lambda f: (-f.tied_ml, f.source.x, f.source.y)))
@@ -158,26 +159,33 @@ def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) ->
     return tuple(kept)
 
 
-def _settled(sky: Sky, found: tuple[Fitted, ...]) -> tuple[Fitted, ...]:
+def _settled(sky: Sky, found: tuple[Fitted, ...], least: float) -> tuple[Fitted, ...]:
     """Return the sources with the extended ones and the backgrounds fitted in turn until both agree.
 
     What a fit leaves of a wide source is part of the background that is fitted next, under which the source comes out
-    smaller and fainter than it is: each round makes half of that good. Pieces of one source stay as they are.
+    smaller and fainter than it is: each round makes half of that good. Pieces of one source are fitted
+    together, twice.
     """
-    kept = list(found)
-    _backgrounds(sky, kept)
-    wide = [n for n, f in enumerate(kept) if f.source.u > 0 and not _on_extended(sky, f.source)]
-    for _ in range(_SETTLING if wide else 0):
-        before = [float(kept[number].source.rates.sum()) for number in wide]
-        for number in wide:
-            sky.draw(kept[number].source, -1.0)
-            kept[number] = _fitted_again(sky, kept[number])
-            sky.draw(kept[number].source)
-        _backgrounds(sky, kept)
-        after = [float(kept[number].source.rates.sum()) for number in wide]
-        if np.allclose(after, before, rtol=_SETTLED, atol=0):
+    _backgrounds(sky, found)
+    light = _light_of_extended(found)
+    for number in range(_SETTLING if light.size else 0):
+        others = [f for f in found if f.source.u <= 0]
+        pieces = tuple(f for f in found if f.source.u > 0 and _on_extended(sky, f.source))
+        for fitted in (f for f in found if f.source.u > 0 and not any(f is p for p in pieces)):
+            sky.draw(fitted.source, -1.0)
+            others.append(_fitted_again(sky, fitted))
+            sky.draw(others[-1].source)
+        found = (*others, *(refined(sky, pieces, least) if number < _SETTLING_PIECES else pieces))
+        _backgrounds(sky, found)
+        before, light = light, _light_of_extended(found)
+        if light.size == before.size and np.allclose(light, before, rtol=_SETTLED, atol=0):
             break
-    return tuple(kept)
+    return found
+
+
+def _light_of_extended(found: Sequence[Fitted]) -> Floats:
+    """Return the rates of all extended sources over all maps, in order."""
+    return np.sort([float(f.source.rates.sum()) for f in found if f.source.u > 0])
 
 
 def _fitted_again(sky: Sky, fitted: Fitted) -> Fitted:
