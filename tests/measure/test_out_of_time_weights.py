@@ -65,6 +65,14 @@ def test_a_piece_of_the_streak_is_no_source(maps):
     assert abs(found.mean()) < 1.2
 
 
+@pytest.mark.slow
+def test_a_search_finds_nothing_along_the_streak_but_what_is_there(maps):
+    for item in maps:
+        bright, *others = xp.detect_sources(item, threshold=10)
+        assert [round(s.x - bright.x) for s in others if abs(s.y - bright.y) < 8] == [-48]
+        assert any(abs(s.x - bright.x) < 1 and round(s.y - bright.y) == -48 for s in others)
+
+
 def test_weights_of_a_combined_map_are_made_of_its_parts(maps):
     weights = xp.out_of_time_weights(maps[:1])
     single = weights(maps[0])
