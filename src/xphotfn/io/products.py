@@ -308,8 +308,8 @@ def _refuse_no_counts(item: "RateMap") -> bool:
     if not _holds_whole_counts(item):
         raise InvalidRecord(
             f"{image.path} does not hold whole counts: an image that was resampled, smoothed or "
-            "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry, or search "
-            "them together with detect_sources"
+            "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry, or "
+            "search them together with detect_sources"
         )
     return True
 
