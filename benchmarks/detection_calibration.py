@@ -317,7 +317,7 @@ def sky_text(runs):
 def accuracy_table(rows):
     """Return the accuracy of rates and positions by true counts; pulls and distances of isolated sources."""
     lines = []
-    for low, high in ((5, 12), (12, 20), (20, 40), (40, 100), (100, 1e9)):
+    for low, high in ((5, 12), (12, 20), (20, 40), (40, 100), (100, 1e9), (5, 1e9)):
         part = rows[(rows[:, 0] >= low) & (rows[:, 0] < high)]
         lone = part[part[:, 1] > 0]
         sure = lone[lone[:, 2] >= 10]
