@@ -51,6 +51,7 @@ class SourceFlag(enum.IntFlag):
     HOT_COLUMN = 32
     POSITION_HELD = 64
     HOT_PIXEL = 128
+    CAMERA_MISSING = 256
 
 
 FLAG_TEXTS: Mapping[SourceFlag, str] = MappingProxyType(
@@ -63,6 +64,7 @@ FLAG_TEXTS: Mapping[SourceFlag, str] = MappingProxyType(
         SourceFlag.HOT_COLUMN: "lies on a column or row that is bright along its length",
         SourceFlag.POSITION_HELD: "its position was held in the fit",
         SourceFlag.HOT_PIXEL: "its counts lie in fewer pixels than the light of any source: a hot pixel, no source",
+        SourceFlag.CAMERA_MISSING: "a camera sees less than 15 % of its light and is not in its rate and counts",
     }
 )
 """Each flag of a source and its text."""
@@ -214,7 +216,8 @@ class DetectedSource:
         The same with one amplitude for all cameras of an observation, in the ratio of their sensitivities (TIED_ML): of
         faint sources it is the higher one. Equal to ``det_ml`` of a single camera; None where it is not known.
     counts, counts_error, rate, rate_error
-        Over all maps: the sum of counts, and the sum over cameras of rates in ct/s; None where they are not known.
+        Of the maps that see 15 % of its light or more: the sum of counts, and the sum over their cameras of rates in
+        ct/s; None where they are not known.
     extent_arcsec, extent_error_arcsec, extent_ml
         Core radius of the beta model of slope 2/3, its error and the likelihood that it is not 0; 0 of a point source.
     rates

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from attrs import evolve
 from hypothesis import given, strategies as st
 
 import xphotfn as xp
@@ -107,3 +108,15 @@ def test_an_object_keeps_its_pieces_and_is_there_once():
     assert whole.sources == (1, 2)
     assert [s.object_number for s in found] == [1, 1, 0, 0]
     assert found[0].nearest_arcsec == pytest.approx(70, abs=0.01)
+
+
+def test_a_camera_that_does_not_reach_into_a_tile_is_told_as_missing():
+    rate = xp.MapRate(counts=9, counts_error=3, rate=0.1, rate_error=0.03, exposure_s=90, background=1, mask_fraction=1)
+    source = DetectedSource(number=1, ra_deg=9.9, dec_deg=0.2, position_error_arcsec=1, det_ml=9, rates=[rate])
+    mos = evolve(MAP, instrument="mos1", exposure_id="S001")
+    other = evolve(source, ra_deg=10.1, rates=[rate, rate])
+    (east, west) = joined_lists({
+        WEST: SourceList(sources=[source], maps=[MAP]), EAST: SourceList(sources=[other], maps=[MAP, mos]),
+    })  # fmt: skip
+    flags = {round(s.ra_deg, 1): s.flags for s in (east, west)}
+    assert flags == {9.9: xp.SourceFlag.CAMERA_MISSING, 10.1: 0}

@@ -3,14 +3,18 @@
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import xlogy
 
 from xphotfn.records.source import SourceFlag
 from xphotfn.science._numeric import Floats
 
-__all__ = ("EDGE", "LEAST_COVERAGE", "along_a_line", "flags_of", "in_one_pixel")
+__all__ = ("EDGE", "LEAST_COVERAGE", "along_a_line", "camera_missing", "flags_of", "in_one_pixel", "well_seen")
 
 LEAST_COVERAGE, EDGE = 0.5, 0.8  # part of the light on live pixels
+_LEAST_SEEN = (
+    0.15  # the same, below which a map counts for nothing: 4XMM takes such a camera for one without the source
+)
 _OUTSHINES = 0.5  # light of others over the background
 _STREAK = 0.3
 _LINE_SIGMA = 5.0
@@ -43,6 +47,42 @@ def flags_of(coverage: Floats, points: float, extended: float, streak: float, li
         SourceFlag.HOT_PIXEL: pixel > _ONE_PIXEL,
     }
     return int(sum(flag for flag, true in raised.items() if true))
+
+
+def well_seen(coverage: Sequence[float] | Floats) -> NDArray[np.bool_]:
+    """Return which maps see enough of a source to count in its rate and counts.
+
+    Those that see 15 % of its light or more; where none does, the one that sees most. A smaller part is all wings,
+    where the point spread function is known worst, and its rate and error grow by what is missing.
+
+    Parameters
+    ----------
+    coverage
+        Part of its light on live pixels, one for each map.
+
+    References
+    ----------
+    4XMM, description of the columns: MASKFRAC of a camera below 0.15 is no detection.
+
+    Examples
+    --------
+    >>> well_seen([1.0, 0.03, 0.2]).tolist(), well_seen([0.0, 0.1]).tolist()
+    ([True, False, True], [False, True])
+    """
+    parts = np.asarray(coverage, dtype=np.float64)
+    return np.asarray((parts > 0) & (parts >= min(_LEAST_SEEN, float(np.max(parts, initial=0.0)))))
+
+
+def camera_missing(cameras: Sequence[str], coverage: Sequence[float] | Floats) -> int:
+    """Return the flag of a source whose rate lacks a camera of the maps; 0 where it lacks none.
+
+    Examples
+    --------
+    >>> camera_missing(["pn", "mos1"], [1.0, 0.03]), camera_missing(["pn", "pn"], [1.0, 0.03])
+    (256, 0)
+    """
+    seen = {camera for camera, counts in zip(cameras, well_seen(coverage), strict=True) if counts}
+    return int(SourceFlag.CAMERA_MISSING) if set(cameras) - seen else 0
 
 
 def along_a_line(counts: Floats, model: Floats, points: Floats, near: int = 4) -> float:

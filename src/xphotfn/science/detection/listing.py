@@ -11,7 +11,7 @@ from xphotfn.records.source import DetectedObject, DetectedSource, MapRate
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg, separation_deg
 from xphotfn.science.detection.fit import FittedSource, light_of_source
-from xphotfn.science.detection.flags import flags_of
+from xphotfn.science.detection.flags import camera_missing, flags_of, well_seen
 from xphotfn.science.detection.judging import Fitted
 from xphotfn.science.detection.likelihood import detection_likelihood
 from xphotfn.science.detection.objects import Ellipse, ellipse_of, joined_pieces
@@ -63,8 +63,7 @@ def _source(
     source = fitted.source
     places = fitted.errors[0]
     rates, coverage, ratios = _rates(sky, fitted, position)
-    exposed = [r for r in rates if r.exposure_s > 0]
-    total = _over_cameras(sky, rates)
+    total = _over_cameras(sky, rates, coverage)
     return DetectedSource(
         number=number + 1,
         ra_deg=position[0],
@@ -72,10 +71,10 @@ def _source(
         position_error_arcsec=float(np.hypot(places[0], places[1])) * sky.pixel,
         det_ml=fitted.det_ml,
         tied_ml=fitted.tied_ml,
-        counts=sum(r.counts for r in exposed),
-        counts_error=_together(sky, [r.counts_error for r in rates]),
-        rate=total[0],
-        rate_error=total[1],
+        counts=total.counts,
+        counts_error=total.counts_error,
+        rate=total.rate,
+        rate_error=total.rate_error,
         extent_arcsec=extent_at(source.u) if source.u > 0 else 0.0,
         extent_error_arcsec=_extent_error(source, places),
         extent_ml=fitted.ext_ml,
@@ -84,18 +83,35 @@ def _source(
         y=source.y,
         nearest_arcsec=nearest,
         object_number=membership.get(number, 0),
-        flags=flags_of(coverage, *ratios),
+        flags=flags_of(coverage, *ratios) | camera_missing([m.camera for m in sky.maps], coverage),
     )
 
 
-def _over_cameras(sky: Sky, rates: Sequence[MapRate]) -> tuple[float, float]:
-    """Return the sum over cameras of the mean rate in each, weighted by exposure, and its error."""
-    seconds = np.array([r.exposure_s for r in rates])
+class _Total(NamedTuple):
+    counts: float
+    counts_error: float
+    rate: float
+    rate_error: float
+
+
+def _over_cameras(sky: Sky, rates: Sequence[MapRate], coverage: Floats) -> _Total:
+    """Return the sum of counts and, over cameras, of the mean rate in each, of the maps that see enough of the source.
+
+    The mean is weighted by the counts that a map sees of a source, exposure times the part of the light: the inverse of
+    its variance, where the source has all counts.
+    """
+    seen = well_seen(coverage)
+    weights = np.where(seen, coverage * [r.exposure_s for r in rates], 0.0)
     names = [m.camera for m in sky.maps]
-    whole = np.array([sum(s for s, n in zip(seconds, names, strict=True) if n == name) for name in names])
-    weights = np.where(whole > 0, seconds / np.where(whole > 0, whole, 1.0), 0.0)
-    total = float(np.sum(weights * [r.rate for r in rates]))
-    return total, _together(sky, weights * [r.rate_error for r in rates])
+    whole = np.array([sum(w for w, n in zip(weights, names, strict=True) if n == name) for name in names])
+    weights = weights / np.where(whole > 0, whole, 1.0)
+    counts, errors, rate, rate_errors = np.array([(r.counts, r.counts_error, r.rate, r.rate_error) for r in rates]).T
+    return _Total(
+        float(np.sum(counts[seen])),
+        _together(sky, np.where(seen, errors, 0.0)),
+        float(np.sum(weights * rate)),
+        _together(sky, weights * rate_errors),
+    )
 
 
 def _together(sky: Sky, errors: Sequence[float] | Floats) -> float:

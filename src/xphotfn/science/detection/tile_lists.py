@@ -10,6 +10,7 @@ from xphotfn.records.instrument import CAMERAS
 from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
 from xphotfn.records.source_list import SourceList
 from xphotfn.science.coords import separation_deg, unit_vectors
+from xphotfn.science.detection.flags import camera_missing
 from xphotfn.science.detection.tiles import Tile
 
 __all__ = ("joined_lists", "order_of_map")
@@ -104,14 +105,21 @@ def _plain(item: SearchedMap) -> SearchedMap:
 def _units(tile: Tile, found: SourceList, maps: Sequence[SearchedMap]) -> list[_Unit]:
     number = {_plain(item): n for n, item in enumerate(found.maps)}
     places = [number.get(_plain(item)) for item in maps]
-    whole = {
-        s.number: evolve(s, x=None, y=None, rates=[_UNSEEN if n is None else s.rates[n] for n in places if s.rates])
-        for s in found
-    }
+    cameras = [item.instrument for item in maps]
+    whole = {s.number: _on_all(s, places, cameras) for s in found}
     pieces = {n for item in found.objects for n in item.sources}
     alone = [_Unit(tile, (s,), None, s.ra_deg, s.dec_deg) for n, s in whole.items() if n not in pieces]
     objects = [_Unit(tile, tuple(whole[n] for n in o.sources), o, o.ra_deg, o.dec_deg) for o in found.objects]
     return [*objects, *alone]
+
+
+def _on_all(source: DetectedSource, places: Sequence[int | None], cameras: Sequence[str]) -> DetectedSource:
+    """Return a source with a rate for each of all maps, given the place of each among those of its tile."""
+    if not source.rates:
+        return evolve(source, x=None, y=None)
+    rates = [_UNSEEN if n is None else source.rates[n] for n in places]
+    missing = camera_missing(cameras, [rate.mask_fraction for rate in rates])
+    return evolve(source, x=None, y=None, rates=rates, flags=source.flags | missing)
 
 
 def _chosen(units: Sequence[_Unit], same_deg: float) -> list[_Unit]:
