@@ -90,7 +90,7 @@ ELSEWHERE = {
     "measure/test_map_facts.py": "io/vignetting_card measure/factors",
     "measure/test_profile.py": "measure/ring_sums",
     "measure/test_sensitivity.py": "measure/photometry/every_pixel science/kernels",
-    "measure/test_source_search.py": "epic/map_search science/detection/listing",
+    "measure/test_source_search.py": "epic/map_search",
     "measure/test_written_maps.py": "io/on_grid measure/limit_files",
     "oracles/test_recorded.py": "measure/coordinates",
     "plot/test_view.py": "measure/smoothing plot/picture",
