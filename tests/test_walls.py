@@ -149,7 +149,7 @@ LONG_FILES = {  # up to 500: one table, grammar or record each, which two files 
 }  # fmt: skip
 LONG_FUNCTIONS = {  # up to 50: one table or one sequence of steps each
     "_about", "_level_pair", "_meant", "_new_cards", "_of_headers", "_product", "_rates", "_rings_of",
-    "_search_map", "_solve", "_source", "_table_cards", "_target", "_targets", "_write", "clean", "clean_events",
+    "_solve", "_source", "_table_cards", "_target", "_targets", "_write", "clean", "clean_events",
     "columns_of", "crowded_rates", "exposure_map_part", "flarecut", "image_part", "in_the_ring", "join_runs",
     "joint_photometry", "make", "mosaic_grid", "other_sources", "picture", "place_block", "profile", "read_job",
     "run", "signal_to_noise", "snr", "target_report", "under_wings",

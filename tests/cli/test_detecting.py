@@ -18,14 +18,15 @@ from xphotfn.records.source import FLAG_TEXTS, SourceFlag
 from xphotfn.testing.examples import example_source_list
 
 SIDE, POSITION = 64, (40.0, 25.0)
+GRID = xp.PixelGrid.from_sky_range(10.0, 20.0, low=22000, high=22000 + SIDE * 80 - 1, bin_size=80)
 
 
 def call(*words):
     return CliRunner().invoke(main, [str(word) for word in words])
 
 
-def write(path, grid, data, kind, obs_id):
-    cards = [("TELESCOP", "XMM", ""), ("INSTRUME", "EMOS1", ""), ("OBS_ID", obs_id, ""), ("EXPIDSTR", "S001", ""),
+def write(path, grid, data, kind, obs_id, camera="EMOS1"):
+    cards = [("TELESCOP", "XMM", ""), ("INSTRUME", camera, ""), ("OBS_ID", obs_id, ""), ("EXPIDSTR", "S001", ""),
              ("FILTER", "Thin1", ""), ("DATAMODE", "IMAGING", ""), ("RA_PNT", grid.ra_deg, ""),
              ("DEC_PNT", grid.dec_deg, ""), ("PA_PNT", 0.0, ""), ("DATE-OBS", "2004-05-09T16:07:05", ""),
              ("SLCTEXPR", "(PI in [500:2000])", ""), ("EXPOSURE", 500.0, ""), ("HDUCLAS1", "IMAGE", "")]  # fmt: skip
@@ -37,14 +38,13 @@ def write(path, grid, data, kind, obs_id):
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     root = tmp_path_factory.mktemp("maps")
-    grid = xp.PixelGrid.from_sky_range(10.0, 20.0, low=22000, high=22000 + SIDE * 80 - 1, bin_size=80)
     y, x = np.mgrid[:SIDE, :SIDE]
     squared = (x - POSITION[0]) ** 2 + (y - POSITION[1]) ** 2
     mean = 0.1 + 300 * 0.44 / (np.pi * 1.3**2) * (1 + squared / 1.3**2) ** -1.44
     for seed, obs_id in enumerate(("0000000101", "0000000202")):
         counts = np.random.default_rng(seed).poisson(mean).astype("i4")
-        write(root / f"{obs_id}_img.fits", grid, counts, "img", obs_id)
-        write(root / f"{obs_id}_expmap.fits", grid, np.full(grid.shape, 500, dtype="f4"), "expmap", obs_id)
+        write(root / f"{obs_id}_img.fits", GRID, counts, "img", obs_id)
+        write(root / f"{obs_id}_expmap.fits", GRID, np.full(GRID.shape, 500, dtype="f4"), "expmap", obs_id)
     return root
 
 
@@ -143,6 +143,29 @@ def test_an_observation_that_cannot_be_searched_costs_no_other(folder, tmp_path)
     assert "0000000101: RateMap 0000000101 mos1 0.5-2 keV has no pixel with exposure" in made.output
     assert "no list of 0000000101, as said above" in made.output
     assert len(xp.read_source_list(tmp_path / "a_0000000202.fits")) == 1
+
+
+def test_a_camera_without_a_count_costs_no_other(folder, tmp_path):
+    """It is left out with a note on the command line and in plans, and its background map is 0."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for path in folder.glob("0000000101*"):
+        (data / path.name).symlink_to(path)
+    write(data / "m2_img.fits", GRID, np.zeros(GRID.shape, dtype="i4"), "img", "0000000101", "EMOS2")
+    write(data / "m2_expmap.fits", GRID, np.full(GRID.shape, 500, dtype="f4"), "expmap", "0000000101", "EMOS2")
+    for joint in ((), ("--joint",)):
+        made = call("detect", data, "--no-extent", "--overwrite", "-o", tmp_path / "a.fits", *joint)
+        assert made.exit_code == 0, made.output
+        assert made.stderr.count("0000000101 mos2 S001: no count, or no pixel with exposure: left out") == 1
+        assert [m.instrument for m in xp.read_source_list(tmp_path / "a.fits").maps] == ["mos1"]
+    where = ("--ra", "10", "--dec", "19.974", "--radius", "1arcmin", "--regions", "detect", "--no-extent")
+    measured = call("snr", data, *where, "--store", tmp_path / "store")
+    assert measured.exit_code == 0, measured.output
+    assert "mos2 S001: no count, or no pixel with exposure: left out" in measured.stderr
+    models = {p.instrument: path for p, path, _ in xp.load_run(tmp_path / "store").products()
+              if p.kind == "background_map"}  # fmt: skip
+    assert not fits.getdata(models["mos2"]).any()
+    assert fits.getdata(models["mos1"]).min() > 0
 
 
 def test_mistakes_are_told(folder, tmp_path):

@@ -78,13 +78,17 @@ def _searched(
 ) -> dict[str, Any]:
     """Return the lists by name, said and written one after the other; of several what fails is said and left out."""
     import xphotfn as xp
+    from xphotfn.epic.searched_counts import left_out_text, without_empty
 
     lists = {}
     for name, members in groups.items():
         try:
             many = "1 map" if len(members) == 1 else f"{len(members)} maps"
             say(f"{name}: searching {many}")
-            found = lists[name] = xp.detect_sources(members, progress=wants_progress(), **how)
+            kept, empty = without_empty(members)
+            if empty:
+                say(f"note: {left_out_text(empty)}")
+            found = lists[name] = xp.detect_sources(kept, progress=wants_progress(), **how)
         except XphotfnError as error:
             if len(groups) == 1:
                 raise

@@ -97,4 +97,14 @@ def run_plan(
         )
     for note in run.notes:
         say(f"note: {note}")
+    for text in _said_by_searches(run):
+        say(f"note: {text}")
     return run
+
+
+def _said_by_searches(run: Any) -> Iterator[str]:
+    """Yield what searches for sources warn of: cameras that are left out, light that fills the field."""
+    searches = {step.id for step in run.plan.steps if step.command.task == "xdetect"}
+    for outcome in run.done:
+        if outcome.step in searches:
+            yield from outcome.warnings

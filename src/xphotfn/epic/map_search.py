@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from xphotfn.epic.camera.response import packaged_table
 from xphotfn.epic.out_of_time import out_of_time_of
 from xphotfn.epic.relative_sensitivity import relative_sensitivity
+from xphotfn.epic.searched_counts import searched_counts
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, UnitMismatch
 from xphotfn.io.bars import progress_bar
 from xphotfn.io.cards import card
@@ -41,7 +42,6 @@ from xphotfn.typing import Header
 __all__ = ("Detection", "check_options", "find_sources", "in_order", "search_maps")
 
 Floats = NDArray[np.float64]
-_OFF_MAP_COUNTS, _OFF_MAP_PART = 10, 0.01  # counts without exposure above which image and map do not belong together
 _SIZES = 1e-3  # relative difference of pixel sizes that is rounding
 
 
@@ -276,21 +276,7 @@ def _arrays_of_each(maps: Sequence[RateMap], psf: Any) -> Iterator[SearchMap]:
 
 
 def _search_map(item: RateMap, psf: Any) -> SearchMap:
-    counts = np.asarray(item.counts, dtype=np.float64)
-    exposure = np.nan_to_num(np.asarray(item.exposure.data, dtype=np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    exposure = np.where(np.isfinite(counts) & (exposure > 0), exposure, 0.0)
-    live = exposure > 0
-    if not live.any():
-        raise NoData(f"{item} has no pixel with exposure: nothing can be found on it, leave it out")
-    off = float(np.nansum(np.where(live, 0.0, counts)))
-    total = float(counts[live].sum())
-    if off > max(_OFF_MAP_COUNTS, _OFF_MAP_PART * total):
-        raise InvalidRecord(
-            f"{item} has {off:.0f} counts where there is no exposure, {total:.0f} where there is: the exposure map is "
-            "not that of the image, or the image is not filtered (#XMMEA_EM, #XMMEA_EP)"
-        )
-    if total == 0:
-        raise NoData(f"{item} has no count: nothing can be found on it, leave it out")
+    counts, exposure = searched_counts(item)
     spread = chosen_spread(psf, item.instrument, str(item))
     if not isinstance(spread, KingModel | EncircledEnergyTable | EllipticalSpread):
         raise InvalidRecord(
@@ -299,7 +285,7 @@ def _search_map(item: RateMap, psf: Any) -> SearchMap:
         )
     header, pointing = item.header, _pointing(item)
     return SearchMap(
-        np.where(live, counts, 0.0),
+        counts,
         exposure,
         _flat(item, exposure, pointing),
         _streak(item, header),

@@ -4,7 +4,7 @@ The list has the tables SRCLIST, MAPS and OBJECTS. A background map is in counts
 its extension SOURCES is the light of the sources, so that both together are what was fitted to the image.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from xphotfn.commands.parameters import resolved
 from xphotfn.epic.joined import joined
 from xphotfn.epic.log import warn
 from xphotfn.epic.map_search import Detection, find_sources
+from xphotfn.epic.searched_counts import left_out_text, without_empty
 from xphotfn.errors import CommandFailed
 from xphotfn.io.cards import card
 from xphotfn.io.file_energies import band_of_product
@@ -58,12 +59,12 @@ def xdetect(command: Command, folder: Path) -> None:
     InvalidFile
         If an input is damaged, or an output exists already.
     InvalidRecord, NoData, ShapeMismatch, UnitMismatch
-        As :func:`~xphotfn.measure.source_search.detect_sources`.
+        As :func:`~xphotfn.measure.source_search.detect_sources`; NoData only if no map has a count.
 
     Warns
     -----
     UserWarning
-        If extended objects cover much of the field.
+        If extended objects cover much of the field, or maps without live pixel or count are left out.
 
     Examples
     --------
@@ -81,9 +82,12 @@ def xdetect(command: Command, folder: Path) -> None:
     if backgrounds and len(backgrounds) != len(images):
         raise CommandFailed(command.argv, f"{len(images)} images need as many background maps, got {len(backgrounds)}")
     pairs = {name: _pair(folder, name, other) for name, other in zip(images, maps, strict=True)}
+    there, empty = without_empty(pairs.values())
+    if empty:
+        warn("empty", left_out_text(empty))
     tile = full.parameter("tile")
     found = find_sources(
-        pairs.values(),
+        there,
         threshold=float(full.parameter("threshold")),
         extent=full.parameter("extent") == "yes",
         psf=spread_of_text(full.parameter("psf")),
@@ -91,11 +95,7 @@ def xdetect(command: Command, folder: Path) -> None:
     )
     _write_list(found.sources, full, folder)
     named = {pairs[image].path: name for image, name in zip(images, backgrounds, strict=False)}
-    fits_of = {(m.obs_id, m.exposure_id, m.instrument): m for m in found.sources.maps}
-    for item, *planes in zip(found.maps, found.backgrounds, found.light, strict=True):
-        if item.path in named:
-            fit = fits_of.get((item.obs_id, item.exposure_id, item.instrument))
-            _write_model(folder / named[item.path], planes, item.grid, _cards(item, fit, found))
+    _write_models(folder, named, found, empty)
 
 
 def xdetectjoin(command: Command, folder: Path) -> None:
@@ -136,6 +136,17 @@ def _write_list(found: SourceList, full: Command, folder: Path) -> None:
     write_source_list(found, folder / full.parameter("sourceset"))
     if full.parameter("withregions") == "yes":
         write_source_list(found, folder / full.parameter("regionset"))
+
+
+def _write_models(folder: Path, named: Mapping[str, str], found: Detection, empty: Sequence[RateMap]) -> None:
+    """Write the models of maps under the names that their paths have; those of maps that were left out are 0."""
+    fits_of = {(m.obs_id, m.exposure_id, m.instrument): m for m in found.sources.maps}
+    models = list(zip(found.maps, found.backgrounds, found.light, strict=True))
+    models += [(item, np.zeros(item.grid.shape), np.zeros(item.grid.shape)) for item in empty]
+    for item, background, light in models:
+        if item.path in named:
+            fit = fits_of.get((item.obs_id, item.exposure_id, item.instrument))
+            _write_model(folder / named[item.path], (background, light), item.grid, _cards(item, fit, found))
 
 
 def _write_model(path: Path, planes: Sequence[Any], grid: PixelGrid, cards: Sequence[Card]) -> None:
