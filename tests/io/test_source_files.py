@@ -12,7 +12,8 @@ from hypothesis import given, settings
 
 import xphotfn as xp
 from xphotfn.errors import InvalidFile, InvalidRecord
-from xphotfn.records.source import SourceFlag
+from xphotfn.io.table_files import read_table
+from xphotfn.records.source import MapRate, SourceFlag
 from xphotfn.testing import strategies as xst
 from xphotfn.testing.examples import example_field, example_source_list
 
@@ -195,6 +196,33 @@ def test_both_likelihoods_are_kept_and_a_file_may_lack_the_second(tmp_path):
         hdus.writeto(tmp_path / "older.fits")
     assert [(s.tied_ml, s.likelihood) for s in xp.read_source_list(tmp_path / "older.fits")] == [(None, 9.0)]
     assert np.isnan(xp.read_source_list(tmp_path / "older.fits").table()["TIED_ML"][0])
+
+
+@pytest.mark.parametrize("name", ["list.fits", *TABLES])
+def test_a_map_that_does_not_see_a_source_is_nan_in_each_table_and_none_in_a_list(tmp_path, name):
+    unseen = MapRate(counts=None, counts_error=None, rate=None, rate_error=None, exposure_s=0, background=0,
+                     mask_fraction=0)  # fmt: skip
+    source, example = example_source_list()[1], example_source_list()
+    mos = attrs.evolve(example.maps[0], instrument="mos1", exposure_id="S001")
+    found = attrs.evolve(
+        example, maps=[*example.maps, mos], objects=(), sources=[attrs.evolve(source, rates=[*source.rates, unseen])]
+    )
+    path = xp.write_source_list(found, tmp_path / name)
+    row = fits.getdata(path, 1)[0] if ".fits" in name else read_table(path)[0]
+    for column in ("CTS", "CTS_ERR", "RATE", "RATE_ERR", "DET_ML"):
+        assert np.ma.is_masked(row[f"M1_{column}"]) or np.isnan(row[f"M1_{column}"])
+    assert (row["M1_EXP"], row["RATE"], row["RATE_ERR"]) == (0, source.rate, source.rate_error)
+    again = xp.read_source_list(path)
+    if ".fits" in name:
+        assert again == found
+    assert (again[0].rate, again[0].rate_error) == (source.rate, source.rate_error)
+    for cut, level in (("surface-brightness", 1.0), ("encircled", 0.8)):
+        (with_mos,), (alone,) = (
+            xp.source_regions(attrs.evolve(found, maps=found.maps[:n], sources=[attrs.evolve(source, rates=rates)]),
+                              cut=cut, level=level)
+            for n, rates in ((2, [*source.rates, unseen]), (1, source.rates))
+        )  # fmt: skip
+        assert with_mos.size == alone.size
 
 
 @pytest.mark.parametrize("name", TABLES)

@@ -194,4 +194,4 @@ def _source(row: dict[str, Any], maps: Sequence[SearchedMap]) -> DetectedSource:
 
 def _rate(row: dict[str, Any], prefix: str) -> MapRate | None:
     values = {field: row[f"{prefix}_{name}"] for name, field in MAP_FIELDS.items()}
-    return None if values["counts"] is None else MapRate(**values)
+    return None if values["exposure_s"] is None else MapRate(**values)

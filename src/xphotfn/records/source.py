@@ -165,14 +165,14 @@ class SearchedMap:
 @final
 @frozen(kw_only=True)
 class MapRate:
-    """What one map says of a source.
+    """What one map says of a source; counts and rate are None where it does not see the source.
 
     Parameters
     ----------
     counts, counts_error
-        Counts of the source over its whole profile, and their error.
+        Counts of the source over its whole profile, and their error; None where the map has no exposure at the source.
     rate, rate_error
-        Counts per second of the vignetted exposure, on the axis.
+        Counts per second of the vignetted exposure, on the axis; None as well.
     exposure_s
         Exposure at the source, vignetted.
     background
@@ -185,15 +185,23 @@ class MapRate:
         Likelihood of detection in this map alone; None where it is not known.
     """
 
-    counts: float = field(converter=plain_number, validator=finite)
-    counts_error: float = field(converter=plain_number, validator=finite_size)
-    rate: float = field(converter=plain_number, validator=finite)
-    rate_error: float = field(converter=plain_number, validator=finite_size)
+    counts: float | None = field(converter=float_or_none, validator=finite_or_none)
+    counts_error: float | None = field(converter=float_or_none, validator=size_or_none)
+    rate: float | None = field(converter=float_or_none, validator=finite_or_none)
+    rate_error: float | None = field(converter=float_or_none, validator=size_or_none)
     exposure_s: float = field(converter=plain_number, validator=finite_size)
     background: float = field(converter=plain_number, validator=finite_size)
     mask_fraction: float = field(converter=plain_number, validator=_within(0, 1))
     off_axis_arcmin: float | None = field(default=None, converter=float_or_none, validator=size_or_none)
     det_ml: float | None = field(default=None, converter=float_or_none, validator=finite_or_none)
+
+    def __attrs_post_init__(self) -> None:
+        said = (self.counts, self.counts_error, self.rate, self.rate_error)
+        if None in said and any(value is not None for value in said):
+            raise InvalidRecord(
+                f"MapRate must have counts, rate and both errors, or none of the four where the map does not see the "
+                f"source, got {said}"
+            )
 
     def _repr_html_(self) -> str:
         return record_html(self)

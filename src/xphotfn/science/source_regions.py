@@ -122,7 +122,7 @@ def _ellipse(item: DetectedObject) -> Region:
 
 
 def _is_known(source: DetectedSource) -> bool:
-    return any(rate.counts > 0 and rate.background > 0 for rate in source.rates)
+    return any((rate.counts or 0) > 0 and rate.background > 0 for rate in source.rates)
 
 
 def _usual(source: DetectedSource) -> float:
@@ -135,11 +135,12 @@ def _surface_brightness(source: DetectedSource, maps: tuple[SearchedMap, ...], l
     background = sum(rate.background / searched.pixel_arcsec**2 for rate, searched in pairs)
     if source.is_extended:
         core = source.extent_arcsec
-        centre = sum(rate.counts for rate, _ in pairs) / (2 * np.pi * core**2)
+        centre = sum(rate.counts or 0.0 for rate, _ in pairs) / (2 * np.pi * core**2)
         ratio = centre / (level * background)
         return float(max(_LEAST_ARCSEC, core * np.sqrt(max(ratio ** (2 / 3) - 1, 0.0))))
     light = sum(
-        (rate.counts * _king(searched, rate.off_axis_arcmin) for rate, searched in pairs), np.zeros(_RADII.size)
+        ((rate.counts or 0.0) * _king(searched, rate.off_axis_arcmin) for rate, searched in pairs),
+        np.zeros(_RADII.size),
     )
     return float(_RADII[min(int(np.count_nonzero(light > level * background)), _RADII.size - 1)])
 
@@ -156,7 +157,7 @@ def _encircled(source: DetectedSource, maps: tuple[SearchedMap, ...], level: flo
     """Return the radius in arcsec that holds a part of the light, the mean over the maps by counts."""
     if source.is_extended:  # of the beta model of slope 2/3: 1 - (1 + r^2/rc^2)^-1/2
         return max(_LEAST_ARCSEC, source.extent_arcsec * float(np.sqrt(1 / (1 - level) ** 2 - 1)))
-    counts = np.array([max(rate.counts, 0.0) for rate in source.rates])
+    counts = np.array([max(rate.counts or 0.0, 0.0) for rate in source.rates])
     radii = [
         float(
             radius_of_fraction(

@@ -66,3 +66,13 @@ def test_where_no_map_sees_much_the_one_that_sees_most_counts():
     assert well_seen([0.1, 0.05, 0.0]).tolist() == [True, False, False]
     assert well_seen([0.15, 1.0, 0.149]).tolist() == [True, True, False]
     assert well_seen([0.0, 0.0]).tolist() == [False, False]
+
+
+def test_a_map_that_does_not_see_a_source_says_nothing_of_it():
+    """A rate of 0 +- 0 would be a perfect measurement."""
+    source = _listed(_map(1, 200, "pn"), _map(2, 200, "mos1", columns=15))
+    unseen = source.rates[1]
+    assert (unseen.exposure_s, unseen.mask_fraction, unseen.background) == (0, 0, 0)
+    assert unseen.counts is unseen.counts_error is unseen.rate is unseen.rate_error is unseen.det_ml is None
+    assert source.rate_error == source.rates[0].rate_error > 0
+    assert source.flags == SourceFlag.CAMERA_MISSING

@@ -105,7 +105,8 @@ def _over_cameras(sky: Sky, rates: Sequence[MapRate], coverage: Floats) -> _Tota
     names = [m.camera for m in sky.maps]
     whole = np.array([sum(w for w, n in zip(weights, names, strict=True) if n == name) for name in names])
     weights = weights / np.where(whole > 0, whole, 1.0)
-    counts, errors, rate, rate_errors = np.array([(r.counts, r.counts_error, r.rate, r.rate_error) for r in rates]).T
+    said = [(r.counts or 0.0, r.counts_error or 0.0, r.rate or 0.0, r.rate_error or 0.0) for r in rates]
+    counts, errors, rate, rate_errors = np.array(said).T
     return _Total(
         float(np.sum(counts[seen])),
         _together(sky, np.where(seen, errors, 0.0)),
@@ -138,7 +139,8 @@ def _rates(
     whole = light.sum(axis=1)
     seen = (light * live).sum(axis=1)
     exposure = (light * window.exposure).sum(axis=1) / np.where(seen > 0, seen, 1.0)
-    coverage = seen / np.where(whole > 0, whole, 1.0)
+    known = (seen > 0) & np.isfinite(errors)
+    coverage = np.where(known, seen / np.where(whole > 0, whole, 1.0), 0.0)
     single = detection_likelihood(np.maximum(fitted.differences, 0.0), 3)
     levels, others, wide, late, line, pixel = sky.around(window, source)
     core = light * live
@@ -149,15 +151,15 @@ def _rates(
     streak = float((core * late).sum()) / max(float((core * (levels + own)).sum()), 1e-300)
     rates = tuple(
         MapRate(
-            counts=source.rates[m] * exposure[m],
-            counts_error=errors[m] * exposure[m] if np.isfinite(errors[m]) else 0.0,
-            rate=source.rates[m],
-            rate_error=errors[m] if np.isfinite(errors[m]) else 0.0,
+            counts=source.rates[m] * exposure[m] if known[m] else None,
+            counts_error=errors[m] * exposure[m] if known[m] else None,
+            rate=source.rates[m] if known[m] else None,
+            rate_error=errors[m] if known[m] else None,
             exposure_s=exposure[m],
             background=mean[m],
             mask_fraction=min(float(coverage[m]), 1.0),
             off_axis_arcmin=off_axis(item, *position),
-            det_ml=max(0.0, float(single[m])),
+            det_ml=max(0.0, float(single[m])) if known[m] else None,
         )
         for m, item in enumerate(sky.maps)
     )

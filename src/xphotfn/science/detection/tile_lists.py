@@ -17,7 +17,7 @@ __all__ = ("joined_lists", "order_of_map")
 
 _SAME_PIX = 1.5  # two sources of one list are never nearer; two of different tiles are then the same
 _UNSEEN = MapRate(
-    counts=0, counts_error=0, rate=0, rate_error=0, exposure_s=0, background=0, mask_fraction=0, det_ml=0
+    counts=None, counts_error=None, rate=None, rate_error=None, exposure_s=0, background=0, mask_fraction=0
 )  # on a map that does not reach into the tile
 _CAMERAS = {name: number for number, name in enumerate(CAMERAS)}
 
@@ -58,7 +58,7 @@ def joined_lists(lists: Mapping[Tile, SourceList]) -> SourceList:
         What lies within 1.5 pixels (an object: within its long semi-axis) of the border of a core is kept as well where
         no other tile has it, and of what two tiles have within that distance the first stays: the fits of two tiles
         differ by a hair, which must neither lose nor double what lies on their border. Sources have no pixels, and
-        rate and exposure 0 on maps that do not reach into their tile. The same for any order of the lists.
+        no rate on maps that do not reach into their tile. The same for any order of the lists.
 
     Examples
     --------

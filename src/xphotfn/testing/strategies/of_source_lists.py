@@ -46,9 +46,12 @@ def _maps(draw: st.DrawFn) -> SearchedMap:
 
 @st.composite
 def _rates(draw: st.DrawFn) -> MapRate:
-    names = ("counts", "counts_error", "rate", "rate_error", "exposure_s", "background")
+    names = ("counts", "counts_error", "rate", "rate_error")
+    sees = draw(st.booleans())  # the source; if not, neither counts nor rate are known
+    said: dict[str, Any] = {name: draw(_SIZES) if sees else None for name in names}
     return MapRate(
-        **{name: draw(_SIZES) for name in names}, mask_fraction=draw(st.floats(0, 1)),
+        **said, exposure_s=draw(_SIZES) if sees else 0.0, background=draw(_SIZES),
+        mask_fraction=draw(st.floats(0, 1)) if sees else 0.0,
         off_axis_arcmin=draw(_KNOWN), det_ml=draw(_KNOWN),
     )  # fmt: skip
 
