@@ -7,6 +7,7 @@ import sys
 import astropy.units as u
 import pytest
 
+import xphotfn as xp
 from xphotfn.errors import InvalidFile, XphotfnError
 from xphotfn.plot.view import MatplotlibMissing, save_view, view
 from xphotfn.science.pixel_masks import disc
@@ -91,3 +92,24 @@ def test_importing_view_loads_no_matplotlib():
     code = "import sys, xphotfn.plot.view; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+def test_sources_of_another_field_are_not_passed_over_in_silence(rate_map, tmp_path):
+    """Nothing of them is seen: that is said; one of two in the picture is enough."""
+    near, far = (
+        xp.Region(shape="circle", frame="fk5", x=ra, y=rate_map.grid.dec_deg, size=(0.01,))
+        for ra in (rate_map.grid.ra_deg, rate_map.grid.ra_deg + 3)
+    )
+    for sources, words in (([far], "the one region lies not"), ([far, far], "none of the 2"), ([], "is empty")):
+        with pytest.warns(UserWarning, match=words):
+            save_view(rate_map, tmp_path / "a.png", dpi=30, sources=sources, overwrite=True)
+    with pytest.warns(UserWarning, match="none of the 2 regions lies in the picture"):
+        view(
+            [rate_map.image, rate_map.exposure],
+            sources={"1": xp.SourceList(sources=[source_at(1, 40.0), source_at(2, 41.0)])},
+        )
+    save_view(rate_map, tmp_path / "b.png", dpi=30, sources=[near, far])
+
+
+def source_at(number, ra_deg):
+    return xp.DetectedSource(number=number, ra_deg=ra_deg, dec_deg=-33.7, position_error_arcsec=1.0, det_ml=20.0)

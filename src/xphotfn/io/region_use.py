@@ -13,7 +13,6 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.left_out import LeftOut
 from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
-from xphotfn.science.pixel_masks import PixelShape
 from xphotfn.science.shapes import pixel_shapes
 
 __all__ = ("UsedRegions", "given_regions", "pixel_note", "used_regions")
@@ -175,17 +174,8 @@ def _on(regions: Sequence[Region], grid: PixelGrid, images: Iterable[PixelGrid])
         number
         for image in dict.fromkeys(images)
         for number, shape in enumerate(pixel_shapes(regions, grid, image))
-        if _touches(shape, image)
+        if shape.touches((-0.5, image.nx - 0.5, -0.5, image.ny - 0.5))
     }
-
-
-def _touches(shape: PixelShape, image: PixelGrid) -> bool:
-    """Return whether the box around a shape overlaps an image; what lies on the other half of the sky has no place."""
-    wide, high = shape.reach
-    return (
-        abs(shape.x - (image.nx - 1) / 2) < image.nx / 2 + wide
-        and abs(shape.y - (image.ny - 1) / 2) < image.ny / 2 + high
-    )
 
 
 def _lines(lines: Sequence[int]) -> str:

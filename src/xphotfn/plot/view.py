@@ -1,6 +1,7 @@
 """Pictures of images, exposure maps and rate maps on the sky."""
 
 import re
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
@@ -104,6 +105,11 @@ def view(
     MatplotlibMissing
         If matplotlib is not installed.
 
+    Warns
+    -----
+    UserWarning
+        If none of ``sources`` lies in the picture, or there is none.
+
     Notes
     -----
     New axes belong to a pyplot figure: a notebook shows it by itself, a script with ``plt.show()``, which is never
@@ -141,6 +147,7 @@ def view(
         what = "several products" if several else "figsize="
         raise InvalidRecord(f"{what} and ax= do not go together: those axes have their figure already")
     pictures = panel_pictures(shown, look) if several else (picture(shown, look),)
+    _warn_of_unseen(pictures, look)
     if ax is not None:
         draw(ax, pictures[0])
         return ax
@@ -181,6 +188,11 @@ def save_view(
     ShapeMismatch, OffImage, UnitMismatch, InvalidRecord, NoData, MatplotlibMissing
         As :func:`view`.
 
+    Warns
+    -----
+    UserWarning
+        As :func:`view`.
+
     Notes
     -----
     pyplot is not touched, so any number of pictures can be made. No date goes into the file.
@@ -197,9 +209,27 @@ def save_view(
     shown: Any = product if like is None else on_grid(product, like)
     several = _several(shown)
     pictures = panel_pictures(shown, look) if several else (picture(shown, look),)
+    _warn_of_unseen(pictures, look)
     figure = figure_class(figsize=figsize or _figsize(pictures), layout="compressed")
     _fill(figure, pictures, several=several)
     return save_figure(figure, path, dpi=dpi, overwrite=overwrite)
+
+
+def _warn_of_unseen(pictures: Sequence[Picture], look: Look) -> None:
+    """Warn where sources were given and none of them is seen in any picture."""
+    if look.sources is None:
+        return
+    given = [[region.shape for region in p.overlay.regions if region.role == "source"] for p in pictures]
+    number = max(map(len, given))
+    if number == 0:
+        warnings.warn("the list of sources is empty: nothing is drawn over the picture", stacklevel=3)
+    elif not any(shape.touches(p.limits) for p, shapes in zip(pictures, given, strict=True) for shape in shapes):
+        which = "the one region lies not" if number == 1 else f"none of the {number} regions lies"
+        warnings.warn(
+            f"{which} in the picture, nothing is drawn over it: is the list that of another field, or are its "
+            "positions not in degrees?",
+            stacklevel=3,
+        )
 
 
 def figure_for(path: str | Path) -> Any:

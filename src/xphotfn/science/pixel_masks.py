@@ -62,6 +62,12 @@ class PixelShape:
         radius = self.size[-1] if self.size else 0.0
         return radius, radius
 
+    def touches(self, edges: tuple[float, float, float, float]) -> bool:
+        """Whether its bounding box overlaps another, x from, to, y from, to; without a place on the sky it does not."""
+        x0, x1, y0, y1 = edges
+        wide, high = self.reach
+        return abs(self.x - (x0 + x1) / 2) < (x1 - x0) / 2 + wide and abs(self.y - (y0 + y1) / 2) < (y1 - y0) / 2 + high
+
     @property
     def area(self) -> float:
         """Area in pixels, by its formula."""
