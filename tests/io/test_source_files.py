@@ -291,3 +291,18 @@ def test_a_column_of_several_numbers_is_refused(tmp_path):
     rows = {"RA": [[1.0, 2.0]], "DEC": [1.0], "DET_ML": [9.0]}
     with pytest.raises(InvalidFile, match="column RA must hold one number in a row"):
         xp.read_source_list(write(tmp_path / "a.fits", rows))
+
+
+def test_flags_are_counted_in_words_and_are_tags_of_regions(tmp_path):
+    """A list of artefacts has nothing that is expected to be chance: the flags say what it is."""
+    flags = (SourceFlag.HOT_COLUMN | SourceFlag.AT_EDGE, SourceFlag.HOT_COLUMN, 0)
+    plain = example_source_list()
+    flagged = attrs.evolve(plain, sources=[attrs.evolve(s, flags=f) for s, f in zip(plain, flags, strict=True)])
+    assert str(flagged) == f"{plain}; 1 of them flagged AT_EDGE, 2 of them flagged HOT_COLUMN"
+    path = xp.write_source_list(flagged, tmp_path / "flagged.reg")
+    tags = [line.count("tag={HOT_COLUMN}") for line in path.read_text().splitlines() if "(" in line]
+    assert tags == [1, 1, 0]
+    assert list(xp.read_regions(path)) == list(xp.read_regions(xp.write_source_list(plain, tmp_path / "plain.reg")))
+    from regions import Regions  # the tags are DS9's
+
+    assert Regions.read(path, format="ds9")[0].meta["tag"][:2] == ["AT_EDGE", "HOT_COLUMN"]

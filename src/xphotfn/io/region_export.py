@@ -20,18 +20,19 @@ from xphotfn.science.shapes import pixel_shapes
 from xphotfn.typing import RadiiLike
 from xphotfn.units import quantities
 
-__all__ = ("write_regions",)
+__all__ = ("Marked", "write_marked", "write_regions")
 
 FRAMES = ("fk5", "image")
 _CIRCLE_COLOUR = "white"  # marks neither a point source nor an extended one
 
 
-class _Marked(NamedTuple):
+class Marked(NamedTuple):
     """A region, the grid that its pixels mean, and the properties that only DS9 shows."""
 
     region: Region
     grid: PixelGrid | None = None
     style: str = ""
+    tags: tuple[str, ...] = ()
 
 
 def write_regions(
@@ -101,27 +102,35 @@ def write_regions(
     else:
         if quantities(circles, "circles="):
             raise InvalidRecord("circles= belong to a field with a target: give the field and not its regions")
-        marked = [_Marked(region, grid) for region in regions_or_field]
+        marked = [Marked(region, grid) for region in regions_or_field]
+    return write_marked(marked, path, frame=frame, grid=grid, overwrite=overwrite)
+
+
+def write_marked(
+    marked: Iterable[Marked], path: str | Path, *, frame: str | None = None, grid: PixelGrid | None = None,
+    overwrite: bool = False,
+) -> Path:  # fmt: skip
+    """Write regions with what only DS9 shows of them, as :func:`write_regions` does."""
     lines, current = ["# Region file format: DS9"], ""
     for item in marked:
         region = item.region if frame is None else _in_frame(item, frame, grid)
         if region.frame != current:
             current = region.frame
             lines.append(current)
-        lines.append(_line(region) + item.style)
+        lines.append(_line(region, item.tags) + item.style)
     with publish(path, overwrite=overwrite) as temporary:
         temporary.write_bytes(("\n".join(lines) + "\n").encode("utf-8"))
     return Path(path)
 
 
-def _of_field(field: Field) -> Iterator[_Marked]:
+def _of_field(field: Field) -> Iterator[Marked]:
     for member in field.members:
         for region in member.regions:
             style = " width=3" if region is member.match else ""
-            yield _Marked(region, member.region_grid, style)
+            yield Marked(region, member.region_grid, style)
 
 
-def _circles(field: Field, more: Any) -> Iterator[_Marked]:
+def _circles(field: Field, more: Any) -> Iterator[Marked]:
     target = field.target
     given = [(f"{radius:g}", radius) for radius in quantities(more, "circles=")]
     if target is None:
@@ -132,10 +141,10 @@ def _circles(field: Field, more: Any) -> Iterator[_Marked]:
     for name, radius in [*target.radii, *given]:
         size = (radius_deg(radius, target),)
         circle = Region(shape="circle", frame="fk5", x=ra, y=dec, size=size, colour=_CIRCLE_COLOUR, name=name)
-        yield _Marked(circle, None, " dash=1")
+        yield Marked(circle, None, " dash=1")
 
 
-def _in_frame(item: _Marked, frame: str, grid: PixelGrid | None) -> Region:
+def _in_frame(item: Marked, frame: str, grid: PixelGrid | None) -> Region:
     """Return a region in another frame; ``grid`` is the one whose pixels the frame image means."""
     region = item.region
     if frame == "image" and grid is None:
@@ -163,7 +172,8 @@ def _in_frame(item: _Marked, frame: str, grid: PixelGrid | None) -> Region:
     )  # fmt: skip
 
 
-def _line(region: Region) -> str:
+def _line(region: Region, tags: Iterable[str] = ()) -> str:
+    """Return a line of a file; the reader takes the last tag, so the error of the position ends it."""
     offset = 1.0 if region.frame == "image" else 0.0
     points = region.vertices or ((region.x, region.y),)
     numbers = [value + offset for point in points for value in point] + list(region.size)
@@ -174,7 +184,8 @@ def _line(region: Region) -> str:
     text = f" text={_quoted(region.name)}" if region.name else ""
     sign = "" if region.include else "-"
     error = f" tag={{position error {region.position_error_deg!r} deg}}" if region.position_error_deg else ""
-    return f"{sign}{region.shape}({','.join(map(repr, numbers))}) # color={region.colour.lower()}{text}{error}"
+    others = "".join(f" tag={{{tag}}}" for tag in tags)
+    return f"{sign}{region.shape}({','.join(map(repr, numbers))}) # color={region.colour.lower()}{text}{others}{error}"
 
 
 def _quoted(name: str) -> str:

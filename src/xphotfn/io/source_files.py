@@ -1,7 +1,9 @@
 """Our own lists of sources as files: a FITS file that gives the list back whole, tables for others, DS9 regions."""
 
+import functools
 import json
 import math
+import operator
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +14,13 @@ import numpy as np
 from xphotfn.errors import InvalidFile
 from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
-from xphotfn.io.region_export import write_regions
+from xphotfn.io.region_export import Marked, write_marked
 from xphotfn.io.table_files import table_format, write_table
 from xphotfn.io.write import publish
 from xphotfn.records.band import Band
 from xphotfn.records.fields import of_kind
 from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceFlag
 from xphotfn.records.source_list import MAP_FIELDS, SOURCE_FIELDS, SourceList, map_prefixes
 from xphotfn.science.source_regions import source_regions
 
@@ -42,7 +44,7 @@ def write_source_list(sources: SourceList, path: str | Path, *, overwrite: bool 
     path
         ``.fits``, ``.fits.gz``: the tables SRCLIST, MAPS and OBJECTS, of which :func:`read_source_list` makes the same
         list again; ``.ecsv``, ``.csv``, ``.vot``, ``.xml`` (VOTable) and, with the extra ``parquet``, ``.parquet``:
-        :meth:`SourceList.table`; ``.reg``: :func:`source_regions` for DS9.
+        :meth:`SourceList.table`; ``.reg``: :func:`source_regions` for DS9, with flags as tags.
     overwrite
         Whether an existing file may be replaced.
 
@@ -68,13 +70,28 @@ def write_source_list(sources: SourceList, path: str | Path, *, overwrite: bool 
     of_kind(sources, SourceList, "detect_sources(...) or read_source_list(...)")
     file = Path(path)
     if file.name.lower().endswith(".reg"):
-        return write_regions(source_regions(sources), file, overwrite=overwrite)
+        return write_marked(_with_flags(sources), file, overwrite=overwrite)
     kind = table_format(file, ".reg")
     if kind != "fits":
         return write_table(sources.table(), file, overwrite=overwrite)
     with publish(file, overwrite=overwrite) as temporary:
         _hdus(sources).writeto(temporary, overwrite=True)
     return file
+
+
+def _with_flags(sources: SourceList) -> list[Marked]:
+    """Return the regions of a list, each with the flags of its source, or of the pieces of its object, as tags."""
+    flags = {source.number: source.flags for source in sources}
+    of_objects = {
+        f"object {item.number}": functools.reduce(operator.or_, (flags[n] for n in item.sources), 0)
+        for item in sources.objects
+    }
+    regions = source_regions(sources)
+    held = [of_objects[r.name] if r.shape == "ellipse" else flags[r.line] for r in regions]
+    return [
+        Marked(r, tags=tuple(str(f.name) for f in SourceFlag if f & bits))
+        for r, bits in zip(regions, held, strict=True)
+    ]
 
 
 def read_own(path: Path) -> SourceList | None:
