@@ -1,6 +1,7 @@
 """Records in the wrong place and names that nearly exist: errors name what was given, and what makes the right one."""
 
 import astropy.units as u
+import numpy as np
 import pytest
 
 import xphotfn as xp
@@ -41,6 +42,20 @@ def test_a_printed_ranking_shows_its_numbers_short_and_keeps_them_whole():
     value = float(xp.snr(example_rate_map(), FIELD, 60 * u.arcsec))
     assert table["snr"][0] == value
     assert f"{value:.2f}" in "\n".join(table["obs_id", "snr"].pformat())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: xp.detect_sources(example_rate_map(), progress="no"),
+        lambda: xp.completeness(example_rate_map(), fluxes=0.1 * u.ct / u.s, rng=np.random.default_rng(1), progress=0),
+        lambda: xp.find_observations(".", progress="no"),
+        lambda: xp.report(example_run(), "report", progress=None),
+    ],
+)
+def test_a_switch_is_true_or_false(call):
+    with pytest.raises(xp.InvalidRecord, match="progress must be True or False"):
+        call()
 
 
 @pytest.mark.parametrize(("wrong", "right"), [("galaxy_clusters", "galaxy_cluster"), ("ratemaps", "rate_maps")])

@@ -13,7 +13,7 @@ from xphotfn.epic.out_of_time import out_of_time_of
 from xphotfn.epic.relative_sensitivity import relative_sensitivity
 from xphotfn.epic.searched_counts import searched_counts
 from xphotfn.errors import InvalidFile, InvalidRecord, NoData, ShapeMismatch, UnitMismatch
-from xphotfn.io.bars import progress_bar
+from xphotfn.io.bars import check_progress, progress_bar
 from xphotfn.io.cards import card
 from xphotfn.io.products import RateMap
 from xphotfn.records.fields import of_kind, one_or_several
@@ -83,6 +83,7 @@ def find_sources(
     margin too, and background and light are 0 outside the core, so that those of all tiles add up. With ``progress`` a
     bar goes on with the stages of the search, on a terminal and in a notebook.
     """
+    check_progress(progress)
     maps = in_order(rate_maps)
     check_options(threshold, extent, within, maps)
     how = _How(threshold=float(threshold), extent=extent, psf=psf, within=within, first=maps[0])

@@ -4,7 +4,20 @@ import sys
 from collections.abc import Iterable
 from typing import Any
 
-__all__ = ("progress_bar",)
+from xphotfn.errors import InvalidRecord
+
+__all__ = ("check_progress", "progress_bar")
+
+
+def check_progress(progress: Any) -> None:
+    """Refuse what is neither True nor False: a text such as ``"no"`` would be true.
+
+    Examples
+    --------
+    >>> check_progress(True)
+    """
+    if not isinstance(progress, bool):
+        raise InvalidRecord(f"progress must be True or False, got {progress!r}")
 
 
 def progress_bar(

@@ -11,7 +11,7 @@ from toolz import groupby
 
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.html import record_html
-from xphotfn.io.bars import progress_bar
+from xphotfn.io.bars import check_progress, progress_bar
 from xphotfn.io.closer import looked_at_closely
 from xphotfn.io.layout import compile_layout, hint_of
 from xphotfn.io.recognise import is_filtered, obs_ids_in_path, recognise
@@ -96,7 +96,7 @@ def find_observations(
     InvalidFile
         If the folder is missing, is a file, or holds nothing that can be used; the message says what it holds.
     InvalidRecord
-        If a template has an unknown kind or field.
+        If a template has an unknown kind or field, or ``progress`` is no switch.
 
     Notes
     -----
@@ -159,6 +159,7 @@ def inventory(root: str | Path, *, layout: Layout = None, prefer: Prefer = (), p
     >>> [str(item) for item in xp.inventory(root).left_out if item.file == "notes.txt"]
     ['notes.txt left out: is no FITS file']
     """
+    check_progress(progress)
     templates = compile_layout(layout)
     files, problems = files_below(root)
     if not files:

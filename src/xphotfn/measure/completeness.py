@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from xphotfn.epic.map_search import check_options, in_order, search_maps
 from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
-from xphotfn.io.bars import progress_bar
+from xphotfn.io.bars import check_progress, progress_bar
 from xphotfn.io.products import RateMap
 from xphotfn.measure.factors import factors_of_maps
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
@@ -132,6 +132,7 @@ def completeness(
     maps = in_order(rate_maps)
     cells = _cells(maps, fluxes, extents, ecf)
     _check_draws(trials, rng)
+    check_progress(progress)
     check_options(threshold, True, None, maps)
     arrays = _arrays(maps, psf, cells)
     wide = any(cell.extent_arcsec > 0 for cell in cells)

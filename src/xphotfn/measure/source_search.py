@@ -69,7 +69,8 @@ def detect_sources(
     ------
     InvalidRecord
         If there is no map, one comes twice, they are of several bands or targets, counts are not whole numbers or lie
-        where there is no exposure, or there is no such point spread function.
+        where there is no exposure, there is no such point spread function, or ``progress`` is neither
+        True nor False.
     NoData
         If a map has no live pixel or no count.
     ShapeMismatch, UnitMismatch

@@ -19,7 +19,7 @@ from xphotfn.graph.export import to_shell
 from xphotfn.graph.plan import describe
 from xphotfn.graph.result import Run
 from xphotfn.graph.run import default_workers
-from xphotfn.io.bars import progress_bar
+from xphotfn.io.bars import check_progress, progress_bar
 from xphotfn.io.products import RateMap
 from xphotfn.io.table_files import spreadsheet_cell
 from xphotfn.io.tree import expanded
@@ -91,7 +91,8 @@ def report(
     Raises
     ------
     InvalidRecord
-        If it is no run and no map, the method or region is unknown, a field has no map or a map no field.
+        If it is no run and no map, the method or region is unknown, a field has no map or a map no field, or
+        ``progress`` is no switch.
     UnitMismatch
         If the region is no radius, or the maps' exposures are in s and in cm2 s.
     InvalidFile
@@ -113,6 +114,7 @@ def report(
     >>> first.name, sorted(p.name for p in first.parent.iterdir())
     ('index.html', ['index.html', 'pictures', 'targets', 'targets.csv', 'xphotfn-report.json'])
     """
+    check_progress(progress)
     made_by = run if isinstance(run, Run) else None
     parts = _parts(run, fields)
     name = method_of(method).name
