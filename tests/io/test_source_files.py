@@ -293,12 +293,10 @@ def test_a_column_of_several_numbers_is_refused(tmp_path):
         xp.read_source_list(write(tmp_path / "a.fits", rows))
 
 
-def test_flags_are_counted_in_words_and_are_tags_of_regions(tmp_path):
-    """A list of artefacts has nothing that is expected to be chance: the flags say what it is."""
+def test_flags_are_tags_of_regions(tmp_path):
     flags = (SourceFlag.HOT_COLUMN | SourceFlag.AT_EDGE, SourceFlag.HOT_COLUMN, 0)
     plain = example_source_list()
     flagged = attrs.evolve(plain, sources=[attrs.evolve(s, flags=f) for s, f in zip(plain, flags, strict=True)])
-    assert str(flagged) == f"{plain}; 1 of them flagged AT_EDGE, 2 of them flagged HOT_COLUMN"
     path = xp.write_source_list(flagged, tmp_path / "flagged.reg")
     tags = [line.count("tag={HOT_COLUMN}") for line in path.read_text().splitlines() if "(" in line]
     assert tags == [1, 1, 0]

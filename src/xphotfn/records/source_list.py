@@ -1,6 +1,5 @@
 """A list of sources, and its columns by the names of emldetect and of the 4XMM catalogue."""
 
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, final
 
@@ -23,6 +22,7 @@ from xphotfn.records.fields import (
     size_or_none,
     switch,
 )
+from xphotfn.records.flag_counts import flagged
 from xphotfn.records.instrument import INSTRUMENTS
 from xphotfn.records.region import Region
 from xphotfn.records.source import FLAG_TEXTS, ORIGINS, DetectedObject, DetectedSource, MapRate, SearchedMap, plus_minus
@@ -171,7 +171,7 @@ class SourceList:
         false = "" if chance is None else f"; {rounded} of them expected to be false"
         parts = f"{count(len(self.points), 'point')}, {len(self.extended)} extended"
         objects = f" in {count(len(self.objects), 'object')}" if self.objects else ""
-        return f"{count(len(self.sources), 'source')}{limit}: {parts}{objects}{false}{_flagged(self)}"
+        return f"{count(len(self.sources), 'source')}{limit}: {parts}{objects}{false}{flagged(self.sources)}"
 
     def _repr_html_(self) -> str:
         maps = ", ".join(dict.fromkeys(f"{m.obs_id} {m.instrument} {m.exposure_id}".strip() for m in self.maps))
@@ -305,13 +305,6 @@ def source_table(sources: SourceList) -> Any:
 def _widest(sources: SourceList) -> int:
     """Return how many sources stand at the largest extent."""
     return sum(source.extent_arcsec >= _AT_LARGEST * LARGEST_EXTENT for source in sources.sources)
-
-
-def _flagged(sources: SourceList) -> str:
-    """Return how many sources have each flag: what is no fluctuation of the background may still be no source."""
-    numbers = Counter(flag for source in sources for flag in source.flag_names)
-    there = [(numbers[str(flag.name)], flag.name) for flag in FLAG_TEXTS if numbers[str(flag.name)]]
-    return "; " * bool(there) + ", ".join(f"{number} of them flagged {name}" for number, name in there)
 
 
 def diffuse_text(sources: SourceList) -> str:
