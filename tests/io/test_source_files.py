@@ -171,6 +171,10 @@ def test_a_field_takes_the_list_in_place_of_its_regions():
     )
     with pytest.raises(InvalidRecord, match="regions of 0000000001 were given, but example has 0999990101"):
         xp.with_regions(field, {"0000000001": sources})
+    with pytest.raises(InvalidRecord, match="regions of 0999990109 were given, but .* has 0999990101"):
+        xp.match_observations(field.target, field.observations, regions={"0999990109": sources})
+    with pytest.raises(InvalidRecord, match="regions of 0999990109 were given, but .* has 0999990101"):
+        xp.field_of_maps(field.target, xp.testing.examples.example_rate_map(), regions={"0999990109": sources})
     with pytest.raises(InvalidRecord, match="expected Region, as read_regions"):
         xp.with_regions(field, "sources.reg")
     with pytest.warns(UserWarning, match="none of the regions that were given lies on the images of example"):

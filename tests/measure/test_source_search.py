@@ -138,6 +138,12 @@ def test_one_image_under_two_names_is_refused_in_a_tile_too(tmp_path):
         find_sources(maps, tile=tile)
 
 
+def turned(pair):
+    """The map as of a camera that points elsewhere."""
+    grid = evolve(pair.grid, ra_deg=pair.grid.ra_deg + 180, dec_deg=40.0)
+    return xp.RateMap(image=evolve(pair.image, grid=grid), exposure=evolve(pair.exposure, grid=grid))
+
+
 def refused(tmp_path):
     pair = changed(tmp_path)
     off = {"image": lambda n: np.where(np.indices(n.shape).sum(axis=0) == 5, 50, n)}
@@ -147,6 +153,12 @@ def refused(tmp_path):
         "none": ([], xp.InvalidRecord, "needs a rate map"),
         "twice": ([pair, pair], xp.InvalidRecord, "got one twice"),
         "bands": ([pair, other], xp.InvalidRecord, "several bands"),
+        "apart": ([pair, turned(changed(tmp_path, exposure_id="S010"))], xp.InvalidRecord, "but point 120 deg"),
+        "infinite": (
+            [changed(tmp_path, image=lambda n: np.where(n == n.max(), np.inf, n), exposure_id="S011")],
+            xp.InvalidRecord,
+            "holds counts that are infinite",
+        ),
         "targets": ([pair, target], xp.InvalidRecord, "several targets"),
         "off the map": ([changed(tmp_path, **off)], xp.InvalidRecord, "no exposure"),
         "no live pixel": ([changed(tmp_path, exposure=lambda e: 0 * e, exposure_id="S007")], xp.NoData, "no pixel"),
@@ -170,7 +182,7 @@ def refused(tmp_path):
     }
 
 
-@pytest.mark.parametrize("case", ["none", "twice", "bands", "targets", "off the map", "no live pixel", "no count", "half counts", "negative counts", "the same image", "an image"])  # fmt: skip  # noqa: E501
+@pytest.mark.parametrize("case", ["none", "twice", "bands", "apart", "infinite", "targets", "off the map", "no live pixel", "no count", "half counts", "negative counts", "the same image", "an image"])  # fmt: skip  # noqa: E501
 def test_what_cannot_be_searched_is_refused(tmp_path, case):
     maps, error, words = refused(tmp_path)[case]
     with pytest.raises(error, match=words):
@@ -304,6 +316,32 @@ def test_what_no_field_holds_is_refused():
 def test_an_elliptical_spread_needs_pairs(ratios):
     with pytest.raises(InvalidRecord, match="must be pairs"):
         xp.EllipticalSpread(profile=EPIC_KING["pn"], axis_ratios=ratios)
+
+
+@pytest.mark.parametrize("wrong", [{"axis_ratios": [(-3, 1), (12, 1.8)]}, {"axis_ratios": [(float("nan"), 1)]}, {"profile": "epic"}, {"profile": None}])  # fmt: skip  # noqa: E501
+def test_an_elliptical_spread_has_angles_from_0_and_a_profile(wrong):
+    good = {"profile": EPIC_KING["pn"], "axis_ratios": [(0, 1), (12, 1.8)]}
+    with pytest.raises(InvalidRecord, match=f"EllipticalSpread.{next(iter(wrong))} needs"):
+        xp.EllipticalSpread(**(good | wrong))
+
+
+@pytest.mark.parametrize("threshold", [np.array([10.0]), [10.0], 10 * u.s])
+def test_a_threshold_is_one_number(rate_map, threshold):
+    with pytest.raises(InvalidRecord, match="threshold must be a likelihood"):
+        xp.detect_sources(rate_map, threshold=threshold)
+    with pytest.raises(InvalidRecord, match="threshold must be a likelihood"):
+        xp.plan_detection(example_field(), xp.energy_band("0.5 keV", "2 keV"), threshold=threshold)
+
+
+def test_an_exposure_map_in_place_of_its_array_says_so(rate_map):
+    with pytest.raises(InvalidRecord, match=r"unvignetted must be an array .* got ExposureMap"):
+        xp.background_map(rate_map, unvignetted=rate_map.exposure)
+
+
+def test_another_telescope_needs_a_spread_of_its_own(rate_map):
+    parts = [evolve(p, instrument="acis") for p in (rate_map.image, rate_map.exposure)]
+    with pytest.raises(InvalidRecord, match=r"give psf= of its own, a KingModel, or what \S+ makes [^,]+$"):
+        xp.detect_sources(xp.RateMap(image=parts[0], exposure=parts[1]))
 
 
 @pytest.mark.parametrize("wrong", [{"joint": "no"}, {"extent": "no"}, {"threshold": 1}, {"threshold": "10"}])

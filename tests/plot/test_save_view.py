@@ -8,10 +8,11 @@ import astropy.units as u
 import pytest
 
 import xphotfn as xp
-from xphotfn.errors import InvalidFile, XphotfnError
+from xphotfn.errors import InvalidFile, InvalidRecord, XphotfnError
 from xphotfn.plot.view import MatplotlibMissing, save_view, view
 from xphotfn.science.pixel_masks import disc
 from xphotfn.testing import example_rate_map
+from xphotfn.testing.examples import example_source_list
 
 mpl = pytest.importorskip("matplotlib")
 mpl.use("Agg")
@@ -88,6 +89,16 @@ def test_missing_matplotlib_says_what_to_install(rate_map, monkeypatch, draw):
     assert isinstance(caught.value, ImportError)
 
 
+def test_lists_of_another_observation_are_refused(rate_map, tmp_path):
+    """One of those that are shown is enough: source_lists(run) has all of a run."""
+    lists = {"0000000077": example_source_list()}
+    with pytest.raises(InvalidRecord, match=f"regions of 0000000077 were given, but the picture has {rate_map.obs_id}"):
+        save_view([rate_map, rate_map.image], tmp_path / "a.png", sources=lists)
+    with pytest.raises(InvalidRecord, match="regions of 0000000077"):
+        view(rate_map, sources=lists)
+    save_view(rate_map, tmp_path / "b.png", dpi=30, sources=lists | {rate_map.obs_id: example_source_list()})
+
+
 def test_importing_view_loads_no_matplotlib():
     code = "import sys, xphotfn.plot.view; print('matplotlib' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -106,7 +117,7 @@ def test_sources_of_another_field_are_not_passed_over_in_silence(rate_map, tmp_p
     with pytest.warns(UserWarning, match="none of the 2 regions lies in the picture"):
         view(
             [rate_map.image, rate_map.exposure],
-            sources={"1": xp.SourceList(sources=[source_at(1, 40.0), source_at(2, 41.0)])},
+            sources={rate_map.obs_id: xp.SourceList(sources=[source_at(1, 40.0), source_at(2, 41.0)])},
         )
     save_view(rate_map, tmp_path / "b.png", dpi=30, sources=[near, far])
 

@@ -42,6 +42,7 @@ from xphotfn.typing import Header
 __all__ = ("Detection", "check_options", "find_sources", "in_order", "search_maps")
 
 Floats = NDArray[np.float64]
+_ONE_OBSERVATION_DEG = 1.0  # all cameras look the same way; modes of several pointings stay within
 _SIZES = 1e-3  # relative difference of pixel sizes that is rounding
 
 
@@ -215,7 +216,8 @@ def in_order(rate_maps: Iterable[RateMap]) -> tuple[RateMap, ...]:
     Raises
     ------
     InvalidRecord
-        If there is none, one comes twice, or they are of several bands or targets.
+        If there is none, one comes twice, they are of several bands or targets, or those of one observation point more
+        than a degree apart.
     ShapeMismatch
         If their pixels differ in size.
     UnitMismatch
@@ -236,16 +238,34 @@ def in_order(rate_maps: Iterable[RateMap]) -> tuple[RateMap, ...]:
                 f"maps of several {name}s are searched apart, got {', '.join(sorted(map(str, values)))}: choose with "
                 f"rate_maps(run, {name}=...)"
             )
+    _refuse_apart(maps)
+    _refuse_other_sizes(maps)
+    units = sorted({str(m.exposure.unit) for m in maps})
+    if len(units) > 1:
+        raise UnitMismatch(f"exposure maps must have one unit, got {' and '.join(units)}: search them apart")
+    return maps
+
+
+def _refuse_other_sizes(maps: Sequence[RateMap]) -> None:
     sizes = [m.grid.pixel_deg for m in maps]
     if max(sizes) > min(sizes) * (1 + _SIZES):
         low, high = 3600 * min(sizes), 3600 * max(sizes)
         raise ShapeMismatch(
             f"maps must have pixels of one size, got {low:.4g} and {high:.4g} arcsec: make all images with one binning"
         )
-    units = sorted({str(m.exposure.unit) for m in maps})
-    if len(units) > 1:
-        raise UnitMismatch(f"exposure maps must have one unit, got {' and '.join(units)}: search them apart")
-    return maps
+
+
+def _refuse_apart(maps: Sequence[RateMap]) -> None:
+    """Refuse maps of one observation that cannot be: a source has one rate and one amplitude there."""
+    firsts: dict[str, RateMap] = {}
+    for item in maps:
+        first = firsts.setdefault(item.obs_id, item)
+        apart = float(separation_deg(*_pointing(first), *_pointing(item)))
+        if not apart <= _ONE_OBSERVATION_DEG:
+            raise InvalidRecord(
+                f"{first} and {item} are of one observation, but point {apart:.3g} deg apart ({first.path}, "
+                f"{item.path}): one has the coordinates or the ObsID of another, give each its own"
+            )
 
 
 def search_maps(maps: Sequence[RateMap], psf: Any) -> tuple[SearchMap, ...]:

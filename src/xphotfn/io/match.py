@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from xphotfn.commands.image_grid import ImageGrid
 from xphotfn.errors import InvalidRecord, PlanError, Remedy
 from xphotfn.io.products import RateMap
-from xphotfn.io.region_use import UsedRegions, given_regions, used_regions
+from xphotfn.io.region_use import UsedRegions, given_regions, refuse_strange, used_regions
 from xphotfn.io.regions import RegionFile, read_regions
 from xphotfn.records.field import Field, FieldObservation
 from xphotfn.records.fields import of_kind, one_or_several
@@ -107,7 +107,8 @@ def match_observations(
     UnitMismatch
         If ``within`` has no unit, or one of no angle: a bare number could be in degrees or in arcmin.
     InvalidRecord
-        If ``within`` is negative, wider than the sky, or not finite.
+        If ``within`` is negative, wider than the sky, or not finite, or ``regions`` names an ObsID that is not among
+        the observations.
 
     Notes
     -----
@@ -135,7 +136,7 @@ def match_observations(
     pool = _pool(one_or_several(observations, Observation, "find_observations(root)"), len(targets))
     limit = _limit_deg(within)
     files: dict[str, RegionFile | str] = {}
-    given = None if regions is None else _given(regions)
+    given = None if regions is None else _given(regions, [o.obs_id for o in pool.observations], "what is matched")
 
     def regions_of(observation: Observation) -> UsedRegions:
         if given is None:
@@ -243,7 +244,8 @@ def field_of_maps(
     Raises
     ------
     InvalidRecord
-        If there is no map, or a region is in coordinates that no map of another telescope has.
+        If there is no map, ``regions`` names an ObsID of none, or a region is in coordinates that no map of another
+        telescope has.
     InvalidFile
         If the region file cannot be read.
 
@@ -258,8 +260,9 @@ def field_of_maps(
     maps = one_or_several(rate_map_or_maps, RateMap, "rate_map(image, exposure_map, band=...)")
     if not maps:
         raise InvalidRecord("a field needs at least one map: give those that rate_map() made")
-    given = _given(read_regions(regions) if isinstance(regions, str | Path) else regions)
     firsts = {item.obs_id: item for item in reversed(maps)}
+    read = read_regions(regions) if isinstance(regions, str | Path) else regions
+    given = _given(read, list(firsts), "what was given")
     members = [_member_of_map(target, item, given.of(obs_id)) for obs_id, item in firsts.items()]
     members = _keep_overlaps(members) if target.kind == "cluster" else members
     return Field(target=target, members=members, centre_ra_deg=target.ra_deg, centre_dec_deg=target.dec_deg)
@@ -310,12 +313,7 @@ def with_regions(field: Field, sources_or_regions: RegionsLike) -> Field:
     >>> field.members[0].match.name, len(field.members[0].interlopers)
     ('object 1', 2)
     """
-    given = _given(sources_or_regions)
-    strange = sorted(set(given.by_obs_id or ()) - set(field.obs_ids))
-    if strange:
-        raise InvalidRecord(
-            f"regions of {', '.join(strange)} were given, but {field.name} has {', '.join(field.obs_ids)}"
-        )
+    given = _given(sources_or_regions, field.obs_ids, field.name)
     used = [given_regions(m.observation, given.of(m.obs_id), m.region_grid) for m in field.members]
     if any(given.of(m.obs_id) for m in field.members) and not any(u.regions for u in used):
         warnings.warn(f"none of the regions that were given lies on the images of {field.name}, or masks anything: are "
@@ -343,8 +341,9 @@ class _Given(NamedTuple):
         return self.for_all if self.by_obs_id is None else self.by_obs_id.get(obs_id, ())
 
 
-def _given(value: RegionsLike) -> _Given:
+def _given(value: RegionsLike, obs_ids: Sequence[str], who: str) -> _Given:
     if isinstance(value, Mapping):
+        refuse_strange(value, obs_ids, who)
         return _Given((), {obs_id: _as_regions(each) for obs_id, each in value.items()})
     return _Given(_as_regions(value))
 

@@ -305,17 +305,12 @@ def _refuse_no_counts(item: "RateMap") -> bool:
             f"image {image.path} and exposure map {exposure.path} hold different times, and the rate would be "
             f"wrong: {apart}; make the exposure map from this image, or from the event list with the same good time"
         )
-    if not _holds_whole_counts(item):
-        raise InvalidRecord(
-            f"{image.path} does not hold whole counts: an image that was resampled, smoothed or "
-            "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry, or "
-            "search them together with detect_sources"
-        )
+    _refuse_no_whole_counts(item)
     return True
 
 
-def _holds_whole_counts(item: "RateMap") -> bool:
-    """Whether an image holds whole counts of at least 0 where the detector looked, some rows at a time."""
+def _refuse_no_whole_counts(item: "RateMap") -> None:
+    """Refuse what is no whole count of at least 0 where the detector looked, some rows at a time; inf anywhere."""
     rows, columns = item.grid.shape
     step = max(1, _ROWS // columns)
     for top in range(0, rows, step):
@@ -323,9 +318,16 @@ def _holds_whole_counts(item: "RateMap") -> bool:
         counts, exposure = window_data(item.image, window), window_data(item.exposure, window)
         with np.errstate(invalid="ignore"):
             wrong = not_whole(counts)  # of all pixels: seldom so, and asked without choosing some
-            if wrong and not_whole(counts[(exposure > 0) & np.isfinite(counts)]):
-                return False
-    return True
+        if counts.dtype.kind == "f" and np.isinf(counts).any():
+            raise InvalidRecord(
+                f"{item.image.path} holds counts that are infinite: make it again, or put NaN where none is known"
+            )
+        if wrong and not_whole(counts[(exposure > 0) & np.isfinite(counts)]):
+            raise InvalidRecord(
+                f"{item.image.path} does not hold whole counts: an image that was resampled, smoothed or "
+                "background-subtracted has no Poisson statistics; measure the single maps and use joint_photometry, or "
+                "search them together with detect_sources"
+            )
 
 
 @final
@@ -376,7 +378,7 @@ class RateMap:
         ------
         InvalidRecord
             If a pixel where the detector looked holds no whole number, or one below 0: such an image is a model, or was
-            resampled, smoothed or background-subtracted, and has no Poisson statistics. NaN is not looked at.
+            resampled, smoothed or background-subtracted, and has no Poisson statistics. NaN is not looked at, inf is.
             Also if the image was cut by regions of which the exposure map does not know, or if the two hold different
             times: on-times that differ by more than 1 s and 0.1 %, or other conditions on TIME.
         """

@@ -15,7 +15,7 @@ from xphotfn.records.observation import Observation
 from xphotfn.records.region import Region
 from xphotfn.science.shapes import pixel_shapes
 
-__all__ = ("UsedRegions", "given_regions", "pixel_note", "used_regions")
+__all__ = ("UsedRegions", "given_regions", "pixel_note", "refuse_strange", "used_regions")
 
 _MOST_LINES = 8
 _GRID = re.compile(r"(\d{1,6}):(\d{1,6}):(\d{1,6})")
@@ -105,6 +105,28 @@ def given_regions(observation: Observation, regions: Sequence[Region], grid: Pix
     if masking and not on:
         notes = (*notes, f"none of the regions that were given ({len(masking)}) lies on its images: nothing is masked")
     return UsedRegions(tuple(region for number, region in enumerate(masking) if number in on), meant, notes)
+
+
+def refuse_strange(given: Iterable[str], known: Sequence[str], who: str) -> None:
+    """Refuse regions by ObsID whose ObsID is not there: a misspelt one would mask and draw nothing.
+
+    Raises
+    ------
+    InvalidRecord
+        It names what was given and, as far as they fit, the ObsIDs of ``who``.
+
+    Examples
+    --------
+    >>> refuse_strange(["0404910601"], ["0404910601", "0201901401"], "Abell 907")
+    """
+    strange = sorted(str(name) for name in set(given) - set(known))
+    if strange:
+        raise InvalidRecord(f"regions of {_some(strange)} were given, but {who} has {_some(known) or 'none'}")
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_LINES
+    return ", ".join(names[:_MOST_LINES]) + (f" and {more} more" if more > 0 else "")
 
 
 def pixel_note(observation: Observation, name: str) -> LeftOut | None:

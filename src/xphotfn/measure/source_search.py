@@ -226,7 +226,7 @@ def background_map(
     (item,) = in_order((rate_map,))
     (arrays,) = search_maps((item,), psf)
     if unvignetted is not None:
-        flat = np.asarray(unvignetted, dtype=np.float64)
+        flat = _plain_array(unvignetted)
         if flat.shape != arrays.exposure.shape:
             raise ShapeMismatch(f"unvignetted must have the shape {arrays.exposure.shape} of the map, got {flat.shape}")
         if not np.all(np.isfinite(flat) & ((flat > 0) | (arrays.exposure <= 0))):
@@ -245,6 +245,16 @@ def background_map(
         weights = [(s, weight_in_background(s.likelihood, extended=s.extent_arcsec > 0)) for s in sources]
         under_sources(sky, ((_drawn(sky, item, s, sources), weight) for s, weight in weights if weight > 0))
     return np.asarray(sky.backgrounds[0].image)
+
+
+def _plain_array(unvignetted: Any) -> Floats:
+    try:
+        return np.asarray(unvignetted, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InvalidRecord(
+            "unvignetted must be an array of exposure times, such as the data of an ExposureMap, got "
+            f"{type(unvignetted).__name__}"
+        ) from error
 
 
 def _drawn(sky: Sky, item: RateMap, source: DetectedSource, sources: SourceList) -> FittedSource:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from xphotfn.errors import InvalidRecord, NoData, ShapeMismatch
 from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
+from xphotfn.io.region_use import refuse_strange
 from xphotfn.io.thumbnails import UNEXPOSED
 from xphotfn.io.write import HasPlanes
 from xphotfn.measure.coordinates import coord_conv
@@ -17,6 +18,7 @@ from xphotfn.measure.smoothing import smoothed
 from xphotfn.plot.overlays import Overlay, draw_overlay, overlay
 from xphotfn.records.field import Field
 from xphotfn.records.grid import PixelGrid
+from xphotfn.records.instrument import COMBINED
 from xphotfn.records.region import Region
 from xphotfn.records.source_list import SourceList
 from xphotfn.typing import PositionsLike, QuantityLike, RadiiLike
@@ -24,7 +26,7 @@ from xphotfn.typing import PositionsLike, QuantityLike, RadiiLike
 if TYPE_CHECKING:
     from astropy.visualization import BaseStretch
 
-__all__ = ("COLOUR_MAP", "Look", "Picture", "Shown", "draw", "new_axes", "picture", "sky_wcs")
+__all__ = ("COLOUR_MAP", "Look", "Picture", "Shown", "check_lists", "draw", "new_axes", "picture", "sky_wcs")
 
 STRETCHES = ("log", "linear", "sqrt", "asinh")
 COLOUR_MAP = "inferno"
@@ -110,6 +112,16 @@ def picture(product: Shown, look: Look) -> Picture:
         empty=empty if empty.any() else None,
         empty_is="not exposed" if isinstance(product, ExposureMap | RateMap) else "no value",
     )
+
+
+def check_lists(products: Sequence[Any], look: Look) -> None:
+    """Refuse lists by ObsID of which none is of an observation that is shown; a mosaic shows any."""
+    if not isinstance(look.sources, Mapping) or COMBINED in look.sources:
+        return
+    shown = [p.obs_id for p in products if isinstance(p, Product) and not p.is_mosaic]
+    known = [*dict.fromkeys([*shown, *(() if look.field is None else look.field.obs_ids)])]
+    if len(shown) == len(products) and set(known).isdisjoint(look.sources):
+        refuse_strange(look.sources, known, "the picture")
 
 
 def _values(product: Shown, smooth: Any) -> NDArray[Any]:

@@ -18,6 +18,7 @@ from xphotfn.plot.picture import (
     Pictured,
     SourcesLike,
     StretchLike,
+    check_lists,
     draw,
     new_axes,
     picture,
@@ -98,8 +99,8 @@ def view(
     OffImage, UnitMismatch
         If a position lies off the image or has another unit, or kpc meet a target without redshift.
     InvalidRecord
-        If it is no product, there is no such stretch, the mask is not of bools, circles have no centre, or
-        ``figsize`` or several products are given with ``ax``.
+        If it is no product, there is no such stretch, the mask is not of bools, circles have no centre, none of the
+        lists by ObsID is of an observation that is shown, or ``figsize`` or several products are given with ``ax``.
     NoData
         If ``zoom_in`` meets a mask or an image with nothing to show.
     MatplotlibMissing
@@ -146,6 +147,7 @@ def view(
     if ax is not None and (figsize is not None or several):
         what = "several products" if several else "figsize="
         raise InvalidRecord(f"{what} and ax= do not go together: those axes have their figure already")
+    check_lists(shown if several else (shown,), look)
     pictures = panel_pictures(shown, look) if several else (picture(shown, look),)
     _warn_of_unseen(pictures, look)
     if ax is not None:
@@ -208,6 +210,7 @@ def save_view(
     look = Look(cross_hair, mask, field, circles, smooth, stretch, zoom_in, sources)
     shown: Any = product if like is None else on_grid(product, like)
     several = _several(shown)
+    check_lists(shown if several else (shown,), look)
     pictures = panel_pictures(shown, look) if several else (picture(shown, look),)
     _warn_of_unseen(pictures, look)
     figure = figure_class(figsize=figsize or _figsize(pictures), layout="compressed")

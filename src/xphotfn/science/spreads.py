@@ -45,8 +45,8 @@ def chosen_spread(psf: PsfLike, instrument: str, name: str) -> Any:
     if isinstance(chosen, str) and chosen == "epic":
         if not is_epic(instrument):
             raise InvalidRecord(
-                f'psf="epic" is of XMM-Newton, and {name} is of another telescope: give psf= of its own, as '
-                "EncircledEnergyTable.from_image makes of an image of a point source, or leave psf out"
+                f'psf="epic" is of XMM-Newton, and {name} is of another telescope: give psf= of its own, a '
+                "KingModel, or what EncircledEnergyTable.from_image makes of an image of a point source"
             )
         if instrument not in EPIC_KING:
             raise InvalidRecord(

@@ -31,7 +31,8 @@ def threshold_of(value: object) -> float:
     >>> threshold_of(10)
     10.0
     """
-    number = float(value) if isinstance(value, SupportsFloat) and not isinstance(value, Quantity) else np.nan
+    several = isinstance(value, Quantity) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    number = float(value) if isinstance(value, SupportsFloat) and not several else np.nan
     if not _LEAST_THRESHOLD <= number <= _MOST_THRESHOLD:
         raise InvalidRecord(
             f"threshold must be a likelihood from {_LEAST_THRESHOLD:g} to {_MOST_THRESHOLD:g}, as 10 is, got {value!r}"

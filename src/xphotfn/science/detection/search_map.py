@@ -14,7 +14,7 @@ from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import deg_to_pix, pix_to_deg, separation_deg
 from xphotfn.science.detection.fit import Shape
 from xphotfn.science.detection.templates import Profiles, extent_at, king_profiles, table_profiles
-from xphotfn.science.encircled_energy import PointSpread
+from xphotfn.science.encircled_energy import EncircledEnergyTable, PointSpread
 from xphotfn.science.king import KingModel, king_parameters
 
 __all__ = (
@@ -66,10 +66,16 @@ class EllipticalSpread:
     axis_ratios: tuple[tuple[float, float], ...] = field(converter=_ratios)
 
     def __attrs_post_init__(self) -> None:
-        angles = [a for a, _ in self.axis_ratios]
-        if not angles or not np.all(np.diff(angles) > 0) or not all(1 <= r < 10 for _, r in self.axis_ratios):
+        if not isinstance(self.profile, KingModel | EncircledEnergyTable):
             raise InvalidRecord(
-                "EllipticalSpread.axis_ratios needs pairs of rising angles and ratios from 1 to below 10, got "
+                "EllipticalSpread.profile needs a KingModel, as EPIC_KING has one for each camera, or an "
+                f"EncircledEnergyTable, got {self.profile!r}"
+            )
+        angles = [a for a, _ in self.axis_ratios]
+        rising = bool(angles) and angles[0] >= 0 and np.all(np.diff(angles) > 0) and np.all(np.isfinite(angles))
+        if not rising or not all(1 <= r < 10 for _, r in self.axis_ratios):
+            raise InvalidRecord(
+                "EllipticalSpread.axis_ratios needs pairs of rising angles from 0 and ratios from 1 to below 10, got "
                 f"{self.axis_ratios}"
             )
 
