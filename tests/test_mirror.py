@@ -105,7 +105,7 @@ ELSEWHERE = {
     ),
     "reports/test_svg_overlays.py": "plot/map_png",
     "science/detection/test_search.py": (
-        "science/detection/background science/detection/candidates science/detection/fit science/detection/flags "
+        "science/detection/candidates science/detection/fit science/detection/flags "
         "science/detection/judging science/detection/likelihood science/detection/objects science/detection/pairs "
         "science/detection/refinement science/detection/score science/detection/search_map "
         "science/detection/sky science/detection/templates"

@@ -5,13 +5,14 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, special
 
 from xphotfn.science._numeric import Floats
 
 __all__ = ("Background", "fit_background", "fit_together")
 
-_ROUNDS = 60
+_ROUNDS, _HALVES = 60, 30
+_STREAK_ERROR = 0.2  # by which the part of the expected out-of-time events that is there may differ from 1
 _LEAST, _LARGEST = 0.3, 3.0  # of the slow correction
 _NOISE = 3.0  # sigma, by which the level of an exposure must differ from that of its camera to be its own
 _BLOCK = 8  # pixels that are joined before the slow correction is smoothed
@@ -60,14 +61,16 @@ def fit_background(
     -----
     ``b = (a E + c F) s + k K`` with a, c and k not negative. The correction s is the ratio of ``n - sources - k K`` and
     ``a E + c F``, both smoothed over the used pixels, within 0.3 and 3. Where less than one count is left on the used
-    pixels, the components have one together.
+    pixels, the components have one together. k is known to be 1 within 0.2: what is expected is made of the columns of
+    the image itself, and where these hold few counts a free k would follow them.
     """
     exposure, flat, streak = exposures
     live = exposure > 0
     pixels = used & live
     given = [shape is not None for shape in exposures]
     shapes = np.array([shape[pixels] for shape in exposures if shape is not None])
-    fitted = _components(counts[pixels], shapes, sources[pixels])
+    sure = np.array([0.0, 0.0, _STREAK_ERROR**-2])[given]
+    fitted = _components(counts[pixels], shapes, sources[pixels], sure)
     rates, errors = np.zeros(3), np.zeros(3)
     rates[given], errors[given] = fitted
     image = rates[0] * exposure + (0.0 if flat is None else rates[1] * np.where(live, flat, 0.0))
@@ -176,30 +179,56 @@ def _expected(rates: tuple[float, float, float], exposures: tuple[Floats, Floats
     return _sum([rate * shape for rate, shape in zip(rates, exposures, strict=True) if shape is not None])
 
 
-def _components(counts: Floats, shapes: Floats, sources: Floats) -> tuple[Floats, Floats]:
-    """Return the rates that maximise the likelihood of ``rates @ shapes + sources``, not negative, and their errors."""
+def _components(counts: Floats, shapes: Floats, sources: Floats, sure: Floats) -> tuple[Floats, Floats]:
+    """Return the rates that maximise the likelihood of ``rates @ shapes + sources``, not negative, and their errors.
+
+    ``sure`` has an inverse variance for each rate, with which it is known to be 1; 0 where nothing is known.
+    """
     total = shapes.sum(axis=1)
     if counts.size == 0 or not np.all(total > 0):
         return np.zeros(len(shapes)), np.full(len(shapes), np.inf)
-    rates = np.maximum(float((counts - sources).sum()), 1.0) / len(shapes) / total
+    unknown = sure == 0
+    rates = np.where(unknown, max(float((counts - sources).sum()), 1.0) / np.count_nonzero(unknown) / total, 1.0)
+    least = 1e-6 * max(float(counts.sum()), 1.0) / counts.size  # of a model, so that no equation is infinite
+    height = _height(counts, shapes, sources, sure, rates)
     for _ in range(_ROUNDS):
-        model = np.einsum("k,kp->p", rates, shapes) + sources
-        gradient, fisher = _products(shapes, (counts / model - 1)[None])[:, 0], _products(shapes / model, shapes)
+        gradient, matrix = _slopes(counts, shapes, sources, least, rates)
+        gradient, fisher = gradient + sure * (1 - rates), matrix + np.diag(sure)
         free = (rates > 0) | (gradient > 0)
         matrix = fisher * np.outer(free, free) + np.diag(np.where(free, 1e-12 * np.diag(fisher), 1.0))
         step = np.linalg.solve(matrix, gradient * free)
-        low = step < -rates  # go as far as the first rate that reaches 0
-        part = float(np.min(np.where(low, rates / np.maximum(-step, 1e-300), 1.0)))
-        new = np.where(low & (rates / np.maximum(-step, 1e-300) <= part), 0.0, rates + part * step)
-        moved, rates = np.abs(new - rates), np.maximum(new, 0.0)
+        reach = np.where(step < -rates, rates / np.maximum(-step, 1e-300), np.inf)
+        part = min(1.0, float(reach.min()))  # go as far as the first rate that reaches 0
+        for _ in range(_HALVES):
+            new = np.where(reach <= part, 0.0, np.maximum(rates + part * step, 0.0))
+            reached = _height(counts, shapes, sources, sure, new)
+            if reached >= height:
+                break
+            part /= 2
+        else:
+            break
+        moved, rates, height = np.abs(new - rates), new, reached
         if np.all(moved <= 1e-7 * rates.sum()) or float(np.dot(rates, total)) < 1e-3:
             break
     missing = 1.0 - float(np.dot(rates, total))
     if missing > 0:  # less than one count on all pixels: as little is not known of a background
         return rates + missing / len(shapes) / total, 1.0 / total
-    model = np.maximum(np.einsum("k,kp->p", rates, shapes) + sources, 1e-300)
-    covariance = np.linalg.pinv(_products(shapes / model, shapes))
+    _, fisher = _slopes(counts, shapes, sources, least, rates)
+    covariance = np.linalg.pinv(fisher + np.diag(sure))
     return rates, np.sqrt(np.maximum(np.diag(covariance), 0.0))
+
+
+def _height(counts: Floats, shapes: Floats, sources: Floats, sure: Floats, rates: Floats) -> float:
+    """Return the logarithm of the likelihood of rates, with what is known of them before."""
+    model = np.einsum("k,kp->p", rates, shapes) + sources
+    before = 0.5 * float(np.sum(sure * (rates - 1) ** 2))
+    return float(np.sum(special.xlogy(counts, np.maximum(model, 0.0)) - model)) - before
+
+
+def _slopes(counts: Floats, shapes: Floats, sources: Floats, least: float, rates: Floats) -> tuple[Floats, Floats]:
+    """Return the gradient of the likelihood along the rates, and its Fisher matrix."""
+    model = np.maximum(np.einsum("k,kp->p", rates, shapes) + sources, least)
+    return _products(shapes, (counts / model - 1)[None])[:, 0], _products(shapes / model, shapes)
 
 
 def _products(one: Floats, other: Floats) -> Floats:
