@@ -179,56 +179,70 @@ def _expected(rates: tuple[float, float, float], exposures: tuple[Floats, Floats
     return _sum([rate * shape for rate, shape in zip(rates, exposures, strict=True) if shape is not None])
 
 
-def _components(counts: Floats, shapes: Floats, sources: Floats, sure: Floats) -> tuple[Floats, Floats]:
-    """Return the rates that maximise the likelihood of ``rates @ shapes + sources``, not negative, and their errors.
+class _Problem(NamedTuple):
+    """Counts, components and light that is held, of shape (pixels,); and how sure it is that a rate is 1.
 
-    ``sure`` has an inverse variance for each rate, with which it is known to be 1; 0 where nothing is known.
+    ``sure`` has an inverse variance for each component, 0 where nothing is known.
     """
+
+    counts: Floats
+    shapes: Floats
+    sources: Floats
+    sure: Floats
+
+    def model(self, rates: Floats) -> Floats:
+        """Return the counts that are expected."""
+        return np.asarray(np.einsum("k,kp->p", rates, self.shapes) + self.sources)
+
+    def height(self, rates: Floats) -> float:
+        """Return the logarithm of the likelihood of rates, with what is known of them before."""
+        model = self.model(rates)
+        before = 0.5 * float(np.sum(self.sure * (rates - 1) ** 2))
+        return float(np.sum(special.xlogy(self.counts, np.maximum(model, 0.0)) - model)) - before
+
+    def slopes(self, rates: Floats) -> tuple[Floats, Floats]:
+        """Return the gradient of the height along the rates, and the Fisher matrix."""
+        least = 1e-6 * max(float(self.counts.sum()), 1.0) / self.counts.size  # so that no equation is infinite
+        model = np.maximum(self.model(rates), least)
+        gradient = _products(self.shapes, (self.counts / model - 1)[None])[:, 0] + self.sure * (1 - rates)
+        return gradient, _products(self.shapes / model, self.shapes) + np.diag(self.sure)
+
+
+def _components(counts: Floats, shapes: Floats, sources: Floats, sure: Floats) -> tuple[Floats, Floats]:
+    """Return the rates that maximise the likelihood of ``rates @ shapes + sources``, not negative, and their errors."""
     total = shapes.sum(axis=1)
     if counts.size == 0 or not np.all(total > 0):
         return np.zeros(len(shapes)), np.full(len(shapes), np.inf)
-    unknown = sure == 0
+    problem, unknown = _Problem(counts, shapes, sources, sure), sure == 0
     rates = np.where(unknown, max(float((counts - sources).sum()), 1.0) / np.count_nonzero(unknown) / total, 1.0)
-    least = 1e-6 * max(float(counts.sum()), 1.0) / counts.size  # of a model, so that no equation is infinite
-    height = _height(counts, shapes, sources, sure, rates)
+    height = problem.height(rates)
     for _ in range(_ROUNDS):
-        gradient, matrix = _slopes(counts, shapes, sources, least, rates)
-        gradient, fisher = gradient + sure * (1 - rates), matrix + np.diag(sure)
-        free = (rates > 0) | (gradient > 0)
-        matrix = fisher * np.outer(free, free) + np.diag(np.where(free, 1e-12 * np.diag(fisher), 1.0))
-        step = np.linalg.solve(matrix, gradient * free)
-        reach = np.where(step < -rates, rates / np.maximum(-step, 1e-300), np.inf)
-        part = min(1.0, float(reach.min()))  # go as far as the first rate that reaches 0
-        for _ in range(_HALVES):
-            new = np.where(reach <= part, 0.0, np.maximum(rates + part * step, 0.0))
-            reached = _height(counts, shapes, sources, sure, new)
-            if reached >= height:
-                break
-            part /= 2
-        else:
-            break
+        new, reached = _higher(problem, rates, height)
         moved, rates, height = np.abs(new - rates), new, reached
         if np.all(moved <= 1e-7 * rates.sum()) or float(np.dot(rates, total)) < 1e-3:
             break
     missing = 1.0 - float(np.dot(rates, total))
     if missing > 0:  # less than one count on all pixels: as little is not known of a background
         return rates + missing / len(shapes) / total, 1.0 / total
-    _, fisher = _slopes(counts, shapes, sources, least, rates)
-    covariance = np.linalg.pinv(fisher + np.diag(sure))
+    covariance = np.linalg.pinv(problem.slopes(rates)[1])
     return rates, np.sqrt(np.maximum(np.diag(covariance), 0.0))
 
 
-def _height(counts: Floats, shapes: Floats, sources: Floats, sure: Floats, rates: Floats) -> float:
-    """Return the logarithm of the likelihood of rates, with what is known of them before."""
-    model = np.einsum("k,kp->p", rates, shapes) + sources
-    before = 0.5 * float(np.sum(sure * (rates - 1) ** 2))
-    return float(np.sum(special.xlogy(counts, np.maximum(model, 0.0)) - model)) - before
-
-
-def _slopes(counts: Floats, shapes: Floats, sources: Floats, least: float, rates: Floats) -> tuple[Floats, Floats]:
-    """Return the gradient of the likelihood along the rates, and its Fisher matrix."""
-    model = np.maximum(np.einsum("k,kp->p", rates, shapes) + sources, least)
-    return _products(shapes, (counts / model - 1)[None])[:, 0], _products(shapes / model, shapes)
+def _higher(problem: _Problem, rates: Floats, height: float) -> tuple[Floats, float]:
+    """Return rates after a step of Newton's that ends where the first reaches 0, halved until it leads upwards."""
+    gradient, fisher = problem.slopes(rates)
+    free = (rates > 0) | (gradient > 0)
+    matrix = fisher * np.outer(free, free) + np.diag(np.where(free, 1e-12 * np.diag(fisher), 1.0))
+    step = np.linalg.solve(matrix, gradient * free)
+    reach = np.where(step < -rates, rates / np.maximum(-step, 1e-300), np.inf)
+    part = min(1.0, float(reach.min()))
+    for _ in range(_HALVES):
+        new = np.where(reach <= part, 0.0, np.maximum(rates + part * step, 0.0))
+        reached = problem.height(new)
+        if reached >= height:
+            return new, reached
+        part /= 2
+    return rates, height
 
 
 def _products(one: Floats, other: Floats) -> Floats:
