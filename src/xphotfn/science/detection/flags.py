@@ -9,7 +9,16 @@ from scipy.special import xlogy
 from xphotfn.records.source import SourceFlag
 from xphotfn.science._numeric import Floats
 
-__all__ = ("EDGE", "LEAST_COVERAGE", "along_a_line", "camera_missing", "flags_of", "in_one_pixel", "well_seen")
+__all__ = (
+    "EDGE",
+    "LEAST_COVERAGE",
+    "along_a_line",
+    "camera_missing",
+    "flags_of",
+    "in_one_pixel",
+    "on_hot_lines",
+    "well_seen",
+)
 
 LEAST_COVERAGE, EDGE = 0.5, 0.8  # part of the light on live pixels
 _LEAST_SEEN = (
@@ -18,6 +27,7 @@ _LEAST_SEEN = (
 _OUTSHINES = 0.5  # light of others over the background
 _STREAK = 0.3
 _LINE_SIGMA = 5.0
+_BESIDE, _BEYOND, _LEAST_SPAN = 1.5, 30.0, 6.0  # pixels from a line, past its ends, and between two that make one
 _WINGS = 3.0  # times the light of others beside a line, for what of it may lie on the line
 _ONE_PIXEL = 7.0  # by how much the likelihood of a few pixels must exceed that of a source
 
@@ -139,3 +149,30 @@ def in_one_pixel(counts: Floats, level: Floats, others: Floats, own: Floats) -> 
     blocks = cells[:, :-1, :-1] + cells[:, 1:, :-1] + cells[:, :-1, 1:] + cells[:, 1:, 1:]
     near = np.s_[counts.shape[1] // 2 - 2 : counts.shape[1] // 2 + 2]
     return float(blocks[:, near, near].max() - np.sum(counts * np.log1p(own / rest) - own))
+
+
+def on_hot_lines(places: Floats, flagged: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return which sources lie on a column or row of which two or more are flagged already.
+
+    The light of a source of its own hides the line under it, and near an end of a line one half of it is short.
+
+    Parameters
+    ----------
+    places
+        Positions in pixels, shape (n, 2).
+    flagged
+        Which of them :func:`along_a_line` has found, shape (n,).
+
+    Examples
+    --------
+    >>> on_hot_lines(np.array([[9.0, 9], [9.2, 30], [9.1, 50], [9, 90], [20, 30]]), np.array([1, 1, 0, 0, 0]) > 0)
+    array([ True,  True,  True, False, False])
+    """
+    known, found = places[flagged], flagged.copy()
+    for along in (0, 1):
+        across = 1 - along
+        for number, place in enumerate(places):
+            line = known[np.abs(known[:, across] - place[across]) < _BESIDE, along]
+            if line.size > 1 and np.ptp(line) > _LEAST_SPAN:
+                found[number] |= line.min() - _BEYOND < place[along] < line.max() + _BEYOND
+    return found

@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from attrs import evolve
 from numpy.typing import NDArray
 
 from xphotfn.records.grid import PixelGrid
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate
+from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SourceFlag
 from xphotfn.science._numeric import Floats
 from xphotfn.science.coords import pix_to_deg, separation_deg
 from xphotfn.science.detection.fit import FittedSource, light_of_source
-from xphotfn.science.detection.flags import camera_missing, flags_of, well_seen
+from xphotfn.science.detection.flags import camera_missing, flags_of, on_hot_lines, well_seen
 from xphotfn.science.detection.judging import Fitted
 from xphotfn.science.detection.likelihood import detection_likelihood
 from xphotfn.science.detection.objects import Ellipse, ellipse_of, joined_pieces
@@ -43,7 +44,16 @@ def listed(sky: Sky, found: Sequence[Fitted], counted: NDArray[np.bool_] | None 
         _source(sky, found, number, (float(ra[number]), float(dec[number])), _nearest(ra, dec, number), membership)
         for number in range(len(found))
     )
-    return Listed(sources, objects, fraction)
+    return Listed(_with_lines(sources), objects, fraction)
+
+
+def _with_lines(sources: tuple[DetectedSource, ...]) -> tuple[DetectedSource, ...]:
+    """Return sources, those on a hot column or row of others flagged as these."""
+    places = np.array([(s.x, s.y) for s in sources], dtype=np.float64).reshape(-1, 2)
+    on = on_hot_lines(places, np.array([bool(s.flags & SourceFlag.HOT_COLUMN) for s in sources], dtype=bool))
+    return tuple(
+        evolve(s, flags=s.flags | SourceFlag.HOT_COLUMN) if line else s for s, line in zip(sources, on, strict=True)
+    )
 
 
 def _nearest(ra: Floats, dec: Floats, number: int) -> float | None:
