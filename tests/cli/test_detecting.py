@@ -65,11 +65,14 @@ def test_each_observation_has_a_list_and_a_joint_one_is_one(folder, tmp_path):
     assert "--overwrite" in again.output
 
 
-def test_a_list_is_printed_as_a_table_or_json(folder):
+def test_a_list_is_printed_as_a_table_or_json(folder, tmp_path):
     printed = call("detect", folder, "--obs-id", "0000000101", "--json", "--quiet", "--no-extent")
     rows = json.loads(printed.output)
     assert rows[0]["obs_id"] == "0000000101"
     assert rows[0]["DET_ML"] > 100
+    written = call("detect", folder, "--obs-id", "0000000101", "--json", "--no-extent", "-o", tmp_path / "a.reg")
+    assert json.loads(written.stdout) == rows  # and nothing else
+    assert f"{tmp_path / 'a.reg'}: {len(rows)} sources" in written.stderr
     table = call("detect", folder, "--obs-id", "0000000101", "--quiet", "--no-extent").output
     assert table.splitlines()[0].split() == list(rows[0])
     assert len(table.splitlines()) == len(rows) + 1
@@ -139,9 +142,9 @@ def test_an_observation_that_cannot_be_searched_costs_no_other(folder, tmp_path)
         hdus[0].data[:] = 0
         hdus.writeto(tmp_path / "0000000101_expmap.fits")
     made = call("detect", tmp_path, "--no-extent", "-o", tmp_path / "a.fits")
-    assert made.exit_code == 1
-    assert "0000000101: RateMap 0000000101 mos1 0.5-2 keV has no pixel with exposure" in made.output
-    assert "no list of 0000000101, as said above" in made.output
+    assert made.exit_code == 2  # done in part
+    assert "no list of 0000000101: RateMap 0000000101 mos1 0.5-2 keV has no pixel with exposure" in made.stderr
+    assert "1 of 2 observations have no list, as said above" in made.stderr
     assert len(xp.read_source_list(tmp_path / "a_0000000202.fits")) == 1
 
 
@@ -172,6 +175,11 @@ def test_mistakes_are_told(folder, tmp_path):
     for threshold in ("nan", "0", "-1", "1e9"):
         assert call("detect", folder, "--threshold", threshold).exit_code == 1
     assert "is not among 0000000101, 0000000202" in call("detect", folder, "--obs-id", "1").output
+    twice = call("detect", folder, "--band", "0.5-2keV", "--band", "2-10keV")
+    assert (twice.exit_code, "--band is given more than once and takes one value" in twice.output) == (1, True)
+    unwritable = call("detect", folder, "-o", "/proc/a.reg")
+    assert (unwritable.exit_code, "cannot be written" in unwritable.output) == (1, True)
+    assert "searching" not in unwritable.output  # it is told before
     assert "a table ends with" in call("detect", folder, "-o", tmp_path / "a.txt").output
     assert "4" in call("detect", folder, "--threshold", "1").output
     assert (

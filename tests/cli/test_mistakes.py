@@ -1,5 +1,6 @@
 """Mistakes on the command line are told before the work is done, and sink as little as can be."""
 
+import json
 import os
 import re
 import shutil
@@ -341,3 +342,21 @@ def test_a_table_that_is_no_file_is_called_so(data, tmp_path):
         assert result.exit_code == 1
         assert f"{tmp_path / name}: " in result.stderr
         assert said in result.stderr
+
+
+def test_a_table_is_written_and_json_printed_beside_it(data, tmp_path):
+    measured = call("snr", data, *WHERE, "--radius", "3arcmin", "--json", "-o", tmp_path / "a.csv", "--quiet",
+                    "--store", tmp_path / "store")  # fmt: skip
+    assert len(json.loads(measured.stdout)) == len(Table.read(tmp_path / "a.csv"))
+    positions = call(
+        "photometry", tmp_path / "store", *WHERE, "--radius", "20arcsec", "--json", "-o", tmp_path / "b.csv"
+    )
+    assert len(json.loads(positions.stdout)) == len(Table.read(tmp_path / "b.csv"))
+    assert f"{tmp_path / 'b.csv'}: " in positions.stderr
+
+
+def test_far_targets_of_a_table_are_told_in_words_of_the_command_line(data, tmp_path):
+    Table({"name": ["near", "far"], "ra": [52.31, 10.0], "dec": [-33.72, 20.0]}).write(tmp_path / "t.csv")
+    told = call("plan", data, "--targets", tmp_path / "t.csv").stderr
+    assert "check the position or give --within" in told
+    assert "within=" not in told

@@ -170,7 +170,7 @@ def test_two_region_files_that_differ_leave_out_their_observation(tmp_path):
     path.with_name("other.reg").write_text('fk5\ncircle(52.4,-33.7,30")\n')
     target = xp.point_source("p", 52.31 * u.deg, -33.72 * u.deg, radius=20 * u.arcsec)
     with pytest.raises(
-        xp.PlanError, match=r"sources\.reg and .*other\.reg differ, and no rule .*: name one with the option prefer"
+        xp.PlanError, match=r"sources\.reg and .*other\.reg differ, and no rule .*: name one with prefer= or --prefer"
     ):
         xp.match_observations(target, xp.find_observations(tmp_path))
     field = xp.match_observations(target, xp.find_observations(tmp_path, prefer="other.reg"))

@@ -1,6 +1,6 @@
 """The command that finds sources: ``detect``."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +8,8 @@ import click
 
 from xphotfn.cli import options as shared, values
 from xphotfn.cli.given_maps import maps_of, unique
-from xphotfn.cli.group import CliCommand
-from xphotfn.cli.output import print_json, print_rows, refuse_member, say, wants_progress
+from xphotfn.cli.group import DONE_IN_PART, CliCommand
+from xphotfn.cli.output import print_json, print_rows, printable, refuse_member, say, tell_written, wants_progress
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
 
 __all__ = ("detect",)
@@ -53,8 +53,11 @@ def detect(
 ) -> None:  # fmt: skip
     """Find the sources of the images and exposure maps in a store or a folder, over all cameras together.
 
-    Each list tells how many of its sources are expected to be chance.
+    Each list tells how many of its sources are expected to be chance. Ends with status 2 where one observation
+    of several could not be searched.
     """
+    from xphotfn.io.source_files import write_source_list
+
     maps = unique(maps_of(place, [values.band(band)], run=run))
     groups = _groups(maps, obs_ids, joint)
     paths = {} if output is None else _paths(output, tuple(groups))
@@ -62,25 +65,36 @@ def detect(
         refuse_member(path, place)
         _refuse_early(path, overwrite)
     asked = {"threshold": threshold, "extent": extent}
-    lists = _searched(groups, paths, {name: value for name, value in asked.items() if value is not None}, overwrite)
+    how = {name: value for name, value in asked.items() if value is not None}
+    lists = {}
+    for name, found in _searched(groups, how):
+        lists[name] = found
+        if paths:
+            write_source_list(found, paths[name], overwrite=overwrite)
+            tell_written(f"{paths[name]}: {len(found)} sources", as_json=as_json)
     if as_json:
         print_json([row for name, found in lists.items() for row in _rows(name, found)])
     elif not paths:
         rows = [row for name, found in lists.items() for row in _rows(name, found)]
         print_rows(("obs_id", *_SHOWN), [[_text(name, cell) for name, cell in row.items()] for row in rows])
         _say_flags(lists.values())
-    if len(lists) < len(groups):
-        raise NoData(f"no list of {_listed([n for n in groups if n not in lists])}, as said above; see --obs-id")
+    _end(len(lists), len(groups))
 
 
-def _searched(
-    groups: Mapping[str, list[Any]], paths: Mapping[str, Path], how: Mapping[str, Any], overwrite: bool
-) -> dict[str, Any]:
-    """Return the lists by name, said and written one after the other; of several what fails is said and left out."""
+def _end(made: int, asked: int) -> None:
+    """End with the status of work that is not done, or done in part."""
+    if made == 0:
+        raise NoData("no observation could be searched, as said above")
+    if made < asked:
+        click.echo(f"xphotfn: {asked - made} of {asked} observations have no list, as said above", err=True)
+        click.get_current_context().exit(DONE_IN_PART)
+
+
+def _searched(groups: Mapping[str, list[Any]], how: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield name and list of one group after the other; of several what fails is said and left out."""
     import xphotfn as xp
     from xphotfn.epic.searched_counts import left_out_text, without_empty
 
-    lists = {}
     for name, members in groups.items():
         try:
             many = "1 map" if len(members) == 1 else f"{len(members)} maps"
@@ -88,17 +102,14 @@ def _searched(
             kept, empty = without_empty(members)
             if empty:
                 say(f"note: {left_out_text(empty)}")
-            found = lists[name] = xp.detect_sources(kept, progress=wants_progress(), **how)
+            found = xp.detect_sources(kept, progress=wants_progress(), **how)
         except XphotfnError as error:
             if len(groups) == 1:
                 raise
-            click.echo(f"{name}: {error}", err=True)
+            click.echo(printable(f"xphotfn: no list of {name}: {error.told('shell')}"), err=True)
             continue
         say(f"{name}: {found}" if name in found.obs_ids else f"{name} ({_listed(found.obs_ids)}): {found}")
-        if paths:
-            xp.write_source_list(found, paths[name], overwrite=overwrite)
-            click.echo(f"{paths[name]}: {len(found)} sources")
-    return lists
+        yield name, found
 
 
 def _listed(obs_ids: Sequence[str]) -> str:
@@ -131,11 +142,12 @@ def _refuse_early(path: Path, overwrite: bool) -> None:
     """Refuse a name that cannot be written before anything is searched."""
     from xphotfn.io.file_kinds import kind_of_name
     from xphotfn.io.table_files import table_format
-    from xphotfn.io.write import check_free
+    from xphotfn.io.write import check_free, check_writable
 
     if path.suffix.lower() != ".reg":
         table_format(path, ".reg")
     check_free(path, overwrite=overwrite, kind="a FITS list of sources" if kind_of_name(path) == "FITS" else "")
+    check_writable(path)
 
 
 def _rows(name: str, found: Any) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, assert_never
 
 from attrs import frozen
 
+from xphotfn.cli.missing_maps import how_to_make
 from xphotfn.errors import InvalidFile, InvalidRecord, ProductMissing, XphotfnError
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class Place(NamedTuple):
 
     maps: tuple[MapThere, ...]
     opened: Callable[[Collection[MapThere]], tuple[Any, ...]]
+    observations: tuple[Any, ...] = ()  # of a folder
 
 
 def place_of(place: Path, run: str | None = None) -> Place:
@@ -98,7 +100,7 @@ def maps_in(place: Path, there: Place, bands: Sequence[Any], *, combined: bool) 
     if not maps:
         others = ", ".join(dict.fromkeys(str(m.band) for m in found))
         what = f"maps of {others} only" if found else "no image with an exposure map of its band"
-        raise ProductMissing(f"{place} holds {what}: make what is missing with `xphotfn run`")
+        raise ProductMissing(f"{place} holds {what}: {how_to_make(place, there.observations, bands)}")
     for band in bands:
         if all(m.band != band for m in maps):
             say(f"note: {place} has no map of {band}, so the table has none: make it with `xphotfn run`")
@@ -139,22 +141,24 @@ def _say_flat(image: Any) -> None:
 
 
 def _folder_place(folder: Path) -> Place:
-    found = tuple(_of_folder(folder))
+    from xphotfn.cli.observations import observations_of
+
+    observations = observations_of(folder)
+    found = tuple(_of_folder(observations))
     maps = [
         MapThere("", m.obs_id, m.instrument, m.band, m.is_mosaic, (m.path, m.exposure.path), n)
         for n, m in enumerate(found)
     ]
-    return Place(tuple(maps), lambda asked: tuple(found[m.key] for m in asked))
+    return Place(tuple(maps), lambda asked: tuple(found[m.key] for m in asked), observations)
 
 
-def _of_folder(folder: Path) -> Iterator[Any]:
-    """Yield the images of a folder with their exposure maps; pairs that do not fit are left out, and said."""
+def _of_folder(observations: Iterable[Any]) -> Iterator[Any]:
+    """Yield the images of observations with their exposure maps; pairs that do not fit are left out, and said."""
     import xphotfn as xp
-    from xphotfn.cli.observations import observations_of
     from xphotfn.cli.output import say
     from xphotfn.epic.joined import joined
 
-    for observation in observations_of(folder):
+    for observation in observations:
         for exposure in observation.exposures:
             for product in exposure.products:
                 band = product.band.nominal

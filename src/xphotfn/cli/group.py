@@ -43,6 +43,10 @@ def _warnings_are_notes(ctx: click.Context) -> Iterator[None]:
         yield
 
 
+def _has_one_value(parameter: click.Parameter) -> bool:
+    return isinstance(parameter, click.Option) and not (parameter.multiple or parameter.is_flag or parameter.count)
+
+
 class CliCommand(click.Command):
     """A command whose help ends with examples."""
 
@@ -56,7 +60,17 @@ class CliCommand(click.Command):
             if not word or (word.startswith("--") and word.endswith("=")):
                 what = word[:-1] or (before if before.startswith("-") else "An argument")
                 raise click.UsageError(f"{what} is empty: give a value, or leave it out.", ctx)
+        self._refuse_repeated(ctx, args)
         return super().parse_args(ctx, args)
+
+    def _refuse_repeated(self, ctx: click.Context, args: list[str]) -> None:
+        """Refuse an option that is given twice and has one value: the first would be lost without a word."""
+        if ctx.resilient_parsing:
+            return
+        given = [option for option in self.make_parser(ctx).parse_args(list(args))[2] if _has_one_value(option)]
+        repeated = next((option for option in given if given.count(option) > 1), None)
+        if repeated is not None:
+            raise click.UsageError(f"{repeated.opts[-1]} is given more than once and takes one value.", ctx)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command, unless what it would write is a file that it is given to read."""

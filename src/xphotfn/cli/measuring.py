@@ -10,7 +10,7 @@ from xphotfn.cli import options as shared, values
 from xphotfn.cli.flux_options import flux_options, fluxes_of, require_said
 from xphotfn.cli.given_maps import maps_of, unique
 from xphotfn.cli.group import CliCommand
-from xphotfn.cli.output import check_output, say, show, tell, wants_progress, write_table
+from xphotfn.cli.output import check_output, say, show, tell_written, wants_progress, write_table
 from xphotfn.cli.positions import measured_places
 from xphotfn.cli.running import run_plan
 from xphotfn.cli.sample import end, failed_fields, measured_field, sample_of
@@ -239,10 +239,10 @@ def photometry(
         table.add_column([names[i] for i in table["position"]], name="name", index=0)
     if output is not None:
         write_table(table, output, overwrite=overwrite)
-        tell(f"{output}: {len(table)} rows")
-        return
-    shown = table.colnames if as_json else [n for n in _SHOWN if n in table.colnames]
-    show([{n: _cell(n, row[n], joint) for n in shown} for row in table], as_json=as_json)
+        tell_written(f"{output}: {len(table)} rows", as_json=as_json)
+    if as_json or output is None:
+        shown = table.colnames if as_json else [n for n in _SHOWN if n in table.colnames]
+        show([{n: _cell(n, row[n], joint) for n in shown} for row in table], as_json=as_json)
 
 
 def _cell(name: str, value: Any, joint: bool) -> Any:

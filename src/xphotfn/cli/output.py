@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 __all__ = ("NO_PROGRESS", "QUIET", "as_table", "check_inputs", "check_output", "print_json", "print_rows", "printable",
-           "refuse_member", "say", "show", "tell", "wants_progress", "write_table")  # fmt: skip
+           "refuse_member", "say", "show", "tell", "tell_written", "wants_progress", "write_table")  # fmt: skip
 
 QUIET, NO_PROGRESS = "xphotfn.quiet", "xphotfn.no_progress"
 _SAID = "xphotfn.said"
@@ -57,6 +57,14 @@ def tell(text: str) -> None:
     click.echo(printable(text))
 
 
+def tell_written(text: str, *, as_json: bool) -> None:
+    """Print what was written: the answer of a command, or beside JSON a line for people on stderr."""
+    if as_json:
+        say(text)
+    else:
+        tell(text)
+
+
 def print_json(value: Any) -> None:
     """Print JSON; what is no number there (NaN, infinity) is null."""
     click.echo(json.dumps(_plain(value), indent=1))
@@ -74,13 +82,13 @@ def _plain(value: Any) -> Any:
 
 
 def show(rows: Sequence[Row], *, as_json: bool = False, output: Path | None = None, overwrite: bool = False) -> None:
-    """Print rows as a table or as JSON, or write them to a file."""
+    """Print rows as a table or as JSON, or write them to a file, beside which JSON is printed where it is asked for."""
     if output is not None:
         write_table(as_table(rows), output, overwrite=overwrite)
-        tell(f"{output}: {len(rows)} rows")
-    elif as_json:
+        tell_written(f"{output}: {len(rows)} rows", as_json=as_json)
+    if as_json:
         print_json(rows)
-    elif rows:
+    elif output is None and rows:
         print_rows(tuple(rows[0]), [[_shown(n, v) for n, v in row.items()] for row in rows])
 
 
@@ -144,11 +152,12 @@ def check_output(path: Path | None, *, overwrite: bool) -> None:
     """Refuse a table that could not be written, before the work is done."""
     from xphotfn.io.file_kinds import FITS_TABLE, kind_of_name
     from xphotfn.io.table_files import table_format
-    from xphotfn.io.write import check_free
+    from xphotfn.io.write import check_free, check_writable
 
     if path is not None:
         table_format(path)
         check_free(path, overwrite=overwrite, kind=FITS_TABLE if kind_of_name(path) == "FITS" else "")
+        check_writable(path)
 
 
 def check_inputs(given: Mapping[str, Any]) -> None:

@@ -73,7 +73,8 @@ def _search(options: Mapping[str, Any]) -> Any:
 
         return xp.SourceSearch(**asked)
     if asked:
-        raise click.UsageError(f"{' and '.join(_SEARCHED[name] for name in asked)} need --regions detect.")
+        verb = "needs" if len(asked) == 1 else "need"
+        raise click.UsageError(f"{' and '.join(_SEARCHED[name] for name in asked)} {verb} --regions detect.")
     return None
 
 
@@ -89,7 +90,7 @@ def _covered(match: Callable[[Any], Any], targets: Sequence[Any]) -> tuple[tuple
             try:
                 match(field.target)
             except XphotfnError as error:
-                failures.append((field.name, str(error)))
+                failures.append((field.name, error.told("shell")))
     return tuple(field for field in fields if field.members), failures
 
 

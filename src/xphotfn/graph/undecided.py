@@ -30,9 +30,9 @@ def made_instead(who: str, files: Sequence[LeftOut]) -> tuple[str, ...]:
     Examples
     --------
     >>> made_instead("0404910601 pn", [LeftOut(file=f, reason="undecided", differs=["grid"]) for f in ("a", "b")])
-    ('0404910601 pn: a and b differ (grid); it is made anew, or name one with the option prefer',)
+    ('0404910601 pn: a and b differ (grid); it is made anew, or name one with prefer= or --prefer',)
     """
-    return (f"{who}: {_named(files)}; it is made anew, or name one with the option prefer",) if files else ()
+    return (f"{who}: {_named(files)}; it is made anew, or name one with prefer= or --prefer",) if files else ()
 
 
 def beside_it(notes: Iterable[LeftOut], exposure: Exposure) -> str:

@@ -157,7 +157,7 @@ def _undecided(observation: Observation) -> str:
         return ""
     return (
         f"its regions cannot be used: {' and '.join(names)} differ, and no rule says which is right: name one "
-        "with the option prefer"
+        "with prefer= or --prefer"
     )
 
 

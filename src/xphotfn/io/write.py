@@ -18,8 +18,8 @@ from xphotfn.io.on_grid import on_grid
 from xphotfn.io.products import ExposureMap, Image, Product, RateMap
 from xphotfn.records.grid import PixelGrid
 
-__all__ = ("GridLike", "HasPlanes", "check_free", "fitting_card", "publish", "refuse_inputs", "write_fits",
-           "write_image")  # fmt: skip
+__all__ = ("GridLike", "HasPlanes", "check_free", "check_writable", "fitting_card", "publish", "refuse_inputs",
+           "write_fits", "write_image")  # fmt: skip
 
 _OTHER_NAME = Remedy("give another name or overwrite=True", "give another name or --overwrite")
 Card = tuple[str, Any, str]
@@ -76,12 +76,7 @@ def publish(
     final = Path(path)
     if not own:
         check_free(path, overwrite=overwrite, inputs=inputs)
-    try:
-        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:12]}{final.suffix}")
-        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the system takes the umask off
-    except OSError as error:
-        why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
-        raise InvalidFile(str(path), why) from error
+    temporary = _made_beside(final)
     try:
         yield temporary
         if overwrite and not own and final.is_file():
@@ -95,6 +90,21 @@ def publish(
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def check_writable(path: str | Path) -> None:
+    """Raise InvalidFile where the folder of a file that is to be written takes none; nothing is left behind."""
+    _made_beside(Path(path)).unlink()
+
+
+def _made_beside(final: Path) -> Path:
+    try:
+        temporary = final.with_name(f".{final.name}.{uuid.uuid4().hex[:12]}{final.suffix}")
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))  # the system takes the umask off
+    except OSError as error:
+        why = f"cannot be written ({error.strerror or error}): give a place that you may write to"
+        raise InvalidFile(str(final), why) from error
+    return temporary
 
 
 def _asked_again(temporary: Path) -> OSError | None:

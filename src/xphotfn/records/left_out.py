@@ -44,7 +44,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "pixels": "has regions in pixels of an image, and nothing says of which",
         "assumed": "has regions in pixels of an image that is not here",
         "part": "is used and holds a part only",
-        "undecided": "differs, and no rule says which is right: name one with the option prefer",
+        "undecided": "differs, and no rule says which is right: name one with prefer= or --prefer",
     }
 )
 """Each reason why a file is not used, and its text."""
