@@ -333,6 +333,13 @@ def test_a_threshold_is_one_number(rate_map, threshold):
         xp.plan_detection(example_field(), xp.energy_band("0.5 keV", "2 keV"), threshold=threshold)
 
 
+def test_pixels_too_large_for_rates_are_said(rate_map):
+    grid = evolve(rate_map.grid, cdelt1_deg=-20 / 3600, cdelt2_deg=20 / 3600)
+    large = xp.RateMap(image=evolve(rate_map.image, grid=grid), exposure=evolve(rate_map.exposure, grid=grid))
+    with pytest.warns(UserWarning, match="pixels of 20 arcsec are wider than 10: rates may be off"):
+        xp.detect_sources(large, threshold=1000, extent=False)
+
+
 def test_an_exposure_map_in_place_of_its_array_says_so(rate_map):
     with pytest.raises(InvalidRecord, match=r"unvignetted must be an array .* got ExposureMap"):
         xp.background_map(rate_map, unvignetted=rate_map.exposure)

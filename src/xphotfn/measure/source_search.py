@@ -20,7 +20,7 @@ from xphotfn.science.detection.fit import FittedSource
 from xphotfn.science.detection.search import first_backgrounds, under_sources, weight_in_background
 from xphotfn.science.detection.search_map import shape_at
 from xphotfn.science.detection.sky import SLOW_ARCMIN, Sky
-from xphotfn.science.detection.templates import step_of
+from xphotfn.science.detection.templates import coarse_text, step_of
 from xphotfn.science.distances import size_deg
 from xphotfn.science.spreads import PsfLike
 from xphotfn.typing import QuantityLike
@@ -80,7 +80,7 @@ def detect_sources(
     -----
     UserWarning
         If extended sources cover more than 25 % of the field, or three or more stand at the largest core radius that is
-        fitted, 120 arcsec: light that fills the field is no source among others.
+        fitted, 120 arcsec: light that fills the field is no source among others. If pixels are larger than 10 arcsec.
 
     Notes
     -----
@@ -109,7 +109,10 @@ def detect_sources(
     (4, 1)
     """
     how: dict[str, Any] = {"threshold": threshold, "extent": extent, "psf": psf, "within": within}
-    found = find_sources(rate_maps, progress=progress, **how).sources
+    searched = find_sources(rate_maps, progress=progress, **how)
+    found, coarse = searched.sources, coarse_text(3600 * searched.maps[0].grid.pixel_deg)
+    if coarse:
+        warnings.warn(coarse, stacklevel=2)
     if found.is_diffuse:
         warnings.warn(
             f"{diffuse_text(found)}: where light fills the field the background is not known, and pieces of it are no "

@@ -33,6 +33,7 @@ from xphotfn.records.instrument import instrument
 from xphotfn.records.source import SearchedMap
 from xphotfn.records.source_list import SourceList, diffuse_text
 from xphotfn.science.detection.settings import spread_of_text
+from xphotfn.science.detection.templates import coarse_text
 from xphotfn.science.detection.tile_lists import joined_lists
 from xphotfn.science.detection.tiles import tile_named
 
@@ -64,7 +65,8 @@ def xdetect(command: Command, folder: Path) -> None:
     Warns
     -----
     UserWarning
-        If extended objects cover much of the field, or maps without live pixel or count are left out.
+        If extended objects cover much of the field, pixels are larger than 10 arcsec, or maps without live pixel or
+        count are left out.
 
     Examples
     --------
@@ -93,6 +95,9 @@ def xdetect(command: Command, folder: Path) -> None:
         psf=spread_of_text(full.parameter("psf")),
         tile=tile_named(tile) if tile else None,
     )
+    coarse = coarse_text(3600 * found.maps[0].grid.pixel_deg)
+    if coarse:
+        warn("coarse", coarse)
     _write_list(found.sources, full, folder)
     named = {pairs[image].path: name for image, name in zip(images, backgrounds, strict=False)}
     _write_models(folder, named, found, empty)
