@@ -146,6 +146,9 @@ def test_an_observation_that_cannot_be_searched_costs_no_other(folder, tmp_path)
     assert "no list of 0000000101: RateMap 0000000101 mos1 0.5-2 keV has no pixel with exposure" in made.stderr
     assert "1 of 2 observations have no list, as said above" in made.stderr
     assert len(xp.read_source_list(tmp_path / "a_0000000202.fits")) == 1
+    (tmp_path / "0000000101_expmap.fits").unlink()  # a pair that is not even there changes no name
+    assert call("detect", tmp_path, "--no-extent", "-o", tmp_path / "b.reg").exit_code == 0
+    assert [p.name for p in tmp_path.glob("b*")] == ["b_0000000202.reg"]
 
 
 def test_a_camera_without_a_count_costs_no_other(folder, tmp_path):

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.given_maps import maps_of, unique
+from xphotfn.cli.given_maps import maps_in, place_of, unique
 from xphotfn.cli.group import DONE_IN_PART, CliCommand
 from xphotfn.cli.output import print_json, print_rows, printable, refuse_member, say, tell_written, wants_progress
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
@@ -58,9 +58,11 @@ def detect(
     """
     from xphotfn.io.source_files import write_source_list
 
-    maps = unique(maps_of(place, [values.band(band)], run=run))
+    there = place_of(place, run)
+    maps = unique(there.opened(maps_in(place, there, [values.band(band)], combined=False)))
     groups = _groups(maps, obs_ids, joint)
-    paths = {} if output is None else _paths(output, tuple(groups))
+    is_one = joint or (len(groups) == 1 and (bool(obs_ids) or len(there.observations) < 2))
+    paths = {} if output is None else _paths(output, tuple(groups), is_one=is_one)
     for path in paths.values():
         refuse_member(path, place)
         _refuse_early(path, overwrite)
@@ -132,8 +134,9 @@ def _groups(maps: Sequence[Any], obs_ids: Sequence[str], joint: bool) -> dict[st
     return {obs_id: [m for m in chosen if m.obs_id == obs_id] for obs_id in there if not obs_ids or obs_id in obs_ids}
 
 
-def _paths(output: Path, names: Sequence[str]) -> dict[str, Path]:
-    if len(names) == 1:
+def _paths(output: Path, names: Sequence[str], *, is_one: bool) -> dict[str, Path]:
+    """Return the file of each list; the names do not depend on which of several observations can be used."""
+    if is_one:
         return {names[0]: output}
     return {name: output.with_name(f"{output.stem}_{name}{output.suffix}") for name in names}
 
