@@ -229,6 +229,22 @@ def test_a_map_that_does_not_see_a_source_is_nan_in_each_table_and_none_in_a_lis
         assert with_mos.size == alone.size
 
 
+@pytest.mark.parametrize("name", ["list.fits", *TABLES])
+def test_rates_are_in_the_unit_of_the_exposure_maps(tmp_path, name):
+    found = attrs.evolve(example_source_list(), exposure_unit="cm2 s")
+    flux, area = u.photon / u.cm**2 / u.s, u.cm**2 * u.s
+    units = {"RATE": flux, "RATE_ERR": flux, "PN_RATE": flux, "EXP_MAP": area, "PN_EXP": area, "SCTS": u.ct}
+    assert {column: found.table()[column].unit for column in units} == units
+    path = xp.write_source_list(found, tmp_path / name)
+    if ".fits" in name:
+        with fits.open(path) as hdus:
+            assert {c.name: u.Unit(c.unit) for c in hdus[1].columns if c.name in units} == units
+    if name != "list.csv":  # which holds no units
+        assert xp.read_source_list(path).exposure_unit == "cm2 s"
+        assert xp.read_source_list(path).table()["RATE"].unit == flux
+    assert "Rate (ph / (s cm2))" in found._repr_html_()
+
+
 @pytest.mark.parametrize("name", TABLES)
 def test_our_own_tables_come_back_with_their_extents(tmp_path, name):
     if name.endswith("parquet"):

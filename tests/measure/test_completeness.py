@@ -62,6 +62,26 @@ def test_the_interval_is_that_of_scipy():
         assert (a, b) == (pytest.approx(expected.low), pytest.approx(expected.high))
 
 
+def test_of_exposures_in_cm2_s_fluxes_are_of_photons(small, tmp_path):
+    """The same source in the same counts, as 400 cm2 make 400 times the exposure."""
+    exposure = np.full(small.grid.shape, 400 * 2e4, dtype="f4")
+    cards = [("TELESCOP", "XMM", ""), ("INSTRUME", "EPN", ""), ("BUNIT", "cm2 s", "")]
+    write_image(tmp_path / "exposure.fits", exposure, small.grid, cards)
+    area = evolve(small, exposure=evolve(small.exposure, path=str(tmp_path / "exposure.fits")))
+    flux = u.photon / u.cm**2 / u.s
+    how = {"trials": 1, "progress": False}
+    table = xp.completeness(area, fluxes=[1e-2 / 400] * flux, rng=np.random.default_rng(2), **how)
+    assert table["flux"].unit == flux
+    assert 160 < table["counts"].value[0] < 201
+    assert table["completeness"][0] == 1
+    for item, wrong in ((area, u.ct / u.s), (small, flux)):
+        with pytest.raises(UnitMismatch, match="as the rates of these maps are"):
+            xp.completeness(item, fluxes=[0.1] * wrong, rng=np.random.default_rng(2), **how)
+    two = [evolve(area, image=evolve(area.image, instrument=c), exposure=evolve(area.exposure, instrument=c))
+           for c in ("pn", "mos1")]  # fmt: skip
+    assert _of_rate(two).tolist() == [1, 1]
+
+
 def test_cameras_share_a_rate_by_their_areas(small, tmp_path):
     cameras = [evolve(small, image=evolve(small.image, instrument=c), exposure=evolve(small.exposure, instrument=c))
                for c in ("pn", "mos1", "mos2")]  # fmt: skip
@@ -94,7 +114,7 @@ def test_cameras_share_a_rate_by_their_areas(small, tmp_path):
     ("options", "error", "what"),
     [
         ({"fluxes": [0.0] * u.ct / u.s}, InvalidRecord, "fluxes must be above 0"),
-        ({"fluxes": [1.0] * u.keV}, UnitMismatch, "ct/s or erg"),
+        ({"fluxes": [1.0] * u.keV}, UnitMismatch, "must be in ct/s, .*or in erg"),
         ({"fluxes": [1.0] * u.ct / u.s, "extents": [1.0] * u.s}, UnitMismatch, "extents must be angles"),
         ({"fluxes": [1.0] * u.ct / u.s, "extents": [900] * u.arcsec}, InvalidRecord, "within 0 and 120"),
         ({"fluxes": [1.0] * u.ct / u.s, "trials": 0}, InvalidRecord, "trials must be a whole number from 1"),

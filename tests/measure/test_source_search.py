@@ -239,6 +239,8 @@ def test_maps_of_other_pixels_or_units_are_refused(tmp_path, rate_map):
         xp.detect_sources([rate_map, xp.RateMap(image=parts[0], exposure=parts[1])])
     other = changed(tmp_path, exposure_id="S003")
     write_image(other.exposure.path, arrays()[1], small_grid(), [("BUNIT", "cm2 s", "")], overwrite=True)
+    alone = xp.detect_sources(other, extent=False, progress=False)
+    assert (alone.exposure_unit, str(alone.table()["RATE"].unit)) == ("cm2 s", str(other.rate_unit))
     with pytest.raises(xp.UnitMismatch, match="one unit, got cm2 s and s"):
         xp.detect_sources([rate_map, other])
 

@@ -196,6 +196,7 @@ def _empty_list(maps: Sequence[RateMap], how: _How) -> SourceList:
         within=how.within,
         expected_false=0.0,
         target=maps[0].target,
+        exposure_unit=str(maps[0].exposure.unit),
     )
 
 
@@ -317,6 +318,7 @@ def _search_map(item: RateMap, psf: Any) -> SearchMap:
         item.instrument,
         item.obs_id,
         _sensitivity(item),
+        str(item.exposure.unit) != "s",
     )
 
 

@@ -87,6 +87,12 @@ class _Columns:
             return said if said in ORIGINS else "table"
         return "4XMM" if self.first(_OF_CATALOGUE) and not self.first(("DET_ML",)) else "emldetect"
 
+    @property
+    def exposure_unit(self) -> str:
+        """``cm2 s`` where rates are in photons over area and time, else ``s``: also where they have no unit (CSV)."""
+        said = u.Unit(self.units.get(self.first(_COLUMNS["rate"]), ""), parse_strict="silent")
+        return "cm2 s" if said.is_equivalent(u.photon / u.cm**2 / u.s) else "s"
+
     def first(self, names: Iterable[str]) -> str:
         return next((name for name in names if name in self.names), "")
 
@@ -257,7 +263,9 @@ def read_source_list(path: str | Path) -> SourceList:
             f"{', '.join(_COLUMNS['det_ml'])}; for positions alone use read_regions",
         )
     psf = str(columns.meta.get("PSF", columns.origin)) if columns.is_own else columns.origin
-    return SourceList(sources=list(_sources(columns, ra, dec)), psf=psf, origin=columns.origin)
+    return SourceList(
+        sources=list(_sources(columns, ra, dec)), psf=psf, origin=columns.origin, exposure_unit=columns.exposure_unit
+    )
 
 
 def _is_fits(path: Path) -> bool:

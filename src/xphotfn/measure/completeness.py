@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from xphotfn.epic.map_search import check_options, in_order, search_maps
 from xphotfn.errors import InvalidRecord, NoData, UnitMismatch
 from xphotfn.io.bars import check_progress, progress_bar
+from xphotfn.io.exposure_units import RATE_NAMES
 from xphotfn.io.products import RateMap
 from xphotfn.measure.factors import factors_of_maps
 from xphotfn.records.ecf import FLUX_UNIT, Ecf
@@ -73,7 +74,7 @@ def completeness(
     fluxes
         In ct/s, the sum over the cameras of an observation: each has its part, of EPIC 0.62 pn and 0.19 each MOS
         (a power law of Gamma 1.7 through thin filters in 0.5-2 keV), scaled to the cameras that are there; equal
-        parts of others. Or in erg/cm2/s, with ``ecf``.
+        parts of others. Of exposures in cm2 s in photon/(cm2 s), which each camera sees. Or in erg/cm2/s, with ``ecf``.
     extents
         Core radii of the sources, 0 for points.
     trials
@@ -105,7 +106,8 @@ def completeness(
     ProductMissing
         If no factor is of a map's camera, filter and band.
     UnitMismatch
-        If fluxes or extents have other units, or exposures are in cm2 s with ``ecf``.
+        If fluxes or extents have other units, fluxes are not in the unit of the maps' rates, or exposures are in cm2 s
+        with ``ecf``.
     NoData
         If there is no place left.
     InvalidRecord, NoData, ShapeMismatch
@@ -152,7 +154,9 @@ def completeness(
             order, searches = order[len(placed) :], searches + 1
             bar.update(len(placed))
     left_out = 1 - float(free.sum()) / float(np.count_nonzero(before.sky.extended_ratio()[1]))
-    return _table(cells, results, _unit(fluxes), {"threshold": threshold, "searches": searches, "left_out": left_out})
+    return _table(
+        cells, results, _unit(fluxes, maps), {"threshold": threshold, "searches": searches, "left_out": left_out}
+    )
 
 
 def _check_draws(trials: Any, rng: Any) -> None:
@@ -168,21 +172,23 @@ def _arrays(maps: Sequence[RateMap], psf: Any, cells: Sequence[_Cell]) -> tuple[
     most = max(float(np.max(cell.rates * [m.exposure.max() for m in arrays])) for cell in cells)
     if most > _MOST_COUNTS:
         raise InvalidRecord(
-            f"fluxes must make at most {_MOST_COUNTS:g} counts in a map, got {most:.3g}: give them in ct/s, or less"
+            f"fluxes must make at most {_MOST_COUNTS:g} counts in a map, got {most:.3g}: give lower ones"
         )
     return arrays
 
 
-def _unit(fluxes: Any) -> Any:
+def _unit(fluxes: Any, maps: Sequence[RateMap]) -> Any:
     given = quantity(fluxes, "fluxes", "[0.001, 0.01] * u.ct / u.s")
-    for unit in (u.ct / u.s, FLUX_UNIT):
+    of_maps = maps[0].rate_unit
+    for unit in (of_maps, FLUX_UNIT):
         if given.unit.is_equivalent(unit):
             return unit
-    raise UnitMismatch(f"fluxes must be in ct/s or erg/(cm2 s), got {given.unit}")
+    rate = RATE_NAMES[str(maps[0].exposure.unit)]
+    raise UnitMismatch(f"fluxes must be in {rate}, as the rates of these maps are, or in erg/(cm2 s), got {given.unit}")
 
 
 def _cells(maps: Sequence[RateMap], fluxes: Any, extents: Any, ecf: Any) -> list[_Cell]:
-    unit = _unit(fluxes)
+    unit = _unit(fluxes, maps)
     values = np.atleast_1d(u.Quantity(fluxes).to_value(unit)).astype(np.float64)
     sizes = quantity(extents, "extents", "[0, 30] * u.arcsec")
     if not sizes.unit.is_equivalent(u.arcsec):
@@ -197,7 +203,9 @@ def _cells(maps: Sequence[RateMap], fluxes: Any, extents: Any, ecf: Any) -> list
 
 
 def _of_rate(maps: Sequence[RateMap]) -> Floats:
-    """Return the part of each map of the rate of all cameras of its observation."""
+    """Return the part of each map of the rate of all cameras of its observation; of a flux of photons all."""
+    if maps[0].rate_unit != u.ct / u.s:
+        return np.ones(len(maps))
     shares = np.array([_SHARES.get(m.instrument, 1.0) for m in maps])
     return np.array([
         share / sum(s for s, other in zip(shares, maps, strict=True) if other.obs_id == m.obs_id)

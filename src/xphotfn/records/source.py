@@ -174,7 +174,7 @@ class MapRate:
     rate, rate_error
         Counts per second of the vignetted exposure, on the axis; None as well.
     exposure_s
-        Exposure at the source, vignetted.
+        Exposure at the source, vignetted; in s, or in cm2 s where exposure maps are.
     background
         Background at the source in counts per pixel.
     mask_fraction
@@ -225,7 +225,7 @@ class DetectedSource:
         faint sources it is the higher one. Equal to ``det_ml`` of a single camera; None where it is not known.
     counts, counts_error, rate, rate_error
         Of the maps that see 15 % of its light or more: the sum of counts, and the sum over their cameras of rates in
-        ct/s; None where they are not known.
+        ct/s; None where they are not known. Of exposures in cm2 s the rate is the mean over cameras, in photon/(cm2 s).
     extent_arcsec, extent_error_arcsec, extent_ml
         Core radius of the beta model of slope 2/3, its error and the likelihood that it is not 0; 0 of a point source.
     rates

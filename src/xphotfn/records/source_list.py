@@ -45,6 +45,7 @@ LARGEST_EXTENT = 120.0  # arcsec, the largest core radius that is fitted
 _MOST_AT_LARGEST = 2  # sources that wide; more may be pieces of light that fills the field
 _FEW = 0.001  # false ones: fewer is as good as none
 _ROWS = 15  # of sources in a notebook
+_UNITS = {"s": {}, "cm2 s": {"ct / s": "ph / (s cm2)", "s": "cm2 s"}}  # of columns, where they are others, by exposure
 _AT_LARGEST = 0.99  # of the largest, from which a source stands at it
 
 
@@ -77,6 +78,8 @@ class SourceList:
         Name of the target, where it is known.
     origin
         Who made it: one of :data:`ORIGINS`.
+    exposure_unit
+        Unit of the exposures, ``s``, or ``cm2 s`` of maps of area times time, whose rates are in photon/(cm2 s).
 
     Examples
     --------
@@ -98,6 +101,7 @@ class SourceList:
     extended_fraction: float = field(default=0.0, converter=plain_number, validator=finite_size)
     target: str | None = None
     origin: str = field(default="xphotfn", validator=one_of(*ORIGINS))
+    exposure_unit: str = field(default="s", validator=one_of(*_UNITS))
 
     def __attrs_post_init__(self) -> None:
         if self.within is not None:
@@ -182,7 +186,8 @@ class SourceList:
             ("Point spread function", self.psf if self.origin == "xphotfn" else self.origin),
             ("Extended objects cover", f"{100 * self.extended_fraction:.0f} % of the field" if self.is_diffuse else ""),
         ]
-        head = ("Source", "RA, Dec (deg)", "Error", "Counts", "Rate (ct/s)", "DET_ML", "Extent", "Flags")
+        rate = _UNITS[self.exposure_unit].get("ct / s", "ct/s")
+        head = ("Source", "RA, Dec (deg)", "Error", "Counts", f"Rate ({rate})", "DET_ML", "Extent", "Flags")
         shown = table([_row(source) for source in self.sources[:_ROWS]], head, total=len(self.sources))
         return block(self.__str__(), facts(rows), *([details("Sources", Html(shown))] if self.sources else []))
 
@@ -223,10 +228,10 @@ _OF_SOURCES: dict[str, _Kind] = {
     "EXT_ML": _Kind("extent_ml", "", "likelihood of extent"),
     "BG_MAP": _Kind(lambda s: _sum(s, "background"), "ct / pixel", "background at the source, sum of all maps"),
     "EXP_MAP": _Kind(lambda s: _sum(s, "exposure_s"), "s", "vignetted exposure at the source, sum of all maps"),
-    "OFFAX": _Kind(
-        lambda s: _least(s, "off_axis_arcmin"), "arcmin", "distance from the optical axis, least of all maps"
+    "OFFAX": _Kind(lambda s: _end(min, s, "off_axis_arcmin"), "arcmin", "distance from the optical axis, the least"),
+    "MASKFRAC": _Kind(
+        lambda s: _end(max, s, "mask_fraction"), "", "part of its light on live pixels, most of all maps"
     ),
-    "MASKFRAC": _Kind(lambda s: _most(s, "mask_fraction"), "", "part of its light on live pixels, most of all maps"),
     "DIST_NN": _Kind("nearest_arcsec", "arcsec", "distance of the nearest other source"),
     "ID_CLUSTER": _Kind("object_number", "", "object that it is a piece of, 0 for none"),
 }
@@ -264,7 +269,7 @@ def source_columns(sources: SourceList) -> dict[str, SourceColumn]:
         Y_IMA, SCTS, RATE, DET_ML, TIED_ML, EXT, EXT_ML, BG_MAP, EXP_MAP, OFFAX, MASKFRAC, DIST_NN, ID_CLUSTER, errors
         of those that have them, then CTS, RATE, DET_ML, BG, EXP, OFFAX and MASKFRAC for each map with the prefix of its
         camera (``PN_``, ``M1_``, ``M2_``; with the ObsID, and the exposure, where the camera alone does not tell), then
-        FLAG and FLAGS, and IAUNAME where the sources have names.
+        FLAG and FLAGS, and IAUNAME where the sources have names. Units are those of the exposure maps.
 
     References
     ----------
@@ -277,11 +282,12 @@ def source_columns(sources: SourceList) -> dict[str, SourceColumn]:
     >>> columns["RADEC_ERR"].values.tolist(), columns["RADEC_ERR"].unit, columns["PN_RATE"].unit
     ([0.4, 1.1, 1.6], 'arcsec', 'ct / s')
     """
-    columns = {name: _column(name, kind, sources.sources) for name, kind in _OF_SOURCES.items()}
+    units = _UNITS[sources.exposure_unit]
+    columns = {name: _column(name, kind, sources.sources, units) for name, kind in _OF_SOURCES.items()}
     for index, prefix in enumerate(map_prefixes(sources.maps)):
         rates = [source.rates[index] if source.rates else None for source in sources.sources]
         for name, kind in _OF_MAPS.items():
-            columns[f"{prefix}_{name}"] = _column(name, kind, rates)
+            columns[f"{prefix}_{name}"] = _column(name, kind, rates, units)
     bits = "; ".join(f"{int(flag)} {text}" for flag, text in FLAG_TEXTS.items())
     flags = [source.flags for source in sources.sources]
     columns["FLAG"] = SourceColumn(np.array(flags, dtype=np.int64), "", f"0, or a sum of: {bits}")
@@ -339,13 +345,13 @@ def _meta(sources: SourceList) -> dict[str, Any]:
     return {name: value for name, value in known.items() if value is not None}
 
 
-def _column(name: str, kind: _Kind, owners: Any) -> SourceColumn:
-    value = kind.value
+def _column(name: str, kind: _Kind, owners: Any, units: Mapping[str, str]) -> SourceColumn:
+    value, unit = kind.value, units.get(kind.unit, kind.unit)
     values = [None if o is None else getattr(o, value) if isinstance(value, str) else value(o) for o in owners]
     if name in _WHOLE:
-        return SourceColumn(np.array(values, dtype=np.int64), kind.unit, kind.text)
+        return SourceColumn(np.array(values, dtype=np.int64), unit, kind.text)
     numbers = np.array([np.nan if v is None else v for v in values], dtype=np.float64)
-    return SourceColumn(numbers + 1 if name in _FROM_ONE else numbers, kind.unit, kind.text)
+    return SourceColumn(numbers + 1 if name in _FROM_ONE else numbers, unit, kind.text)
 
 
 def _texts(values: list[str]) -> NDArray[Any]:
@@ -377,12 +383,8 @@ def _sum(source: DetectedSource, name: str) -> float | None:
     return sum(_known(source, name)) if source.rates else None
 
 
-def _least(source: DetectedSource, name: str) -> float | None:
-    return min(_known(source, name), default=None)
-
-
-def _most(source: DetectedSource, name: str) -> float | None:
-    return max(_known(source, name), default=None)
+def _end(of: Callable[..., float | None], source: DetectedSource, name: str) -> float | None:
+    return of(_known(source, name), default=None)
 
 
 def _row(source: DetectedSource) -> tuple[Any, ...]:

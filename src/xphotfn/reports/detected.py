@@ -17,7 +17,7 @@ from xphotfn.plot.map_png import LEVELS, Box, box_of, difference_colours
 from xphotfn.records.band import Band
 from xphotfn.records.source import DetectedSource
 from xphotfn.records.source_list import SourceList
-from xphotfn.reports.page import element, number, sort_heading, sort_value, with_error
+from xphotfn.reports.page import RATE_UNITS, element, number, sort_heading, sort_value, with_error
 
 __all__ = ("Residual", "residuals", "sources_section")
 
@@ -131,7 +131,7 @@ def draw_residual(figure: Any, run: Run, obs_id: str) -> None:
 
 
 _COLUMNS = (("name", "Source", ""), ("ra", "RA", "deg"), ("dec", "Dec", "deg"), ("error", "Error", "arcsec"),
-            ("counts", "Counts", "ct"), ("rate", "Rate", "ct/s"), ("detml", "DET_ML", ""),
+            ("counts", "Counts", "ct"), ("rate", "Rate", ""), ("detml", "DET_ML", ""),
             ("tiedml", "TIED_ML", ""), ("extent", "Extent", "arcsec"), ("extml", "EXT_ML", ""),
             ("object", "Object", ""), ("flags", "Flags", ""))  # fmt: skip
 
@@ -161,7 +161,8 @@ def _figure(picture: Residual) -> Html:
 
 
 def _list(obs_id: str, found: SourceList) -> Html:
-    heads = [sort_heading(key, words, unit, f"sort by {words}") for key, words, unit in _COLUMNS]
+    units = {"rate": RATE_UNITS[found.exposure_unit]}
+    heads = [sort_heading(key, words, units.get(key, unit), f"sort by {words}") for key, words, unit in _COLUMNS]
     rows = [_row(source) for source in found]
     table = element(
         "table", element("thead", element("tr", *heads)), element("tbody", *rows), class_="numbers sortable"

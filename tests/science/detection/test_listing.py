@@ -76,3 +76,12 @@ def test_a_map_that_does_not_see_a_source_says_nothing_of_it():
     assert unseen.counts is unseen.counts_error is unseen.rate is unseen.rate_error is unseen.det_ml is None
     assert source.rate_error == source.rates[0].rate_error > 0
     assert source.flags == SourceFlag.CAMERA_MISSING
+
+
+def test_cameras_that_measure_one_flux_of_photons_have_a_mean():
+    """Exposures in cm2 s: of both the same flux, not twice."""
+    pn, mos = (_map(seed, 200, camera)._replace(in_area=True) for seed, camera in ((1, "pn"), (2, "mos1")))
+    source = _listed(pn, mos)
+    first, second = source.rates
+    assert source.rate == pytest.approx((first.rate + second.rate) / 2)
+    assert source.rate_error == pytest.approx(np.hypot(first.rate_error, second.rate_error) / 2)

@@ -107,12 +107,13 @@ class _Total(NamedTuple):
 def _over_cameras(sky: Sky, rates: Sequence[MapRate], coverage: Floats) -> _Total:
     """Return the sum of counts and, over cameras, of the mean rate in each, of the maps that see enough of the source.
 
-    The mean is weighted by the counts that a map sees of a source, exposure times the part of the light: the inverse of
-    its variance, where the source has all counts.
+    Where exposures are in cm2 s all cameras measure one flux of photons, and the rate is the mean over them. Means are
+    weighted by the counts that a map sees of a source, exposure times the part of the light: the inverse of the
+    variance, where the source has all counts.
     """
     seen = well_seen(coverage)
     weights = np.where(seen, coverage * [r.exposure_s for r in rates], 0.0)
-    names = [m.camera for m in sky.maps]
+    names = ["" if m.in_area else m.camera for m in sky.maps]
     whole = np.array([sum(w for w, n in zip(weights, names, strict=True) if n == name) for name in names])
     weights = weights / np.where(whole > 0, whole, 1.0)
     said = [(r.counts or 0.0, r.counts_error or 0.0, r.rate or 0.0, r.rate_error or 0.0) for r in rates]

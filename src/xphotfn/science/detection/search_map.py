@@ -94,7 +94,7 @@ class SearchMap(NamedTuple):
     ``streak`` holds the out-of-time events of pn that are expected, in counts; how many are there is fitted. Maps of
     one ``camera`` and ``observation`` share the rates of their sources; without names each has its own.
     ``sensitivity`` is the rate of a source of one unit of flux, in a unit that all maps have in common; None where it
-    is not known.
+    is not known. With ``in_area`` the exposure is in cm2 s: each camera sees the same flux of photons.
     """
 
     counts: Floats
@@ -108,6 +108,7 @@ class SearchMap(NamedTuple):
     camera: str = ""
     observation: str = ""
     sensitivity: float | None = None
+    in_area: bool = False
 
     @property
     def pixel_arcsec(self) -> float:

@@ -122,4 +122,5 @@ def source_lists(draw: st.DrawFn, *, rates: bool = True) -> SourceList:
         threshold=draw(st.none() | st.floats(5, 20)), extent=draw(st.booleans()), psf=draw(st.sampled_from(("epic",
         "own"))), within=draw(st.none() | regions()), expected_false=draw(_KNOWN), target=draw(st.none() | NAME),
         extended_fraction=draw(st.floats(0, 1)), origin=draw(st.sampled_from(("xphotfn", "emldetect", "4XMM"))),
+        exposure_unit=draw(st.sampled_from(("s", "cm2 s"))),
     )  # fmt: skip
