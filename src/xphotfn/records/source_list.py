@@ -250,8 +250,7 @@ SOURCE_FIELDS = {name: kind.value for name, kind in _OF_SOURCES.items() if isins
 """The columns that are fields of a source, and their names."""
 MAP_FIELDS = {name: kind.value for name, kind in _OF_MAPS.items() if isinstance(kind.value, str)}
 """The columns, without their prefix, that are fields of a rate."""
-_WHOLE = ("ID_SRC", "ID_CLUSTER")
-_FROM_ONE = ("X_IMA", "Y_IMA")  # pixels count from 1 in files, and from 0 in records
+_WHOLE, _FROM_ONE = ("ID_SRC", "ID_CLUSTER"), ("X_IMA", "Y_IMA")  # pixels count from 1 in files, from 0 in records
 
 
 def source_columns(sources: SourceList) -> dict[str, SourceColumn]:
