@@ -307,19 +307,10 @@ def _search_map(item: RateMap, psf: Any) -> SearchMap:
         )
     header, pointing = item.header, _pointing(item)
     return SearchMap(
-        counts,
-        exposure,
-        _flat(item, exposure, pointing),
-        _streak(item, header),
-        item.grid,
-        spread,
-        band_energy_ev(item.band),
-        pointing,
-        item.instrument,
-        item.obs_id,
-        _sensitivity(item),
-        str(item.exposure.unit) != "s",
-    )
+        counts, exposure, _flat(item, exposure, pointing), _streak(item, header), item.grid,
+        spread, band_energy_ev(item.band), pointing, item.instrument, item.obs_id, _sensitivity(item),
+        in_area=str(item.exposure.unit) != "s",
+    )  # fmt: skip
 
 
 def _sensitivity(item: RateMap) -> float | None:

@@ -153,10 +153,13 @@ def completeness(
             results += _searched(before.sky, placed, order[: len(placed)], rng, (threshold, wide))
             order, searches = order[len(placed) :], searches + 1
             bar.update(len(placed))
-    left_out = 1 - float(free.sum()) / float(np.count_nonzero(before.sky.extended_ratio()[1]))
-    return _table(
-        cells, results, _unit(fluxes, maps), {"threshold": threshold, "searches": searches, "left_out": left_out}
-    )
+    meta = {"threshold": threshold, "searches": searches, "left_out": _left_out(before, free)}
+    return _table(cells, results, _unit(fluxes, maps), meta)
+
+
+def _left_out(before: Found, free: NDArray[np.bool_]) -> float:
+    """Return the part of the live pixels where nothing may be put."""
+    return 1 - float(free.sum()) / float(np.count_nonzero(before.sky.extended_ratio()[1]))
 
 
 def _check_draws(trials: Any, rng: Any) -> None:
