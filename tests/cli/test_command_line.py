@@ -152,6 +152,7 @@ def test_snr(data, tmp_path):
     assert [r["instrument"] for r in rows] == ["pn", "mos1", "mos2"] * 2 + ["combined"]
     assert rows[-1]["snr"] > max(r["snr"] for r in rows[:-1])
     assert rows[-1]["method"] == "mid-p"
+    assert re.search(r"note: target: 0999990101: [1-9]\d* regions of 0999990101_sources.reg masked", result.stderr)
     plain = call("snr", data, *WHERE, "--store", tmp_path / "s", "--method", "xga", "--no-peak")
     assert plain.stdout.splitlines()[0].split("\t")[:3] == ["target", "obs_id", "exposure_id"]
     assert "\t52.310000\t-33.720000\t" in plain.stdout

@@ -87,6 +87,8 @@ def test_a_measurement_masks_what_is_found(folder, tmp_path):
     rows = {how: json.loads(call("snr", folder, *where, "--regions", how).output)[-1] for how in ("files", "detect")}
     assert rows["files"]["obs_id"] == rows["detect"]["obs_id"] == "combined"
     assert rows["files"]["counts"] - rows["detect"]["counts"] == pytest.approx(600 * 0.9, rel=0.15)
+    said = call("snr", folder, *where[:6], "--store", tmp_path / "store").stderr
+    assert "note: target: 0000000101: no region file, no other source is masked: see --regions detect" in said
     plan = call("plan", folder, *where[:6], "--regions", "detect", "--json", "--quiet").output
     assert [s["command"]["task"] for s in json.loads(plan)["steps"]].count("xdetect") == 2
     assert call("run", folder, *where, "--regions", "detect").exit_code == 0

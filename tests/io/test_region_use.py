@@ -142,6 +142,13 @@ def test_what_masks_nothing_is_noted_with_its_line(tmp_path, line, says):
     assert says in text
 
 
+def test_a_region_wider_than_the_images_is_noted(tmp_path):
+    """Of 37 arcmin: 12 without a unit are 12 degrees; one that covers half of the field may be meant."""
+    found = observation(tmp_path, "fk5\ncircle(150,2,12)\ncircle(150,2,12\")\ncircle(150,2,9')\n", SOFT_IMAGE)
+    (note,) = used_regions(found).notes
+    assert note.startswith("0404910601_sources.reg, line 2: wider than the images of this observation; a size without")
+
+
 def test_a_file_that_cannot_be_read_leaves_out_its_observation_and_sinks_no_sample(tmp_path):
     bad = observation(tmp_path, "fk5\ncircle(150,2)\n", SOFT_IMAGE)
     good = observation(tmp_path, 'fk5\ncircle(150,2,100")\n', SOFT_IMAGE, obs_id="0201901401")
@@ -181,7 +188,8 @@ def test_two_region_files_that_differ_leave_out_their_observation(tmp_path):
 def test_regions_that_lie_off_the_images_are_noted_with_their_line(tmp_path, products):
     lines = ["fk5", "circle(10.68,41.27,20)", "circle(150,2,20)", "circle(330,-2,20)", "circle(150.4,2,0.2)"]
     text = "\n".join(lines)
-    (note,) = used_regions(observation(tmp_path, text, *products)).notes
+    note, wide = used_regions(observation(tmp_path, text, *products)).notes
+    assert wide.startswith("0404910601_sources.reg, 3 lines (2, 3, 4): wider")
     assert note == (
         "0404910601_sources.reg, 2 lines (2, 4): off the images of this observation, where they mask nothing"
     )

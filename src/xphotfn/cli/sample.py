@@ -12,6 +12,7 @@ from xphotfn.cli.observations import observations_of
 from xphotfn.cli.output import printable, say
 from xphotfn.cli.positions import asked_position
 from xphotfn.errors import PlanError, XphotfnError
+from xphotfn.html import count
 
 __all__ = ("Sample", "end", "failed_fields", "measured_field", "sample_of")
 
@@ -170,6 +171,8 @@ def measured_field(run: Any, field: Any, options: Mapping[str, Any]) -> Any:
     import xphotfn as xp
 
     if options["regions"] != "detect":
+        if options["targets"] is None:
+            _say_masked(field)
         return field
     band = min((values.band(text) for text in options["bands"]), key=lambda b: (b.lo_ev, b.hi_ev))
     for obs_id, found in xp.source_lists(run, target=field.name, band=band).items():
@@ -179,6 +182,20 @@ def measured_field(run: Any, field: Any, options: Mapping[str, Any]) -> Any:
         if note not in field.left_out:
             say(f"note: {field.name}: {note}")
     return detected
+
+
+def _say_masked(field: Any) -> None:
+    """Say which region file masks other sources in each observation, and with how many regions."""
+    for member in field.members:
+        file = member.observation.regions
+        if file is None:
+            say(f"note: {field.name}: {member.obs_id}: no region file, no other source is masked: see --regions detect")
+        else:
+            number, own = len(member.interlopers), len(member.regions) - len(member.interlopers)
+            rest = f"; {own} of the target not" if own else ""
+            say(
+                f"note: {field.name}: {member.obs_id}: {count(number, 'region')} of {Path(file.path).name} masked{rest}"
+            )
 
 
 def failed_fields(run: Any) -> dict[str, str]:

@@ -74,12 +74,12 @@ def used_regions(
     notes = [f"{name}, {text}" for text in _left_out(read)]
     images = [grid for _, grid in grids if grid.has_sky] or [observation.grid]
     if not any(region.frame == "image" for region in regions):
-        return UsedRegions(regions, default, (*notes, *(f"{name}, {t}" for t in _off(regions, default, images))))
+        return UsedRegions(regions, default, (*notes, *(f"{name}, {t}" for t in _beside(regions, default, images))))
     try:
         grid, note = _meant(observation, grids, image, read.image)
     except InvalidRecord as error:
         return UsedRegions((), default, tuple(notes), f"its regions cannot be used: {name}: {error}")
-    notes += [f"{name}, {text}" for text in _off(regions, grid, images)]
+    notes += [f"{name}, {text}" for text in _beside(regions, grid, images)]
     known = any(left.reason == "assumed" for left in observation.left_out)
     return UsedRegions(regions, grid, (*notes, *([f"{name}: {note}"] if note and not known else [])))
 
@@ -180,6 +180,21 @@ def _left_out(read: RegionFile) -> Iterable[str]:
     if read.notes:
         kinds = ", ".join(dict.fromkeys(kind for _, kind in read.notes))
         yield f"{_lines([line for line, _ in read.notes])}: annotations ({kinds}) are no regions"
+
+
+def _beside(regions: Sequence[Region], grid: PixelGrid, images: Sequence[PixelGrid]) -> Iterable[str]:
+    """Say which regions touch no pixel of the images, and which are wider than all of them."""
+    yield from _off(regions, grid, images)
+    shapes = [pixel_shapes(regions, grid, image) for image in dict.fromkeys(images)]
+    sizes = [image.shape for image in dict.fromkeys(images)]
+    lines = [
+        region.line
+        for region, *drawn in zip(regions, *shapes, strict=True)
+        if all(min(shape.reach[0] / nx, shape.reach[1] / ny) >= 1 for shape, (ny, nx) in zip(drawn, sizes, strict=True))
+    ]
+    if lines:
+        what = 'a size without a unit is in degrees in fk5 and icrs, write 12" for arcsec'
+        yield f"{_lines(lines)}: wider than the images of this observation; {what}"
 
 
 def _off(regions: Sequence[Region], grid: PixelGrid, images: Iterable[PixelGrid]) -> Iterable[str]:
