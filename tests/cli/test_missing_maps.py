@@ -56,3 +56,10 @@ def test_files_that_differ_are_named_with_the_option_that_chooses():
 def test_of_a_store_the_data_are_to_be_named():
     told = how_to_make("my store", (), [SOFT])
     assert "`xphotfn run DATA --ra RA --dec DEC --band 0.5-2keV --store 'my store'`" in told
+
+
+def test_observations_that_one_pointing_does_not_reach_are_named(data):
+    (near,) = xp.find_observations(data)
+    far = evolve(near, obs_id="0000000202", dec_deg=near.dec_deg + 0.51)
+    assert "; 0000000202 farther than 30 arcmin from there" in how_to_make(data, [near, far], [SOFT])
+    assert "farther" not in how_to_make(data, [near, evolve(far, dec_deg=near.dec_deg + 0.49)], [SOFT])

@@ -8,6 +8,18 @@ from typing import Any
 __all__ = ("how_to_make",)
 
 _MAPS = ("image", "exposure_map")
+_REACH_ARCMIN = 30  # the default of --within
+_MOST = 5  # observations that are named
+
+
+def _beyond_reach(first: Any, others: Sequence[Any]) -> str:
+    """Return the observations that a run at the pointing of the first does not take; empty where there is none."""
+    from xphotfn.science.coords import separation_deg
+
+    there = (first.ra_deg, first.dec_deg)
+    far = [o.obs_id for o in others if 60 * float(separation_deg(*there, o.ra_deg, o.dec_deg)) > _REACH_ARCMIN]
+    more = f" and {len(far) - _MOST} more" if len(far) > _MOST else ""
+    return ", ".join(far[:_MOST]) + more
 
 
 def how_to_make(place: Path, observations: Sequence[Any], bands: Iterable[Any]) -> str:
@@ -29,4 +41,6 @@ def how_to_make(place: Path, observations: Sequence[Any], bands: Iterable[Any]) 
     words = ["xphotfn run", shlex.quote(str(place)), f"--ra {first.ra_deg:.5f} --dec {first.dec_deg:.5f}", asked]
     command = " ".join(filter(None, words))
     make = f"make them with `{command}` (the pointing of {first.obs_id}), then give its store, xphotfn-store"
+    far = _beyond_reach(first, with_events)
+    make += f"; {far} farther than {_REACH_ARCMIN} arcmin from there: each at its own pointing" if far else ""
     return f"{choose}; or {make}" if choose else make
