@@ -11,10 +11,11 @@ from xphotfn.records.grid import PixelGrid
 from xphotfn.records.source_list import LARGEST_EXTENT
 from xphotfn.science.detection.background import fit_background
 from xphotfn.science.detection.fit import FittedSource, Shape, Window, errors_of, fit_sources, light_of_source
+from xphotfn.science.detection.judging import judged
 from xphotfn.science.detection.likelihood import detection_likelihood, expected_false, extent_likelihood
 from xphotfn.science.detection.objects import joined_pieces
 from xphotfn.science.detection.score import Score, kernel_of, score_maps, significance_of
-from xphotfn.science.detection.search import search, weight_in_background
+from xphotfn.science.detection.search import _uncovered, first_backgrounds, search, weight_in_background
 from xphotfn.science.detection.search_map import EllipticalSpread, SearchMap, shape_at
 from xphotfn.science.detection.sky import Sky
 from xphotfn.science.detection.templates import at, extent_at, king_profiles, place_of, step_of
@@ -317,6 +318,18 @@ def test_pieces_that_run_into_each_other_are_one_object():
     assert [members for members, _ in objects] == [(0, 1), (2,), (3,)]
     assert not objects[2][1].any()
     assert objects[0][1].sum() == np.count_nonzero((ratio > 1) & (x < 50))
+
+
+def test_points_that_a_source_covered_come_back_when_it_is_none():
+    """A wide source that took the light of two points and was then left out does not take them with it."""
+    (item, _) = _simulated(3, [(60.0, 75.0, 0.004), (80.0, 75.0, 0.004)])
+    sky = Sky([item])
+    first_backgrounds(sky)
+    wide = FittedSource(70.0, 75.0, step_of(60.0), np.array([0.02]), True, shape_at([item], 70.0, 75.0, step_of(60.0)))
+    covering = judged(sky, sky.window_of([wide]), (wide,), 0, 20.0)
+    assert _uncovered(sky, (covering,), (covering,), 9.0) == (covering,)  # it stays: nothing to look for
+    found = _uncovered(sky, (covering,), (), 9.0)
+    assert sorted(round(f.source.x) for f in found) == [60, 80]
 
 
 def test_an_uneven_background_is_no_wide_source():

@@ -115,6 +115,35 @@ def test_a_source_of_two_counts_in_each_mos_is_kept():
     assert not [f for f in alone if np.hypot(f.source.x - 45, f.source.y - 45) < 2]
 
 
+def test_light_in_one_camera_is_a_candidate_at_each_threshold():
+    """Twelve counts in pn, none in MOS, beside equal backgrounds: the sum of the maps loses them."""
+    names = (("pn", PN, 12), ("mos1", MOS, 0), ("mos2", MOS, 0))
+    maps = [
+        _map(_drawn(seed, 0, level=0.1) + _few(number), camera, "one", part)
+        for seed, (camera, part, number) in zip((4, 5, 6), names, strict=True)
+    ]
+    (found,) = (f for f in search(maps, threshold=10).sources if np.hypot(f.source.x - 45, f.source.y - 45) < 2)
+    assert found.tied_ml > 10
+
+
+def test_what_one_camera_or_observation_sees_has_a_map_of_its_own():
+    seen, dark = _map(_drawn(7, 20)), _map(_drawn(8, 0))
+    maps = [seen, dark._replace(camera="mos1", sensitivity=MOS), dark._replace(observation="two")]
+
+    def maxima(items):
+        sky = Sky(items, slow_arcmin=None)
+        sky.fit_backgrounds([np.ones(GRID.shape, dtype=bool) for _ in items])
+        (joint,), single = sky.joint_and_single((0.0,))
+        return [float(plane[45, 45]) for plane in (joint, *single)]
+
+    joint, *alone = maxima(maps)
+    assert len(alone) == 4  # three cameras, and two observations of which the second has one
+    assert alone[0] == pytest.approx(maxima([seen])[0], rel=0.01)
+    assert alone[0] > joint > alone[1]
+    assert alone[0] > alone[3] > alone[1]  # both cameras of the first
+    assert len(maxima([seen])) == 1
+
+
 def _few(number):
     """Counts of a source, at the places where its light is expected."""
     image, spread = np.zeros(GRID.shape), _spread().ravel()

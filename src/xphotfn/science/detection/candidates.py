@@ -1,6 +1,6 @@
 """Where sources may be, from the maxima of significance maps, and the first fit of each."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +24,7 @@ _WIDER = 1.5  # by how much Z^2 must be higher for an extent to be tried
 _SAME_PIX, _NEAREST_PIX = 1.5, 2.0
 Place = tuple[float, float, float | None]
 Places = tuple[Place, ...]
+Candidate = tuple[float, float | None, float, float]  # significance, extent, column, row
 
 
 class Options(NamedTuple):
@@ -55,16 +56,20 @@ def with_candidates(
     return tuple(new), tuple(gone)
 
 
-def _candidates(sky: Sky, options: Options) -> list[tuple[float, float | None, float, float]]:
-    """Return significance, extent at which it is highest (None: that of a point), column and row of maxima."""
+def _candidates(sky: Sky, options: Options) -> list[Candidate]:
+    """Return significance, extent at which it is highest (None: that of a point), column and row of maxima.
+
+    Those of one camera or observation come in as points where no joint maximum is near: light that the others do not
+    see is lost in their sum.
+    """
     scales = _SCALES if options.extent else _SCALES[:1]
-    maps = sky.significances(scales)
+    maps, alone = sky.joint_and_single(scales)
     shares = sky.tied_shares or sky.shares or range(len(sky.maps))
-    needed = 2 * special.gammainccinv((2 + len(set(shares))) / 2, np.exp(-options.keep))
+    needed = _z_squared(2 + len(set(shares)), options.keep)
     least = np.sqrt(max(needed - (_TIED_SLACK if sky.tied_shares else _SLACK), _LEAST_Z**2))
     whole = np.maximum(np.array(maps), 0.0) ** 2
     point = ndimage.maximum_filter(whole[0], 3)
-    rows: list[tuple[float, float | None, float, float]] = []
+    rows: list[Candidate] = []
     for number, image in enumerate(maps):
         for x, y, z in zip(*local_maxima(image, least), strict=True):
             here = whole[:, int(y), int(x)]
@@ -72,7 +77,26 @@ def _candidates(sky: Sky, options: Options) -> list[tuple[float, float | None, f
             wide = best > 0 and here[best] > here[0] + _WIDER
             if number == 0 or (wide and here[best] > point[int(y), int(x)] + _WIDER):
                 rows.append((float(z), scales[best] if wide else None, float(x), float(y)))
+    return _ordered([*rows, *_of_one(alone, rows, np.sqrt(max(_z_squared(3, options.keep) - _SLACK, _LEAST_Z**2)))])
+
+
+def _of_one(maps: Sequence[Floats], joint: Sequence[Candidate], least: float) -> list[Candidate]:
+    """Return the maxima of maps of single cameras and observations, without those next to joint or higher ones."""
+    singles = ((z, None, x, y) for image in maps for x, y, z in zip(*local_maxima(image, least), strict=True))
+    kept: list[Candidate] = []
+    for row in _ordered((float(z), scale, float(x), float(y)) for z, scale, x, y in singles):
+        if not any(np.hypot(row[2] - x, row[3] - y) < _NEAREST_PIX for _, _, x, y in (*joint, *kept)):
+            kept.append(row)
+    return kept
+
+
+def _ordered(rows: Iterable[Candidate]) -> list[Candidate]:
     return sorted(rows, key=lambda r: (-r[0], r[1] or 0.0, r[2], r[3]))
+
+
+def _z_squared(parameters: int, likelihood: float) -> float:
+    """Return twice the logarithm of the likelihood ratio at which a fit of some parameters has a likelihood."""
+    return float(2 * special.gammainccinv(parameters / 2, np.exp(-likelihood)))
 
 
 def _taken(found: Sequence[Fitted], x: float, y: float, reach: float | None) -> bool:

@@ -77,9 +77,10 @@ def search(
         _backgrounds(sky, found)
         tell()
     for least in (keep, threshold):
-        found = refined(sky, found, least)
+        before, found = found, refined(sky, found, least)
         if least != threshold:
-            found = _settled(sky, _beside_the_background(sky, found, least), least)
+            found = _beside_the_background(sky, found, least)
+            found = _settled(sky, _uncovered(sky, before, found, keep), least)
         tell()
     wanted = (f for f in found if _wanted(sky, f.source.x, f.source.y, inside))
     ordered = tuple(sorted(wanted, key=lambda f: (-f.tied_ml, f.source.x, f.source.y)))
@@ -158,6 +159,14 @@ def _beside_the_background(sky: Sky, found: tuple[Fitted, ...], least: float) ->
             sky.draw(source)
             kept.append(fitted)
     return tuple(kept)
+
+
+def _uncovered(sky: Sky, before: Sequence[Fitted], found: tuple[Fitted, ...], keep: float) -> tuple[Fitted, ...]:
+    """Return the sources with the points that an extended source covered which is none any more."""
+    if sum(f.source.u > 0 for f in found) >= sum(f.source.u > 0 for f in before):
+        return found
+    _backgrounds(sky, found)
+    return with_candidates(sky, found, (), Options(keep, extent=False))[0]
 
 
 def _settled(sky: Sky, found: tuple[Fitted, ...], least: float) -> tuple[Fitted, ...]:

@@ -166,27 +166,42 @@ class Sky:
         A source is taken to be as much brighter in one map than in another as the background is: the filter is nearly
         as deep as with the true ratios, and needs to know nothing of cameras.
         """
+        return self.joint_and_single(extents)[0]
+
+    def joint_and_single(self, extents: Iterable[float]) -> tuple[tuple[Floats, ...], tuple[Floats, ...]]:
+        """Return the joint significance maps, and those of each camera and observation alone for the first extent.
+
+        A source that one camera sees, or one observation, is lost in the sum with others that do not.
+        """
         wanted = tuple(extents)
-        ratios = self._ratios()
-        total: list[list[Floats]] = []
+        parts, powers = self._parts(), self._ratios()[:, None] ** np.array([1, 2, 3])
+        sums: list[list[Floats]] = [[] for _ in wanted]
+        alone: list[list[Floats]] = [[] for _ in parts]
         errors = self._errors()
-        for number, item in enumerate(self.maps):
-            light, error = np.maximum(self.inner(self.light)[number], 0.0), errors[number]
-            profiles = profiles_at(item, 5.0)
-            kernels = [kernel_of(profiles, step_of(rc), int(min(9 + 2.5 * rc / self.pixel, 60))) for rc in wanted]
-            level = self.backgrounds[number].image + light
-            scores = score_maps(item.counts, item.exposure, level, kernels, error)
-            powers = ratios[number] ** np.array([1, 2, 3])
-            placed = [
-                [self._onto_frame(number, plane * power) for plane, power in zip(score, powers, strict=True)]
-                for score in scores
-            ]
-            total = (
-                placed
-                if not total
-                else [[a + b for a, b in zip(*two, strict=True)] for two in zip(total, placed, strict=True)]
-            )
-        return tuple(significance_of(Score(*planes)) for planes in total)
+        for number in range(len(self.maps)):
+            scores = self._scores(number, wanted, errors[number])
+            placed = [[self._onto_frame(number, p * f) for p, f in zip(s, powers[number], strict=True)] for s in scores]
+            sums = [_added(*two) for two in zip(sums, placed, strict=True)]
+            alone = [_added(a, placed[0]) if number in part else a for a, part in zip(alone, parts, strict=True)]
+        joint, single = (tuple(significance_of(Score(*planes)) for planes in group) for group in (sums, alone))
+        return joint, single
+
+    def _scores(self, number: int, extents: Iterable[float], error: Floats) -> tuple[Score, ...]:
+        """Return the scores of one map for core radii in arcsec, beside all that is drawn."""
+        item = self.maps[number]
+        profiles = profiles_at(item, 5.0)
+        kernels = [kernel_of(profiles, step_of(rc), int(min(9 + 2.5 * rc / self.pixel, 60))) for rc in extents]
+        level = self.backgrounds[number].image + np.maximum(self.inner(self.light)[number], 0.0)
+        return score_maps(item.counts, item.exposure, level, kernels, error)
+
+    def _parts(self) -> list[frozenset[int]]:
+        """Return the numbers of maps of each camera and of each observation, where these are not all maps."""
+        groups = [
+            frozenset(n for n, share in enumerate(shares) if share == value)
+            for shares in (self.shares or tuple(range(len(self.maps))), self.tied_shares)
+            for value in dict.fromkeys(shares)
+        ]
+        return [group for group in dict.fromkeys(groups) if len(group) < len(self.maps)]
 
     def _errors(self) -> list[Floats]:
         """Return the errors of the drawn light; those of exposures of one camera are one, each has its part."""
@@ -247,6 +262,10 @@ class Sky:
         columns, rows = np.meshgrid(np.arange(x0, x0 + nx, dtype=np.float64), np.arange(y0, y0 + ny, dtype=np.float64))
         x, y = deg_to_pix(grid, *pix_to_deg(first, columns, rows))
         return np.asarray(ndimage.map_coordinates(plane, [y, x], order=1, mode="constant"))
+
+
+def _added(total: list[Floats], planes: list[Floats]) -> list[Floats]:
+    return [a + b for a, b in zip(total, planes, strict=True)] if total else planes
 
 
 def cut_of(window: Window, planes: Sequence[Floats]) -> Floats:
