@@ -1,6 +1,6 @@
 """Several runs of one store as one: what a store holds, however many calls it took to make it."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from xphotfn.errors import InvalidRecord, ProductMissing
@@ -10,6 +10,8 @@ from xphotfn.records.field import Field
 from xphotfn.records.outcome import Done, Outcome
 
 __all__ = ("join_runs",)
+
+_COUNTS = "its last run counts; two targets need two names to be kept apart"
 
 
 def join_runs(runs: Iterable[Run]) -> Run:
@@ -59,7 +61,7 @@ def join_runs(runs: Iterable[Run]) -> Run:
     _refuse_two_ways(same)
     notes = [f"runs of {engine} are left out: these are those of {first.engine}" for engine in others]
     fields, changed = _fields(same)
-    notes += [f"{name} was run with other observations or properties before: its last run counts" for name in changed]
+    notes += [f"{name} was run before with {' and '.join(what)}: {_COUNTS}" for name, what in changed.items()]
     plan = Plan(
         steps=tuple({step.id: step for run in same for step in run.plan.steps}.values()),
         fields=sorted(fields.values(), key=lambda field: field.name),
@@ -101,14 +103,23 @@ def _refuse_two_ways(runs: Sequence[Run]) -> None:
             )
 
 
-def _fields(runs: Iterable[Run]) -> tuple[dict[str, Field], list[str]]:
-    """Return the fields by name, and the names of those that runs have differently."""
+def _fields(runs: Iterable[Run]) -> tuple[dict[str, Field], dict[str, dict[str, None]]]:
+    """Return the fields by name, and in what the fields of one name differ."""
     fields: dict[str, Field] = {}
-    changed: dict[str, None] = {}
+    changed: dict[str, dict[str, None]] = {}
     for field in (field for run in runs for field in run.plan.fields):
         if fields.setdefault(field.name, field) != field:
-            changed[field.name] = None
-    return fields, list(changed)
+            changed.setdefault(field.name, {}).update(_differences(field, fields[field.name]))
+    return fields, changed
+
+
+def _differences(old: Field, new: Field) -> dict[str, None]:
+    """Return what differs between two fields, in words."""
+    wholes: dict[str, Callable[[Field], Any]] = {
+        "another place or properties": lambda f: (f.target, f.centre_ra_deg, f.centre_dec_deg),
+        "other observations": lambda f: f.obs_ids,
+    }
+    return {what: None for what, of in wholes.items() if of(old) != of(new)} or {"other regions or files": None}
 
 
 def _outcomes(runs: Iterable[Run]) -> dict[str, Outcome]:
