@@ -196,7 +196,7 @@ def background_map(
     sources
         Sources whose light is part of the model, such as :func:`detect_sources` gives them; those of likelihood above 7
         count, in full from 9 (of extended ones 18 and 22). Without them the pixels above 4.5 sigma are left out, and
-        the light of all fainter sources is part of the background: some 10 % of it at 10 ks, where it is right within
+        the light of all fainter sources is part of the background: 6 to 17 % of it at 10 ks, where it is right within
         1 % with them.
     unvignetted
         Exposure without vignetting, of the map's shape; default the exposure over the packaged vignetting.
