@@ -2,35 +2,29 @@
 
 import functools
 import json
-import math
 import operator
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import attrs
 import numpy as np
 
-from xphotfn.errors import InvalidFile
-from xphotfn.io.blocks import UNREADABLE
-from xphotfn.io.fits import open_checked
+from xphotfn.io.own_lists import MAPS, OBJECTS, SETTINGS
 from xphotfn.io.region_export import Marked, write_marked
 from xphotfn.io.table_files import table_format, write_table
 from xphotfn.io.write import publish
 from xphotfn.records.band import Band
 from xphotfn.records.fields import of_kind
-from xphotfn.records.region import Region
-from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap, SourceFlag
-from xphotfn.records.source_list import MAP_FIELDS, SOURCE_FIELDS, SourceList, map_prefixes
+from xphotfn.records.source import DetectedObject, SearchedMap, SourceFlag
+from xphotfn.records.source_list import SourceList
 from xphotfn.science.source_regions import source_regions
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ("read_own", "write_source_list")
+__all__ = ("write_source_list",)
 
-_LIST, _MAPS, _OBJECTS = "SRCLIST", "MAPS", "OBJECTS"
-_SETTINGS = "SETTINGS"  # card with what is neither a source, a map nor an object, as JSON
 _LISTED = ("sources", "objects", "maps", "within")
 
 
@@ -43,8 +37,10 @@ def write_source_list(sources: SourceList, path: str | Path, *, overwrite: bool 
         The list.
     path
         ``.fits``, ``.fits.gz``: the tables SRCLIST, MAPS and OBJECTS, of which :func:`read_source_list` makes the same
-        list again; ``.ecsv``, ``.csv``, ``.vot``, ``.xml`` (VOTable) and, with the extra ``parquet``, ``.parquet``:
-        :meth:`SourceList.table`; ``.reg``: :func:`source_regions` for DS9, with flags as tags.
+        list again; ``.ecsv``, ``.vot``, ``.xml`` (VOTable) and, with the extra ``parquet``, ``.parquet``:
+        :meth:`SourceList.table` with the maps and objects in its head, of which the same list is made again; ``.csv``:
+        the table alone, which says nothing of maps and objects; ``.reg``: :func:`source_regions` for DS9,
+        with flags as tags.
     overwrite
         Whether an existing file may be replaced.
 
@@ -72,10 +68,13 @@ def write_source_list(sources: SourceList, path: str | Path, *, overwrite: bool 
     if file.name.lower().endswith(".reg"):
         return write_marked(_with_flags(sources), file, overwrite=overwrite)
     kind = table_format(file, ".reg")
-    if kind != "fits":
-        return write_table(sources.table(), file, overwrite=overwrite)
+    if kind not in ("fits", "votable"):
+        return write_table(_whole_table(sources), file, overwrite=overwrite)
     with publish(file, overwrite=overwrite) as temporary:
-        _hdus(sources).writeto(temporary, overwrite=True)
+        if kind == "fits":
+            _hdus(sources).writeto(temporary, overwrite=True)
+        else:
+            _votable(_whole_table(sources)).to_xml(str(temporary))
     return file
 
 
@@ -94,18 +93,27 @@ def _with_flags(sources: SourceList) -> list[Marked]:
     ]
 
 
-def read_own(path: Path) -> SourceList | None:
-    """Return the list of a FITS file that :func:`write_source_list` wrote; None of any other file."""
-    if not path.name.lower().endswith((".fits", ".fit", ".fits.gz", ".ftz")):
-        return None
-    with open_checked(path) as hdus:
-        try:
-            names = {hdu.name: hdu for hdu in hdus}
-            if not {_LIST, _MAPS, _OBJECTS} <= set(names) or _SETTINGS not in names[_LIST].header:
-                return None
-            return _list_of(names)
-        except UNREADABLE as error:
-            raise InvalidFile(str(path), f"is a damaged list of sources ({error}): get it, or detect, again") from error
+def _whole_table(sources: SourceList) -> "Table":
+    """Return a list as a table with all of it: settings, maps and objects as texts of its ``meta``."""
+    listed = sources.table()
+    listed.meta |= {
+        SETTINGS: _settings(sources),
+        MAPS: json.dumps([_cells(searched) for searched in sources.maps]),
+        OBJECTS: json.dumps([_cells(item) for item in sources.objects]),
+    }
+    return listed
+
+
+def _votable(table: "Table") -> Any:
+    """Return a VOTable that has what stands in the ``meta`` of a table as its parameters."""
+    from astropy.io.votable import from_table
+    from astropy.io.votable.tree import Param
+
+    made = from_table(table)
+    for name, value in table.meta.items():
+        text = str(_card_value(value))
+        made.get_first_table().params.append(Param(made, name=name, datatype="char", arraysize="*", value=text))
+    return made
 
 
 def _hdus(sources: SourceList) -> Any:
@@ -114,8 +122,8 @@ def _hdus(sources: SourceList) -> Any:
     listed = sources.table()
     listed.meta = {name: _card_value(value) for name, value in listed.meta.items()}
     table = fits.table_to_hdu(listed)
-    table.header[_SETTINGS] = _settings(sources)
-    tables = [_table(sources.maps, SearchedMap, _MAPS), _table(sources.objects, DetectedObject, _OBJECTS)]
+    table.header[SETTINGS] = _settings(sources)
+    tables = [_table(sources.maps, SearchedMap, MAPS), _table(sources.objects, DetectedObject, OBJECTS)]
     return fits.HDUList([fits.PrimaryHDU(), table, *(fits.table_to_hdu(t) for t in tables)])
 
 
@@ -150,65 +158,14 @@ def _cells(record: Any) -> dict[str, Any]:
             case tuple():
                 cells[item.name.upper()] = " ".join(map(str, value))
             case None:
-                cells[item.name.upper()] = np.nan
+                cells[item.name.upper()] = None
             case _:
                 cells[item.name.upper()] = value
     return cells
 
 
 def _values(column: list[Any]) -> Any:
-    return np.array(column, dtype=f"U{max([1, *map(len, column)])}") if isinstance(column[0], str) else np.array(column)
-
-
-def _list_of(hdus: dict[str, Any]) -> SourceList:
-    settings = json.loads(hdus[_LIST].header[_SETTINGS])
-    within = settings.pop("within")
-    maps = [_map(row) for row in _rows(hdus[_MAPS])]
-    return SourceList(
-        sources=[_source(row, maps) for row in _rows(hdus[_LIST])],
-        objects=[_object(row) for row in _rows(hdus[_OBJECTS])],
-        maps=maps,
-        within=None if within is None else Region(**within),
-        **settings,
-    )
-
-
-def _rows(hdu: Any) -> Iterable[dict[str, Any]]:
-    """Yield the rows of a table by the names of its columns, which are turned into plain values as a whole."""
-    data, names = hdu.data, list(hdu.columns.names)
-    columns = [] if data is None else [[_plain(value) for value in np.asarray(data[name]).tolist()] for name in names]
-    for cells in zip(*columns, strict=True):
-        yield dict(zip(names, cells, strict=True))
-
-
-def _plain(value: Any) -> Any:
-    """Return a cell as it is in a record: what is not known is NaN in a table and None there."""
-    if isinstance(value, str):
-        return value.rstrip()
-    return None if isinstance(value, float) and math.isnan(value) else value
-
-
-def _map(row: dict[str, Any]) -> SearchedMap:
-    band = Band(lo_ev=row.pop("LO_EV"), hi_ev=row.pop("HI_EV"))
-    return SearchedMap(band=band, **{name.lower(): value for name, value in row.items()})
-
-
-def _object(row: dict[str, Any]) -> DetectedObject:
-    row["SOURCES"] = [int(number) for number in row["SOURCES"].split()]
-    return DetectedObject(**{name.lower(): value for name, value in row.items()})
-
-
-def _source(row: dict[str, Any], maps: Sequence[SearchedMap]) -> DetectedSource:
-    row.setdefault("TIED_ML", None)  # lists of before have none
-    values = {field: row[name] for name, field in SOURCE_FIELDS.items()}
-    for field in ("x", "y"):
-        values[field] = None if values[field] is None else values[field] - 1
-    rates = [_rate(row, prefix) for prefix in map_prefixes(maps)]
-    return DetectedSource(
-        **values, flags=row["FLAG"], name=row.get("IAUNAME", ""), rates=[rate for rate in rates if rate is not None]
-    )
-
-
-def _rate(row: dict[str, Any], prefix: str) -> MapRate | None:
-    values = {field: row[f"{prefix}_{name}"] for name, field in MAP_FIELDS.items()}
-    return None if values["exposure_s"] is None else MapRate(**values)
+    """Return a column as an array; what is not known is NaN."""
+    if isinstance(column[0], str):
+        return np.array(column, dtype=f"U{max([1, *map(len, column)])}")
+    return np.array([np.nan if value is None else value for value in column])

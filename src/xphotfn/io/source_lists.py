@@ -2,11 +2,10 @@
 
 import math
 import warnings
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,15 +13,16 @@ from xphotfn.errors import InvalidFile
 from xphotfn.html import count
 from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.fits import open_checked
+from xphotfn.io.list_columns import RATES, ListColumns
+from xphotfn.io.own_lists import own_of_table, read_own
 from xphotfn.io.table_files import TABLE_FORMATS, read_table
 from xphotfn.records.region import Region
-from xphotfn.records.source import ORIGINS, DetectedSource, SourceFlag
+from xphotfn.records.source import DetectedSource, SourceFlag
 from xphotfn.records.source_list import SourceList
-from xphotfn.science.source_regions import USUAL_CORE_RADII, USUAL_RADIUS_ARCSEC
+from xphotfn.science.source_regions import USUAL_CORE_RADII, USUAL_RADIUS_ARCSEC, source_regions
 
 __all__ = ("is_source_list", "read_source_list", "read_sources")
 
-_PIXEL_ARCSEC = 4.0  # of the pipeline's images, in whose pixels emldetect gives EXT
 _IDENTITY = ("IAUNAME", "SRCID", "SRC_NUM", "ML_ID_SRC", "ID_SRC")
 _EXTENT = ("EP_EXTENT", "EXTENT", "EXT", "SC_EXTENT")
 _COLUMNS = {  # what a source has, and the columns that say it: the first that is there counts
@@ -31,7 +31,7 @@ _COLUMNS = {  # what a source has, and the columns that say it: the first that i
     "tied_ml": ("TIED_ML",),
     "counts": ("SCTS", "EP_8_CTS"),
     "counts_error": ("SCTS_ERR", "EP_8_CTS_ERR"),
-    "rate": ("RATE", "EP_8_RATE", "SC_EP_8_RATE"),
+    "rate": RATES,
     "rate_error": ("RATE_ERR", "EP_8_RATE_ERR", "SC_EP_8_RATE_ERR"),
     "extent_error_arcsec": ("EP_EXTENT_ERR", "EXTENT_ERR", "EXT_ERR", "SC_EXT_ERR"),
     "extent_ml": ("EP_EXTENT_ML", "EXTENT_ML", "EXT_ML", "SC_EXT_ML"),
@@ -39,12 +39,20 @@ _COLUMNS = {  # what a source has, and the columns that say it: the first that i
     "x": ("X_IMA",),
     "y": ("Y_IMA",),
 }
+_FLUX_UNITS = dict.fromkeys(("rate", "rate_error"), "ph / (s cm2)")  # of maps of area times time
 _WIDEST_ARCSEC = 7200.0  # no source that a telescope sees as one has so large a core
-_OF_CATALOGUE = ("EP_8_DET_ML", "SC_DET_ML")  # which tell rows of 4XMM from a list of emldetect
-_OWN = {"ID_SRC", "EXT", "DET_ML", "BG_MAP", "ID_CLUSTER", "FLAG", "FLAGS"}  # by which our own tables are known
-_OF_EMLDETECT = ("ML_ID_SRC", "ID_BAND", "ID_INST")
-_ANGLES = ("position_error_arcsec", "extent_error_arcsec", "nearest_arcsec")
+_UNITS = {  # in which they are read; extents have a rule of their own
+    "position_error_arcsec": "arcsec", "nearest_arcsec": "arcsec", "counts": "ct", "counts_error": "ct",
+    "rate": "ct / s", "rate_error": "ct / s", "x": "pixel", "y": "pixel",
+}  # fmt: skip
 _LETTERS = (SourceFlag.LOW_COVERAGE, SourceFlag.NEAR_BRIGHT, SourceFlag.INSIDE_EXTENDED)  # of EP_FLAG, from the left
+
+
+_WITHOUT_MAPS = (
+    "{}: is a table of our own without the maps that were searched: its regions are circles of 30 arcsec around "
+    "points, and of 30 arcsec or three core radii around each extended piece, other ones than those of the list; what "
+    "is written as .fits, .ecsv, .vot, .parquet or .reg keeps them"
+)
 
 
 def is_source_list(names: Iterable[str]) -> bool:
@@ -69,81 +77,15 @@ class _Row(NamedTuple):
     extent_arcsec: float
 
 
-class _Columns:
-    """The columns of a table by their names in capitals, and who made it: empty where nothing says so."""
-
-    def __init__(
-        self, path: str, data: Any, names: Iterable[str], units: dict[str, str], meta: Mapping[str, Any]
-    ) -> None:
-        self.path, self.data, self.units, self.meta = path, data, units, meta
-        self.names = {name.upper(): name for name in names}
-        self.is_own = set(self.names) >= _OWN and not self.first(_OF_EMLDETECT)
-
-    @property
-    def origin(self) -> str:
-        """Who made the list: what our own tables say (CSV and VOTable do not), else by the columns."""
-        if self.is_own:
-            said = str(self.meta.get("CREATOR", "")).strip()
-            return said if said in ORIGINS else "table"
-        return "4XMM" if self.first(_OF_CATALOGUE) and not self.first(("DET_ML",)) else "emldetect"
-
-    @property
-    def exposure_unit(self) -> str:
-        """``cm2 s`` where rates are in photons over area and time, else ``s``: also where they have no unit (CSV)."""
-        said = u.Unit(self.units.get(self.first(_COLUMNS["rate"]), ""), parse_strict="silent")
-        return "cm2 s" if said.is_equivalent(u.photon / u.cm**2 / u.s) else "s"
-
-    def first(self, names: Iterable[str]) -> str:
-        return next((name for name in names if name in self.names), "")
-
-    def numbers(self, name: str) -> NDArray[np.float64]:
-        """Return a column as numbers, NaN where a cell is empty."""
-        values = np.ma.asarray(self.data[self.names[name]])
-        if values.ndim != 1:
-            raise InvalidFile(
-                self.path, f"column {name} must hold one number in a row, got {values.shape[1:]}: give it so"
-            )
-        try:
-            return np.asarray(np.ma.filled(values.astype(np.float64), np.nan))
-        except (TypeError, ValueError) as error:
-            raise InvalidFile(
-                self.path, f"column {name} must hold numbers, RA and Dec in degrees ({error}): give it so"
-            ) from error
-
-    def texts(self, name: str) -> list[str]:
-        return [str(value).strip() for value in np.ma.asarray(self.data[self.names[name]])]
-
-    def scale(self, name: str) -> float:
-        """Return what an angle is multiplied with to be in arcsec.
-
-        Without a unit it is in arcsec, but for EXT: it is in pixels of emldetect's lists, in arcsec of our own, and not
-        known of others.
-        """
-        said = self.units.get(name, "").strip().lower()
-        if said.startswith("arcs"):
-            return 1.0
-        if said and "pix" not in said:
-            unit = u.Unit(said, parse_strict="silent")
-            return float(unit.to(u.arcsec)) if unit.is_equivalent(u.arcsec) else 1.0
-        if name not in ("EXT", "EXT_ERR") or (self.is_own and not said):
-            return 1.0
-        if not (said or self.first(_OF_EMLDETECT)):
-            raise InvalidFile(
-                self.path,
-                f"column {name} has no unit, and nothing says whose list it is: emldetect's is in pixels of an image, "
-                "others in arcsec; give the column a unit (FITS, ECSV, VOTable) or name it EXTENT if it is in arcsec",
-            )
-        return _PIXEL_ARCSEC
-
-
 def read_sources(path: str | Path) -> tuple[Region, ...]:
-    """Return the sources of a list as circles.
+    """Return the sources of a list as regions: circles, or of a list of our own what :func:`source_regions` makes.
 
     Parameters
     ----------
     path
         FITS file with a table (SRCLIST of the pipeline's OBSMLI, EMSRLI or emldetect's list): RA, DEC (deg), RADEC_ERR
-        (arcsec) and IAUNAME, SRCID, SRC_NUM, ML_ID_SRC or ID_SRC.
+        (arcsec, or with its unit) and IAUNAME, SRCID, SRC_NUM, ML_ID_SRC or ID_SRC. Or what
+        :func:`write_source_list` wrote.
 
     Returns
     -------
@@ -155,7 +97,7 @@ def read_sources(path: str | Path) -> tuple[Region, ...]:
     Raises
     ------
     InvalidFile
-        If no table has these columns.
+        If no table has these columns, or a column a unit that cannot be converted.
 
     Notes
     -----
@@ -177,14 +119,19 @@ def read_sources(path: str | Path) -> tuple[Region, ...]:
     >>> source.name, source.colour, source.size[0] * 3600, source.position_error_deg * 3600
     ('7', 'red', 30.0, 1.8)
     """
+    own = read_own(Path(path))
+    if own is not None:
+        return source_regions(own)
     columns = _of_fits(path)
+    if columns is not None and columns.is_own:
+        warnings.warn(_WITHOUT_MAPS.format(path), stacklevel=2)
     if columns is None:
         raise InvalidFile(
             str(path),
             "is no list of sources: no table has RA, DEC, RADEC_ERR and one of "
             f"{', '.join(_IDENTITY)}; give DS9 regions",
         )
-    error = np.nan_to_num(columns.numbers("RADEC_ERR"))
+    error = np.nan_to_num(columns.numbers("RADEC_ERR", "arcsec"))
     return tuple(
         Region(
             shape="circle", frame="fk5", x=row.ra_deg, y=row.dec_deg, line=row.row + 1, name=row.name,
@@ -208,20 +155,22 @@ def read_source_list(path: str | Path) -> SourceList:
     Returns
     -------
     SourceList
-        A list that :func:`write_source_list` wrote as FITS comes back whole. Others have positions, likelihoods,
+        A list that :func:`write_source_list` wrote comes back whole, but for CSV. Others have positions, likelihoods,
         extents, and counts and rates of all cameras where they say them, but no rates for each map; their ``origin``
         is ``emldetect`` or ``4XMM``, of our own tables what they say (CREATOR), and ``table`` where the format holds no
-        such word (CSV, VOTable).
+        such word (CSV). Numbers are converted from the units of their columns.
 
     Raises
     ------
     InvalidFile
-        If it cannot be read, has no columns of positions and likelihoods, or does not tell the unit of EXT.
+        If it cannot be read, has no columns of positions and likelihoods, does not tell the unit of EXT, or a column
+        has a unit that cannot be converted. Of a damaged list of our own the message names row and column.
 
     Warns
     -----
     UserWarning
-        If rows are left out as their position, DET_ML or extent cannot be one.
+        If rows are left out as their position, DET_ML or extent cannot be one; or if a table of our own, such as a CSV,
+        lacks the maps that were searched: then :func:`source_regions` makes circles of 30 arcsec or three core radii.
 
     Notes
     -----
@@ -246,15 +195,15 @@ def read_source_list(path: str | Path) -> SourceList:
     >>> source.name, source.det_ml, source.extent_arcsec
     ('4XMM J095824.0-110336', 812.0, 21.5)
     """
-    from xphotfn.io.source_files import read_own
-
     file = Path(path)
     if file.name.lower().endswith(".reg"):
         raise InvalidFile(str(path), "holds regions, no list of sources: use read_regions")
-    own = read_own(file)
+    is_fits = _is_fits(file)
+    columns = None if is_fits else _of_table(file)
+    own = own_of_table(file, columns.data, columns.meta) if columns is not None else read_own(file)
     if own is not None:
         return own
-    columns = _of_fits(file, sky=False) if _is_fits(file) else _of_table(file)
+    columns = _of_fits(file, sky=False) if is_fits else columns
     ra, dec = ("", "") if columns is None else (columns.first(("RA", "SC_RA")), columns.first(("DEC", "SC_DEC")))
     if columns is None or not (ra and dec and columns.first(_COLUMNS["det_ml"])):
         raise InvalidFile(
@@ -262,10 +211,19 @@ def read_source_list(path: str | Path) -> SourceList:
             "is no list of sources: it needs columns RA and DEC (SC_RA, SC_DEC) and a likelihood, one of "
             f"{', '.join(_COLUMNS['det_ml'])}; for positions alone use read_regions",
         )
-    psf = str(columns.meta.get("PSF", columns.origin)) if columns.is_own else columns.origin
-    return SourceList(
-        sources=list(_sources(columns, ra, dec)), psf=psf, origin=columns.origin, exposure_unit=columns.exposure_unit
-    )
+    if not columns.is_own:
+        sources, unit = list(_sources(columns, ra, dec)), columns.exposure_unit
+        return SourceList(sources=sources, psf=columns.origin, origin=columns.origin, exposure_unit=unit)
+    warnings.warn(_WITHOUT_MAPS.format(path), stacklevel=2)
+    return SourceList(sources=list(_sources(columns, ra, dec)), **_said(columns))
+
+
+def _said(columns: ListColumns) -> dict[str, Any]:
+    """Return what a table of our own without its maps says of the list."""
+    names = {"threshold": "MLMIN", "expected_false": "EXPFALSE", "extended_fraction": "EXTFRAC", "target": "OBJECT"}
+    said = {field: columns.meta[name] for field, name in names.items() if name in columns.meta}
+    said["exposure_unit"] = columns.exposure_unit
+    return {**said, "psf": str(columns.meta.get("PSF", columns.origin)), "origin": columns.origin}
 
 
 def _is_fits(path: Path) -> bool:
@@ -273,13 +231,21 @@ def _is_fits(path: Path) -> bool:
     return not any(name.endswith(ending) for ending, kind in TABLE_FORMATS.items() if kind != "fits")
 
 
-def _of_table(path: Path) -> _Columns:
+def _of_table(path: Path) -> ListColumns:
     table = read_table(path, empty=True)
+    meta = {**table.meta, **_parameters(path)} if TABLE_FORMATS.get(path.suffix.lower()) == "votable" else table.meta
     units = {name.upper(): str(table[name].unit or "") for name in table.colnames}
-    return _Columns(str(path), table, table.colnames, units, table.meta)
+    return ListColumns(str(path), table, table.colnames, units, meta)
 
 
-def _of_fits(path: str | Path, *, sky: bool = True) -> _Columns | None:
+def _parameters(path: Path) -> dict[str, Any]:
+    """Return the parameters of the table in a VOTable, which astropy's Table leaves out."""
+    from astropy.io.votable import parse_single_table
+
+    return {param.name: param.value for param in parse_single_table(path).params}
+
+
+def _of_fits(path: str | Path, *, sky: bool = True) -> ListColumns | None:
     """Return the columns of the first table that is a list; with ``sky`` by the rule of :func:`is_source_list`."""
     with open_checked(path) as hdus:
         try:
@@ -289,14 +255,14 @@ def _of_fits(path: str | Path, *, sky: bool = True) -> _Columns | None:
             raise InvalidFile(str(path), f"has a damaged header or table ({error}): get it again") from error
 
 
-def _of_table_hdu(path: str, hdu: Any, *, sky: bool) -> _Columns | None:
+def _of_table_hdu(path: str, hdu: Any, *, sky: bool) -> ListColumns | None:
     names = {name.upper() for name in hdu.columns.names}
     if not (is_source_list(names) if sky else names & set(_COLUMNS["det_ml"])):
         return None
     units = {column.name.upper(): str(column.unit or "") for column in hdu.columns}
     data = {name: np.array(hdu.data[name]) for name in hdu.columns.names if _is_read(name.upper())}
     said = {name: hdu.header[name] for name in ("CREATOR", "PSF") if name in hdu.header}
-    return _Columns(path, data, hdu.columns.names, units, said)
+    return ListColumns(path, data, hdu.columns.names, units, said)
 
 
 def _is_read(name: str) -> bool:
@@ -304,11 +270,11 @@ def _is_read(name: str) -> bool:
     return name in known or any(name in names for names in _COLUMNS.values())
 
 
-def _rows(columns: _Columns, ra_name: str, dec_name: str, *, sure: bool = False) -> Iterator[_Row]:
+def _rows(columns: ListColumns, ra_name: str, dec_name: str, *, sure: bool = False) -> Iterator[_Row]:
     """Yield what can be a source, and warn of the rest; with ``sure`` only what has a likelihood."""
-    ra, dec = columns.numbers(ra_name), columns.numbers(dec_name)
+    ra, dec = columns.numbers(ra_name, "deg"), columns.numbers(dec_name, "deg")
     extent = columns.first(_EXTENT)
-    core = columns.scale(extent) * np.nan_to_num(columns.numbers(extent), posinf=1e9) if extent else np.zeros(ra.shape)
+    core = np.nan_to_num(columns.angles(extent), posinf=1e9) if extent else np.zeros(ra.shape)
     whole = np.isfinite(ra) & np.isfinite(dec)
     for name in ("ID_INST", "ID_BAND"):
         if name in columns.names:
@@ -329,7 +295,7 @@ def _rows(columns: _Columns, ra_name: str, dec_name: str, *, sure: bool = False)
 
 
 def _is_wrong(
-    columns: _Columns, ra: NDArray[np.float64], dec: NDArray[np.float64], core: NDArray[np.float64], sure: bool
+    columns: ListColumns, ra: NDArray[np.float64], dec: NDArray[np.float64], core: NDArray[np.float64], sure: bool
 ) -> NDArray[np.bool_]:
     """Return which rows hold numbers that are none of a source; RA may count from -180 or from 0."""
     likelihood = columns.first(_COLUMNS["det_ml"])
@@ -338,15 +304,17 @@ def _is_wrong(
     return np.asarray((ra < -180) | (ra > 360) | (np.abs(dec) > 90) | strange)
 
 
-def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
+def _sources(columns: ListColumns, ra: str, dec: str) -> Iterator[DetectedSource]:
     found = {what: columns.first(names) for what, names in _COLUMNS.items()}
-    values = {what: columns.numbers(name) for what, name in found.items() if name}
+    units = _UNITS if columns.exposure_unit == "s" else {**_UNITS, **_FLUX_UNITS}
+    values = {
+        what: columns.angles(name) if what == "extent_error_arcsec" else columns.numbers(name, units.get(what, ""))
+        for what, name in found.items()
+        if name
+    }
     for what in ("x", "y"):
         if what in values:
             values[what] = values[what] - 1
-    for what in _ANGLES:
-        if what in values:
-            values[what] = values[what] * columns.scale(found[what])
     flags = _flags_of(columns)
     rows = list(_rows(columns, ra, dec, sure=True))
     numbers = _numbers(columns, rows)
@@ -364,7 +332,7 @@ def _sources(columns: _Columns, ra: str, dec: str) -> Iterator[DetectedSource]:
         )  # fmt: skip
 
 
-def _numbers(columns: _Columns, rows: list[_Row]) -> list[int]:
+def _numbers(columns: ListColumns, rows: list[_Row]) -> list[int]:
     """Return the numbers of the list where each source has one of its own, else those of the rows."""
     for name in ("ML_ID_SRC", "ID_SRC", "SRC_NUM"):
         if name in columns.names:
@@ -374,7 +342,7 @@ def _numbers(columns: _Columns, rows: list[_Row]) -> list[int]:
     return [row.row + 1 for row in rows]
 
 
-def _flags_of(columns: _Columns) -> list[int] | None:
+def _flags_of(columns: ListColumns) -> list[int] | None:
     """Return the flags of each row: ours as they are, the first three of 4XMM; None where there are none."""
     if columns.is_own:
         return [int(flag) & int(sum(SourceFlag)) for flag in np.nan_to_num(columns.numbers("FLAG"))]
