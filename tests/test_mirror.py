@@ -67,7 +67,7 @@ ELSEWHERE = {
     "io/test_products_grid.py": "io/headers io/products",
     "io/test_real_folders.py": "graph/undecided",
     "io/test_responses.py": "science/folding science/spectra",
-    "io/test_source_files.py": "science/source_regions",
+    "io/test_source_files.py": "io/column_units io/list_columns io/own_lists science/source_regions",
     "io/test_tables.py": "io/sky_columns",
     "io/test_written_files.py": "io/file_kinds io/table_files io/write",
     "laws/test_coordinate_laws.py": "science/coords",
