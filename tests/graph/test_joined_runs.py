@@ -56,12 +56,11 @@ def test_the_last_of_two_fields_of_one_name_counts_and_is_said(field_named, tmp_
     whole = join_runs([second, first])
     assert whole.plan.fields == (moved,)
     assert whole.notes == (
-        "A1 was run before with another place or properties: its last run counts; "
-        "two targets need two names to be kept apart",
+        "A1 was run before with another place or properties (two targets need two names): its last run counts",
     )
     regions = evolve(moved, members=[evolve(moved.members[0], interlopers=())])
     again = join_runs([evolve(second, plan=evolve(second.plan, fields=[regions])), second])
-    assert again.notes[0].startswith("A1 was run before with other regions or files: its last")
+    assert again.notes[0].startswith("A1 was run before with other regions or files: its last run counts")
 
 
 def test_engines_are_not_mixed_and_other_stores_are_refused(field_named, tmp_path):

@@ -11,8 +11,6 @@ from xphotfn.records.outcome import Done, Outcome
 
 __all__ = ("join_runs",)
 
-_COUNTS = "its last run counts; two targets need two names to be kept apart"
-
 
 def join_runs(runs: Iterable[Run]) -> Run:
     """Return runs of one store and engine as one run, which holds what any of them made.
@@ -61,7 +59,7 @@ def join_runs(runs: Iterable[Run]) -> Run:
     _refuse_two_ways(same)
     notes = [f"runs of {engine} are left out: these are those of {first.engine}" for engine in others]
     fields, changed = _fields(same)
-    notes += [f"{name} was run before with {' and '.join(what)}: {_COUNTS}" for name, what in changed.items()]
+    notes += [f"{name} was run before with {' and '.join(what)}: its last run counts" for name, what in changed.items()]
     plan = Plan(
         steps=tuple({step.id: step for run in same for step in run.plan.steps}.values()),
         fields=sorted(fields.values(), key=lambda field: field.name),
@@ -116,7 +114,11 @@ def _fields(runs: Iterable[Run]) -> tuple[dict[str, Field], dict[str, dict[str, 
 def _differences(old: Field, new: Field) -> dict[str, None]:
     """Return what differs between two fields, in words."""
     wholes: dict[str, Callable[[Field], Any]] = {
-        "another place or properties": lambda f: (f.target, f.centre_ra_deg, f.centre_dec_deg),
+        "another place or properties (two targets need two names)": lambda f: (
+            f.target,
+            f.centre_ra_deg,
+            f.centre_dec_deg,
+        ),
         "other observations": lambda f: f.obs_ids,
     }
     return {what: None for what, of in wholes.items() if of(old) != of(new)} or {"other regions or files": None}
