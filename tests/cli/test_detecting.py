@@ -176,6 +176,23 @@ def test_a_camera_without_a_count_costs_no_other(folder, tmp_path):
     assert fits.getdata(models["mos1"]).min() > 0
 
 
+@pytest.mark.parametrize("name", ["own.fits", "own.reg"])
+def test_our_own_list_in_the_folder_is_told_and_may_be_replaced(folder, tmp_path, name):
+    for path in folder.glob("0000000101*"):
+        (tmp_path / path.name).symlink_to(path)
+    words = ("detect", tmp_path, "-o", tmp_path / name, "--no-extent")
+    made = call(*words)
+    assert made.exit_code == 0, made.output
+    assert f"{name} lies in {tmp_path}: its regions are used from now on" in made.stderr
+    assert "exists already" in call(*words).output
+    again = call(*words, "--overwrite")
+    assert again.exit_code == 0, again.output
+    assert "from now on" not in again.output
+    (tmp_path / "ds9.reg").write_text('# Region file format: DS9 version 4.1\nfk5\ncircle(10,20,5")\n')
+    drawn = call("detect", tmp_path, "-o", tmp_path / "ds9.reg", "--overwrite")
+    assert "is among what is found" in drawn.output
+
+
 def test_mistakes_are_told(folder, tmp_path):
     for threshold in ("nan", "0", "-1", "1e9"):
         assert call("detect", folder, "--threshold", threshold).exit_code == 1

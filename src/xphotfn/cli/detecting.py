@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from xphotfn.cli import options as shared, values
-from xphotfn.cli.given_maps import maps_in, place_of, unique
+from xphotfn.cli.given_maps import is_store, maps_in, place_of, unique
 from xphotfn.cli.group import DONE_IN_PART, CliCommand
 from xphotfn.cli.output import print_json, print_rows, printable, refuse_member, say, tell_written, wants_progress
 from xphotfn.errors import InvalidRecord, NoData, XphotfnError
@@ -56,8 +56,6 @@ def detect(
     Each list tells how many of its sources are expected to be chance. Ends with status 2 where one observation
     of several could not be searched.
     """
-    from xphotfn.io.source_files import write_source_list
-
     there = place_of(place, run)
     maps = unique(there.opened(maps_in(place, there, [values.band(band)], combined=False)))
     groups = _groups(maps, obs_ids, joint)
@@ -72,7 +70,7 @@ def detect(
     for name, found in _searched(groups, how):
         lists[name] = found
         if paths:
-            write_source_list(found, paths[name], overwrite=overwrite)
+            _write(found, paths[name], place, overwrite=overwrite)
             tell_written(f"{paths[name]}: {len(found)} sources", as_json=as_json)
     if as_json:
         print_json([row for name, found in lists.items() for row in _rows(name, found)])
@@ -139,6 +137,18 @@ def _paths(output: Path, names: Sequence[str], *, is_one: bool) -> dict[str, Pat
     if is_one:
         return {names[0]: output}
     return {name: output.with_name(f"{output.stem}_{name}{output.suffix}") for name in names}
+
+
+def _write(found: Any, path: Path, place: Path, *, overwrite: bool) -> None:
+    """Write a list; say of the first of its name in a folder of data that its regions are found there."""
+    from xphotfn.io.file_kinds import kind_of_name
+    from xphotfn.io.source_files import write_source_list
+
+    is_new = not path.exists()
+    write_source_list(found, path, overwrite=overwrite)
+    is_found = is_new and kind_of_name(path) in ("FITS", "a region file") and not is_store(place)
+    if is_found and path.resolve().is_relative_to(place.resolve()):
+        say(f"note: {path} lies in {place}: its regions are used from now on where that is searched")
 
 
 def _refuse_early(path: Path, overwrite: bool) -> None:

@@ -174,10 +174,14 @@ def check_inputs(given: Mapping[str, Any]) -> None:
 
 
 def refuse_member(path: Path, folder: Path) -> None:
-    """Refuse an output that is an image, a region file or whatever else is found in a folder or store that is read."""
+    """Refuse an output that is an image, a region file or whatever else is found in a folder or store that is read.
+
+    A list of sources that xphotfn wrote there may be replaced.
+    """
     from xphotfn.errors import InvalidFile
     from xphotfn.io.beside import found_file
     from xphotfn.io.layout import Hint
+    from xphotfn.io.own_lists import is_own_file
     from xphotfn.io.recognise import recognise
     from xphotfn.io.tree import TreeFile
 
@@ -187,7 +191,7 @@ def refuse_member(path: Path, folder: Path) -> None:
     except (OSError, ValueError):  # no name of a file
         return
     kind = recognise(TreeFile(path.name, found_file(path)), Hint()).kind.replace("_", " ")
-    if kind:
+    if kind and not (kind == "regions" and is_own_file(path)):
         why = f"is among what is found in {folder} ({kind}) and so is never replaced: give another name or folder"
         raise InvalidFile(str(path), why)
 

@@ -12,18 +12,19 @@ import numpy as np
 from xphotfn.errors import InvalidFile, InvalidRecord
 from xphotfn.io.blocks import UNREADABLE
 from xphotfn.io.column_units import column_factor
-from xphotfn.io.fits import open_checked
+from xphotfn.io.fits import open_checked, read_headers
 from xphotfn.records.band import Band
 from xphotfn.records.fields import plain_number, whole
 from xphotfn.records.region import Region
 from xphotfn.records.source import DetectedObject, DetectedSource, MapRate, SearchedMap
 from xphotfn.records.source_list import MAP_FIELDS, SOURCE_FIELDS, SourceList, map_prefixes, source_columns
 
-__all__ = ("LIST", "MAPS", "OBJECTS", "SETTINGS", "own_of_table", "read_own")
+__all__ = ("LIST", "MAPS", "OBJECTS", "SETTINGS", "is_own_file", "own_of_table", "read_own")
 
 LIST, MAPS, OBJECTS = "SRCLIST", "MAPS", "OBJECTS"
 SETTINGS = "SETTINGS"
 """Card with what is neither a source, a map nor an object, as JSON."""
+_FIRST_LINE, _LINE = b"# Region file format: DS9", 80
 _MAY_LACK = ("TIED_ML",)  # which lists of before have not
 _KNOWN_BY = "EXP"  # a map says something of a source where it says its exposure, be it 0
 _SURE: tuple[Any, ...] = (plain_number, whole)  # converters of the fields of records that must be known
@@ -59,6 +60,17 @@ def read_own(path: Path) -> SourceList | None:
             raise
         except UNREADABLE as error:
             raise _damaged(str(path), str(error)) from error
+
+
+def is_own_file(path: Path) -> bool:
+    """Whether a FITS file or region file is one that xphotfn wrote: DS9 and others name a version in the first line."""
+    if path.suffix.lower() == ".reg":
+        with path.open("rb") as stream:
+            return stream.readline(_LINE).rstrip() == _FIRST_LINE
+    try:
+        return any(SETTINGS in header for header in read_headers(str(path), complete=True))
+    except InvalidFile:
+        return False
 
 
 def own_of_table(path: Path, table: Any, said: Mapping[str, Any]) -> SourceList | None:
