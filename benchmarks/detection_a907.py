@@ -64,9 +64,10 @@ def cluster(member, sources):
 
 
 def extras(member, sources):
-    """Return the points beyond XAPA's that lie far from the cluster and not in its light."""
+    """Return the points beyond XAPA's that lie far from the cluster, and whose circle holds their own light alone."""
     centre, (_, _, known) = a907(), recovered(member, sources)
-    own = [s for s in sources.points if s.number not in known and not s.flags & xp.SourceFlag.INSIDE_EXTENDED]
+    others = xp.SourceFlag.INSIDE_EXTENDED | xp.SourceFlag.NEAR_BRIGHT
+    own = [s for s in sources.points if s.number not in known and not s.flags & others]
     return [s for s in own if 60 * separation_deg(s.ra_deg, s.dec_deg, centre.ra_deg, centre.dec_deg) > FAR_ARCMIN]
 
 
